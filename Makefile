@@ -1,0 +1,182 @@
+# Postrider. One Makefile; objects and programs go to $(BUILD), never beside
+# the sources.
+#
+#   make [-j2]            build                    make deps       what it needs
+#   make check            all tests                make test-deps  what tests need
+#   make demo             see a message travel     make install    (as root)
+#   make bench            beside Postfix           make uninstall
+#
+# Knobs: V=1 shows commands. SANITIZE=1 builds with ASan and UBSan. CC=clang.
+# WITHOUT="unbound pcre2 seccomp lmdb" leaves libraries out. BUILD=dir.
+# PREFIX, SYSCONFDIR, SPOOLDIR, DESTDIR as usual.
+
+PREFIX		?= /usr
+SYSCONFDIR	?= /etc
+SPOOLDIR	?= /var/spool/postrider
+SBINDIR		?= $(PREFIX)/sbin
+BINDIR		?= $(PREFIX)/bin
+LIBEXECDIR	?= $(PREFIX)/lib/postrider
+MANDIR		?= $(PREFIX)/share/man
+UNITDIR		?= /usr/lib/systemd/system
+SYSUSERSDIR	?= /usr/lib/sysusers.d
+DESTDIR		?=
+
+ifeq ($(origin CC),default)
+CC		:= gcc
+endif
+
+ifdef SANITIZE
+BUILD		?= build/sanitize
+else
+BUILD		?= build
+endif
+
+VERSION		:= 0.1.0
+
+# --- what is found -----------------------------------------------------------
+
+have = $(if $(filter $(1),$(WITHOUT)),,$(shell pkg-config --exists $(2) && echo yes))
+
+HAVE_UNBOUND	:= $(call have,unbound,libunbound)
+HAVE_PCRE2	:= $(call have,pcre2,libpcre2-8)
+HAVE_SECCOMP	:= $(call have,seccomp,libseccomp)
+HAVE_LMDB	:= $(call have,lmdb,lmdb)
+
+FEATURES	:= $(if $(HAVE_UNBOUND),unbound) $(if $(HAVE_PCRE2),pcre2) \
+		   $(if $(HAVE_SECCOMP),seccomp) $(if $(HAVE_LMDB),lmdb)
+
+# --- how it is compiled ------------------------------------------------------
+
+WARNINGS	:= -Wall -Wextra -Wshadow -Wvla -Wframe-larger-than=2048 \
+		   -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Werror
+HARDENING	:= -fstack-protector-strong -fPIE -fno-strict-overflow \
+		   -fno-strict-aliasing -fno-delete-null-pointer-checks \
+		   $(if $(findstring clang,$(CC)),,-ftrivial-auto-var-init=zero) \
+		   $(if $(filter x86_64,$(shell uname -m)),-fcf-protection=full) \
+		   $(if $(findstring clang,$(CC)),,-fstack-clash-protection)
+ifdef SANITIZE
+SANITIZERS	:= -fsanitize=address,undefined -fno-sanitize-recover=undefined \
+		   -DSANITIZED
+WARNINGS	:= $(filter-out -Wframe-larger-than=2048,$(WARNINGS))
+OPTIMIZE	:= -O1
+else
+OPTIMIZE	:= -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+
+CPPFLAGS	+= -I. -D_GNU_SOURCE -DLIBBSD_OVERLAY -isystem /usr/include/bsd \
+		   -DPOSTRIDER_VERSION='"$(VERSION)"' \
+		   -DDEFAULT_CONFIG_DIRECTORY='"$(SYSCONFDIR)/postrider"' \
+		   -DDEFAULT_QUEUE_DIRECTORY='"$(SPOOLDIR)"' \
+		   -DDEFAULT_DAEMON_DIRECTORY='"$(LIBEXECDIR)"' \
+		   -DDEFAULT_COMMAND_DIRECTORY='"$(SBINDIR)"' \
+		   $(if $(HAVE_UNBOUND),-DHAVE_UNBOUND) $(if $(HAVE_PCRE2),-DHAVE_PCRE2) \
+		   $(if $(HAVE_SECCOMP),-DHAVE_SECCOMP) $(if $(HAVE_LMDB),-DHAVE_LMDB)
+CFLAGS		+= -std=gnu17 $(OPTIMIZE) -g -fno-omit-frame-pointer -pthread \
+		   $(WARNINGS) $(HARDENING) $(SANITIZERS)
+LDFLAGS		+= -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed \
+		   $(SANITIZERS)
+LDLIBS		+= -lbsd -ldb -lcrypto \
+		   $(if $(HAVE_UNBOUND),-lunbound) $(if $(HAVE_PCRE2),-lpcre2-8) \
+		   $(if $(HAVE_SECCOMP),-lseccomp) $(if $(HAVE_LMDB),-llmdb) -lresolv
+
+# --- what is built -----------------------------------------------------------
+# A program is a list of files of one directory; all of common/ is a library.
+
+DAEMONS		:= master log smtpd anvil cleanup pickup qmgr bounce resolve dns \
+		   smtp local helper mailbox error
+COMMANDS	:= sendmail postdrop postrider postrider-conf postrider-queue \
+		   postrider-map
+PROGRAMS	:= $(DAEMONS) $(COMMANDS)
+
+master_FILES	:= master/main.c master/services.c master/spawn.c master/watch.c \
+		   master/control.c
+log_FILES	:= master/log.c
+postrider_FILES	:= master/postrider.c master/check.c
+postrider-conf_FILES := master/conf.c
+smtpd_FILES	:= $(filter-out smtpd/anvil.c,$(wildcard smtpd/*.c))
+anvil_FILES	:= smtpd/anvil.c
+cleanup_FILES	:= cleanup/main.c cleanup/intake.c cleanup/headers.c \
+		   cleanup/alias.c cleanup/write.c cleanup/commit.c
+pickup_FILES	:= cleanup/pickup.c
+postdrop_FILES	:= cleanup/postdrop.c
+sendmail_FILES	:= cleanup/sendmail.c
+qmgr_FILES	:= $(filter-out qmgr/bounce.c qmgr/report.c qmgr/queue.c,$(wildcard qmgr/*.c))
+bounce_FILES	:= qmgr/bounce.c qmgr/report.c
+postrider-queue_FILES := qmgr/queue.c
+resolve_FILES	:= $(filter-out resolve/dns%.c resolve/map.c,$(wildcard resolve/*.c))
+dns_FILES	:= $(wildcard resolve/dns*.c)
+postrider-map_FILES := resolve/map.c
+smtp_FILES	:= $(wildcard smtp/*.c)
+local_FILES	:= local/main.c local/recipient.c local/alias.c
+helper_FILES	:= local/helper.c
+mailbox_FILES	:= local/mailbox.c local/mbox.c local/maildir.c
+error_FILES	:= local/refuse.c
+
+LIB_FILES	:= $(wildcard common/*/*.c)
+TEST_FILES	:= $(wildcard t/common/*/*.c t/smtpd/*.c t/smtp/*.c t/qmgr/*.c \
+		   t/cleanup/*.c t/local/*.c t/resolve/*.c t/master/*.c)
+
+# --- rules -------------------------------------------------------------------
+
+ifdef V
+Q		:=
+say		= @:
+else
+Q		:= @
+say		= @echo "  $(1)"
+endif
+
+LIB		:= $(BUILD)/libcommon.a
+BIN		:= $(BUILD)/bin
+TESTS		:= $(TEST_FILES:%.c=$(BUILD)/%.t)
+
+.PHONY: all
+all: $(BUILD)/.found $(PROGRAMS:%=$(BIN)/%)
+
+# Objects depend on the flags they were compiled with.
+$(BUILD)/.flags: FORCE
+	@mkdir -p $(BUILD)
+	@echo '$(CC) $(CPPFLAGS) $(CFLAGS)' | cmp -s - $@ || \
+	    echo '$(CC) $(CPPFLAGS) $(CFLAGS)' > $@
+
+$(BUILD)/.found: $(BUILD)/.flags
+	@echo "found: openssl berkeley-db libbsd $(FEATURES)"
+	@touch $@
+
+$(BUILD)/%.o: %.c $(BUILD)/.flags
+	$(call say,CC $<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(LIB): $(LIB_FILES:%.c=$(BUILD)/%.o)
+	$(call say,AR $@)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+define program
+$(BIN)/$(1): $$($(1)_FILES:%.c=$(BUILD)/%.o) $(LIB)
+	$$(call say,LD $$@)
+	@mkdir -p $$(@D)
+	$$(Q)$(CC) $(LDFLAGS) -o $$@ $$($(1)_FILES:%.c=$(BUILD)/%.o) $(LIB) $(LDLIBS)
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
+
+# A unit test is one file; a test of a daemon's file names the objects that
+# it needs besides the library in a line "needs: dir/file.c ...".
+$(BUILD)/t/%.t: $(BUILD)/t/%.o $(LIB)
+	$(call say,LD $@)
+	$(Q)objects="$$(sed -n 's/.*needs: \(.*\)/\1/p' t/$*.c | head -1 | \
+	    sed 's/\*\/.*//; s,\([^ ]*\)\.c,$(BUILD)/\1.o,g')"; \
+	{ test -z "$$objects" || \
+	    $(MAKE) --no-print-directory BUILD=$(BUILD) $$objects; } && \
+	$(CC) $(LDFLAGS) -o $@ $< $$objects $(LIB) $(LDLIBS) -lcmocka
+
+.PHONY: tests
+tests: all $(TESTS)
+
+.PHONY: FORCE
+FORCE:
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+
+include t/check.mk
+include conf/install.mk

@@ -1,0 +1,340 @@
+/*
+ * log.c - one event, one line.
+ *
+ * Three steps: format, escape, send. All of them use buffers of this file, so
+ * that logging works when memory is short; it is for one thread, and not for
+ * signal handlers. errno survives, and may be shown by %m.
+ *
+ * A daemon sends to the log program and never waits for it: a line that finds
+ * the socket full is counted, and the count travels with the next one that
+ * goes through. The last words of a process (fatal, panic) go to standard
+ * error as well when the socket did not take them.
+ */
+#include "common/base/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+
+enum {
+	LINE_SIZE	= 2000,		/* the whole line */
+	NAME_SIZE	= 64,
+	HEAD_SIZE	= 40		/* "/[NUMBER]: ", "warning: ", "..." */
+};
+
+enum place { TO_STDERR, TO_SOCKET, TO_SYSLOG, TO_NOTHING };
+
+uint64_t		 log_number;
+
+static struct {
+	enum place	 place;
+	int		 fd;
+	int		 verbose;
+	uint32_t	 lost;
+	char		 syslog_name[NAME_SIZE];
+	char		 program[NAME_SIZE];
+	char		 ident[2 * NAME_SIZE];	/* openlog() keeps it */
+} to = { .fd = -1, .syslog_name = "postrider" };
+
+/* The words before the text. */
+const char *
+log_level_prefix(enum log_level level)
+{
+	switch (level) {
+	case LOG_LEVEL_INFO:	return "";
+	case LOG_LEVEL_WARNING:	return "warning: ";
+	case LOG_LEVEL_ERROR:	return "error: ";
+	case LOG_LEVEL_FATAL:	return "fatal: ";
+	case LOG_LEVEL_PANIC:	return "panic: ";
+	case LOG_LEVEL_DEBUG:	return "debug: ";
+	}
+	return "";
+}
+
+/* The same level in the words of syslog(3). */
+static int
+syslog_priority(enum log_level level)
+{
+	switch (level) {
+	case LOG_LEVEL_INFO:	return LOG_INFO;
+	case LOG_LEVEL_WARNING:	return LOG_WARNING;
+	case LOG_LEVEL_ERROR:	return LOG_ERR;
+	case LOG_LEVEL_FATAL:
+	case LOG_LEVEL_PANIC:	return LOG_CRIT;
+	case LOG_LEVEL_DEBUG:	return LOG_DEBUG;
+	}
+	return LOG_INFO;
+}
+
+/* Keep the names, and tell libc if it is the one who writes. */
+void
+log_name(const char *syslog_name, const char *program)
+{
+	strlcpy(to.syslog_name, syslog_name, sizeof(to.syslog_name));
+	strlcpy(to.program, program, sizeof(to.program));
+	if (to.place == TO_SYSLOG)
+		log_to_syslog();
+}
+
+/* What we are called; until log_name() it is what the shell called us. */
+static const char *
+program_name(void)
+{
+	if (to.program[0] == '\0')
+		strlcpy(to.program, program_invocation_short_name,
+		    sizeof(to.program));
+	return to.program;
+}
+
+/* Lines to standard error. */
+void
+log_to_stderr(void)
+{
+	to.place = TO_STDERR;
+}
+
+/* Lines as packets; the descriptor stays the caller's. */
+void
+log_to_socket(int fd)
+{
+	to.place = TO_SOCKET;
+	to.fd = fd;
+}
+
+/* Lines to the system's log, under "NAME/PROGRAM[PID]". */
+void
+log_to_syslog(void)
+{
+	snprintf(to.ident, sizeof(to.ident), "%s/%s", to.syslog_name,
+	    program_name());
+	openlog(to.ident, LOG_PID | LOG_NDELAY, LOG_MAIL);
+	to.place = TO_SYSLOG;
+}
+
+/* Silence. */
+void
+log_to_nothing(void)
+{
+	to.place = TO_NOTHING;
+}
+
+/* How much to say. */
+void
+log_verbose(int level)
+{
+	to.verbose = level;
+}
+
+/* Are debug lines wanted? */
+bool
+log_is_verbose(void)
+{
+	return to.verbose > 0;
+}
+
+/* "PROGRAM: warning: TEXT", in one write so that lines do not mix. */
+static void
+write_stderr(enum log_level level, const char *text)
+{
+	static char	line[LINE_SIZE + 2 * NAME_SIZE];
+	size_t		len;
+
+	snprintf(line, sizeof(line) - 1, "%s: %s%s", program_name(),
+	    log_level_prefix(level), text);
+	len = strlen(line);
+	line[len++] = '\n';
+	while (write(STDERR_FILENO, line, len) == -1 && errno == EINTR)
+		continue;
+}
+
+/* One packet, if the log program has room for it. */
+static int
+send_packet(enum log_level level, const char *text)
+{
+	struct log_head	 head;
+	const char	*program = program_name();
+	struct iovec	 parts[4];
+	struct msghdr	 message = { .msg_iov = parts, .msg_iovlen = 4 };
+
+	memset(&head, 0, sizeof(head));
+	head.wall_us = clock_wall_us();
+	head.number = log_number != 0 ? log_number : (uint64_t)getpid();
+	head.level = (uint32_t)level;
+	head.lost = to.lost;
+	parts[0] = (struct iovec){ &head, sizeof(head) };
+	parts[1] = (struct iovec){ to.syslog_name, strlen(to.syslog_name) + 1 };
+	parts[2] = (struct iovec){ (void *)(uintptr_t)program,
+	    strlen(program) + 1 };
+	parts[3] = (struct iovec){ (void *)(uintptr_t)text, strlen(text) + 1 };
+	if (sendmsg(to.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == -1) {
+		if (to.lost < UINT32_MAX)
+			to.lost++;
+		return -1;
+	}
+	to.lost = 0;
+	return 0;
+}
+
+/* Bring an escaped text to where it belongs. */
+static void
+deliver(enum log_level level, const char *text)
+{
+	switch (to.place) {
+	case TO_STDERR:
+		write_stderr(level, text);
+		break;
+	case TO_SOCKET:
+		if (send_packet(level, text) == -1 &&
+		    (level == LOG_LEVEL_FATAL || level == LOG_LEVEL_PANIC))
+			write_stderr(level, text);
+		break;
+	case TO_SYSLOG:
+		syslog(LOG_MAIL | syslog_priority(level), "%s%s",
+		    log_level_prefix(level), text);
+		break;
+	case TO_NOTHING:
+		break;
+	}
+}
+
+/*
+ * Bytes of the UTF-8 character at `from` if a log may show it, else 0. Beside
+ * the malformed (RFC 3629 section 4) we refuse what commands a terminal or
+ * turns text around: C1 controls, line separators, direction overrides.
+ */
+static size_t
+showable(const unsigned char *from, size_t len)
+{
+	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	uint32_t	code;
+	size_t		n, i;
+
+	if (from[0] < 0x80)
+		return from[0] >= ' ' && from[0] != 0x7f;
+	n = from[0] >= 0xf0 ? 4 : from[0] >= 0xe0 ? 3 : 2;
+	if (from[0] < 0xc2 || from[0] > 0xf4 || n > len)
+		return 0;
+	code = from[0] & (0x7fu >> n);
+	for (i = 1; i < n; i++) {
+		if ((from[i] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (from[i] & 0x3f);
+	}
+	if (code < least[n] || code > 0x10ffff ||
+	    (code >= 0xd800 && code <= 0xdfff) ||
+	    (code >= 0x80 && code <= 0x9f) ||
+	    (code >= 0x2028 && code <= 0x202e) ||
+	    (code >= 0x2066 && code <= 0x2069))
+		return 0;
+	return n;
+}
+
+/* Escape as much as fits, characters and escapes whole; *used of `from`. */
+static size_t
+escape(char *dest, size_t size, const char *from, size_t len, size_t *used)
+{
+	const unsigned char	*u = (const unsigned char *)from;
+	size_t			 n, at = 0, i = 0;
+
+	while (i < len) {
+		n = showable(u + i, len - i);
+		if (at + (n > 0 ? n : 4) >= size)
+			break;
+		if (n > 0) {
+			memcpy(dest + at, from + i, n);
+			at += n;
+			i += n;
+		} else {
+			dest[at++] = '\\';
+			dest[at++] = (char)('0' + (u[i] >> 6));
+			dest[at++] = (char)('0' + (u[i] >> 3 & 7));
+			dest[at++] = (char)('0' + (u[i] & 7));
+			i++;
+		}
+	}
+	if (size > 0)
+		dest[at] = '\0';
+	*used = i;
+	return at;
+}
+
+/* Make a stranger's text harmless. */
+size_t
+log_escape(char *dest, size_t size, const char *from, size_t len)
+{
+	size_t	used;
+
+	return escape(dest, size, from, len, &used);
+}
+
+/* Format, escape, cut to size and send. */
+void
+log_line(enum log_level level, const char *format, va_list ap)
+{
+	static char	raw[LINE_SIZE], text[LINE_SIZE];
+	int		saved = errno, n;
+	size_t		len, size, used, at;
+
+	if (level == LOG_LEVEL_DEBUG && to.verbose <= 0)
+		return;
+	if ((n = vsnprintf(raw, sizeof(raw), format, ap)) < 0)
+		n = (int)strlcpy(raw, format, sizeof(raw));
+	len = strlen(raw);
+	size = sizeof(text) - HEAD_SIZE - strlen(to.syslog_name) -
+	    strlen(program_name());
+	at = escape(text, size, raw, len, &used);
+	if ((size_t)n > len || used < len)
+		memcpy(text + at, "...", 4);	/* HEAD_SIZE counts it */
+	deliver(level, text);
+	errno = saved;
+}
+
+/* What happened. */
+void
+log_info(const char *format, ...)
+{
+	va_list	ap;
+
+	va_start(ap, format);
+	log_line(LOG_LEVEL_INFO, format, ap);
+	va_end(ap);
+}
+
+/* What somebody should look at. */
+void
+log_warning(const char *format, ...)
+{
+	va_list	ap;
+
+	va_start(ap, format);
+	log_line(LOG_LEVEL_WARNING, format, ap);
+	va_end(ap);
+}
+
+/* What did not work. */
+void
+log_error(const char *format, ...)
+{
+	va_list	ap;
+
+	va_start(ap, format);
+	log_line(LOG_LEVEL_ERROR, format, ap);
+	va_end(ap);
+}
+
+/* What only a seeker wants. */
+void
+log_debug(const char *format, ...)
+{
+	va_list	ap;
+
+	va_start(ap, format);
+	log_line(LOG_LEVEL_DEBUG, format, ap);
+	va_end(ap);
+}

@@ -1,0 +1,73 @@
+#ifndef DAEMON_DAEMON_H
+#define DAEMON_DAEMON_H
+
+#include <stdbool.h>
+
+#include "common/fiber/fiber.h"
+#include "common/ipc/channel.h"
+#include "common/ipc/link.h"
+#include "common/param/param.h"
+
+/*
+ * The skeleton of every daemon but master. daemon_run() does, in order:
+ * arguments (-n service, -w worker, -o name=value, -v; descriptors by
+ * environment), main.cf, every table of parameters checked, before() as root,
+ * chroot, groups, user, sandbox (the role's row in roles.c), event loop,
+ * start() on a fiber, READY to master. Then it serves until master says DRAIN
+ * or goes away.
+ */
+struct daemon {
+	const char			*name;	/* its row in roles.c */
+	const struct param *const	*params; /* tables, ended by NULL */
+	const struct peer		*peers;	/* packets it accepts, or NULL */
+	void				(*before)(void);	/* may be NULL */
+	WAITS void			(*start)(void);
+	/*
+	 * A connection on an inet listener, or on a unix one of a service whose
+	 * clients do not speak packets; on a fiber of its own; owns the fd.
+	 * NULL: connections become channels with `peers`.
+	 */
+	WAITS void			(*session)(int fd);
+	/* Sessions now, for master's limits and for draining; may be NULL. */
+	unsigned			(*busy)(void);
+	/* DRAIN came: stop taking work; may be NULL. */
+	void				(*drain)(void);
+	/* RELOAD came (daemons that reload in place); NULL: never sent. */
+	WAITS void			(*reload)(void);
+};
+
+int		 daemon_run(int argc, char **argv, const struct daemon *);
+
+/* The service's name in master.cf ("submission") and our number (from 1). */
+const char	*daemon_service(void);
+unsigned	 daemon_worker(void);
+/* Greatest number of sessions or deliveries at once for the whole service
+ * (master.cf maxproc) divided among its workers; 0: none. */
+unsigned	 daemon_limit(void);
+
+/* A number for a session's log lines, unlike any other of this program that
+ * lives now. Set log_number to it at the head of the fiber. */
+uint64_t	 daemon_session_number(void);
+
+/* Stop accepting until resumed (all session slots in use). */
+void		 daemon_pause_listening(void);
+void		 daemon_resume_listening(void);
+bool		 daemon_is_draining(void);
+/* SIGTERM: the system stops; sessions end at the next chance (SMTP: 421). A
+ * drain without it (reload) lets sessions go on until they end. */
+bool		 daemon_is_stopping(void);
+void		 daemon_leave(void);	/* exit when the last session is over */
+
+/* The queue directory as this process sees it after its chroot: a directory
+ * descriptor opened before (cleanup, qmgr, pickup), -1 for the others. */
+int		 daemon_queue_fd(void);
+
+/*
+ * Never fail open: a setting in force that restricts, filters, rewrites,
+ * encrypts or routes mail and that this program does not implement, as a
+ * sentence "main.cf:12: smtpd_milters is not supported yet"; NULL if there is
+ * none. Whoever serves then answers 451 4.3.5, or defers, and logs it.
+ */
+const char	*daemon_unsupported(void);
+
+#endif

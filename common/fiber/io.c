@@ -1,0 +1,558 @@
+/*
+ * io.c - a stream that waits politely: lines, bytes, buffered writing.
+ *
+ * Every call tries first and waits only after EAGAIN. A buffer exists while
+ * it holds something: before a wait for input an empty input buffer is freed,
+ * and the output buffer is freed when it is flushed, so ten thousand silent
+ * sessions own no buffers.
+ *
+ * One fiber may read while another writes; only when neither waits may the
+ * io be closed (cancel the other fiber first).
+ */
+#include "common/fiber/io.h"
+
+#include <sys/epoll.h>
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/bug.h"
+#include "common/base/fs.h"
+#include "common/base/mem.h"
+#include "common/fiber/inside.h"
+#include "common/fiber/loop.h"
+
+enum {
+	INPUT_MIN = 4 * 1024,
+	INPUT_MAX = 128 * 1024,
+	OUTPUT_SIZE = 16 * 1024,
+	SKIP_MAX = 64 * 1024		/* of a line that is too long */
+};
+
+struct io {
+	int		 fd;
+	struct loop_fd	 watch;		/* from the first wait on */
+	bool		 is_watched;
+	bool		 has_layer;
+	struct io_layer	 layer;
+	int64_t		 patience;
+	int64_t		 deadline;
+
+	int		 read_error;	/* errno of the first failure; 0 */
+	int		 write_error;
+	bool		 is_at_end;
+
+	char		*in;
+	size_t		 in_start, in_end, in_size;
+	char		*out;
+	size_t		 out_start, out_end;
+};
+
+/* Take over a descriptor. */
+struct io *
+io_new(int fd)
+{
+	struct io	*io = mem_alloc(sizeof *io);
+
+	*io = (struct io){ .fd = fd, .patience = NEVER, .deadline = NEVER };
+	if (fs_set_nonblocking(fd, true) == -1)
+		io->read_error = io->write_error = errno;
+	return io;
+}
+
+/* Free the input buffer, whatever is in it. */
+static void
+free_input(struct io *io)
+{
+	free(io->in);
+	io->in = NULL;
+	io->in_start = io->in_end = io->in_size = 0;
+}
+
+/* Free the output buffer, whatever is in it. */
+static void
+free_output(struct io *io)
+{
+	free(io->out);
+	io->out = NULL;
+	io->out_start = io->out_end = 0;
+}
+
+/* Close; what was not flushed is forgotten. errno stays. */
+void
+io_close(struct io *io)
+{
+	int	error = errno;
+
+	if (io == NULL)
+		return;
+	CLAIM(io->watch.reader == NULL && io->watch.writer == NULL);
+	if (io->has_layer)
+		io->layer.close(io->layer.state);
+	if (io->is_watched)
+		loop_remove(&io->watch);
+	close(io->fd);
+	free_input(io);
+	free_output(io);
+	free(io);
+	errno = error;
+}
+
+/* The descriptor, for getpeername(2) and the like. */
+int
+io_fd(const struct io *io)
+{
+	return io->fd;
+}
+
+/* Read and write through a layer from now on. */
+void
+io_set_layer(struct io *io, const struct io_layer *layer)
+{
+	CLAIM(!io->has_layer);
+	io->layer = *layer;
+	io->has_layer = true;
+}
+
+/* How long each wait may last. */
+void
+io_patience(struct io *io, int64_t milliseconds)
+{
+	io->patience = milliseconds;
+}
+
+/* The instant that no wait passes. */
+void
+io_deadline(struct io *io, int64_t deadline)
+{
+	io->deadline = deadline;
+}
+
+/* When a wait that begins now must end. */
+static int64_t
+wait_deadline(const struct io *io)
+{
+	int64_t	now = clock_now();
+
+	if (io->patience < io->deadline - now)	/* both far from overflow */
+		return now + io->patience;
+	return io->deadline;
+}
+
+/* Reading is over. A timeout or a cancel leaves the other direction usable,
+ * for a last word; an error of the connection does not. */
+static int
+fail_reading(struct io *io, int error)
+{
+	io->read_error = error;
+	if (error != ETIMEDOUT && error != ECANCELED &&
+	    error != ECONNABORTED && io->write_error == 0)
+		io->write_error = error;
+	free_input(io);		/* not the output: somebody may be writing */
+	errno = error;
+	return -1;
+}
+
+/* The connection is dead. */
+static int
+fail_writing(struct io *io, int error)
+{
+	io->write_error = error;
+	free_output(io);
+	if (io->read_error == 0)
+		io->read_error = error;
+	errno = error;
+	return -1;
+}
+
+/* Wait for what the last call wanted. */
+static int
+wait_for(struct io *io, unsigned wants)
+{
+	if (!io->is_watched) {
+		if (loop_add(&io->watch, io->fd) == -1)
+			return -1;
+		io->is_watched = true;
+	}
+	if (wants & EPOLLOUT)
+		return loop_wait_writable(&io->watch, wait_deadline(io));
+	return loop_wait_readable(&io->watch, wait_deadline(io));
+}
+
+/* One read(2), or the layer's. */
+static ssize_t
+read_once(struct io *io, void *to, size_t size, unsigned *wants)
+{
+	ssize_t	n;
+
+	*wants = EPOLLIN;
+	do {
+		n = io->has_layer ?
+		    io->layer.read(io->layer.state, to, size, wants) :
+		    read(io->fd, to, size);
+	} while (n == -1 && errno == EINTR);
+	return n;
+}
+
+/* One write(2), or the layer's. */
+static ssize_t
+write_once(struct io *io, const void *from, size_t size, unsigned *wants)
+{
+	ssize_t	n;
+
+	*wants = EPOLLOUT;
+	do {
+		n = io->has_layer ?
+		    io->layer.write(io->layer.state, from, size, wants) :
+		    write(io->fd, from, size);
+	} while (n == -1 && errno == EINTR);
+	return n;
+}
+
+/* May we read? Sets errno. */
+static bool
+may_read(struct io *io)
+{
+	errno = io->read_error;
+	return io->read_error == 0;
+}
+
+/* Bytes in the input buffer. */
+static size_t
+buffered(const struct io *io)
+{
+	return io->in_end - io->in_start;
+}
+
+/* Make room for more input: at the front, then by growing. */
+static void
+make_room(struct io *io, size_t room)
+{
+	size_t	size = room < INPUT_MIN ? INPUT_MIN : room;
+
+	if (io->in_start > 0) {
+		memmove(io->in, io->in + io->in_start, buffered(io));
+		io->in_end -= io->in_start;
+		io->in_start = 0;
+	}
+	if (io->in_size < size) {
+		io->in = mem_resize(io->in, size);
+		io->in_size = size;
+	}
+}
+
+/* Read once into the buffer, which has room: bytes, 0 at the end, or -1. */
+static ssize_t
+read_into_buffer(struct io *io, unsigned *wants)
+{
+	ssize_t	n;
+
+	n = read_once(io, io->in + io->in_end, io->in_size - io->in_end,
+	    wants);
+	if (n > 0)
+		io->in_end += (size_t)n;
+	else if (n == 0)
+		io->is_at_end = true;
+	return n;
+}
+
+/* Read more into the buffer. */
+int
+io_fill(struct io *io, size_t room)
+{
+	unsigned	wants;
+	ssize_t		n;
+
+	if (room > INPUT_MAX)
+		room = INPUT_MAX;
+	if (!may_read(io))
+		return -1;
+	if (io->is_at_end)
+		return 0;
+	if (buffered(io) >= room) {
+		errno = EMSGSIZE;
+		return -1;
+	}
+	fiber_breathe();
+	for (;;) {
+		make_room(io, room);
+		if ((n = read_into_buffer(io, &wants)) >= 0)
+			return n > 0;
+		if (errno != EAGAIN)
+			return fail_reading(io, errno);
+		if (buffered(io) == 0)
+			free_input(io);
+		if (wait_for(io, wants) == -1)
+			return fail_reading(io, errno);
+	}
+}
+
+/* What is in the input buffer. */
+size_t
+io_peek(struct io *io, const char **data)
+{
+	*data = buffered(io) == 0 ? "" : io->in + io->in_start;
+	return buffered(io);
+}
+
+/* Take bytes out of the input buffer. */
+void
+io_consume(struct io *io, size_t len)
+{
+	CLAIM(len <= buffered(io));
+	io->in_start += len;
+}
+
+/* Forget buffered input. */
+size_t
+io_discard_input(struct io *io)
+{
+	size_t	len = buffered(io);
+
+	free_input(io);
+	return len;
+}
+
+/* Is there input, without waiting for it? The only way to know, under every
+ * layer, is to try. */
+bool
+io_has_input(struct io *io)
+{
+	unsigned	wants;
+
+	if (buffered(io) > 0)
+		return true;
+	if (io->read_error != 0 || io->is_at_end)
+		return false;
+	make_room(io, INPUT_MIN);
+	if (read_into_buffer(io, &wants) == -1 && errno != EAGAIN)
+		(void)fail_reading(io, errno);
+	if (buffered(io) > 0)
+		return true;
+	free_input(io);
+	return false;
+}
+
+/* Skip the rest of a line that is too long, within bounds. */
+static int
+skip_line(struct io *io, size_t limit)
+{
+	size_t		 len, skipped = 0;
+	const char	*data, *lf;
+	int		 got;
+
+	for (;;) {
+		len = io_peek(io, &data);
+		if ((lf = memchr(data, '\n', len)) != NULL)
+			len = (size_t)(lf - data) + 1;
+		io_consume(io, len);
+		skipped += len;
+		if (skipped > limit + SKIP_MAX)
+			return fail_reading(io, ECONNABORTED);
+		if (lf != NULL) {
+			errno = EMSGSIZE;
+			return -1;
+		}
+		if ((got = io_fill(io, INPUT_MIN)) == 0)
+			return fail_reading(io, ECONNRESET);
+		if (got == -1)
+			return -1;
+	}
+}
+
+/* Cut the line out of the buffer, where its LF is `end` bytes away. */
+static int
+take_line(struct io *io, size_t end, char **line, size_t *len, size_t limit,
+    bool *bare_lf)
+{
+	char	*data = io->in + io->in_start;
+	bool	 has_cr = end > 0 && data[end - 1] == '\r';
+	size_t	 text = has_cr ? end - 1 : end;
+
+	if (text > limit)
+		return skip_line(io, limit);
+	data[text] = '\0';
+	io_consume(io, end + 1);
+	*line = data;
+	*len = text;
+	if (bare_lf != NULL)
+		*bare_lf = !has_cr;
+	return 1;
+}
+
+/* Read one line. */
+int
+io_line(struct io *io, char **line, size_t *len, size_t limit, bool *bare_lf)
+{
+	size_t		 have, seen = 0;
+	const char	*data, *lf;
+	int		 got;
+
+	CLAIM(limit <= INPUT_MAX - 2);
+	if (!may_read(io))
+		return -1;
+	fiber_breathe();
+	for (;;) {
+		have = io_peek(io, &data);
+		lf = memchr(data + seen, '\n', have - seen);
+		if (lf != NULL)
+			return take_line(io, (size_t)(lf - data), line, len,
+			    limit, bare_lf);
+		if (have > limit + 1)		/* one for a CR */
+			return skip_line(io, limit);
+		seen = have;
+		got = io_fill(io, limit + 2 < INPUT_MIN ? INPUT_MIN :
+		    limit + 2);
+		if (got == -1)
+			return -1;
+		if (got == 0)
+			return have == 0 ? 0 : fail_reading(io, ECONNRESET);
+	}
+}
+
+/* Read straight into the caller's memory: bytes, 0 at the end, or -1. */
+static ssize_t
+read_direct(struct io *io, void *to, size_t len)
+{
+	unsigned	wants;
+	ssize_t		n;
+
+	fiber_breathe();
+	free_input(io);
+	while ((n = read_once(io, to, len, &wants)) == -1)
+		if (errno != EAGAIN || wait_for(io, wants) == -1)
+			return fail_reading(io, errno);
+	if (n == 0)
+		io->is_at_end = true;
+	return n;
+}
+
+/* Read exactly that many bytes; large pieces are not copied twice. */
+int
+io_read(struct io *io, void *to, size_t len)
+{
+	char		*at = to;
+	const char	*data;
+	size_t		 have;
+	ssize_t		 n;
+
+	if (!may_read(io))
+		return -1;
+	while (len > 0) {
+		if ((have = io_peek(io, &data)) > 0) {
+			n = (ssize_t)(have < len ? have : len);
+			memcpy(at, data, (size_t)n);
+			io_consume(io, (size_t)n);
+		} else if (io->is_at_end)
+			return fail_reading(io, ECONNRESET);
+		else if (len < INPUT_MIN) {
+			if (io_fill(io, INPUT_MIN) == -1)
+				return -1;
+			continue;
+		} else if ((n = read_direct(io, at, len)) == -1)
+			return -1;
+		at += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* Bytes not yet written. */
+size_t
+io_pending(const struct io *io)
+{
+	return io->out_end - io->out_start;
+}
+
+/* Write all of it, waiting as often as needed; *done counts. */
+static int
+write_all(struct io *io, const char *data, size_t len, size_t *done)
+{
+	unsigned	wants;
+	ssize_t		n;
+
+	while (*done < len) {
+		fiber_breathe();
+		n = write_once(io, data + *done, len - *done, &wants);
+		if (n >= 0)
+			*done += (size_t)n;
+		else if (errno != EAGAIN || wait_for(io, wants) == -1)
+			return fail_writing(io, errno);
+	}
+	return 0;
+}
+
+/* Write what is buffered. */
+int
+io_flush(struct io *io)
+{
+	if (io->write_error != 0) {
+		errno = io->write_error;
+		return -1;
+	}
+	if (io->out == NULL)
+		return 0;
+	if (write_all(io, io->out, io->out_end, &io->out_start) == -1)
+		return -1;
+	free_output(io);
+	return 0;
+}
+
+/* Write, by way of the buffer unless it is empty and would not hold it. */
+int
+io_write(struct io *io, const void *data, size_t len)
+{
+	const char	*from = data;
+	size_t		 part, done = 0;
+
+	if (io->write_error != 0) {
+		errno = io->write_error;
+		return -1;
+	}
+	while (len > 0) {
+		if (io->out == NULL && len >= OUTPUT_SIZE)
+			return write_all(io, from, len, &done);
+		if (io->out == NULL)
+			io->out = mem_alloc(OUTPUT_SIZE);
+		part = OUTPUT_SIZE - io->out_end;
+		if (part > len)
+			part = len;
+		memcpy(io->out + io->out_end, from, part);
+		io->out_end += part;
+		from += part;
+		len -= part;
+		if (io->out_end == OUTPUT_SIZE && io_flush(io) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* Format into the buffer; what does not fit a short line is formatted into
+ * memory of its own. */
+int
+io_printf(struct io *io, const char *format, ...)
+{
+	char	 line[512], *long_line;
+	va_list	 args, again;
+	int	 len, outcome;
+
+	va_start(args, format);
+	va_copy(again, args);
+	if ((len = vsnprintf(line, sizeof line, format, args)) < 0)
+		bug("cannot format \"%s\"", format);
+	if ((size_t)len < sizeof line)
+		outcome = io_write(io, line, (size_t)len);
+	else {
+		long_line = mem_alloc((size_t)len + 1);
+		vsnprintf(long_line, (size_t)len + 1, format, again);
+		outcome = io_write(io, long_line, (size_t)len);
+		free(long_line);
+	}
+	va_end(again);
+	va_end(args);
+	return outcome;
+}

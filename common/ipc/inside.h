@@ -1,0 +1,94 @@
+#ifndef IPC_INSIDE_H
+#define IPC_INSIDE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/tree.h>
+
+#include "common/fiber/loop.h"
+#include "common/fiber/queue.h"
+#include "common/ipc/channel.h"
+
+/*
+ * What the files of this directory tell each other; nobody else includes it.
+ * channel.c receives, send.c sends, exchange.c matches replies.
+ */
+enum {
+	CHANNEL_NAME_SIZE = 256,
+	REQUESTS_MAX = 5000,		/* handlers at once, one channel */
+	KEPT_MAX = 8 * 1024 * 1024	/* unsent bytes, one channel */
+};
+
+/* A packet that waits for room, with descriptors of its own. */
+struct kept {
+	STAILQ_ENTRY(kept)	 next;
+	size_t			 len, nfds;
+	int			 fds[PACKET_FDS];
+	char			 data[];
+};
+
+struct exchange {
+	RB_ENTRY(exchange)	 entry;
+	struct channel		*channel;
+	uint64_t		 id;
+	unsigned		 reply_type;
+	void			*reply;
+	struct pool		*pool;
+	struct fiber_queue	 waiting;
+	unsigned		 credits;
+	int			 error;		/* once over: 0 or errno */
+	bool			 is_over;	/* answered or failed */
+	bool			 is_ended;	/* exchange_end() was called */
+};
+RB_HEAD(exchanges, exchange);
+
+struct channel {
+	LIST_ENTRY(channel)	 entry;
+	int			 fd;
+	struct loop_fd		 watch;
+	unsigned		 references;	/* free at 0 */
+	unsigned		 holds;		/* of these, channel_hold() */
+
+	bool			 is_open;
+	bool			 is_server;
+	bool			 is_known;	/* HELLO was heard (server) */
+	bool			 is_stranger;	/* came by a "*" row */
+	bool			 is_draining;	/* GOODBYE was heard */
+	bool			 was_reset;
+
+	const struct peer	*peers;
+	void			(*closed)(struct channel *, void *);
+	void			*context;
+	char			 name[CHANNEL_NAME_SIZE];
+	uid_t			 uid;
+	pid_t			 pid;
+
+	unsigned		 running;	/* handlers on fibers */
+	struct fiber_queue	 places;	/* waits for running to fall */
+
+	STAILQ_HEAD(, kept)	 kept;
+	size_t			 kept_bytes;
+	bool			 is_flushing;
+	struct fiber_queue	 room;		/* waits for kept to empty */
+
+	struct exchanges	 exchanges;
+	unsigned		 exchange_count;
+};
+
+/* channel.c */
+void		 channel_reference(struct channel *);
+void		 channel_unreference(struct channel *);
+bool		 packet_has_data(unsigned type);
+
+/* send.c: encode and send or keep, with flags. */
+int		 send_post(struct channel *, unsigned type, unsigned flags,
+		    uint64_t id, const void *object);
+void		 send_forget(struct channel *);
+
+/* exchange.c: is this reply awaited? then *why tells if it is wrong. */
+bool		 exchange_take(struct channel *, const struct packet *,
+		    const char **why);
+void		 exchange_fail_all(struct channel *, int error);
+
+#endif

@@ -1,0 +1,226 @@
+/*
+ * packet.c - one datagram: its head, its fields, its descriptors.
+ *
+ * The format is told in packet.h and, for the fields, in base/fields.h. All
+ * that reads here trusts nobody: numbers of fields and of descriptors in the
+ * head must be those of the table and of the datagram.
+ */
+#include "common/ipc/packet.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+#include "common/base/bug.h"
+
+/* A little endian number of `bytes` bytes. */
+static void
+put_number(unsigned char *to, uint64_t value, size_t bytes)
+{
+	size_t	i;
+
+	for (i = 0; i < bytes; i++)
+		to[i] = (unsigned char)(value >> (8 * i));
+}
+
+/* The same, read. */
+static uint64_t
+get_number(const unsigned char *from, size_t bytes)
+{
+	uint64_t	value = 0;
+	size_t		i;
+
+	for (i = 0; i < bytes; i++)
+		value |= (uint64_t)from[i] << (8 * i);
+	return value;
+}
+
+/* How many fields a table has. */
+static size_t
+count_fields(const struct field *table)
+{
+	size_t	n = 0;
+
+	while (table[n].kind != FIELD_KIND_END)
+		n++;
+	return n;
+}
+
+/* Head and fields, appended to `to`. */
+const char *
+packet_encode(unsigned type, unsigned flags, uint64_t id, const void *object,
+    struct str *to, int *fds, size_t *nfds)
+{
+	const struct field	*table = packet_fields(type);
+	unsigned char		 head[PACKET_HEAD];
+	size_t			 start = to->len;
+	const char		*why;
+
+	CLAIM(table != NULL);
+	*nfds = 0;
+	put_number(head, type, 2);
+	put_number(head + 2, count_fields(table), 2);
+	put_number(head + 4, 0, 2);
+	put_number(head + 6, flags, 2);
+	put_number(head + 8, id, 8);
+	str_add_mem(to, head, sizeof(head));
+	if ((why = fields_encode(table, object, to, fds, nfds)) != NULL)
+		return why;
+	if (to->is_cut || to->len - start > PACKET_MAX)
+		return "the packet is longer than 64 KiB";
+	put_number((unsigned char *)to->data + start + 4, *nfds, 2);
+	return NULL;
+}
+
+/* The head; the number of descriptors is compared by packet_decode(). */
+const char *
+packet_parse(struct packet *p, const void *data, size_t len)
+{
+	const unsigned char	*head = data;
+	const struct field	*table;
+
+	memset(p, 0, sizeof(*p));
+	if (len < PACKET_HEAD)
+		return "shorter than its head";
+	if (len > PACKET_MAX)
+		return "longer than 64 KiB";
+	p->type = (uint16_t)get_number(head, 2);
+	p->flags = (uint16_t)get_number(head + 6, 2);
+	p->id = get_number(head + 8, 8);
+	p->nfds = (size_t)get_number(head + 4, 2);
+	p->body = head + PACKET_HEAD;
+	p->len = len - PACKET_HEAD;
+	if ((table = packet_fields(p->type)) == NULL)
+		return "of a type there is not";
+	if (get_number(head + 2, 2) != count_fields(table))
+		return "with a wrong number of fields";
+	if ((p->flags & ~PACKET_IS_REPLY) != 0)
+		return "with unknown flags";
+	if (p->nfds > PACKET_FDS)
+		return "with too many descriptors";
+	return NULL;
+}
+
+/* How many of the descriptors the decoded struct holds now. */
+static size_t
+count_taken(const struct field *table, const void *object)
+{
+	size_t	n = 0;
+	int	fd;
+
+	for (; table->kind != FIELD_KIND_END; table++) {
+		if (table->kind != FIELD_KIND_FD &&
+		    table->kind != FIELD_KIND_OPT_FD)
+			continue;
+		memcpy(&fd, (const char *)object + table->offset, sizeof(fd));
+		if (fd != -1)
+			n++;
+	}
+	return n;
+}
+
+/* The struct. After a failure every descriptor is still the caller's. */
+const char *
+packet_decode(const struct packet *p, void *object, struct pool *pool)
+{
+	const struct field	*table = packet_fields(p->type);
+	const char		*why;
+
+	CLAIM(table != NULL);
+	why = fields_decode(table, object, pool, p->body, p->len, p->fds,
+	    p->nfds);
+	if (why != NULL)
+		return why;
+	if (count_taken(table, object) != p->nfds)
+		return "more descriptors than fields for them";
+	return NULL;
+}
+
+/* Take the descriptors out of the control data; -1 when there are too many. */
+static int
+take_fds(struct msghdr *message, int *fds, size_t *nfds)
+{
+	struct cmsghdr	*c;
+	size_t		 i, count;
+	int		 fd, result = 0;
+
+	for (c = CMSG_FIRSTHDR(message); c != NULL;
+	    c = CMSG_NXTHDR(message, c)) {
+		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
+			continue;
+		count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+		for (i = 0; i < count; i++) {
+			memcpy(&fd, CMSG_DATA(c) + i * sizeof(int),
+			    sizeof(fd));
+			if (*nfds < PACKET_FDS) {
+				fds[(*nfds)++] = fd;
+			} else {
+				close(fd);
+				result = -1;
+			}
+		}
+	}
+	return result;
+}
+
+/* One datagram and what came with it. */
+ssize_t
+packet_receive(int fd, void *buffer, size_t size, int *fds, size_t *nfds)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(PACKET_FDS *
+	    sizeof(int))];
+	struct iovec	 part = { buffer, size };
+	struct msghdr	 message;
+	ssize_t		 n;
+	int		 result;
+
+	*nfds = 0;
+	do {
+		memset(&message, 0, sizeof(message));
+		message.msg_iov = &part;
+		message.msg_iovlen = 1;
+		message.msg_control = control;
+		message.msg_controllen = sizeof(control);
+		n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+	} while (n == -1 && errno == EINTR);
+	if (n == -1)
+		return -1;
+	result = take_fds(&message, fds, nfds);
+	if (result == -1 || (message.msg_flags & (MSG_TRUNC | MSG_CTRUNC))) {
+		while (*nfds > 0)
+			close(fds[--*nfds]);
+		errno = EPROTO;
+		return -1;
+	}
+	return n;
+}
+
+/* One datagram out. */
+int
+packet_send(int fd, const void *data, size_t len, const int *fds, size_t nfds)
+{
+	_Alignas(struct cmsghdr) char control[CMSG_SPACE(PACKET_FDS *
+	    sizeof(int))];
+	struct iovec	 part = { (void *)(uintptr_t)data, len };
+	struct msghdr	 message = { .msg_iov = &part, .msg_iovlen = 1 };
+	struct cmsghdr	*c;
+	ssize_t		 n;
+
+	CLAIM(nfds <= PACKET_FDS);
+	if (nfds > 0) {
+		memset(control, 0, sizeof(control));
+		message.msg_control = control;
+		message.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
+		c = CMSG_FIRSTHDR(&message);
+		c->cmsg_level = SOL_SOCKET;
+		c->cmsg_type = SCM_RIGHTS;
+		c->cmsg_len = CMSG_LEN(nfds * sizeof(int));
+		memcpy(CMSG_DATA(c), fds, nfds * sizeof(int));
+	}
+	do
+		n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	while (n == -1 && errno == EINTR);
+	return n == -1 ? -1 : 0;
+}

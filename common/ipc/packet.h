@@ -1,0 +1,66 @@
+#ifndef IPC_PACKET_H
+#define IPC_PACKET_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/base/fields.h"
+#include "common/base/mem.h"
+#include "common/base/str.h"
+
+/*
+ * A packet is one SEQPACKET datagram: a head of 16 bytes, then the fields of
+ * its type's table (common/base/fields.h), at most 64 KiB and 4 descriptors
+ * in all. Little endian throughout:
+ *
+ *	0  uint16  type            6  uint16  flags (PACKET_IS_REPLY)
+ *	2  uint16  field count     8  uint64  id, chosen by who asks
+ *	4  uint16  descriptors
+ */
+enum {
+	PACKET_HEAD = 16,
+	PACKET_MAX = 65536,
+	PACKET_FDS = 4,
+	PACKET_IS_REPLY = 1
+};
+
+struct packet {
+	uint16_t		 type;
+	uint16_t		 flags;
+	uint64_t		 id;
+	const unsigned char	*body;		/* after the head */
+	size_t			 len;
+	int			 fds[PACKET_FDS];
+	size_t			 nfds;
+};
+
+/* The table and name of a packet type; NULL for a type there is not. */
+const struct field	*packet_fields(unsigned type);
+const char		*packet_name(unsigned type);
+size_t			 packet_struct_size(unsigned type);
+
+/*
+ * Head and body into `to`, descriptors into fds. NULL, or why not (a field
+ * out of bounds, longer than PACKET_MAX).
+ */
+const char	*packet_encode(unsigned type, unsigned flags, uint64_t id,
+		    const void *object, struct str *to, int *fds, size_t *nfds);
+
+/* The head of a datagram: NULL, or why it is malformed. fds are the caller's. */
+const char	*packet_parse(struct packet *, const void *data, size_t len);
+
+/* The struct of the packet's type, strings and lists in the pool. Descriptors
+ * named by the table move into the struct; close what is left. */
+const char	*packet_decode(const struct packet *, void *object,
+		    struct pool *);
+
+/* One datagram without waiting: bytes, 0 at the end, -1 (EAGAIN; EPROTO for
+ * MSG_TRUNC or MSG_CTRUNC, whose descriptors have been closed). */
+ssize_t		 packet_receive(int fd, void *buffer, size_t size, int *fds,
+		    size_t *nfds);
+/* Send without waiting: 0, or -1 with EAGAIN, ETOOMANYREFS, EPIPE... */
+int		 packet_send(int fd, const void *data, size_t len,
+		    const int *fds, size_t nfds);
+
+#endif

@@ -1,0 +1,333 @@
+#ifndef IPC_PACKETS_H
+#define IPC_PACKETS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/fields.h"
+
+/*
+ * Every packet there is: its struct here, its table in packets.c. Addresses
+ * are in their RFC 5321 form without angle brackets ("" is the null sender).
+ * Times are microseconds since 1970 unless they say milliseconds.
+ */
+enum packet_type {
+	PACKET_NONE,
+
+	/* any channel */
+	PACKET_HELLO,		/* first packet of who connects */
+	PACKET_GOODBYE,		/* no new requests, please; I am leaving */
+	PACKET_REFUSED,		/* why a HELLO or request is not served */
+
+	/* master and its daemons */
+	PACKET_READY, PACKET_DRAIN, PACKET_RELOAD, PACKET_ASK_STATUS,
+	PACKET_STATUS,
+	/* postrider and master */
+	PACKET_CONTROL, PACKET_CONTROL_LINE, PACKET_CONTROL_DONE,
+
+	/* into cleanup */
+	PACKET_MAIL, PACKET_RECIPIENTS, PACKET_CONTENT, PACKET_CREDIT,
+	PACKET_ABANDON, PACKET_QUEUED,
+	/* sendmail to pickup */
+	PACKET_SUBMIT, PACKET_SUBMITTED,
+
+	/* into resolve */
+	PACKET_ASK_ROUTE, PACKET_ROUTE,
+	PACKET_ASK_RECIPIENT, PACKET_RECIPIENT,
+	PACKET_ASK_EXPAND, PACKET_EXPANDED,
+	PACKET_ASK_LOOKUP, PACKET_FOUND,
+
+	/* into dns */
+	PACKET_ASK_HOSTS, PACKET_HOSTS,
+	PACKET_ASK_REVERSE, PACKET_REVERSE,
+
+	/* into anvil */
+	PACKET_ANVIL_CONNECT, PACKET_ANVIL_COUNTS, PACKET_ANVIL_DISCONNECT,
+
+	/* around qmgr */
+	PACKET_NEW_MAIL, PACKET_DELIVER, PACKET_OUTCOME,
+	PACKET_BOUNCE, PACKET_BOUNCED,
+	PACKET_QUEUE_COMMAND, PACKET_QUEUE_ENTRY, PACKET_QUEUE_DONE,
+
+	/* local, its helper, and the recipient's own process */
+	PACKET_BECOME, PACKET_BECAME,
+	PACKET_STORE, PACKET_STORED,
+	PACKET_READ_FORWARD, PACKET_FORWARD,
+
+	PACKET_TYPES
+};
+
+/* Bounds that several packets share. */
+enum {
+	ADDRESS_MAX = 1024,	/* more than RFC 5321 4.5.3.1 asks, with room */
+	QUEUE_ID_MAX = 32,
+	REPLY_MAX = 4096,	/* a remote server's reply, kept for the DSN */
+	ROWS_MAX = 1000		/* recipients in one packet */
+};
+
+struct hello { char *service; int64_t version; };
+enum { IPC_VERSION = 1 };
+struct refused { char *why; };
+struct empty { char unused; };			/* GOODBYE READY DRAIN ... */
+
+/* STATUS: what a daemon says of itself. */
+struct status { int64_t sessions, fibers, requests, malformed; char *note; };
+
+struct control { char *verb; };			/* "status" "reload" ... */
+struct control_line { char *text; };
+struct control_done { int64_t exit_status; };
+
+/*
+ * MAIL opens a transaction in cleanup: its id names the transaction. Then
+ * RECIPIENTS while has_more, CONTENT until is_last, all with the same id;
+ * cleanup answers the id once with QUEUED, at any time (an early refusal
+ * ends it; later packets with that id are ignored). CONTENT is the message
+ * as on the wire, CRLF line ends, dots already unstuffed, cut anywhere.
+ * After a CONTENT with wants_credit the sender waits for CREDIT.
+ */
+struct recipient_row {
+	char	*address;	/* where it goes */
+	char	*original;	/* as first given, "" when the same */
+	char	*orcpt;		/* DSN ORCPT "rfc822;..." decoded, or "" */
+	int64_t	 notify;	/* enum dsn_notify bits, 0 when not given */
+};
+enum mail_flags {
+	MAIL_IS_LOCAL = 1,	/* submitted on this host: complete headers */
+	MAIL_IS_8BIT = 2,	/* BODY=8BITMIME */
+	MAIL_IS_UTF8 = 4,	/* SMTPUTF8 */
+	MAIL_NO_EXPAND = 8,	/* do not apply virtual aliases */
+	MAIL_IS_BOUNCE = 16,	/* a report of ours */
+	MAIL_IS_FORWARD = 32,	/* from local: hop check by Delivered-To */
+	MAIL_IS_TRUSTED = 64	/* client is in local_header_rewrite_clients */
+};
+struct mail {
+	char			*sender;
+	char			*origin;	/* "smtpd" "pickup" "bounce"
+						 * "local": who brought it */
+	char			*client_name;	/* verified name or "unknown" */
+	char			*client_address; /* "" when submitted locally */
+	char			*helo;
+	char			*protocol;	/* "SMTP" "ESMTP" "" */
+	char			*full_name;	/* for a missing From: */
+	char			*envelope_id;	/* DSN ENVID decoded, or "" */
+	char			*return_what;	/* "" "FULL" "HDRS" */
+	char			*login;		/* SASL user or "" */
+	char			*extra;		/* trace words for Received
+						 * (TLS later), or "" */
+	int64_t			 uid;		/* local submission, or -1 */
+	int64_t			 flags;		/* enum mail_flags */
+	int64_t			 arrival_us;
+	int64_t			 size_hint;	/* SIZE=, 0 unknown */
+	int64_t			 hops;		/* reserved, 0 */
+	bool			 has_more;	/* RECIPIENTS follow */
+	struct recipient_row	*recipients;
+	size_t			 count;
+};
+struct recipients {
+	struct recipient_row	*recipients;
+	size_t			 count;
+	bool			 has_more;
+};
+struct content { struct bytes data; bool is_last, wants_credit; };
+enum { CONTENT_MAX = 60 * 1024, CREDIT_EVERY = 4 };
+struct queued {
+	char	*queue_id;	/* "" unless accepted */
+	char	*reply;		/* "250 2.0.0 Ok: queued as ID", "452 4.3.1 .." */
+	int64_t	 code;		/* 250, 4xx, 5xx */
+	int64_t	 size;		/* content bytes stored */
+};
+
+/* sendmail to pickup: content in `message` (a regular file, any line ends). */
+struct submit {
+	char			*sender;	/* NULL: the user's own name */
+	char			*full_name;
+	char			*envelope_id, *return_what;
+	char			*token;		/* repeats are recognised by it */
+	int64_t			 flags;		/* MAIL_IS_8BIT, MAIL_IS_UTF8 */
+	struct recipient_row	*recipients;
+	size_t			 count;
+	int			 message;
+};
+struct submitted { int64_t exit_status; char *queue_id, *text; };
+
+/* Where does this address go? For qmgr. */
+struct ask_route { char *address, *sender; };
+enum route_result { ROUTE_OK, ROUTE_TEMPORARY, ROUTE_IMPOSSIBLE };
+struct route {
+	int64_t	 result;
+	char	*transport;	/* service name of master.cf: "smtp" "local" */
+	char	*nexthop;	/* domain, "[host]:port", user part ... */
+	char	*site;		/* who shares concurrency; = nexthop if unsure */
+	char	*recipient;	/* the address to deliver, rewritten */
+	char	*address_class;	/* "local" "virtual-alias" "virtual-mailbox"
+				 * "relay" "default" */
+	char	*dsn, *text;	/* why, when not OK: "5.1.1", "unknown user.." */
+	int64_t	 generation;	/* grows at each reload */
+};
+
+/* May this recipient be accepted, and does it exist? For smtpd. */
+struct ask_recipient { char *address, *sender; };
+enum recipient_result { RECIPIENT_EXISTS, RECIPIENT_UNKNOWN,
+    RECIPIENT_TEMPORARY };
+struct recipient_answer {
+	int64_t	 result;
+	char	*address;	/* completed and rewritten */
+	char	*address_class;
+	bool	 is_final;	/* we are a destination (not class default) */
+	char	*text;		/* "User unknown in local recipient table" */
+};
+
+/* Virtual aliases, recursively. One row in gives any number of rows out. */
+struct ask_expand { struct recipient_row *rows; size_t count; };
+struct expanded {
+	int64_t			 result;	/* enum route_result */
+	char			*text;
+	struct recipient_row	*rows;
+	size_t			 count;
+};
+
+/* What does this parameter's table say? Several keys, the first that hits. */
+struct key_row { char *key; };
+struct ask_lookup {
+	char		*parameter;	/* "alias_maps" */
+	struct key_row	*keys;
+	size_t		 count;
+};
+enum lookup_result { LOOKUP_FOUND, LOOKUP_NOT_FOUND, LOOKUP_TEMPORARY };
+struct found { int64_t result, which; char *value, *text; };
+
+/* Hosts for a domain. Addresses are text ("192.0.2.1", "2001:db8::1"). */
+enum hosts_flags { HOSTS_WITH_MX = 1, HOSTS_NAMES_ONLY = 2 };
+struct ask_hosts { char *name; int64_t flags; };
+enum hosts_result { HOSTS_OK, HOSTS_NONE, HOSTS_NO_DOMAIN, HOSTS_NULL_MX,
+    HOSTS_TEMPORARY };
+struct address_row { char *address; };
+struct host_row {
+	char			*name;
+	int64_t			 preference;
+	int64_t			 result;	/* of its own address lookup */
+	struct address_row	*addresses;
+	size_t			 count;
+};
+struct hosts {
+	int64_t		 result;
+	char		*text;		/* "Host or domain name not found. ..." */
+	bool		 is_secure;	/* DNSSEC validated */
+	bool		 had_mx;
+	int64_t		 ttl;		/* seconds */
+	struct host_row	*hosts;
+	size_t		 count;
+};
+struct ask_reverse { char *address; };
+/* name: verified (it resolves back) or "unknown"; claimed: as the PTR says. */
+struct reverse { int64_t result; char *name, *claimed; };
+
+struct anvil_connect { char *service, *address; };
+struct anvil_counts { int64_t connections, rate; };
+
+/* cleanup to qmgr, after commit. Posted; a lost one is found by the scan. */
+struct new_mail {
+	char		*queue_id;
+	struct bytes	 envelope;	/* as in the file, or empty: read it */
+	int64_t		 content_offset, content_length, envelope_offset;
+	int		 message;	/* read-only */
+};
+
+/* qmgr to a delivery agent. OUTCOME comes back with the id of DELIVER. */
+struct deliver_row {
+	int64_t	 number;	/* in the envelope, from 0 */
+	char	*address;
+	char	*original;	/* "" when the same */
+	char	*orcpt;
+	int64_t	 notify;
+};
+struct deliver {
+	char			*queue_id, *transport, *nexthop, *site;
+	char			*sender, *envelope_id, *return_what;
+	char			*client_name, *client_address, *helo, *protocol,
+				*login;
+	int64_t			 flags;			/* enum mail_flags */
+	int64_t			 arrival_us, active_us;
+	int64_t			 content_offset, content_length;
+	int64_t			 attempt;		/* from 0 */
+	struct deliver_row	*recipients;
+	size_t			 count;
+	int			 message;
+};
+enum outcome { OUTCOME_SENT, OUTCOME_DEFERRED, OUTCOME_BOUNCED };
+enum outcome_flags {
+	OUTCOME_SITE_FAILED = 1,	/* no host could be talked to: counts
+					 * against the site's window */
+	OUTCOME_RELAYED = 2,		/* next hop takes no DSN duties */
+	OUTCOME_EXPANDED = 4		/* alias or forward: goes on elsewhere */
+};
+struct outcome_row {
+	int64_t	 number, outcome, flags;
+	char	*dsn;		/* "2.0.0" */
+	char	*text;		/* for the log and the report */
+	char	*remote;	/* "dns; mx.example.net" host that answered, "" */
+	char	*diagnostic;	/* "smtp; 550 5.1.1 ..." or "" */
+};
+struct outcome_packet {
+	struct outcome_row	*rows;
+	size_t			 count;
+	bool			 is_last;	/* the delivery is over */
+};
+
+/* qmgr to bounce. */
+enum bounce_kind { BOUNCE_FAILURE, BOUNCE_DELAY, BOUNCE_SUCCESS };
+struct bounce_row {
+	char	*address, *original, *orcpt;
+	int64_t	 outcome;
+	int64_t	 flags;			/* enum outcome_flags */
+	char	*dsn, *text, *remote, *diagnostic;
+	int64_t	 last_attempt_us;
+};
+struct bounce {
+	int64_t			 kind;
+	char			*queue_id, *sender, *envelope_id, *return_what;
+	int64_t			 flags, arrival_us;
+	int64_t			 content_offset, content_length;
+	int64_t			 expires_us;	/* DELAY: will retry until */
+	struct bounce_row	*rows;
+	size_t			 count;
+	int			 message;
+};
+struct bounced { int64_t code; char *queue_id, *text; };	/* 250 or 4xx */
+
+/* postrider queue to qmgr; id is "" or "ALL" where a verb wants neither. */
+struct queue_command { char *verb, *id, *argument; };
+struct queue_recipient { char *address, *original, *reason; };
+struct queue_entry {
+	char			*queue, *queue_id, *sender;
+	int64_t			 size, arrival_us, next_try_us;
+	struct queue_recipient	*recipients;
+	size_t			 count;
+};
+struct queue_done { int64_t exit_status, count; char *text; };
+
+/* local to helper: a channel to a process that runs as this user. */
+struct become { char *user; };
+struct became {
+	int64_t	 result;	/* enum route_result: IMPOSSIBLE = no such user */
+	char	*text;
+	char	*home, *user;
+	int64_t	 uid, gid;
+	int	 channel;	/* -1 unless OK */
+};
+/* local to that process. Paths: absolute, or below the home. */
+enum store_kind { STORE_MBOX, STORE_MAILDIR };
+struct store {
+	int64_t	 kind;
+	char	*path;
+	char	*queue_id;
+	char	*head;		/* Return-Path:, Delivered-To: ... with LF ends */
+	char	*from_line;	/* mbox: "From sender date", without LF */
+	int64_t	 content_offset, content_length, size_limit;
+	int	 message;
+};
+struct stored { int64_t outcome; char *dsn, *text; };
+struct read_forward { char *path; };
+struct forward { int64_t result; struct bytes data; char *text; };
+
+#endif

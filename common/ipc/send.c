@@ -1,0 +1,242 @@
+/*
+ * send.c - what a channel sends, and what it keeps when the socket is full.
+ *
+ * Packets leave in the order of the calls. Once one had to be kept, a fiber
+ * sends it and those behind it; channel_send() waits its turn until nothing
+ * is kept, so that it adds at most one packet, while channel_post() only adds,
+ * up to KEPT_MAX. The kernel's limit for descriptors in flight (ETOOMANYREFS)
+ * gives no event when it is over, so that one is tried again by time.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/bug.h"
+#include "common/base/log.h"
+#include "common/ipc/inside.h"
+#include "common/ipc/packets.h"
+
+enum { RETRY_PAUSE = 10 };	/* milliseconds */
+
+/* An encoded packet, in a buffer that all channels share. */
+static struct {
+	struct pool	*pool;
+	struct str	 data;
+	int		 fds[PACKET_FDS];
+	size_t		 nfds;
+} out;
+
+/* Encode into the shared buffer; 0, or -1 with EMSGSIZE. */
+static int
+encode(const struct channel *c, unsigned type, unsigned flags, uint64_t id,
+    const void *object)
+{
+	const char	*why;
+
+	if (out.pool == NULL) {
+		out.pool = pool_new("packets sent", 0);
+		str_init(&out.data, out.pool, PACKET_MAX);
+	}
+	str_clear(&out.data);
+	why = packet_encode(type, flags, id, object, &out.data, out.fds,
+	    &out.nfds);
+	if (why == NULL)
+		return 0;
+	log_error("%s for %s cannot be sent: %s", packet_name(type), c->name,
+	    why);
+	pool_free(out.pool);		/* the sentence was in it */
+	out.pool = NULL;
+	errno = EMSGSIZE;
+	return -1;
+}
+
+/* Is it a matter of waiting? */
+static bool
+is_full(int error)
+{
+	return error == EAGAIN || error == ETOOMANYREFS || error == ENOBUFS ||
+	    error == ENOMEM;
+}
+
+/* Forget one packet. */
+static void
+kept_free(struct channel *c, struct kept *k)
+{
+	STAILQ_REMOVE(&c->kept, k, kept, next);
+	c->kept_bytes -= k->len;
+	while (k->nfds > 0)
+		close(k->fds[--k->nfds]);
+	free(k);
+}
+
+/* The channel is closed: nothing kept will be sent. */
+void
+send_forget(struct channel *c)
+{
+	while (!STAILQ_EMPTY(&c->kept))
+		kept_free(c, STAILQ_FIRST(&c->kept));
+}
+
+/* Wait until sending may work again; -1 when it never will. */
+static WAITS int
+wait_for_room(struct channel *c, int error)
+{
+	if (error == EAGAIN)
+		return loop_wait_writable(&c->watch, NEVER);
+	return fiber_sleep(RETRY_PAUSE);
+}
+
+/*
+ * The life of the fiber that empties `kept`. When the other side is gone the
+ * rest is dropped; the receiving fiber will read what came before the end.
+ */
+static void
+flush(void *arg)
+{
+	struct channel	*c = arg;
+	struct kept	*k;
+
+	fiber_name("channel output");
+	while (c->is_open && (k = STAILQ_FIRST(&c->kept)) != NULL) {
+		if (packet_send(c->fd, k->data, k->len, k->fds, k->nfds) == 0) {
+			kept_free(c, k);
+			fiber_breathe();
+		} else if (!is_full(errno) || wait_for_room(c, errno) == -1)
+			send_forget(c);
+	}
+	c->is_flushing = false;
+	fiber_queue_wake_one(&c->room);
+	channel_unreference(c);
+}
+
+/* Duplicates of the descriptors; 0, or -1 and none. */
+static int
+duplicate(struct kept *k)
+{
+	for (k->nfds = 0; k->nfds < out.nfds; k->nfds++) {
+		k->fds[k->nfds] = fcntl(out.fds[k->nfds], F_DUPFD_CLOEXEC, 0);
+		if (k->fds[k->nfds] == -1) {
+			while (k->nfds > 0)
+				close(k->fds[--k->nfds]);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* Keep what is in the shared buffer; 0 or -1. */
+static int
+keep(struct channel *c)
+{
+	struct kept	*k;
+
+	if (c->kept_bytes + out.data.len > KEPT_MAX) {
+		log_warning("%s (process %jd) reads too slowly: closed",
+		    c->name, (intmax_t)c->pid);
+		channel_close(c);
+		errno = ECONNRESET;
+		return -1;
+	}
+	k = mem_alloc(sizeof(*k) + out.data.len);
+	k->len = out.data.len;
+	memcpy(k->data, out.data.data, k->len);
+	if (duplicate(k) == -1) {
+		free(k);
+		return -1;
+	}
+	STAILQ_INSERT_TAIL(&c->kept, k, next);
+	c->kept_bytes += k->len;
+	if (!c->is_flushing) {
+		c->is_flushing = true;
+		channel_reference(c);
+		fiber_start(flush, c);
+	}
+	return 0;
+}
+
+/* Encode, then send or keep. A lost connection is always ECONNRESET; closing
+ * is left to the receiving fiber, which may have replies to read. */
+int
+send_post(struct channel *c, unsigned type, unsigned flags, uint64_t id,
+    const void *object)
+{
+	if (!c->is_open) {
+		errno = ECONNRESET;
+		return -1;
+	}
+	if (encode(c, type, flags, id, object) == -1)
+		return -1;
+	if (!STAILQ_EMPTY(&c->kept))
+		return keep(c);
+	if (packet_send(c->fd, out.data.data, out.data.len, out.fds,
+	    out.nfds) == 0)
+		return 0;
+	if (is_full(errno))
+		return keep(c);
+	if (errno == EPIPE || errno == ENOTCONN)
+		errno = ECONNRESET;
+	return -1;
+}
+
+/* Send without waiting. */
+int
+channel_post(struct channel *c, unsigned type, uint64_t id, const void *object)
+{
+	return send_post(c, type, 0, id, object);
+}
+
+/* Wait until nothing is kept, then send; who waits next is woken. */
+int
+channel_send(struct channel *c, unsigned type, uint64_t id,
+    const void *object, int64_t deadline)
+{
+	int	result = 0, saved;
+
+	channel_reference(c);
+	while (result == 0 && c->is_open && !STAILQ_EMPTY(&c->kept))
+		result = fiber_queue_wait(&c->room, deadline);
+	if (result == 0)
+		result = send_post(c, type, 0, id, object);
+	saved = errno;
+	if (STAILQ_EMPTY(&c->kept))
+		fiber_queue_wake_one(&c->room);
+	channel_unreference(c);
+	errno = saved;
+	return result;
+}
+
+/* A reply. One that cannot be encoded becomes a refusal, so that the asker
+ * does not wait for it. */
+int
+channel_reply_to(struct channel *c, uint64_t id, unsigned type,
+    const void *object)
+{
+	struct refused	refused = { .why = (char *)(uintptr_t)
+			    "the answer does not fit into a packet" };
+
+	if (send_post(c, type, PACKET_IS_REPLY, id, object) == 0)
+		return 0;
+	if (errno == EMSGSIZE)
+		(void)send_post(c, PACKET_REFUSED, PACKET_IS_REPLY, id,
+		    &refused);
+	return -1;
+}
+
+/* A reply to the request in hand. */
+int
+channel_reply(struct request *r, unsigned type, const void *object)
+{
+	return channel_reply_to(r->channel, r->id, type, object);
+}
+
+/* Ids are unique in the process, so that no two channels share one. */
+uint64_t
+channel_next_id(struct channel *c)
+{
+	static uint64_t	last;
+
+	(void)c;
+	return ++last;
+}

@@ -1,0 +1,49 @@
+#ifndef MAIL_HEADER_H
+#define MAIL_HEADER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/base/mem.h"
+#include "common/base/str.h"
+
+/*
+ * A message's header block, read as it streams by (RFC 5322 2.2). Feed it
+ * bytes cut anywhere; it calls back for each complete field, with folding
+ * kept, and once where the body begins. CRLF line ends; a line that is not a
+ * field and not a continuation ends the header block without an empty line.
+ */
+struct header_field {
+	const char	*name;		/* not NUL-terminated */
+	size_t		 name_len;
+	const char	*value;		/* after the colon, folding kept, without
+					 * the last CRLF */
+	size_t		 value_len;
+	const char	*raw;		/* the whole field with its CRLFs */
+	size_t		 raw_len;
+};
+
+struct header_reader;
+
+struct header_events {
+	void	(*field)(void *context, const struct header_field *);
+	/* The header is over; had_empty_line tells how. */
+	void	(*end)(void *context, bool had_empty_line);
+	/* Body bytes, passed on as they come. */
+	void	(*body)(void *context, const char *data, size_t len);
+	/* The header block passed `limit` bytes: the rest counts as body. */
+	void	(*too_long)(void *context);
+};
+
+struct header_reader *header_reader_new(struct pool *, size_t limit,
+		    const struct header_events *, void *context);
+void		 header_reader_feed(struct header_reader *, const char *,
+		    size_t);
+void		 header_reader_finish(struct header_reader *);
+
+/* Is this the field's name? ignoring case */
+bool		 header_is(const struct header_field *, const char *name);
+/* The value unfolded (CRLF before white space removed), trimmed. */
+char		*header_unfold(struct pool *, const char *value, size_t len);
+
+#endif

@@ -1,0 +1,30 @@
+#ifndef MAIL_TRACE_H
+#define MAIL_TRACE_H
+
+#include <time.h>
+
+#include "common/base/str.h"
+
+/* Trace fields (RFC 5321 4.4), folded, with CRLF line ends. */
+struct trace {
+	const char	*helo;			/* NULL: submitted locally */
+	const char	*client_name;		/* "unknown" or verified name */
+	const char	*client_address;	/* "192.0.2.1", "2001:db8::1" */
+	const char	*myhostname;
+	const char	*protocol;		/* "ESMTP" */
+	const char	*queue_id;
+	const char	*recipient;		/* NULL unless there is just one */
+	const char	*extra;			/* words before "by", or NULL */
+	const char	*program;		/* "Postrider" */
+	long		 uid;			/* when submitted locally */
+	time_t		 when;
+};
+void		 trace_received(struct str *, const struct trace *);
+/* "Return-Path: <a@b>" and "Delivered-To: a@b", ended by CRLF. */
+void		 trace_return_path(struct str *, const char *sender);
+void		 trace_delivered_to(struct str *, const char *recipient);
+/* A Message-ID: "<TIME.ID@HOST>" by queue id. */
+void		 trace_message_id(struct str *, const char *queue_id,
+		    const char *myhostname, time_t);
+
+#endif

@@ -1,0 +1,87 @@
+/*
+ * dictionary.c - keys and values in memory: added, sorted once, then asked.
+ *
+ * Of several values for one key the first counts.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/text.h"
+#include "common/map/inside.h"
+
+struct entry {
+	const char	*key, *value;
+	size_t		 number;
+};
+
+struct dictionary {
+	struct pool	*pool;
+	struct entry	*entries;
+	size_t		 count, room;
+	bool		 is_sorted;
+};
+
+struct dictionary *
+dictionary_new(struct pool *pool)
+{
+	struct dictionary	*d = pool_alloc(pool, sizeof(*d));
+
+	d->pool = pool;
+	return d;
+}
+
+/* Keep a copy, the key in lower case. */
+void
+dictionary_add(struct dictionary *d, const char *key, const char *value)
+{
+	size_t	 size = sizeof(*d->entries), room = d->room;
+	char	*copy = pool_strdup(d->pool, key);
+
+	if (d->count == room) {
+		d->room = room == 0 ? 16 : 2 * room;
+		d->entries = room == 0 ?
+		    pool_array(d->pool, d->room, size) :
+		    pool_resize(d->pool, d->entries, room * size,
+		    d->room * size);
+	}
+	text_lower(copy);
+	d->entries[d->count].key = copy;
+	d->entries[d->count].value = pool_strdup(d->pool, value);
+	d->entries[d->count].number = d->count;
+	d->count++;
+	d->is_sorted = false;
+}
+
+/* By key, then in the order they came. */
+static int
+by_key(const void *a, const void *b)
+{
+	const struct entry	*x = a, *y = b;
+	int			 order = strcmp(x->key, y->key);
+
+	if (order != 0)
+		return order;
+	return x->number < y->number ? -1 : x->number > y->number;
+}
+
+/* The value, NULL when there is none. */
+const char *
+dictionary_find(struct dictionary *d, const char *key)
+{
+	size_t	low = 0, high = d->count, middle;
+
+	if (!d->is_sorted && d->count > 1)
+		qsort(d->entries, d->count, sizeof(*d->entries), by_key);
+	d->is_sorted = true;
+	while (low < high) {
+		middle = low + (high - low) / 2;
+		if (strcmp(d->entries[middle].key, key) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low == d->count || strcmp(d->entries[low].key, key) != 0)
+		return NULL;
+	return d->entries[low].value;
+}

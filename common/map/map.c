@@ -1,0 +1,230 @@
+/*
+ * map.c - "type:name" to a thing one can ask.
+ *
+ * What all types have in common is here: the list of types, the file stamps
+ * by which changes are noticed, folding of keys, the limits. Each type has a
+ * file of its own. A wrong answer is worse than none: whatever goes wrong in
+ * a lookup is MAP_ERROR, which callers turn into a temporary failure.
+ */
+#include "common/map/map.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#include "common/base/bug.h"
+#include "common/base/text.h"
+#include "common/map/inside.h"
+
+static const struct map_type *const types[] = {
+	&map_hash, &map_btree, &map_texthash, &map_static, &map_inline,
+	&map_fail, &map_regexp, &map_cidr, &map_unix, &map_unionmap,
+	&map_pipemap, &map_randmap,
+#ifdef HAVE_PCRE2
+	&map_pcre,
+#endif
+#ifdef HAVE_LMDB
+	&map_lmdb,
+#endif
+	NULL
+};
+
+/* The names of the types, for postrider-map -m and the like. */
+const char *const *
+map_types(void)
+{
+	static const char	*names[sizeof(types) / sizeof(types[0])];
+	size_t			 i;
+
+	for (i = 0; types[i] != NULL; i++)
+		names[i] = types[i]->name;
+	return names;
+}
+
+/* The type that a word begins with; proxy: means nothing here. */
+const struct map_type *
+map_type_find(const char *word, const char **rest)
+{
+	const char	*colon;
+	size_t		 i;
+
+	while (text_starts(word, "proxy:"))
+		word += strlen("proxy:");
+	if ((colon = strchr(word, ':')) == NULL)
+		return NULL;
+	*rest = colon + 1;
+	for (i = 0; types[i] != NULL; i++)
+		if (text_equal_mem(types[i]->name, word,
+		    (size_t)(colon - word)))
+			return types[i];
+	return NULL;
+}
+
+/* Why a word names no table. */
+static char *
+no_such_type(struct pool *pool, const char *word)
+{
+	if (strchr(word, ':') == NULL)
+		return pool_printf(pool, "%s: expected type:name", word);
+	return pool_printf(pool, "%s: this build has no tables of type %.*s",
+	    word, (int)strcspn(word, ":"), word);
+}
+
+/* The pool is freed: close what was left open. */
+static void
+close_later(void *map)
+{
+	map_close(map);
+}
+
+/* Open a table. */
+struct map *
+map_open(struct pool *pool, const char *word, char **why)
+{
+	const struct map_type	*type;
+	const char		*rest, *problem;
+	struct map		*m;
+
+	if ((type = map_type_find(word, &rest)) == NULL) {
+		*why = no_such_type(pool, word);
+		return NULL;
+	}
+	m = pool_alloc(pool, sizeof(*m));
+	m->type = type;
+	m->rest = pool_strdup(pool, rest);
+	m->name = pool_printf(pool, "%s:%s", type->name, rest);
+	m->pool = pool;
+	if ((problem = type->open(m)) != NULL) {
+		if (type->close != NULL)
+			type->close(m);
+		*why = pool_printf(pool, "%s: %s", m->name, problem);
+		return NULL;
+	}
+	m->is_open = true;
+	pool_on_free(pool, close_later, m);
+	return m;
+}
+
+/* Let go of descriptors and compiled patterns; a second time does nothing. */
+void
+map_close(struct map *m)
+{
+	if (m == NULL || !m->is_open)
+		return;
+	m->is_open = false;
+	if (m->type->close != NULL)
+		m->type->close(m);
+}
+
+const char *
+map_name(const struct map *m)
+{
+	return m->name;
+}
+
+bool
+map_is_pattern(const struct map *m)
+{
+	return (m->type->traits & MAP_IS_PATTERN) != 0;
+}
+
+/* What tells one state of a file from the next. */
+void
+map_stamp_take(struct map_stamp *stamp, const struct stat *st)
+{
+	stamp->device = st->st_dev;
+	stamp->inode = st->st_ino;
+	stamp->size = st->st_size;
+	stamp->modified = st->st_mtim;
+	stamp->changed = st->st_ctim;
+}
+
+static bool
+same_time(const struct timespec *a, const struct timespec *b)
+{
+	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
+}
+
+bool
+map_stamp_equal(const struct map_stamp *a, const struct map_stamp *b)
+{
+	return a->device == b->device && a->inode == b->inode &&
+	    a->size == b->size && same_time(&a->modified, &b->modified) &&
+	    same_time(&a->changed, &b->changed);
+}
+
+/* Remember how a file looks. */
+void
+map_watch(struct map *m, const char *path, const struct map_stamp *stamp)
+{
+	struct map_file	*file = pool_alloc(m->pool, sizeof(*file));
+	struct stat	 st;
+
+	file->path = pool_strdup(m->pool, path);
+	if (stamp != NULL)
+		file->stamp = *stamp;
+	else if (stat(path, &st) == 0)
+		map_stamp_take(&file->stamp, &st);
+	file->next = m->files;
+	m->files = file;
+}
+
+/* Does any file look different now? One that is gone did not change: it may
+ * be about to be replaced, and the answers we have are still the best. */
+bool
+map_has_changed(struct map *m)
+{
+	struct map_file		*file;
+	struct map_stamp	 now;
+	struct stat		 st;
+
+	for (file = m->files; file != NULL; file = file->next) {
+		if (stat(file->path, &st) == -1)
+			continue;
+		memset(&now, 0, sizeof now);
+		map_stamp_take(&now, &st);
+		if (!map_stamp_equal(&now, &file->stamp))
+			return true;
+	}
+	return false;
+}
+
+/* A temporary failure with its reason. */
+enum map_result
+map_failed(struct pool *pool, char **why, const char *format, ...)
+{
+	struct str	text;
+	va_list		ap;
+
+	str_init(&text, pool, 1000);
+	va_start(ap, format);
+	str_addv(&text, format, ap);
+	va_end(ap);
+	*why = text.data;
+	return MAP_ERROR;
+}
+
+/* Ask, with the key as the type wants it. */
+enum map_result
+map_find(struct map *m, struct pool *pool, const char *key, char **value,
+    char **why)
+{
+	enum map_result	 result;
+	char		*folded;
+
+	*value = NULL;
+	*why = NULL;
+	CLAIM(m->is_open);
+	if (*key == '\0' || strlen(key) > MAP_KEY_MAX)
+		return MAP_NOT_FOUND;
+	if (m->type->traits & MAP_FOLDS) {
+		folded = pool_strdup(pool, key);
+		text_lower(folded);
+		key = folded;
+	}
+	result = m->type->find(m, pool, key, value, why);
+	if (result == MAP_FOUND && strlen(*value) > MAP_VALUE_MAX)
+		return map_failed(pool, why, "%s: the value of %s is longer "
+		    "than %d bytes", m->name, key, MAP_VALUE_MAX);
+	return result;
+}

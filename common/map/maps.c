@@ -1,0 +1,203 @@
+/*
+ * maps.c - several tables in a row, and the keys that an address stands for.
+ *
+ * The first table that knows a key answers; one that fails ends the search,
+ * because the tables behind it could say something else than it would have.
+ */
+#include <string.h>
+
+#include "common/base/text.h"
+#include "common/mail/address.h"
+#include "common/map/inside.h"
+#include "common/map/map.h"
+
+struct maps {
+	struct map	**maps;
+	size_t		  count;
+};
+
+static bool
+is_separator(char c)
+{
+	return c == ',' || c == ' ' || c == '\t' || c == '\n' || c == '\r';
+}
+
+/* Cut the next word off a list of tables. */
+char *
+map_next_word(char **list)
+{
+	char	*word = *list, *at;
+	int	 depth = 0;
+
+	while (is_separator(*word))
+		word++;
+	if (*word == '\0')
+		return NULL;
+	for (at = word; *at != '\0' && (depth > 0 || !is_separator(*at)); at++)
+		if (*at == '{')
+			depth++;
+		else if (*at == '}' && depth > 0)
+			depth--;
+	*list = *at == '\0' ? at : at + 1;
+	*at = '\0';
+	return word;
+}
+
+/* Take the braces off. */
+char *
+map_unbrace(char *text)
+{
+	size_t	len;
+
+	text = text_trim(text);
+	len = strlen(text);
+	if (len < 2 || text[0] != '{' || text[len - 1] != '}')
+		return text;
+	text[len - 1] = '\0';
+	return text_trim(text + 1);
+}
+
+/* Open all; one that cannot be opened spoils the list. */
+struct maps *
+maps_open(struct pool *pool, const char *list, char **why)
+{
+	struct maps	*all = pool_alloc(pool, sizeof(*all));
+	char		*copy = pool_strdup(pool, list), *word;
+
+	/* There are at most half as many words as bytes. */
+	all->maps = pool_array(pool, strlen(list) / 2 + 1, sizeof(*all->maps));
+	while ((word = map_next_word(&copy)) != NULL) {
+		all->maps[all->count] = map_open(pool, word, why);
+		if (all->maps[all->count] == NULL) {
+			maps_close(all);
+			return NULL;
+		}
+		all->count++;
+	}
+	return all;
+}
+
+void
+maps_close(struct maps *all)
+{
+	size_t	i;
+
+	for (i = 0; all != NULL && i < all->count; i++)
+		map_close(all->maps[i]);
+}
+
+bool
+maps_have_changed(struct maps *all)
+{
+	size_t	i;
+
+	for (i = 0; i < all->count; i++)
+		if (map_has_changed(all->maps[i]))
+			return true;
+	return false;
+}
+
+bool
+maps_are_empty(const struct maps *all)
+{
+	return all->count == 0;
+}
+
+/* Ask in turn; a partial key is nothing for tables of patterns. */
+static enum map_result
+find(struct maps *all, struct pool *pool, const char *key, bool is_partial,
+    char **value, char **why)
+{
+	enum map_result	result;
+	size_t		i;
+
+	*value = NULL;
+	for (i = 0; i < all->count; i++) {
+		if (is_partial && map_is_pattern(all->maps[i]))
+			continue;
+		result = map_find(all->maps[i], pool, key, value, why);
+		if (result != MAP_NOT_FOUND)
+			return result;
+	}
+	return MAP_NOT_FOUND;
+}
+
+enum map_result
+maps_find(struct maps *all, struct pool *pool, const char *key, char **value,
+    char **why)
+{
+	return find(all, pool, key, false, value, why);
+}
+
+enum map_result
+maps_find_part(struct maps *all, struct pool *pool, const char *key,
+    char **value, char **why)
+{
+	return find(all, pool, key, true, value, why);
+}
+
+/* The pieces of an address that are keys. */
+struct pieces {
+	char	*whole;		/* user+ext@domain */
+	char	*bare;		/* user@domain, NULL without extension */
+	char	*local;		/* user+ext */
+	char	*bare_local;	/* user, NULL without extension */
+	char	*at_domain;	/* @domain, NULL without domain */
+	char	*extension;	/* +ext */
+};
+
+/* Tables are written by people: local parts are unquoted in them. */
+static void
+cut_address(struct pool *pool, const char *address, const char *delimiters,
+    struct pieces *p)
+{
+	const char	*local, *domain;
+	size_t		 len, user_len;
+
+	memset(p, 0, sizeof(*p));
+	address_split(address, &local, &len, &domain);
+	p->local = address_unquote_local(pool, local, len);
+	len = strlen(p->local);
+	p->whole = p->local;
+	if (domain != NULL) {
+		p->at_domain = pool_printf(pool, "@%s", domain);
+		p->whole = pool_printf(pool, "%s%s", p->local, p->at_domain);
+	}
+	if (!address_split_extension(p->local, len, delimiters, &user_len))
+		return;
+	p->extension = pool_strdup(pool, p->local + user_len);
+	p->bare_local = pool_strndup(pool, p->local, user_len);
+	p->bare = domain == NULL ? p->bare_local :
+	    pool_printf(pool, "%s%s", p->bare_local, p->at_domain);
+}
+
+/* All keys of an address, the most specific first. */
+enum map_result
+maps_find_address(struct maps *all, struct pool *pool, const char *address,
+    const char *delimiters, bool domain_is_ours, char **value,
+    char **extension, char **why)
+{
+	enum map_result	 result;
+	struct pieces	 p;
+	const char	*keys[5];
+	size_t		 i;
+
+	cut_address(pool, address, delimiters, &p);
+	keys[0] = p.whole;
+	keys[1] = p.bare;
+	keys[2] = domain_is_ours ? p.local : NULL;
+	keys[3] = domain_is_ours ? p.bare_local : NULL;
+	keys[4] = p.at_domain;
+
+	*value = *extension = NULL;
+	for (i = 0; i < 5; i++) {
+		if (keys[i] == NULL)
+			continue;
+		result = find(all, pool, keys[i], i >= 2, value, why);
+		if (result == MAP_FOUND && (i == 1 || i == 3))
+			*extension = p.extension;
+		if (result != MAP_NOT_FOUND)
+			return result;
+	}
+	return MAP_NOT_FOUND;
+}

@@ -1,0 +1,197 @@
+/*
+ * edit.c - change settings in a main.cf and leave everything else alone.
+ *
+ * The first line of a setting takes the new value, its later lines and later
+ * settings of the name go; comments stay wherever they are. New names go to
+ * the end. The file is locked, so that editors at once lose nothing, and
+ * replaced by a rename, so that a reader sees one whole or the other.
+ */
+#include "common/param/maincf.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "common/base/fs.h"
+#include "common/base/text.h"
+#include "common/param/lines.h"
+
+enum {
+	FILE_LIMIT	= 16 * 1024 * 1024,
+	TRIES		= 100
+};
+
+struct edit {
+	struct pool		 *pool;
+	const char *const	 *names;
+	const char *const	 *values;
+	size_t			  count;
+	bool			  comment_out;
+	bool			 *is_done;	/* one for each name */
+	struct str		  out;
+};
+
+/* Is the file at the path still the one that is open? */
+static bool
+is_same_file(int fd, const char *path)
+{
+	struct stat	mine, its;
+
+	return fstat(fd, &mine) == 0 && stat(path, &its) == 0 &&
+	    mine.st_dev == its.st_dev && mine.st_ino == its.st_ino;
+}
+
+/* Open and lock what is at the path; whoever waited may have an old file. */
+static int
+open_locked(const char *path)
+{
+	int	fd, tries;
+
+	for (tries = 0; tries < TRIES; tries++) {
+		if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
+			return -1;
+		if (flock(fd, LOCK_EX) == 0 && is_same_file(fd, path))
+			return fd;
+		close(fd);
+	}
+	errno = EAGAIN;
+	return -1;
+}
+
+/* Which of the names does the line set? count: none. */
+static size_t
+name_in(const struct edit *e, const char *line, size_t len)
+{
+	size_t	i, n;
+
+	for (i = 0; i < e->count; i++) {
+		n = strlen(e->names[i]);
+		if (len <= n || memcmp(line, e->names[i], n) != 0)
+			continue;
+		while (n < len && (line[n] == ' ' || line[n] == '\t'))
+			n++;
+		if (n < len && line[n] == '=')
+			return i;
+	}
+	return e->count;
+}
+
+/* Write the new value, once. */
+static void
+add_setting(struct edit *e, size_t which)
+{
+	if (e->is_done[which] || e->values[which] == NULL)
+		return;
+	e->is_done[which] = true;
+	if (e->values[which][0] == '\0')
+		str_addf(&e->out, "%s =\n", e->names[which]);
+	else
+		str_addf(&e->out, "%s = %s\n", e->names[which],
+		    e->values[which]);
+}
+
+/* Copy line by line; `which` is the name whose lines are passed now. */
+static void
+rewrite(struct edit *e, const char *data, size_t len)
+{
+	const char	*at = data, *end, *stop = data + len;
+	size_t		 which = e->count;
+
+	for (; at < stop; at = end) {
+		end = memchr(at, '\n', (size_t)(stop - at));
+		end = end == NULL ? stop : end + 1;
+		switch (lines_kind(at, end)) {
+		case LINE_NOTHING:
+			str_add_mem(&e->out, at, (size_t)(end - at));
+			continue;
+		case LINE_STARTS:
+			which = name_in(e, at, (size_t)(end - at));
+			if (which < e->count)
+				add_setting(e, which);
+			break;
+		case LINE_CONTINUES:
+			break;
+		}
+		if (which < e->count && e->values[which] == NULL &&
+		    e->comment_out)
+			str_add_char(&e->out, '#');
+		else if (which < e->count)
+			continue;
+		str_add_mem(&e->out, at, (size_t)(end - at));
+	}
+	if (e->out.len > 0 && e->out.data[e->out.len - 1] != '\n')
+		str_add_char(&e->out, '\n');
+}
+
+/* A name and a value that a reader would take for the same. */
+static const char *
+check(const struct edit *e)
+{
+	const char	*value;
+	size_t		 i;
+
+	for (i = 0; i < e->count; i++) {
+		value = e->values[i];
+		if (e->names[i][0] == '\0' || e->names[i][0] == '#' ||
+		    strpbrk(e->names[i], "= \t\r\n\v\f") != NULL)
+			return pool_printf(e->pool, "expected a parameter's "
+			    "name, got \"%s\"", e->names[i]);
+		if (value != NULL && strpbrk(value, "\n\r") != NULL)
+			return pool_printf(e->pool, "%s: expected a value in "
+			    "one line", e->names[i]);
+	}
+	return NULL;
+}
+
+/* Read, change, replace; the file is locked. */
+static const char *
+edit_locked(struct edit *e, const char *path)
+{
+	char	*data;
+	size_t	 len, i;
+
+	if ((data = fs_read_file(e->pool, path, FILE_LIMIT, &len)) == NULL)
+		return pool_printf(e->pool, "%s: %s", path, strerror(errno));
+	rewrite(e, data, len);
+	for (i = 0; i < e->count; i++)
+		add_setting(e, i);
+	if (e->out.is_cut)
+		return pool_printf(e->pool, "%s: too long", path);
+	if (e->out.len == len && memcmp(e->out.data, data, len) == 0)
+		return NULL;
+	if (fs_replace_file(path, e->out.data, e->out.len, 0644) == -1)
+		return pool_printf(e->pool, "%s: cannot replace it: %s", path,
+		    strerror(errno));
+	return NULL;
+}
+
+/* Change settings in the file behind the path, links followed. */
+const char *
+maincf_edit(struct pool *pool, const char *path, const char *const *names,
+    const char *const *values, size_t count, bool comment_out)
+{
+	struct edit	 e = { pool, names, values, count, comment_out,
+	    pool_array(pool, count, sizeof(bool)), { 0 } };
+	const char	*why;
+	char		*file;
+	int		 fd;
+
+	if ((why = check(&e)) != NULL)
+		return why;
+	if ((file = realpath(path, NULL)) == NULL ||
+	    (fd = open_locked(file)) == -1) {
+		why = pool_printf(pool, "%s: %s", path, strerror(errno));
+		free(file);
+		return why;
+	}
+	str_init(&e.out, pool, 2 * FILE_LIMIT);
+	why = edit_locked(&e, file);
+	close(fd);
+	free(file);
+	return why;
+}

@@ -1,0 +1,67 @@
+#ifndef PARAM_KNOWN_H
+#define PARAM_KNOWN_H
+
+#include "common/base/str.h"
+#include "common/param/maincf.h"
+
+/*
+ * Every parameter that Postfix 3.7 and later document, and every one that only
+ * Postrider has, and how it stands here. The table is data (known.tsv beside known.c) and grows with the
+ * program.
+ */
+enum standing {
+	STANDING_ACTS,		/* some program's rows declare it */
+	STANDING_HARMLESS,	/* ignoring it weakens and changes nothing */
+	STANDING_OBSOLETE,	/* means another name and value; mapped */
+	STANDING_NOT_YET,	/* protects, filters, rewrites, encrypts or
+				 * routes: refuse service when in force */
+	STANDING_UNKNOWN
+};
+
+struct known {
+	const char	*name;
+	enum standing	 standing;
+	const char	*harmless;	/* values that ask for nothing; below */
+	const char	*programs;	/* whom it affects: "smtpd cleanup" */
+	const char	*note;		/* OBSOLETE: what is meant now */
+	const char	*standard;	/* default, for $name in others' values */
+};
+
+/*
+ * `harmless` is a list separated by '|' of values that ask for nothing:
+ *	a value		compared without case, all runs of white space and
+ *			commas alike; nothing between the bars is the empty one
+ *	words:a,b	a list made of these words only
+ *	relay:a,b	the same, for a list of restrictions that refuses no
+ *			recipient which smtpd_relay_restrictions lets through
+ * A name of the table that begins with "*" stands for all names that end with
+ * the rest: settings of one transport.
+ *
+ * `note` of an obsolete name is the name it means now, alone if it takes the
+ * same values, else followed by values: "smtpd_tls_security_level yes=may".
+ */
+/* The row of a name, NULL: unknown. All of them by index, NULL at the end. */
+const struct known	*known_find(const char *name);
+const struct known	*known_at(size_t index);
+
+/* Is the word among words separated by white space or commas? */
+bool			 known_has_word(const char *words, const char *word);
+
+/*
+ * The first setting in force that `program` would have to act upon and does
+ * not, as a sentence with file and line in the pool of the maincf; NULL: none.
+ */
+const char		*known_unsupported(struct maincf *,
+			    const char *program);
+
+/* Make $name work for all of them. */
+void			 known_defaults(struct maincf *);
+
+/* Set what obsolete settings mean now, unless the file sets that, too. */
+void			 known_translate(struct maincf *);
+
+/* One line for every unknown, obsolete or unsupported setting; returns how
+ * many of them refuse service. Names used as $name elsewhere are not unknown. */
+unsigned		 known_report(struct maincf *, struct str *lines);
+
+#endif

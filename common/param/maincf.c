@@ -1,0 +1,269 @@
+/*
+ * maincf.c - a main.cf in memory: settings, defaults, and where each stands.
+ *
+ * A name has one entry, made when it is first set, given a default or used
+ * by another value. The file's order is kept beside the tree of entries.
+ */
+#include "common/param/maincf.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#include <sys/tree.h>
+
+#include "common/base/text.h"
+#include "common/param/lines.h"
+
+struct entry {
+	RB_ENTRY(entry)	 node;
+	const char	*name;
+	struct setting	*set;		/* in force, or NULL */
+	const char	*standard;	/* default, or NULL */
+	bool		 is_used;	/* as $name somewhere */
+};
+
+struct list {
+	struct setting	**items;
+	size_t		 count, room;
+};
+
+struct maincf {
+	struct pool	*pool;
+	RB_HEAD(entries, entry) entries;
+	struct list	 in_force, hidden;
+};
+
+/* Names are told apart byte by byte, as in Postfix. */
+static int
+compare(struct entry *a, struct entry *b)
+{
+	return strcmp(a->name, b->name);
+}
+
+/* RB_GENERATE_STATIC wants a macro that libbsd does not have. */
+RB_GENERATE_INTERNAL(entries, entry, node, compare,
+    static __attribute__((unused)))
+
+/* The entry of a name, or NULL. */
+static struct entry *
+entry_find(const struct maincf *mc, const char *name)
+{
+	struct entry	key = { .name = name };
+
+	return RB_FIND(entries, (struct entries *)(uintptr_t)&mc->entries,
+	    &key);
+}
+
+/* The entry of a name, made when there is none. */
+static struct entry *
+entry_get(struct maincf *mc, const char *name)
+{
+	struct entry	*e = entry_find(mc, name);
+
+	if (e == NULL) {
+		e = pool_alloc(mc->pool, sizeof(*e));
+		e->name = pool_strdup(mc->pool, name);
+		RB_INSERT(entries, &mc->entries, e);
+	}
+	return e;
+}
+
+/* Append to a list. */
+static void
+list_add(struct pool *pool, struct list *l, struct setting *s)
+{
+	size_t	room = l->room > 0 ? l->room * 2 : 32;
+
+	if (l->count == l->room) {
+		if (l->items == NULL)
+			l->items = pool_array(pool, room, sizeof(s));
+		else
+			l->items = pool_resize(pool, l->items,
+			    l->room * sizeof(s), room * sizeof(s));
+		l->room = room;
+	}
+	l->items[l->count++] = s;
+}
+
+/* Take one out of a list; the others keep their order. */
+static void
+list_remove(struct list *l, const struct setting *s)
+{
+	size_t	i = 0;
+
+	while (i < l->count && l->items[i] != s)
+		i++;
+	if (i == l->count)
+		return;
+	l->count--;
+	memmove(l->items + i, l->items + i + 1,
+	    (l->count - i) * sizeof(l->items[0]));
+}
+
+/* Put a setting into force; returns the one it takes over from, or NULL. */
+static struct setting *
+put(struct maincf *mc, const char *name, const char *value, const char *file,
+    unsigned line)
+{
+	struct entry	*e = entry_get(mc, name);
+	struct setting	*old = e->set, *s = pool_alloc(mc->pool, sizeof(*s));
+
+	s->name = e->name;
+	s->value = pool_strdup(mc->pool, value);
+	s->file = file;
+	s->line = line;
+	if (old != NULL)
+		list_remove(&mc->in_force, old);
+	list_add(mc->pool, &mc->in_force, s);
+	e->set = s;
+	maincf_note_uses(mc, value);
+	return old;
+}
+
+/* An empty one. */
+struct maincf *
+maincf_empty(struct pool *pool)
+{
+	struct maincf	*mc = pool_alloc(pool, sizeof(*mc));
+
+	mc->pool = pool;
+	RB_INIT(&mc->entries);
+	return mc;
+}
+
+/* Cut "name = value" in two; false when it is not that. */
+static bool
+split(char *line, char **name, char **value)
+{
+	char	*sign = strchr(line, '=');
+
+	if (sign == NULL)
+		return false;
+	*sign = '\0';
+	*name = text_trim(line);
+	*value = text_trim(sign + 1);
+	return **name != '\0' && strpbrk(*name, " \t\r\v\f") == NULL;
+}
+
+/* Read the file, one logical line after the other. */
+struct maincf *
+maincf_read(struct pool *pool, const char *path, char **why)
+{
+	struct maincf	*mc = maincf_empty(pool);
+	struct setting	*old;
+	struct lines	 lines;
+	char		*text, *name, *value;
+	unsigned	 line;
+
+	if ((*why = lines_open(&lines, pool, path)) != NULL)
+		return NULL;
+	while ((text = lines_next(&lines, &line, why)) != NULL) {
+		if (!split(text, &name, &value)) {
+			*why = pool_printf(pool, "%s:%u: expected name = "
+			    "value", path, line);
+			return NULL;
+		}
+		old = put(mc, name, value, lines.path, line);
+		if (old != NULL)
+			list_add(pool, &mc->hidden, old);
+	}
+	return *why != NULL ? NULL : mc;
+}
+
+/* Where everything about it lives. */
+struct pool *
+maincf_pool(struct maincf *mc)
+{
+	return mc->pool;
+}
+
+/* Override one setting. */
+void
+maincf_set(struct maincf *mc, const char *name, const char *value,
+    const char *where)
+{
+	put(mc, name, value, pool_strdup(mc->pool, where), 0);
+}
+
+/* The setting in force. */
+const struct setting *
+maincf_find(const struct maincf *mc, const char *name)
+{
+	struct entry	*e = entry_find(mc, name);
+
+	return e == NULL ? NULL : e->set;
+}
+
+/* One after the other. */
+const struct setting *
+maincf_at(const struct maincf *mc, size_t index)
+{
+	return index < mc->in_force.count ? mc->in_force.items[index] : NULL;
+}
+
+/* Those that count for nothing, one after the other. */
+const struct setting *
+maincf_hidden(const struct maincf *mc, size_t index)
+{
+	return index < mc->hidden.count ? mc->hidden.items[index] : NULL;
+}
+
+/* A place for messages. */
+const char *
+maincf_where(struct pool *pool, const struct setting *s)
+{
+	if (s == NULL)
+		return "default";
+	if (s->line == 0)
+		return s->file;
+	return pool_printf(pool, "%s:%u", s->file, s->line);
+}
+
+/* Give a default, or another one. */
+void
+maincf_default(struct maincf *mc, const char *name, const char *value)
+{
+	entry_get(mc, name)->standard = pool_strdup(mc->pool, value);
+}
+
+/* What stands for the name, as it is written. */
+const char *
+maincf_text(const struct maincf *mc, const char *name)
+{
+	struct entry	*e = entry_find(mc, name);
+
+	if (e == NULL)
+		return NULL;
+	return e->set != NULL ? e->set->value : e->standard;
+}
+
+/* Every name behind a dollar sign, in whatever depth of braces. */
+void
+maincf_note_uses(struct maincf *mc, const char *text)
+{
+	const char	*p = text;
+	size_t		 len;
+
+	while ((p = strchr(p, '$')) != NULL) {
+		p++;
+		if (*p == '$') {
+			p++;
+			continue;
+		}
+		p += strspn(p, "{( \t");
+		len = strspn(p, "abcdefghijklmnopqrstuvwxyz"
+		    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+		if (len > 0)
+			entry_get(mc, pool_strndup(mc->pool, p, len))->
+			    is_used = true;
+	}
+}
+
+/* Does anything use the name? */
+bool
+maincf_is_used(const struct maincf *mc, const char *name)
+{
+	struct entry	*e = entry_find(mc, name);
+
+	return e != NULL && e->is_used;
+}

@@ -1,0 +1,339 @@
+/*
+ * site.c - the parameters that every program of an instance knows.
+ *
+ * S1  A program with more rights than its caller reads a directory that the
+ *     caller chose only if the built-in instance's main.cf lists it in
+ *     alternate_config_directories.
+ */
+#include "common/param/site.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <sys/auxv.h>
+
+#include "common/base/bug.h"
+#include "common/base/fs.h"
+#include "common/base/log.h"
+#include "common/base/text.h"
+#include "common/param/known.h"
+
+struct site	site;
+
+const struct param	site_params[] = {
+	PARAM_STRING("config_directory", site.config_directory,
+	    NULL, 1, 1024,
+	    "The directory of main.cf and master.cf. It is chosen by option "
+	    "or by MAIL_CONFIG; setting it in main.cf only documents it."),
+	PARAM_STRING("queue_directory", site.queue_directory,
+	    DEFAULT_QUEUE_DIRECTORY, 1, 1024,
+	    "The queue and the sockets of this instance. A path that begins "
+	    "with a slash."),
+	PARAM_STRING("daemon_directory", site.daemon_directory,
+	    DEFAULT_DAEMON_DIRECTORY, 1, 1024,
+	    "Where the daemons' programs are."),
+	PARAM_STRING("command_directory", site.command_directory,
+	    DEFAULT_COMMAND_DIRECTORY, 1, 1024,
+	    "Where the administrator's commands are."),
+	PARAM_STRING("data_directory", site.data_directory,
+	    "$queue_directory/data", 1, 1024,
+	    "Where daemons keep data that they can make again."),
+	PARAM_STRING("myhostname", site.myhostname, NULL, 1, 253,
+	    "This machine's name on the Internet, with its domain. The "
+	    "default is the system's host name, completed with mydomain when "
+	    "it has no dot."),
+	PARAM_STRING("mydomain", site.mydomain, NULL, 1, 253,
+	    "The domain of this site; the default is myhostname without its "
+	    "first part."),
+	PARAM_STRING("myorigin", site.myorigin, "$myhostname", 1, 4096,
+	    "The domain that mail posted here comes from, and that completes "
+	    "an address without one. A name that begins with a slash is a "
+	    "file with the domain in its first line."),
+	PARAM_STRING("mydestination", site.mydestination,
+	    "$myhostname, localhost.$mydomain, localhost", 0, 0,
+	    "Domains that are delivered to users of this machine."),
+	PARAM_STRING("mynetworks", site.mynetworks,
+	    "127.0.0.0/8 [::1]/128", 0, 0,
+	    "Clients that may send through this machine to anybody."),
+	PARAM_STRING("inet_interfaces", site.inet_interfaces, "all", 1, 0,
+	    "Addresses that accept mail from the network: all, "
+	    "loopback-only, or a list of names and addresses."),
+	PARAM_STRING("inet_protocols", site.inet_protocols, "all", 1, 64,
+	    "all, or a list of ipv4 and ipv6."),
+	PARAM_STRING("syslog_name", site.syslog_name,
+	    "${multi_instance_name?{$multi_instance_name}:{postrider}}",
+	    1, 64, "What log lines begin with, in front of the program's "
+	    "name."),
+	PARAM_STRING("maillog_file", site.maillog_file, "", 0, 1024,
+	    "A file for the log, or /dev/stdout; syslog when empty."),
+	PARAM_STRING("mail_owner", site.mail_owner, "postrider", 1, 64,
+	    "The user who owns the queue."),
+	PARAM_STRING("setgid_group", site.setgid_group, "postrider-drop",
+	    1, 64, "The group that local users post mail with."),
+	PARAM_STRING("recipient_delimiter", site.recipient_delimiter, "",
+	    0, 32, "Characters that separate a user's name from an extension "
+	    "that is the user's own."),
+	PARAM_STRING("alternate_config_directories",
+	    site.alternate_config_directories, "", 0, 0,
+	    "Other configuration directories that a user may name to the "
+	    "set-gid posting command. Only this instance's list counts."),
+	PARAM_STRING("import_environment", site.import_environment,
+	    "MAIL_CONFIG TZ LANG=C", 0, 0,
+	    "Environment variables that the daemons keep; NAME=VALUE sets "
+	    "one."),
+	PARAM_SIZE("message_size_limit", site.message_size_limit, "10240000",
+	    0, INT64_MAX / 4, "The greatest message, in bytes, envelope "
+	    "included; 0 is no limit."),
+	PARAM_SIZE("line_length_limit", site.line_length_limit, "2048",
+	    512, 1048576, "Longer lines of input are handled in pieces of "
+	    "this many bytes."),
+	PARAM_INT("default_process_limit", site.default_process_limit,
+	    "1000", 1, 1000000, "Sessions or deliveries at once for a service "
+	    "whose line in master.cf leaves maxproc to the default. Each is "
+	    "a fiber, which costs far less than a process."),
+	PARAM_TIME("ipc_timeout", site.ipc_timeout, "60s", 1, 86400,
+	    "How long one program waits for another's answer."),
+	PARAM_INT("smtpd_processes", site.smtpd_processes, "2", 1, 256,
+	    "Processes of each smtpd service; they share its sessions."),
+	PARAM_INT("cleanup_processes", site.cleanup_processes, "2", 1, 256,
+	    "Processes of cleanup."),
+	PARAM_INT("resolve_processes", site.resolve_processes, "2", 1, 256,
+	    "Processes of resolve, which looks into tables."),
+	PARAM_INT("dns_processes", site.dns_processes, "1", 1, 256,
+	    "Processes of dns."),
+	PARAM_INT("smtp_processes", site.smtp_processes, "2", 1, 256,
+	    "Processes of each smtp service; a next hop stays with one."),
+	PARAM_INT("local_processes", site.local_processes, "2", 1, 256,
+	    "Processes of local."),
+	PARAM_END
+};
+
+/* The domain of a host name: what is behind the first dot. */
+static const char *
+domain_of(const char *host)
+{
+	const char	*dot = strchr(host, '.');
+
+	return dot == NULL || dot[1] == '\0' ? "localdomain" : dot + 1;
+}
+
+/*
+ * Defaults of myhostname and mydomain, which need each other: whichever the
+ * file sets decides the other; the system's name helps when it sets none.
+ */
+static void
+default_names(struct maincf *mc)
+{
+	struct pool	*pool = maincf_pool(mc);
+	char		 system_name[256] = "";
+	const char	*host, *domain;
+	char		*why;
+
+	if (gethostname(system_name, sizeof(system_name) - 1) == -1 ||
+	    *system_name == '\0')
+		memcpy(system_name, "localhost", sizeof("localhost"));
+	maincf_default(mc, "mydomain", domain_of(system_name));
+	if (maincf_find(mc, "myhostname") == NULL) {
+		if (strchr(system_name, '.') == NULL)
+			maincf_default(mc, "myhostname", pool_printf(pool,
+			    "%s.$mydomain", system_name));
+		else
+			maincf_default(mc, "myhostname", system_name);
+		return;
+	}
+	host = maincf_value(mc, pool, "myhostname", &why);
+	domain = maincf_text(mc, "myhostname");
+	if (host != NULL && strstr(domain, "mydomain") == NULL)
+		maincf_default(mc, "mydomain", domain_of(host));
+}
+
+/* Give names to what no row declares, or no row can. */
+void
+site_defaults(struct maincf *mc, const char *directory)
+{
+	known_defaults(mc);
+	maincf_default(mc, "config_directory", directory);
+	maincf_default(mc, "mail_name", "Postrider");
+	maincf_default(mc, "mail_version", POSTRIDER_VERSION);
+	default_names(mc);
+}
+
+/* The directory that the caller means: option, environment, built in. */
+const char *
+site_directory(const char *option)
+{
+	const char	*environment = getenv("MAIL_CONFIG");
+
+	if (option != NULL)
+		return option;
+	if (environment != NULL && *environment != '\0')
+		return environment;
+	return DEFAULT_CONFIG_DIRECTORY;
+}
+
+/* Does the built-in instance's main.cf list the directory? */
+static bool
+is_listed(struct pool *pool, const char *directory)
+{
+	struct maincf	*mc;
+	const char	*list;
+	char		*why, **words;
+	size_t		 count, i;
+
+	mc = maincf_read(pool, DEFAULT_CONFIG_DIRECTORY "/main.cf", &why);
+	if (mc == NULL)
+		return false;
+	site_defaults(mc, DEFAULT_CONFIG_DIRECTORY);
+	list = maincf_value(mc, pool, "alternate_config_directories", &why);
+	if (list == NULL)
+		return false;
+	words = text_words(pool, list, &count);
+	for (i = 0; i < count; i++)
+		if (strcmp(words[i], directory) == 0)
+			return true;
+	return false;
+}
+
+/* Keep promise S1. */
+static bool
+may_read(struct pool *pool, const char *directory)
+{
+	return getauxval(AT_SECURE) == 0 ||
+	    strcmp(directory, DEFAULT_CONFIG_DIRECTORY) == 0 ||
+	    is_listed(pool, directory);
+}
+
+/* Every path from main.cf is meant for the whole system. */
+static int
+check_paths(struct maincf *mc, struct str *problems)
+{
+	const struct {
+		const char	*name, *path;
+	} paths[] = {
+		{ "queue_directory", site.queue_directory },
+		{ "daemon_directory", site.daemon_directory },
+		{ "command_directory", site.command_directory },
+		{ "data_directory", site.data_directory },
+		{ "maillog_file", site.maillog_file }
+	};
+	size_t	i;
+	int	status = 0;
+
+	for (i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		if (paths[i].path[0] == '/' || paths[i].path[0] == '\0')
+			continue;
+		str_addf(problems, "%s: %s = %s: expected a path that begins "
+		    "with /\n", maincf_where(maincf_pool(mc),
+		    maincf_find(mc, paths[i].name)), paths[i].name,
+		    paths[i].path);
+		status = -1;
+	}
+	return status;
+}
+
+/* The first line of the file that myorigin names. */
+static int
+read_origin(struct pool *pool, struct maincf *mc, struct str *problems)
+{
+	char	*data, *line;
+	size_t	 len;
+
+	if (site.myorigin[0] != '/')
+		return 0;
+	data = fs_read_file(pool, site.myorigin, 65536, &len);
+	line = data == NULL ? NULL : text_trim(strsep(&data, "\n"));
+	if (line == NULL || *line == '\0') {
+		str_addf(problems, "%s: myorigin = %s: %s\n",
+		    maincf_where(pool, maincf_find(mc, "myorigin")),
+		    site.myorigin, line == NULL ? strerror(errno) :
+		    "expected a domain in the file's first line");
+		return -1;
+	}
+	site.myorigin = line;
+	return 0;
+}
+
+/* Load one directory's main.cf; nothing dies here. */
+struct maincf *
+site_try(struct pool *pool, const char *option, struct str *problems)
+{
+	static const struct param *const	 tables[] = {
+		site_params, NULL
+	};
+	const struct site			 before = site;
+	const char				*directory;
+	struct maincf				*mc;
+	char					*why;
+
+	directory = site_directory(option);
+	if (!may_read(pool, directory)) {
+		str_addf(problems, "%s is not among the "
+		    "alternate_config_directories of "
+		    DEFAULT_CONFIG_DIRECTORY "/main.cf\n", directory);
+		return NULL;
+	}
+	mc = maincf_read(pool, pool_printf(pool, "%s/main.cf", directory),
+	    &why);
+	if (mc == NULL) {
+		str_addf(problems, "%s\n", why);
+		return NULL;
+	}
+	site_defaults(mc, directory);
+	if (param_load(mc, tables, problems) == -1)
+		return NULL;
+	if (check_paths(mc, problems) == -1 ||
+	    read_origin(pool, mc, problems) == -1) {
+		site = before;
+		return NULL;
+	}
+	site.config_directory = pool_strdup(pool, directory);
+	site.is_root = geteuid() == 0;
+	return mc;
+}
+
+/* Load it or tell every problem and end. */
+struct maincf *
+site_load(const char *directory)
+{
+	struct pool	*pool = pool_new("configuration", 0);
+	struct str	 problems;
+	struct maincf	*mc;
+	char		*rest, *line;
+
+	str_init(&problems, pool, 0);
+	if ((mc = site_try(pool, directory, &problems)) != NULL)
+		return mc;
+	rest = problems.data;
+	while ((line = strsep(&rest, "\n")) != NULL)
+		if (*line != '\0' && rest != NULL && *rest != '\0')
+			log_error("%s", line);
+		else if (*line != '\0')
+			die("%s", line);
+	die("the configuration cannot be read");
+}
+
+/* Processes of one program. */
+unsigned
+site_processes(const char *program)
+{
+	const struct {
+		const char	*name;
+		int64_t		 count;
+	} programs[] = {
+		{ "smtpd", site.smtpd_processes },
+		{ "cleanup", site.cleanup_processes },
+		{ "resolve", site.resolve_processes },
+		{ "dns", site.dns_processes },
+		{ "smtp", site.smtp_processes },
+		{ "lmtp", site.smtp_processes },
+		{ "local", site.local_processes }
+	};
+	size_t	i;
+
+	for (i = 0; i < sizeof(programs) / sizeof(programs[0]); i++)
+		if (strcmp(programs[i].name, program) == 0)
+			return (unsigned)programs[i].count;
+	return 1;
+}

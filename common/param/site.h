@@ -1,0 +1,56 @@
+#ifndef PARAM_SITE_H
+#define PARAM_SITE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/param/param.h"
+
+/*
+ * The parameters that every program of an instance knows, and how a program
+ * finds its instance: -c DIR, or MAIL_CONFIG, or the built-in directory.
+ */
+struct site {
+	char	*config_directory;
+	char	*queue_directory;
+	char	*daemon_directory, *command_directory, *data_directory;
+	char	*myhostname, *mydomain, *myorigin, *mydestination, *mynetworks;
+	char	*inet_interfaces, *inet_protocols;
+	char	*syslog_name, *maillog_file;
+	char	*mail_owner, *setgid_group;
+	char	*recipient_delimiter;
+	char	*alternate_config_directories;
+	char	*import_environment;
+	int64_t	 message_size_limit;		/* bytes, 0 unlimited */
+	int64_t	 line_length_limit;
+	int64_t	 default_process_limit;
+	int64_t	 ipc_timeout;			/* milliseconds */
+	/* processes per program; sessions share them */
+	int64_t	 smtpd_processes, cleanup_processes, resolve_processes,
+		 dns_processes, smtp_processes, local_processes;
+	bool	 is_root;	/* false: one user, isolation is off */
+};
+extern struct site site;
+extern const struct param site_params[];
+
+/*
+ * Find the directory, read main.cf, load site_params; die()s with every
+ * problem told. `directory` may be NULL. Returns the file for param_load().
+ */
+struct maincf	*site_load(const char *directory);
+
+/* The same without dying: NULL, problems told. */
+struct maincf	*site_try(struct pool *, const char *directory,
+		    struct str *problems);
+
+/* The directory that is meant: `option`, MAIL_CONFIG, or the built-in one. */
+const char	*site_directory(const char *option);
+
+/* Give the file every default that no row has as plain text. */
+void		 site_defaults(struct maincf *, const char *directory);
+
+/* Processes of a program by name ("cleanup"): from the parameters above, 1
+ * for programs that have one. */
+unsigned	 site_processes(const char *program);
+
+#endif

@@ -1,0 +1,382 @@
+/*
+ * dirs.c - what a name in a directory of the queue means.
+ *
+ * A message has one name, its id, in one of the directories. deferred/ has
+ * 256 directories below it ("3f"), told by the digits of the id that change
+ * fastest, made when first needed; the others are flat, and the walk accepts
+ * either form anywhere.
+ *
+ * P1  A message is ours when its mode says complete (owner's execute) and that
+ *     mode is on stable storage. Who commits creates the final name, writes,
+ *     sets the bit and syncs the file once; the name goes to the disk with
+ *     the file's own transaction (ext4, XFS, btrfs), which a temporary name
+ *     renamed after the sync would not.
+ * P2  While a file is written its writer holds a lock on it. Unfinished and
+ *     unlocked means abandoned, however young or old it is.
+ * P3  queue_reap() cannot take a file away from a writer that has just
+ *     created it: the writer looks, once it has the lock, whether the file
+ *     still has its name.
+ * P4  A move never replaces another message: it fails with EEXIST.
+ * P5  Every name handed out by the walk, or turned into a path, is an id:
+ *     letters and digits.
+ */
+#include "common/queue/queue.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "common/base/bug.h"
+#include "common/base/fs.h"
+
+enum { NAME_SIZE = QUEUE_ID_MAX + 8 };		/* "3f/ID" */
+
+static const char *const	names[QUEUE_DIRS] = {
+	"maildrop", "incoming", "deferred", "hold", "corrupt"
+};
+static int			fds[QUEUE_DIRS] = { -1, -1, -1, -1, -1 };
+
+/* Open the directories that this process uses. */
+int
+queue_open(int queue_fd, unsigned which)
+{
+	int	dir, fd;
+
+	for (dir = 0; dir < QUEUE_DIRS; dir++) {
+		if ((which & 1u << dir) == 0)
+			continue;
+		if ((fd = fs_open_directory(queue_fd, names[dir])) == -1)
+			return -1;
+		if (fds[dir] != -1)
+			close(fds[dir]);
+		fds[dir] = fd;
+	}
+	return 0;
+}
+
+/* "incoming" */
+const char *
+queue_dir_name(enum queue_dir dir)
+{
+	return names[dir];
+}
+
+/* The open directory. */
+int
+queue_dir_fd(enum queue_dir dir)
+{
+	CLAIM(fds[dir] != -1);
+	return fds[dir];
+}
+
+/* The name inside a directory, "ID" or "3f/ID". */
+static char *
+name_of(char to[NAME_SIZE], enum queue_dir dir, const char *id)
+{
+	char	hash[3];
+
+	CLAIM(queue_id_is_valid(id));
+	if (dir == QUEUE_DEFERRED)
+		snprintf(to, NAME_SIZE, "%s/%s", queue_id_hash(hash, id), id);
+	else
+		snprintf(to, NAME_SIZE, "%s", id);
+	return to;
+}
+
+/* The name relative to the queue directory. */
+char *
+queue_path(struct pool *pool, enum queue_dir dir, const char *id)
+{
+	char	name[NAME_SIZE];
+
+	return pool_printf(pool, "%s/%s", names[dir], name_of(name, dir, id));
+}
+
+/* Hold a new file's lock, and make sure that nobody took its name before. */
+static int
+claim(int fd)
+{
+	struct stat	st;
+
+	if (flock(fd, LOCK_EX) == -1 || fstat(fd, &st) == -1)
+		return -1;
+	if (st.st_nlink == 0) {
+		errno = EEXIST;
+		return -1;
+	}
+	return 0;
+}
+
+/* Create and lock a file in incoming/. */
+int
+queue_create(const char *id)
+{
+	char	name[NAME_SIZE];
+	int	fd, saved;
+
+	name_of(name, QUEUE_INCOMING, id);
+	fd = openat(queue_dir_fd(QUEUE_INCOMING), name,
+	    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd == -1)
+		return -1;
+	if (claim(fd) == 0)
+		return fd;
+	saved = errno;
+	if (saved != EEXIST)
+		unlinkat(queue_dir_fd(QUEUE_INCOMING), name, 0);
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+/* Open a message; links and what is no file are refused. */
+int
+queue_open_file(enum queue_dir dir, const char *id, int flags)
+{
+	char		name[NAME_SIZE];
+	struct stat	st;
+	int		fd;
+
+	fd = openat(queue_dir_fd(dir), name_of(name, dir, id),
+	    flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	if (fd == -1)
+		return -1;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		return fd;
+	close(fd);
+	errno = EINVAL;
+	return -1;
+}
+
+/* Remove what its writer has left behind. */
+int
+queue_reap(const char *id)
+{
+	struct stat	st;
+	int		fd, result = 0;
+
+	if ((fd = queue_open_file(QUEUE_INCOMING, id, O_RDONLY)) == -1)
+		return errno == ENOENT ? 0 : -1;
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 &&
+	    st.st_nlink > 0 && !queue_is_complete(st.st_mode))
+		result = queue_remove(QUEUE_INCOMING, id) == 0 ? 1 : -1;
+	close(fd);
+	return result;
+}
+
+/* Make the hash directory for a name, "3f/ID". */
+static int
+make_hash_directory(enum queue_dir dir, const char *name)
+{
+	const char	*slash = strchr(name, '/');
+	char		 hash[3];
+
+	if (slash == NULL) {
+		errno = ENOENT;
+		return -1;
+	}
+	snprintf(hash, sizeof(hash), "%.2s", name);
+	if (mkdirat(queue_dir_fd(dir), hash, 0700) == -1 && errno != EEXIST)
+		return -1;
+	return 0;
+}
+
+/* rename without replacing; where the file system cannot do that, look
+ * first: ids do not meet by chance. */
+static int
+rename_new(int from_fd, const char *from, int to_fd, const char *to)
+{
+	struct stat	st;
+
+	if (renameat2(from_fd, from, to_fd, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	if (fstatat(to_fd, to, &st, AT_SYMLINK_NOFOLLOW) == 0) {
+		errno = EEXIST;
+		return -1;
+	}
+	return renameat(from_fd, from, to_fd, to);
+}
+
+/* Move a message to another directory. */
+int
+queue_move(const char *id, enum queue_dir from, enum queue_dir to)
+{
+	char	old[NAME_SIZE], new[NAME_SIZE];
+
+	name_of(old, from, id);
+	name_of(new, to, id);
+	if (rename_new(queue_dir_fd(from), old, queue_dir_fd(to), new) == 0)
+		return 0;
+	if (errno != ENOENT || make_hash_directory(to, new) == -1)
+		return -1;
+	return rename_new(queue_dir_fd(from), old, queue_dir_fd(to), new);
+}
+
+/* Remove a message. */
+int
+queue_remove(enum queue_dir dir, const char *id)
+{
+	char	name[NAME_SIZE];
+
+	return unlinkat(queue_dir_fd(dir), name_of(name, dir, id), 0);
+}
+
+/* Does the mode say that the message is complete? */
+bool
+queue_is_complete(mode_t mode)
+{
+	return (mode & S_IXUSR) != 0;
+}
+
+/* Say it. */
+int
+queue_set_complete(int fd)
+{
+	return fchmod(fd, 0700);
+}
+
+/* Set the time of the next attempt. */
+int
+queue_set_time(enum queue_dir dir, const char *id, int64_t when_us)
+{
+	char		name[NAME_SIZE];
+	struct timespec	times[2] = {
+		{ .tv_nsec = UTIME_OMIT },
+		{ .tv_sec = when_us / 1000000,
+		  .tv_nsec = when_us % 1000000 * 1000 }
+	};
+
+	return utimensat(queue_dir_fd(dir), name_of(name, dir, id), times,
+	    AT_SYMLINK_NOFOLLOW);
+}
+
+/* A walk has the directory open and at most one directory below it. */
+struct queue_walk {
+	DIR	*top;
+	DIR	*below;
+};
+
+/* A stream over a directory of its own position; NULL with errno. */
+static DIR *
+open_stream(int at, const char *name)
+{
+	DIR	*stream;
+	int	 fd;
+
+	fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd == -1)
+		return NULL;
+	if ((stream = fdopendir(fd)) == NULL)
+		close(fd);
+	return stream;
+}
+
+/* Begin a walk; NULL with errno. */
+struct queue_walk *
+queue_walk_start(enum queue_dir dir)
+{
+	struct queue_walk	*walk;
+	DIR			*top;
+
+	if ((top = open_stream(queue_dir_fd(dir), ".")) == NULL)
+		return NULL;
+	walk = mem_alloc(sizeof(*walk));
+	walk->top = top;
+	walk->below = NULL;
+	return walk;
+}
+
+/* Is it the name of a hash directory? */
+static bool
+is_hash(const char *name)
+{
+	return strlen(name) == 2 && strspn(name, "0123456789abcdef") == 2;
+}
+
+/* The next name of the stream that is being read: 1, 0 at its end, -1. */
+static int
+next_name(DIR *stream, const char **name)
+{
+	struct dirent	*entry;
+
+	errno = 0;
+	if ((entry = readdir(stream)) == NULL)
+		return errno == 0 ? 0 : -1;
+	*name = entry->d_name;
+	return 1;
+}
+
+/* Step out of the lower directory. */
+static void
+leave_below(struct queue_walk *walk)
+{
+	closedir(walk->below);
+	walk->below = NULL;
+}
+
+/* One entry looked at: 1 a message, 0 something else or gone, -1. */
+static int
+look_at(struct queue_walk *walk, const char *name, struct stat *st)
+{
+	DIR	*stream = walk->below != NULL ? walk->below : walk->top;
+
+	if (!queue_id_is_valid(name))
+		return 0;
+	if (fstatat(dirfd(stream), name, st, AT_SYMLINK_NOFOLLOW) == -1)
+		return errno == ENOENT ? 0 : -1;
+	if (S_ISREG(st->st_mode))
+		return 1;
+	if (walk->below == NULL && S_ISDIR(st->st_mode) && is_hash(name))
+		walk->below = open_stream(dirfd(walk->top), name);
+	return 0;
+}
+
+/* The next message; what is no message is passed over. */
+int
+queue_walk_next(struct queue_walk *walk, char id[QUEUE_ID_MAX + 1],
+    mode_t *mode, int64_t *mtime_us, int64_t *size)
+{
+	const char	*name;
+	struct stat	 st;
+	int		 result;
+
+	for (;;) {
+		result = next_name(walk->below != NULL ? walk->below :
+		    walk->top, &name);
+		if (result == 0 && walk->below != NULL) {
+			leave_below(walk);
+			continue;
+		}
+		if (result <= 0)
+			return result;
+		if ((result = look_at(walk, name, &st)) != 0)
+			break;
+	}
+	if (result == -1)
+		return -1;
+	snprintf(id, QUEUE_ID_MAX + 1, "%s", name);
+	*mode = st.st_mode;
+	*mtime_us = (int64_t)st.st_mtim.tv_sec * 1000000 +
+	    st.st_mtim.tv_nsec / 1000;
+	*size = st.st_size;
+	return 1;
+}
+
+/* End a walk. */
+void
+queue_walk_end(struct queue_walk *walk)
+{
+	if (walk == NULL)
+		return;
+	if (walk->below != NULL)
+		leave_below(walk);
+	closedir(walk->top);
+	free(walk);
+}

@@ -1,0 +1,155 @@
+/*
+ * file.c - the first bytes of a queue file.
+ *
+ * A queue file is, in this order:
+ *
+ *	preamble	128 bytes, told here
+ *	content		the message as on the wire: CRLF, no dots stuffed
+ *	envelope	envelope.c; one byte per recipient is overwritten later
+ *	journal		journal.c; grows
+ *
+ * The preamble, little endian:
+ *
+ *	  0  8 bytes	"PRQUEUE\n"
+ *	  8  uint32	version, 1
+ *	 12  uint32	0
+ *	 16  int64	content: offset	     24  int64	content: length
+ *	 32  int64	envelope: offset     40  int64	envelope: length
+ *	 48  uint32	CRC-32C of the envelope, its status bytes taken as zero
+ *	 52  72 bytes	0
+ *	124  uint32	CRC-32C of the 124 bytes before
+ *
+ * P1  Checksums detect damage and decide nothing else: whether a file is
+ *     complete is said by its mode alone (dirs.c).
+ * P2  A preamble that is accepted names ranges that lie behind it, do not
+ *     overlap and do not overflow; that they lie within the file is checked
+ *     by who has the file.
+ */
+#include "common/queue/queue.h"
+
+#include <endian.h>
+#include <string.h>
+
+static const char	magic[8] = "PRQUEUE\n";
+enum { VERSION = 1, AT_VERSION = 8, AT_LAYOUT = 16, AT_CRC = 48,
+    AT_OWN_CRC = 124 };
+
+/* CRC-32C (Castagnoli, as in RFC 3720), half a byte at a time: an envelope
+ * has a few hundred bytes. */
+uint32_t
+queue_crc(uint32_t before, const void *data, size_t len)
+{
+	static const uint32_t	 table[16] = {
+		0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1,
+		0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
+		0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
+		0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75
+	};
+	const unsigned char	*at = data, *end = at + len;
+	uint32_t		 crc = ~before;
+
+	for (; at < end; at++) {
+		crc ^= *at;
+		crc = crc >> 4 ^ table[crc & 15];
+		crc = crc >> 4 ^ table[crc & 15];
+	}
+	return ~crc;
+}
+
+/* Four bytes, little endian. */
+static void
+put32(unsigned char *to, uint32_t n)
+{
+	n = htole32(n);
+	memcpy(to, &n, sizeof(n));
+}
+
+/* And back. */
+static uint32_t
+get32(const unsigned char *from)
+{
+	uint32_t	n;
+
+	memcpy(&n, from, sizeof(n));
+	return le32toh(n);
+}
+
+/* Eight bytes, little endian. */
+static unsigned char *
+put64(unsigned char *to, int64_t n)
+{
+	uint64_t	raw = htole64((uint64_t)n);
+
+	memcpy(to, &raw, sizeof(raw));
+	return to + sizeof(raw);
+}
+
+/* And back. */
+static const unsigned char *
+get64(const unsigned char *from, int64_t *n)
+{
+	uint64_t	raw;
+
+	memcpy(&raw, from, sizeof(raw));
+	*n = (int64_t)le64toh(raw);
+	return from + sizeof(raw);
+}
+
+/* Write the preamble's 128 bytes. */
+void
+queue_preamble_encode(unsigned char to[QUEUE_PREAMBLE],
+    const struct queue_layout *layout, uint32_t crc)
+{
+	unsigned char	*at = to + AT_LAYOUT;
+
+	memset(to, 0, QUEUE_PREAMBLE);
+	memcpy(to, magic, sizeof(magic));
+	put32(to + AT_VERSION, VERSION);
+	at = put64(at, layout->content_offset);
+	at = put64(at, layout->content_length);
+	at = put64(at, layout->envelope_offset);
+	put64(at, layout->envelope_length);
+	put32(to + AT_CRC, crc);
+	put32(to + AT_OWN_CRC, queue_crc(0, to, AT_OWN_CRC));
+}
+
+/* Do content and envelope lie behind the preamble, one after the other? */
+static bool
+is_sane(const struct queue_layout *l)
+{
+	const int64_t	far = INT64_MAX / 4;
+
+	return l->content_offset >= QUEUE_PREAMBLE && l->content_offset < far &&
+	    l->content_length >= 0 && l->content_length < far &&
+	    l->envelope_offset >= l->content_offset + l->content_length &&
+	    l->envelope_offset < far &&
+	    l->envelope_length > 0 && l->envelope_length < far;
+}
+
+/* Read the preamble. */
+const char *
+queue_preamble_decode(const unsigned char *from, size_t len,
+    struct queue_layout *layout, uint32_t *crc)
+{
+	const unsigned char	*at = from + AT_LAYOUT;
+
+	memset(layout, 0, sizeof(*layout));
+	if (len < QUEUE_PREAMBLE)
+		return "the file ends in its preamble";
+	if (memcmp(from, magic, sizeof(magic)) != 0)
+		return "the file is not a queue file";
+	if (get32(from + AT_OWN_CRC) != queue_crc(0, from, AT_OWN_CRC))
+		return "the preamble is damaged";
+	if (get32(from + AT_VERSION) != VERSION)
+		return "the queue file has an unknown version";
+	at = get64(at, &layout->content_offset);
+	at = get64(at, &layout->content_length);
+	at = get64(at, &layout->envelope_offset);
+	get64(at, &layout->envelope_length);
+	if (!is_sane(layout)) {
+		memset(layout, 0, sizeof(*layout));
+		return "the preamble names impossible places";
+	}
+	*crc = get32(from + AT_CRC);
+	return NULL;
+}

@@ -1,0 +1,1 @@
+# Included by the Makefile: dependencies, install and uninstall.

@@ -1,0 +1,91 @@
+#ifndef MASTER_SERVICES_H
+#define MASTER_SERVICES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/mem.h"
+#include "common/base/str.h"
+#include "common/daemon/roles.h"
+#include "common/net/inetaddr.h"
+#include "common/param/maincf.h"
+#include "common/param/mastercf.h"
+
+/*
+ * The table of services: what master.cf says, completed with what every
+ * instance has. It is data; watch.c keeps processes in it running.
+ */
+struct listener;
+struct process;
+struct services;
+struct unit;
+
+enum { WORKERS_MAX = 256 };
+
+/* What sets a unit apart from the others. */
+enum unit_flags {
+	UNIT_AT_ONCE = 1,	/* started with the system, not on demand */
+	UNIT_ALONE = 2,		/* never two processes at the same time */
+	UNIT_IN_PLACE = 4,	/* understands RELOAD */
+	UNIT_PUBLIC = 8,	/* has a socket in public/, too */
+	UNIT_IS_INET = 16
+};
+
+/* A place in which one process runs; `keeper` sees to it. */
+struct worker {
+	struct unit		*unit;
+	unsigned		 number;	/* from 1 */
+	bool			 is_wanted;	/* somebody called, or AT_ONCE */
+	bool			 is_retired;	/* a reload made a successor */
+	struct worker		*successor;
+	struct process		*process;
+	struct fiber		*keeper;
+	struct listener		**listeners;
+	size_t			 listener_count;
+};
+
+/* One service. Strings live in the table's pool. */
+struct unit {
+	struct services		*services;
+	const char		*name;		/* "submission", "slow" */
+	const char		*program;	/* "smtpd": executable, role */
+	const char		*command;	/* as in master.cf: "postscreen" */
+	const struct role	*role;
+	unsigned		 flags;
+	int			 maxproc;	/* 0: no limit */
+	bool			 is_verbose;
+	struct service_option	*options;
+	size_t			 option_count;
+	struct inetaddr		*addresses;	/* UNIT_IS_INET */
+	size_t			 address_count;
+	struct worker		*workers;
+	unsigned		 worker_count;
+	const char		*where;		/* "master.cf:12" or "built in" */
+};
+
+struct services {
+	struct pool	*pool;
+	struct unit	*units;
+	size_t		 count, room;
+	unsigned	 keepers;	/* fibers that still use the table */
+};
+
+/*
+ * Make the table from the instance that `site` holds. Problems that stop the
+ * system go to `errors`, what is merely worth knowing to `warnings`, a line
+ * each. NULL when there is an error. The table lives in the pool.
+ */
+struct services	*services_read(struct pool *, const struct mastercf *,
+		    struct str *errors, struct str *warnings);
+
+/* By name; NULL if there is none. */
+struct unit	*services_find(const struct services *, const char *name);
+
+/* The program's path: daemon_directory/PROGRAM. */
+char		*services_path(struct pool *, const struct unit *);
+
+/* The file that holds the table, master.cf beside main.cf. */
+struct mastercf	*services_file(struct pool *, char **why);
+
+#endif

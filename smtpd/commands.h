@@ -1,0 +1,18 @@
+#ifndef SMTPD_COMMANDS_H
+#define SMTPD_COMMANDS_H
+
+#include "smtpd/session.h"
+
+/* Run one command line: DONE, REFUSED or GONE (replies.h). */
+WAITS int	 command_run(struct session *, char *line);
+
+/* "disconnect from ... ehlo=1 mail=1 ... commands=4/5" */
+void		 log_goodbye(struct session *);
+
+/* envelope.c and data.c */
+WAITS int	 command_mail(struct session *, char *args);
+WAITS int	 command_rcpt(struct session *, char *args);
+WAITS int	 command_data(struct session *, char *args);
+WAITS int	 command_vrfy(struct session *, char *args);
+
+#endif

@@ -1,0 +1,323 @@
+/*
+ * envelope.c - MAIL, RCPT and VRFY.
+ *
+ * Called through commands.c. A transaction begins with a good MAIL and holds
+ * recipients that resolve has said yes to.
+ */
+
+#include <errno.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+#include "common/base/log.h"
+#include "common/base/text.h"
+#include "common/daemon/daemon.h"
+#include "common/mail/address.h"
+#include "common/mail/smtp.h"
+#include "common/param/site.h"
+
+#include "smtpd/commands.h"
+#include "smtpd/limits.h"
+#include "smtpd/replies.h"
+#include "smtpd/restrict.h"
+#include "smtpd/session.h"
+#include "smtpd/settings.h"
+
+enum { RESOLVE_PATIENCE = 30 * 1000 };
+
+const struct param envelope_params[] = {
+	PARAM_BOOL("disable_vrfy_command", set.disable_vrfy, "no",
+	    "Answer VRFY with 502."),
+	PARAM_BOOL("strict_rfc821_envelopes", set.strict_envelopes, "no",
+	    "Refuse addresses without angle brackets."),
+	PARAM_BOOL("smtpd_reject_unlisted_recipient", set.reject_unlisted,
+	    "yes", "Refuse recipients that none of our tables lists."),
+	PARAM_INT("smtpd_recipient_limit", set.recipient_limit, "1000", 1,
+	    1000000, "Recipients of one message; more get 452."),
+	PARAM_INT("smtpd_recipient_overshoot_limit", set.recipient_overshoot,
+	    "1000", 1, 1000000,
+	    "Recipients past the limit before each counts as an error."),
+	PARAM_SIZE("queue_minfree", set.queue_minfree, "0", 0, INT64_MAX / 2,
+	    "Free bytes that must remain in the queue's file system."),
+	PARAM_END
+};
+
+/* Log a refusal in the shape that pflogsumm and fail2ban know, and say it. */
+WAITS static int
+refuse(struct session *s, const char *stage, const char *recipient,
+    const char *line)
+{
+	log_info("NOQUEUE: reject: %s from %s: %s; from=<%s>%s%s%s proto=%s%s%s%s",
+	    stage, s->ident, line, s->mail != NULL ? s->mail->sender : "",
+	    recipient != NULL ? " to=<" : "",
+	    recipient != NULL ? recipient : "", recipient != NULL ? ">" : "",
+	    s->is_extended ? "ESMTP" : "SMTP", s->helo[0] ? " helo=<" : "",
+	    s->helo, s->helo[0] ? ">" : "");
+	return say_line(s, line);
+}
+
+/* What BODY= may say (RFC 6152). */
+static bool
+read_body(struct transaction *mail, const char *value)
+{
+	if (text_equal(value, "8BITMIME"))
+		mail->flags |= MAIL_IS_8BIT;
+	else if (!text_equal(value, "7BIT"))
+		return false;
+	return true;
+}
+
+/* SIZE= (RFC 1870 3): one to twenty digits, and not more than we take. */
+WAITS static int
+read_size(struct session *s, const char *value)
+{
+	size_t	digits;
+
+	digits = strspn(value, "0123456789");
+	if (digits == 0 || digits > 20 || value[digits] != '\0')
+		return say(s, REPLY_BAD_PARAMETER, "SIZE");
+	if (text_integer(value, 0, INT64_MAX, &s->mail->size_hint) != NULL)
+		s->mail->size_hint = INT64_MAX;
+	if (site.message_size_limit > 0 &&
+	    s->mail->size_hint > site.message_size_limit)
+		return say(s, REPLY_TOO_BIG);
+	return DONE;
+}
+
+/* The words behind MAIL FROM's path. */
+WAITS static int
+read_mail_parameters(struct session *s, const char *text)
+{
+	struct smtp_parameter	*p;
+	size_t			 count, i;
+	bool			 has_size, has_body;
+	int			 result;
+
+	if (smtp_parse_parameters(s->mail->pool, text, &p, &count) != NULL)
+		return say(s, REPLY_BAD_SYNTAX, "MAIL FROM:<address>");
+	has_size = has_body = false;
+	for (i = 0; i < count; i++) {
+		/* RFC 5321 4.1.1.11: parameters belong to EHLO. */
+		if (!s->is_extended)
+			return say(s, REPLY_NEED_EHLO, p[i].keyword);
+		if (text_equal(p[i].keyword, "SIZE") && p[i].value != NULL &&
+		    !has_size) {
+			has_size = true;
+			if ((result = read_size(s, p[i].value)) != DONE)
+				return result;
+		} else if (text_equal(p[i].keyword, "BODY") &&
+		    p[i].value != NULL && !has_body) {
+			has_body = true;
+			if (!read_body(s->mail, p[i].value))
+				return say(s, REPLY_BAD_PARAMETER, "BODY");
+		} else if (text_equal(p[i].keyword, "SIZE") ||
+		    text_equal(p[i].keyword, "BODY"))
+			return say(s, REPLY_BAD_PARAMETER, p[i].keyword);
+		else
+			return say(s, REPLY_UNKNOWN_PARAMETER, p[i].keyword);
+	}
+	return DONE;
+}
+
+/* Room in the queue for this message and half of another? The jail we are in
+ * is on the queue's file system. */
+static bool
+has_space(const struct session *s)
+{
+	struct statvfs	fs;
+	int64_t		need, free_bytes;
+
+	if (statvfs(".", &fs) == -1)
+		return true;		/* cleanup will find out */
+	need = set.queue_minfree;
+	if (site.message_size_limit > 0 &&
+	    need < site.message_size_limit + site.message_size_limit / 2)
+		need = site.message_size_limit + site.message_size_limit / 2;
+	if (s->mail->size_hint > 0 && site.message_size_limit == 0)
+		need += s->mail->size_hint;
+	free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+	return free_bytes > need && (fs.f_files == 0 || fs.f_favail > 100);
+}
+
+/* Both commands: the path after FROM: or TO:. */
+static const char *
+parse_path(struct pool *pool, char *args, const char *word, unsigned rules,
+    char **address, const char **rest)
+{
+	if (!text_starts(args, word))
+		return "expected a path";
+	args += strlen(word);
+	/* Not in the grammar, but everywhere: a blank after the colon. */
+	while (*args == ' ')
+		args++;
+	if (!set.strict_envelopes)
+		rules |= PATH_ALLOW_NO_BRACKETS;
+	*rest = args;
+	return address_parse_path(pool, rest, rules, address);
+}
+
+/* The checks on a MAIL command whose transaction has just begun. */
+WAITS static int
+open_mail(struct session *s, char *args)
+{
+	const char	*rest, *why;
+	char		 line[REPLY_LINE];
+	int		 result;
+
+	why = parse_path(s->mail->pool, args, "FROM:",
+	    PATH_ALLOW_EMPTY | PATH_ALLOW_BARE_LOCAL, &s->mail->sender, &rest);
+	if (why != NULL)
+		return say(s, REPLY_BAD_SENDER, why);
+	if ((result = read_mail_parameters(s, rest)) != DONE)
+		return result;
+	if (!has_space(s)) {
+		log_warning("not enough free space in mail queue: "
+		    "message_size_limit needs half as much again");
+		return refuse(s, "MAIL", NULL, reply_text(line,
+		    REPLY_NO_SPACE));
+	}
+	if (daemon_unsupported() != NULL) {
+		log_error("%s", daemon_unsupported());
+		return refuse(s, "MAIL", NULL, reply_text(line,
+		    REPLY_MISCONFIGURED));
+	}
+	return say(s, REPLY_SENDER_OK);
+}
+
+/* RFC 5321 4.1.1.2. */
+int
+command_mail(struct session *s, char *args)
+{
+	int	result;
+
+	if (s->mail != NULL)
+		return say(s, REPLY_NESTED_MAIL);
+	if (set.helo_required && s->helo[0] == '\0')
+		return say(s, REPLY_NEED_HELO);
+
+	transaction_begin(s)->sender = "";
+	if ((result = open_mail(s, args)) != DONE)
+		transaction_end(s);
+	return result;
+}
+
+/* What resolve knows of an address; -1 when it cannot be asked. */
+WAITS static int
+ask_about(struct session *s, char *address, struct recipient_answer *answer)
+{
+	struct ask_recipient	question;
+
+	question.address = address;
+	question.sender = s->mail->sender;
+	return link_ask(to_resolve, PACKET_ASK_RECIPIENT, &question,
+	    PACKET_RECIPIENT, answer, s->mail->pool,
+	    clock_now() + RESOLVE_PATIENCE, true);
+}
+
+/* Why this recipient cannot be taken, in `line`; NULL when it can. */
+WAITS static const char *
+objection(struct session *s, char *address, struct recipient_answer *answer,
+    char line[REPLY_LINE])
+{
+	if (ask_about(s, address, answer) == -1 ||
+	    answer->result == RECIPIENT_TEMPORARY)
+		return reply_text(line, REPLY_LOOKUP_FAILED, address);
+
+	switch (restrict_recipient(s, answer)) {
+	case VERDICT_BROKEN:
+		return reply_text(line, REPLY_MISCONFIGURED);
+	case VERDICT_RELAY_DENIED:
+		return reply_text(line, REPLY_RELAY_DENIED,
+		    (int)set.relay_code, address);
+	case VERDICT_RELAY_DEFERRED:
+		return reply_text(line, REPLY_RELAY_DEFERRED, address);
+	case VERDICT_REJECT:
+		return reply_text(line, REPLY_RECIPIENT_DENIED, address);
+	case VERDICT_DEFER:
+		return reply_text(line, REPLY_RECIPIENT_DEFERRED, address);
+	case VERDICT_NONE:
+	case VERDICT_PERMIT:
+		break;
+	}
+	if (set.reject_unlisted && answer->result == RECIPIENT_UNKNOWN)
+		return reply_text(line, REPLY_UNKNOWN_USER,
+		    (int)set.unlisted_code, address, answer->text);
+	return NULL;
+}
+
+/* Keep the recipient. */
+static void
+add_recipient(struct transaction *mail, char *given, char *completed)
+{
+	struct recipient_row	*rows;
+
+	if (mail->count == mail->room) {
+		mail->room = mail->room == 0 ? 4 : mail->room * 2;
+		rows = pool_array(mail->pool, mail->room, sizeof(*rows));
+		if (mail->count > 0)
+			memcpy(rows, mail->recipients,
+			    mail->count * sizeof(*rows));
+		mail->recipients = rows;
+	}
+	rows = &mail->recipients[mail->count++];
+	rows->address = completed;
+	rows->original = strcmp(given, completed) == 0 ? "" : given;
+	rows->orcpt = "";
+	rows->notify = 0;
+}
+
+/* The limit, and what a client does that ignores it. */
+WAITS static int
+too_many(struct session *s)
+{
+	if (++s->mail->over_limit > (size_t)set.recipient_overshoot)
+		s->errors++;
+	/* REFUSED counts an error as well; a polite client shall not pay. */
+	if (say(s, REPLY_TOO_MANY_RECIPIENTS) == GONE)
+		return GONE;
+	return DONE;
+}
+
+/* RFC 5321 4.1.1.3. */
+int
+command_rcpt(struct session *s, char *args)
+{
+	struct recipient_answer	 answer;
+	const char		*rest, *why;
+	char			*address, line[REPLY_LINE];
+
+	if (s->mail == NULL)
+		return say(s, REPLY_NEED_MAIL);
+	if (s->mail->count >= (size_t)set.recipient_limit)
+		return too_many(s);
+	if (pool_is_over(s->mail->pool))
+		return say(s, REPLY_OUT_OF_MEMORY);
+
+	why = parse_path(s->mail->pool, args, "TO:", PATH_ALLOW_BARE_LOCAL,
+	    &address, &rest);
+	if (why != NULL)
+		return say(s, REPLY_BAD_RECIPIENT, why);
+	while (*rest == ' ')
+		rest++;
+	if (*rest != '\0')
+		return say(s, REPLY_UNKNOWN_PARAMETER, rest);
+
+	if (objection(s, address, &answer, line) != NULL)
+		return refuse(s, "RCPT", address, line);
+	add_recipient(s->mail, address, answer.address);
+	return say(s, REPLY_RECIPIENT_OK);
+}
+
+/* RFC 5321 7.3: VRFY is there, and tells nothing. */
+int
+command_vrfy(struct session *s, char *args)
+{
+	char	*who;
+
+	if (set.disable_vrfy)
+		return say(s, REPLY_VRFY_OFF);
+	who = text_trim(args);
+	if (*who == '\0')
+		return say(s, REPLY_BAD_SYNTAX, "VRFY address");
+	return say(s, REPLY_CANNOT_VRFY, who);
+}

@@ -1,0 +1,67 @@
+/*
+ * main.c - smtpd, the receiver: a fiber per client, thousands per process.
+ *
+ * It owns sockets and memory, nothing else: no file, no table, no command.
+ * What it must know it asks resolve, dns and anvil; mail goes to cleanup.
+ */
+
+#include "common/daemon/daemon.h"
+#include "common/param/site.h"
+
+#include "smtpd/client.h"
+#include "smtpd/data.h"
+#include "smtpd/limits.h"
+#include "smtpd/restrict.h"
+#include "smtpd/session.h"
+#include "smtpd/settings.h"
+
+struct settings	 set;
+struct link	*to_cleanup, *to_resolve, *to_dns, *to_anvil;
+
+static const struct param *const params[] = {
+	session_params, envelope_params, data_params, limits_params,
+	client_params, restrict_params, NULL
+};
+
+/* While files can still be read. */
+static void
+before(void)
+{
+	client_prepare();
+	limits_prepare();
+	restrict_prepare();
+	data_prepare();
+}
+
+WAITS static void
+start(void)
+{
+	to_cleanup = link_new("cleanup", site_processes("cleanup"), NULL);
+	to_resolve = link_new("resolve", site_processes("resolve"), NULL);
+	to_dns = link_new("dns", site_processes("dns"), NULL);
+	to_anvil = link_new("anvil", 1, NULL);
+}
+
+/* Idle clients hear 421 when the system stops; a reload leaves them alone. */
+static void
+drain(void)
+{
+	if (daemon_is_stopping())
+		session_end_idle();
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct daemon smtpd = {
+		.name = "smtpd",
+		.params = params,
+		.before = before,
+		.start = start,
+		.session = session_run,
+		.busy = session_count,
+		.drain = drain,
+	};
+
+	return daemon_run(argc, argv, &smtpd);
+}

@@ -1,0 +1,128 @@
+/*
+ * replies.c - every sentence we say, with its codes.
+ *
+ * One table, so that an administrator can read all of it at once, and so that
+ * no code and text are ever told apart. Basic codes are from RFC 5321 4.2.2
+ * and 4.2.3, enhanced ones from RFC 3463 and RFC 5248.
+ */
+
+#include "smtpd/replies.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "smtpd/session.h"
+
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"	/* the table's */
+
+static const char *const sentences[REPLIES] = {
+	[REPLY_OK] =		"250 2.0.0 Ok",
+	[REPLY_BYE] =		"221 2.0.0 Bye",
+	[REPLY_HELP] =		"214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP "
+				"VRFY HELP QUIT; RFC 5321 tells the rest",
+	[REPLY_CANNOT_VRFY] =	"252 2.0.0 %s",
+	[REPLY_SENDER_OK] =	"250 2.1.0 Ok",
+	[REPLY_RECIPIENT_OK] =	"250 2.1.5 Ok",
+	[REPLY_GO_AHEAD] =	"354 End data with <CR><LF>.<CR><LF>",
+
+	[REPLY_SHUTTING_DOWN] =	"421 4.3.2 %s Service shutting down",
+	[REPLY_TOO_BUSY] =	"421 4.3.2 %s All server ports are busy",
+	[REPLY_TOO_MANY_CONNECTIONS] =
+				"421 4.7.0 %s Error: too many connections "
+				"from %s",
+	[REPLY_TOO_FAST] =	"421 4.7.0 %s Error: too many connections in "
+				"a minute from %s",
+	[REPLY_TIMEOUT] =	"421 4.4.2 %s Error: timeout exceeded",
+	[REPLY_TOO_MANY_ERRORS] =
+				"421 4.7.0 %s Error: too many errors",
+
+	[REPLY_UNKNOWN_COMMAND] =
+				"500 5.5.2 Error: command not recognized",
+	[REPLY_NOT_HTTP] =	"554 5.5.0 Error: this is a mail server",
+	[REPLY_LINE_TOO_LONG] =	"500 5.5.2 Error: line too long",
+	[REPLY_BAD_SYNTAX] =	"501 5.5.4 Syntax: %s",
+	[REPLY_BAD_HELO] =	"501 5.5.2 <%s>: Helo command rejected: "
+				"Invalid name",
+	[REPLY_NO_ARGUMENT] =	"501 5.5.4 Syntax: %s takes no argument",
+	[REPLY_NEED_HELO] =	"503 5.5.1 Error: send HELO/EHLO first",
+	[REPLY_NEED_MAIL] =	"503 5.5.1 Error: need MAIL command",
+	[REPLY_NESTED_MAIL] =	"503 5.5.1 Error: nested MAIL command",
+	[REPLY_NEED_RCPT] =	"554 5.5.1 Error: no valid recipients",
+	[REPLY_VRFY_OFF] =	"502 5.5.1 VRFY command is disabled",
+	[REPLY_ETRN_OFF] =	"502 5.5.1 %s command is not available",
+
+	[REPLY_BAD_SENDER] =	"501 5.1.7 Bad sender address syntax: %s",
+	[REPLY_BAD_RECIPIENT] =	"501 5.1.3 Bad recipient address syntax: %s",
+	[REPLY_BAD_PARAMETER] =	"501 5.5.4 Bad value for parameter %s",
+	[REPLY_UNKNOWN_PARAMETER] =
+				"555 5.5.4 Unsupported option: %s",
+	[REPLY_NEED_EHLO] =	"503 5.5.1 Error: parameter %s needs EHLO",
+
+	[REPLY_TOO_BIG] =	"552 5.3.4 Message size exceeds fixed limit",
+	[REPLY_NO_SPACE] =	"452 4.3.1 Insufficient system storage",
+	[REPLY_TOO_MANY_RECIPIENTS] =
+				"452 4.5.3 Error: too many recipients",
+	[REPLY_OUT_OF_MEMORY] =	"452 4.3.1 Error: this session takes too much "
+				"memory",
+	[REPLY_NO_SERVICE] =	"451 4.3.0 Error: queue file write error",
+	[REPLY_MISCONFIGURED] =	"451 4.3.5 Server configuration error",
+	[REPLY_LOOKUP_FAILED] =	"451 4.3.0 <%s>: Temporary lookup failure",
+
+	[REPLY_RELAY_DENIED] =	"%03d 5.7.1 <%s>: Relay access denied",
+	[REPLY_RELAY_DEFERRED] =
+				"454 4.7.1 <%s>: Relay access denied",
+	[REPLY_RECIPIENT_DENIED] =
+				"554 5.7.1 <%s>: Recipient address rejected: "
+				"Access denied",
+	[REPLY_RECIPIENT_DEFERRED] =
+				"450 4.7.1 <%s>: Recipient address rejected: "
+				"Try again later",
+	[REPLY_UNKNOWN_USER] =	"%03d 5.1.1 <%s>: Recipient address rejected: "
+				"%s",
+	[REPLY_BARE_LF] =	"550 5.5.2 %s Error: bare <LF> received"
+};
+
+/* The sentence with its gaps filled, one line, nothing that ends a line. */
+static void
+fill(char line[REPLY_LINE], enum reply reply, va_list arguments)
+{
+	size_t	i;
+
+	vsnprintf(line, REPLY_LINE, sentences[reply], arguments);
+	for (i = 0; line[i] != '\0'; i++)
+		if ((unsigned char)line[i] < ' ' || line[i] == 127)
+			line[i] = '?';
+}
+
+int
+say_line(struct session *s, const char *line)
+{
+	if (io_write(s->io, line, strlen(line)) == -1 ||
+	    io_write(s->io, "\r\n", 2) == -1)
+		return GONE;
+	return line[0] == '2' || line[0] == '3' ? DONE : REFUSED;
+}
+
+int
+say(struct session *s, enum reply reply, ...)
+{
+	va_list	arguments;
+	char	line[REPLY_LINE];
+
+	va_start(arguments, reply);
+	fill(line, reply, arguments);
+	va_end(arguments);
+	return say_line(s, line);
+}
+
+const char *
+reply_text(char line[REPLY_LINE], enum reply reply, ...)
+{
+	va_list	arguments;
+
+	va_start(arguments, reply);
+	fill(line, reply, arguments);
+	va_end(arguments);
+	return line;
+}

@@ -1,0 +1,1 @@
+# Included by the Makefile: everything about testing and showing.

@@ -1,0 +1,337 @@
+/*
+ * log.c - claims about log lines.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "common/base/bug.h"
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "t/common/base/death.h"
+
+/* One packet as the log program sees it. */
+struct seen {
+	struct log_head	 head;
+	char		 bytes[4096];
+	const char	*syslog_name, *program, *text;
+};
+
+static struct seen	 seen;
+static int		 ends[2] = { -1, -1 };
+
+/* The next packet, or false if there is none. */
+static bool
+see(void)
+{
+	static char	packet[sizeof(seen.head) + sizeof(seen.bytes)];
+	ssize_t		n = recv(ends[1], packet, sizeof(packet), MSG_DONTWAIT);
+
+	if (n == -1)
+		return false;
+	assert_true((size_t)n > sizeof(seen.head) + 3);
+	assert_int_equal(packet[n - 1], '\0');
+	memcpy(&seen.head, packet, sizeof(seen.head));
+	memcpy(seen.bytes, packet + sizeof(seen.head),
+	    (size_t)n - sizeof(seen.head));
+	seen.syslog_name = seen.bytes;
+	seen.program = seen.syslog_name + strlen(seen.syslog_name) + 1;
+	seen.text = seen.program + strlen(seen.program) + 1;
+	assert_ptr_equal(seen.text + strlen(seen.text) + 1,
+	    seen.bytes + n - sizeof(seen.head));
+	return true;
+}
+
+static int
+set_up(void **state)
+{
+	(void)state;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) == -1)
+		return -1;
+	log_to_socket(ends[0]);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	log_to_stderr();
+	close(ends[0]);
+	close(ends[1]);
+	return 0;
+}
+
+static void
+line_arrives_with_its_names(void **state)
+{
+	int64_t	before = clock_wall_us();
+
+	(void)state;
+	log_number = 4711;
+	log_warning("disk %d%% full", 95);
+	assert_true(see());
+	assert_string_equal(seen.syslog_name, "postrider");
+	assert_string_equal(seen.program, "test");
+	assert_string_equal(seen.text, "disk 95% full");
+	assert_int_equal(seen.head.level, LOG_LEVEL_WARNING);
+	assert_int_equal(seen.head.number, 4711);
+	assert_int_equal(seen.head.lost, 0);
+	assert_true(seen.head.wall_us >= before &&
+	    seen.head.wall_us <= clock_wall_us());
+}
+
+static void
+number_is_the_process_until_set(void **state)
+{
+	(void)state;
+	log_number = 0;
+	log_info("x");
+	assert_true(see());
+	assert_int_equal(seen.head.number, getpid());
+}
+
+static void
+levels_are_told(void **state)
+{
+	(void)state;
+	log_info("x");
+	assert_true(see() && seen.head.level == LOG_LEVEL_INFO);
+	log_error("x");
+	assert_true(see() && seen.head.level == LOG_LEVEL_ERROR);
+	assert_string_equal(log_level_prefix(LOG_LEVEL_INFO), "");
+	assert_string_equal(log_level_prefix(LOG_LEVEL_PANIC), "panic: ");
+}
+
+static void
+debug_lines_need_to_be_wanted(void **state)
+{
+	(void)state;
+	assert_false(log_is_verbose());
+	log_debug("x");
+	assert_false(see());
+	log_verbose(1);
+	assert_true(log_is_verbose());
+	log_debug("x");
+	assert_true(see() && seen.head.level == LOG_LEVEL_DEBUG);
+	log_verbose(0);
+}
+
+static void
+full_socket_loses_lines_but_not_their_count(void **state)
+{
+	uint32_t	sent = 0, arrived = 0;
+
+	(void)state;
+	for (; sent < 5000; sent++)
+		log_info("line %u", sent);
+	while (see())
+		arrived++;
+	assert_true(arrived > 0 && arrived < sent);
+	log_info("again");
+	assert_true(see());
+	assert_string_equal(seen.text, "again");
+	assert_int_equal(seen.head.lost, sent - arrived);
+	log_info("and again");
+	assert_true(see());
+	assert_int_equal(seen.head.lost, 0);
+}
+
+static void
+closed_socket_does_not_kill(void **state)
+{
+	(void)state;
+	shutdown(ends[1], SHUT_RDWR);
+	log_info("nobody hears");
+}
+
+static void
+errno_can_be_shown_and_survives(void **state)
+{
+	(void)state;
+	errno = ENOENT;
+	log_info("open: %m");
+	assert_int_equal(errno, ENOENT);
+	assert_true(see());
+	assert_string_equal(seen.text, "open: No such file or directory");
+	shutdown(ends[1], SHUT_RDWR);
+	errno = EBUSY;
+	log_info("x");
+	assert_int_equal(errno, EBUSY);
+}
+
+static void
+text_of_strangers_is_escaped(void **state)
+{
+	(void)state;
+	log_info("helo=<%s>", "a\r\nNov 21 forged\033[2J");
+	assert_true(see());
+	assert_string_equal(seen.text,
+	    "helo=<a\\015\\012Nov 21 forged\\033[2J>");
+}
+
+static void
+long_line_is_cut_at_2000_bytes(void **state)
+{
+	char	name[64], program[64];
+
+	(void)state;
+	memset(name, 'n', sizeof(name));
+	memset(program, 'p', sizeof(program));
+	name[63] = program[63] = '\0';
+	log_name(name, program);
+	log_number = UINT64_MAX;
+	log_warning("%5000d", 1);
+	assert_true(see());
+	assert_true(strlen(seen.text) > 1700);
+	assert_true(63 + 1 + 63 + strlen("[18446744073709551615]: warning: ") +
+	    strlen(seen.text) <= 2000);
+	assert_string_equal(seen.text + strlen(seen.text) - 3, "...");
+	log_warning("%900s%s", "", "\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1\1");
+	assert_true(see());
+	assert_string_equal(seen.text + strlen(seen.text) - 4, "\\001");
+	log_name("postrider", "test");
+}
+
+static const char *
+escaped(const char *from, size_t len)
+{
+	static char	to[200];
+	size_t		n = log_escape(to, sizeof(to), from, len);
+
+	assert_int_equal(n, strlen(to));
+	return to;
+}
+
+static void
+utf8_passes_and_its_forgeries_do_not(void **state)
+{
+	static const struct {
+		const char	*from, *to;
+	} cases[] = {
+		{ "plain \\ text~", "plain \\ text~" },
+		{ "\303\251\342\202\254\360\237\220\216",
+		    "\303\251\342\202\254\360\237\220\216" },
+		{ "\t\177", "\\011\\177" },
+		{ "\303", "\\303" },			/* ends early */
+		{ "\342\202x", "\\342\\202x" },
+		{ "\300\257", "\\300\\257" },		/* overlong "/" */
+		{ "\340\200\257", "\\340\\200\\257" },
+		{ "\355\240\200", "\\355\\240\\200" },	/* surrogate */
+		{ "\364\220\200\200", "\\364\\220\\200\\200" },
+		{ "\302\233", "\\302\\233" },		/* C1: CSI */
+		{ "\342\200\256", "\\342\\200\\256" },	/* right to left */
+		{ "\377\200", "\\377\\200" },
+	};
+	size_t	i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_string_equal(escaped(cases[i].from,
+		    strlen(cases[i].from)), cases[i].to);
+	assert_string_equal(escaped("a\0b", 3), "a\\000b");
+}
+
+static void
+escaping_never_cuts_a_character_in_half(void **state)
+{
+	char	to[6];
+
+	(void)state;
+	assert_int_equal(log_escape(to, 6, "abc\303\251", 5), 5);
+	assert_int_equal(log_escape(to, 5, "abc\303\251", 5), 3);
+	assert_string_equal(to, "abc");
+	assert_int_equal(log_escape(to, 6, "ab\n", 3), 2);
+	assert_string_equal(to, "ab");
+	assert_int_equal(log_escape(to, 1, "a", 1), 0);
+	assert_string_equal(to, "");
+	assert_int_equal(log_escape(to, 0, "a", 1), 0);
+}
+
+static void
+speak_to_stderr(void)
+{
+	log_to_stderr();
+	log_info("one");
+	log_warning("two\n");
+}
+
+static void
+stderr_lines_name_the_program(void **state)
+{
+	char	words[1000];
+
+	(void)state;
+	death_of(speak_to_stderr, words, sizeof(words));
+	assert_string_equal(words, "test: one\ntest: warning: two\\012\n");
+}
+
+static void
+die_with_nobody_listening(void)
+{
+	shutdown(ends[1], SHUT_RDWR);
+	log_info("not heard");
+	die("the end");
+}
+
+static void
+last_words_are_heard_without_a_log_program(void **state)
+{
+	char	words[1000];
+
+	(void)state;
+	death_of(die_with_nobody_listening, words, sizeof(words));
+	assert_string_equal(words, "test: fatal: the end\n");
+}
+
+static void
+speak_to_nothing(void)
+{
+	log_to_nothing();
+	log_error("x");
+}
+
+static void
+nothing_is_silent(void **state)
+{
+	char	words[1000];
+
+	(void)state;
+	death_of(speak_to_nothing, words, sizeof(words));
+	assert_string_equal(words, "");
+	assert_false(see());
+}
+
+#define CLAIM_THAT(name) \
+	cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		CLAIM_THAT(line_arrives_with_its_names),
+		CLAIM_THAT(number_is_the_process_until_set),
+		CLAIM_THAT(levels_are_told),
+		CLAIM_THAT(debug_lines_need_to_be_wanted),
+		CLAIM_THAT(full_socket_loses_lines_but_not_their_count),
+		CLAIM_THAT(text_of_strangers_is_escaped),
+		CLAIM_THAT(long_line_is_cut_at_2000_bytes),
+		CLAIM_THAT(utf8_passes_and_its_forgeries_do_not),
+		CLAIM_THAT(escaping_never_cuts_a_character_in_half),
+		CLAIM_THAT(stderr_lines_name_the_program),
+		CLAIM_THAT(last_words_are_heard_without_a_log_program),
+		CLAIM_THAT(nothing_is_silent),
+		CLAIM_THAT(errno_can_be_shown_and_survives),
+		CLAIM_THAT(closed_socket_does_not_kill),
+	};
+
+	log_name("postrider", "test");
+	return cmocka_run_group_tests_name("log", tests, NULL, NULL);
+}

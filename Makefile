@@ -63,7 +63,7 @@ else
 OPTIMIZE	:= -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif
 
-CPPFLAGS	+= -I. -D_GNU_SOURCE -DLIBBSD_OVERLAY -isystem /usr/include/bsd \
+CPPFLAGS	+= -I. -I$(BUILD) -D_GNU_SOURCE -DLIBBSD_OVERLAY -isystem /usr/include/bsd \
 		   -DPOSTRIDER_VERSION='"$(VERSION)"' \
 		   -DDEFAULT_CONFIG_DIRECTORY='"$(SYSCONFDIR)/postrider"' \
 		   -DDEFAULT_QUEUE_DIRECTORY='"$(SPOOLDIR)"' \
@@ -147,6 +147,14 @@ $(BUILD)/%.o: %.c $(BUILD)/.flags
 	$(call say,CC $<)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# The table of all parameters is data.
+$(BUILD)/common/param/known.inc: common/param/known.tsv common/param/known.awk
+	$(call say,GEN $@)
+	@mkdir -p $(@D)
+	$(Q)awk -f common/param/known.awk $< > $@.tmp && mv $@.tmp $@
+
+$(BUILD)/common/param/known.o: $(BUILD)/common/param/known.inc
 
 $(LIB): $(LIB_FILES:%.c=$(BUILD)/%.o)
 	$(call say,AR $@)

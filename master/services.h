@@ -38,9 +38,9 @@ struct worker {
 	unsigned		 number;	/* from 1 */
 	bool			 is_wanted;	/* somebody called, or AT_ONCE */
 	bool			 is_retired;	/* a reload made a successor */
-	struct worker		*successor;
 	struct process		*process;
 	struct fiber		*keeper;
+	int64_t			 pause, not_before;	/* after a death */
 	struct listener		**listeners;
 	size_t			 listener_count;
 };

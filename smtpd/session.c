@@ -13,7 +13,6 @@
 #include "smtpd/session.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
@@ -191,21 +190,16 @@ hear(struct session *s, char **line)
 static void
 part(struct session *s, int error)
 {
-	char		 line[REPLY_LINE];
-	const char	*what;
-
-	what = error == ETIMEDOUT ? "timeout" : "lost connection";
-	if (error == ETIMEDOUT)
-		reply_text(line, REPLY_TIMEOUT, site.myhostname);
-	else
-		reply_text(line, REPLY_SHUTTING_DOWN, site.myhostname);
-
-	/* The io is dead after an error; a last line may still get through. */
-	if (error == ETIMEDOUT || error == ECANCELED)
-		dprintf(io_fd(s->io), "%s\r\n", line);
-	if (error != ECANCELED)
-		log_info("%s after %s from %s", what, s->last_command,
+	if (error == ETIMEDOUT) {
+		say(s, REPLY_TIMEOUT, site.myhostname);
+		log_info("timeout after %s from %s", s->last_command,
 		    s->ident);
+	} else if (error == ECANCELED)
+		say(s, REPLY_SHUTTING_DOWN, site.myhostname);
+	else
+		log_info("lost connection after %s from %s", s->last_command,
+		    s->ident);
+	io_flush(s->io);
 }
 
 void

@@ -30,7 +30,8 @@ struct daemon {
 	WAITS void			(*session)(int fd);
 	/* Sessions now, for master's limits and for draining; may be NULL. */
 	unsigned			(*busy)(void);
-	/* DRAIN came: stop taking work; may be NULL. */
+	/* DRAIN came: stop taking work; called again if the drain turns into
+	 * a stop (daemon_is_stopping()). Must not wait. May be NULL. */
 	void				(*drain)(void);
 	/* RELOAD came (daemons that reload in place); NULL: never sent. */
 	WAITS void			(*reload)(void);
@@ -69,5 +70,13 @@ int		 daemon_queue_fd(void);
  * none. Whoever serves then answers 451 4.3.5, or defers, and logs it.
  */
 const char	*daemon_unsupported(void);
+
+/* main.cf with this service's overrides, for param_of_transport(). */
+struct maincf	*daemon_maincf(void);
+/* For reload() of daemons whose jail leaves /etc in sight (resolve): read
+ * main.cf again and set every row; -1, all told, if it is not good. */
+int		 daemon_read_again(void);
+/* before() runs for --check: create and change nothing. */
+bool		 daemon_is_checking(void);
 
 #endif

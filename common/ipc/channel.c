@@ -27,7 +27,8 @@
 enum {
 	SEND_BUFFER = 1024 * 1024,
 	HELLO_TIME = 10 * 1000,
-	STRANGER_TIME = 10 * 60 * 1000	/* silence allowed to any user */
+	STRANGER_TIME = 10 * 60 * 1000,	/* silence allowed to any user */
+	STRANGERS_MAX = 100		/* connections of one user */
 };
 
 /* A request on its way to its handler's fiber. */
@@ -147,6 +148,22 @@ may_be(const char *service, uid_t uid)
 	    (is_trusted != NULL && is_trusted(service, uid));
 }
 
+/* One more connection of a user's; he may not have all of them. */
+static void
+admit_stranger(struct channel *c)
+{
+	struct channel	*other;
+	unsigned	 n = 0;
+
+	c->is_stranger = true;
+	LIST_FOREACH(other, &channels, entry)
+		if (other->is_stranger && other->is_open &&
+		    other->uid == c->uid)
+			n++;
+	if (n > STRANGERS_MAX)
+		refuse(c, "too many connections of this user");
+}
+
 /* The first packet: who are you, and which language do you speak? */
 static void
 hear_hello(struct channel *c, const struct packet *p)
@@ -169,7 +186,7 @@ hear_hello(struct channel *c, const struct packet *p)
 		if (!may_be(c->name, c->uid))
 			refuse(c, "it runs as the wrong user");
 	} else if (has_row(c->peers, "*"))
-		c->is_stranger = true;
+		admit_stranger(c);
 	else
 		refuse(c, "it has no business here");
 }

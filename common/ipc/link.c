@@ -266,7 +266,7 @@ link_ask(struct link *l, unsigned type, const void *object,
 	struct channel	*c;
 	int		 result, saved;
 
-	do {
+	for (;;) {
 		if ((c = link_channel(l, 0, deadline)) == NULL)
 			return -1;
 		channel_hold(c);
@@ -275,6 +275,8 @@ link_ask(struct link *l, unsigned type, const void *object,
 		saved = errno;
 		channel_release(c);
 		errno = saved;
-	} while (result == -1 && saved == ECONNRESET && is_repeatable);
-	return result;
+		if (result == 0 || saved != ECONNRESET || !is_repeatable)
+			return result;
+		fiber_yield();		/* let the channel notice its end */
+	}
 }

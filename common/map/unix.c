@@ -97,9 +97,8 @@ unix_find(struct map *m, struct pool *pool, const char *key, char **value,
 		*value = group_line(pool, q.found_group);
 	if (*value != NULL)
 		result = MAP_FOUND;
-	/* POSIX lets a name that is not there come back as any of these. */
-	else if (q.error != 0 && q.error != ENOENT && q.error != ESRCH &&
-	    q.error != EBADF && q.error != EPERM)
+	/* A name service that has no such name may say so by these two. */
+	else if (q.error != 0 && q.error != ENOENT && q.error != ESRCH)
 		result = map_failed(pool, why, "%s: %s: %s", m->name, key,
 		    strerror(q.error));
 	free(q.buffer);

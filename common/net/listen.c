@@ -99,7 +99,7 @@ int
 listen_unix(const char *path, int type, mode_t mode, uid_t uid, gid_t gid)
 {
 	struct sockaddr_un	un;
-	int			fd;
+	int			fd, problem;
 
 	if (unix_address(&un, path) == -1 || remove_stale(&un, type) == -1)
 		return -1;
@@ -111,11 +111,10 @@ listen_unix(const char *path, int type, mode_t mode, uid_t uid, gid_t gid)
 	if (((uid != (uid_t)-1 || gid != (gid_t)-1) &&
 	    lchown(path, uid, gid) == -1) ||
 	    chmod(path, mode) == -1 || listen(fd, UNIX_BACKLOG) == -1) {
-		give_up(fd);
-		fd = errno;
+		problem = errno;
 		unlink(path);
-		errno = fd;
-		return -1;
+		errno = problem;
+		return give_up(fd);
 	}
 	return fd;
 }

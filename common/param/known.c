@@ -236,8 +236,8 @@ is_unsupported(struct maincf *mc, const struct known *row,
 	const char	*value;
 	char		*why;
 
-	if (row == NULL || row->standing != STANDING_NOT_YET ||
-	    is_harmless(mc, row, s->value))
+	if (row == NULL || (row->standing != STANDING_NOT_YET &&
+	    row->harmless[0] == '\0') || is_harmless(mc, row, s->value))
 		return false;
 	value = maincf_expand(mc, maincf_pool(mc), s->value, &why);
 	return value == NULL || !is_harmless(mc, row, value);

@@ -34,6 +34,7 @@ struct known {
  *	words:a,b	a list made of these words only
  *	relay:a,b	the same, for a list of restrictions that refuses no
  *			recipient which smtpd_relay_restrictions lets through
+ * For a name that acts, these are the values that it acts upon; none: all.
  * A name of the table that begins with "*" stands for all names that end with
  * the rest: settings of one transport.
  *

@@ -30,6 +30,7 @@ struct list {
 struct maincf {
 	struct pool	*pool;
 	RB_HEAD(entries, entry) entries;
+	const char	*directory;
 	struct list	 in_force, hidden;
 };
 
@@ -127,6 +128,7 @@ maincf_empty(struct pool *pool)
 	struct maincf	*mc = pool_alloc(pool, sizeof(*mc));
 
 	mc->pool = pool;
+	mc->directory = "";
 	RB_INIT(&mc->entries);
 	return mc;
 }
@@ -145,6 +147,16 @@ split(char *line, char **name, char **value)
 	return **name != '\0' && strpbrk(*name, " \t\r\v\f") == NULL;
 }
 
+/* The path without its last part. */
+static const char *
+directory_of(struct pool *pool, const char *path)
+{
+	const char	*slash = strrchr(path, '/');
+
+	return slash == NULL ? "." :
+	    pool_strndup(pool, path, (size_t)(slash - path));
+}
+
 /* Read the file, one logical line after the other. */
 struct maincf *
 maincf_read(struct pool *pool, const char *path, char **why)
@@ -157,6 +169,7 @@ maincf_read(struct pool *pool, const char *path, char **why)
 
 	if ((*why = lines_open(&lines, pool, path)) != NULL)
 		return NULL;
+	mc->directory = directory_of(pool, path);
 	while ((text = lines_next(&lines, &line, why)) != NULL) {
 		if (!split(text, &name, &value)) {
 			*why = pool_printf(pool, "%s:%u: expected name = "
@@ -175,6 +188,13 @@ struct pool *
 maincf_pool(struct maincf *mc)
 {
 	return mc->pool;
+}
+
+/* Where the file lies. */
+const char *
+maincf_directory(const struct maincf *mc)
+{
+	return mc->directory;
 }
 
 /* Override one setting. */

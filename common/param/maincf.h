@@ -28,6 +28,8 @@ struct maincf	*maincf_read(struct pool *, const char *path, char **why);
 /* An empty one, for tests and for defaults only. */
 struct maincf	*maincf_empty(struct pool *);
 struct pool	*maincf_pool(struct maincf *);
+/* The directory of the file; "" for an empty one. */
+const char	*maincf_directory(const struct maincf *);
 
 /* Override as -o name=value does; `where` is told instead of file and line. */
 void		 maincf_set(struct maincf *, const char *name,

@@ -19,6 +19,7 @@
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/param/known.h"
+#include "common/param/networks.h"
 
 struct site	site;
 
@@ -54,9 +55,13 @@ const struct param	site_params[] = {
 	PARAM_STRING("mydestination", site.mydestination,
 	    "$myhostname, localhost.$mydomain, localhost", 0, 0,
 	    "Domains that are delivered to users of this machine."),
-	PARAM_STRING("mynetworks", site.mynetworks,
-	    "127.0.0.0/8 [::1]/128", 0, 0,
-	    "Clients that may send through this machine to anybody."),
+	PARAM_STRING("mynetworks", site.mynetworks, NULL, 0, 0,
+	    "Clients that may send through this machine to anybody. The "
+	    "default is what mynetworks_style says."),
+	PARAM_STRING("mynetworks_style", site.mynetworks_style, "loopback",
+	    1, 16, "Whom mynetworks holds when it is not set: loopback, this "
+	    "machine as it calls itself; host, all its addresses; subnet, "
+	    "all its networks; class, the whole classes of old."),
 	PARAM_STRING("inet_interfaces", site.inet_interfaces, "all", 1, 0,
 	    "Addresses that accept mail from the network: all, "
 	    "loopback-only, or a list of names and addresses."),
@@ -149,15 +154,26 @@ default_names(struct maincf *mc)
 		maincf_default(mc, "mydomain", domain_of(host));
 }
 
-/* Give names to what no row declares, or no row can. */
-void
-site_defaults(struct maincf *mc, const char *directory)
+/* The default of mynetworks; what it needs from the system is asked then. */
+static int
+default_networks(struct maincf *mc, struct str *problems)
 {
-	known_defaults(mc);
-	maincf_default(mc, "config_directory", directory);
-	maincf_default(mc, "mail_name", "Postrider");
-	maincf_default(mc, "mail_version", POSTRIDER_VERSION);
-	default_names(mc);
+	const struct setting	*s = maincf_find(mc, "mynetworks_style");
+	struct pool		*pool = maincf_pool(mc);
+	const char		*why;
+	char			*networks;
+
+	if (maincf_find(mc, "mynetworks") != NULL)
+		return 0;
+	why = networks_of_style(pool, s == NULL ? "loopback" : s->value,
+	    &networks);
+	if (why == NULL) {
+		maincf_default(mc, "mynetworks", networks);
+		return 0;
+	}
+	str_addf(problems, "%s: mynetworks_style = %s: %s\n",
+	    maincf_where(pool, s), s->value, why);
+	return -1;
 }
 
 /* The directory that the caller means: option, environment, built in. */
@@ -185,7 +201,7 @@ is_listed(struct pool *pool, const char *directory)
 	mc = maincf_read(pool, DEFAULT_CONFIG_DIRECTORY "/main.cf", &why);
 	if (mc == NULL)
 		return false;
-	site_defaults(mc, DEFAULT_CONFIG_DIRECTORY);
+	known_defaults(mc);
 	list = maincf_value(mc, pool, "alternate_config_directories", &why);
 	if (list == NULL)
 		return false;
@@ -233,25 +249,62 @@ check_paths(struct maincf *mc, struct str *problems)
 	return status;
 }
 
-/* The first line of the file that myorigin names. */
+/*
+ * A myorigin that names a file, as on Debian, becomes the file's first line,
+ * so that $myorigin means the domain everywhere.
+ */
 static int
-read_origin(struct pool *pool, struct maincf *mc, struct str *problems)
+read_origin(struct maincf *mc, struct str *problems)
 {
-	char	*data, *line;
-	size_t	 len;
+	struct pool		*pool = maincf_pool(mc);
+	const struct setting	*s = maincf_find(mc, "myorigin");
+	const char		*path, *where;
+	char			*why, *data, *line;
+	size_t			 len;
 
-	if (site.myorigin[0] != '/')
+	path = s == NULL ? NULL : maincf_value(mc, pool, "myorigin", &why);
+	if (path == NULL || *path != '/')
 		return 0;
-	data = fs_read_file(pool, site.myorigin, 65536, &len);
+	where = maincf_where(pool, s);
+	data = fs_read_file(pool, path, 65536, &len);
 	line = data == NULL ? NULL : text_trim(strsep(&data, "\n"));
 	if (line == NULL || *line == '\0') {
-		str_addf(problems, "%s: myorigin = %s: %s\n",
-		    maincf_where(pool, maincf_find(mc, "myorigin")),
-		    site.myorigin, line == NULL ? strerror(errno) :
+		str_addf(problems, "%s: myorigin = %s: %s\n", where, path,
+		    line == NULL ? strerror(errno) :
 		    "expected a domain in the file's first line");
 		return -1;
 	}
-	site.myorigin = line;
+	maincf_set(mc, "myorigin", line, where);
+	return 0;
+}
+
+/* Set `site` from the file as it is now; it stays as it was if that fails. */
+int
+site_apply(struct maincf *mc, struct str *problems)
+{
+	static const struct param *const	 tables[] = {
+		site_params, NULL
+	};
+	const struct site			 before = site;
+	const char				*directory;
+
+	directory = maincf_directory(mc);
+	known_translate(mc);
+	known_defaults(mc);
+	maincf_default(mc, "config_directory", directory);
+	maincf_default(mc, "mail_name", "Postrider");
+	maincf_default(mc, "mail_version", POSTRIDER_VERSION);
+	default_names(mc);
+	if (default_networks(mc, problems) == -1 ||
+	    read_origin(mc, problems) == -1 ||
+	    param_load(mc, tables, problems) == -1)
+		return -1;
+	if (check_paths(mc, problems) == -1) {
+		site = before;
+		return -1;
+	}
+	site.config_directory = pool_strdup(maincf_pool(mc), directory);
+	site.is_root = geteuid() == 0;
 	return 0;
 }
 
@@ -259,15 +312,10 @@ read_origin(struct pool *pool, struct maincf *mc, struct str *problems)
 struct maincf *
 site_try(struct pool *pool, const char *option, struct str *problems)
 {
-	static const struct param *const	 tables[] = {
-		site_params, NULL
-	};
-	const struct site			 before = site;
-	const char				*directory;
-	struct maincf				*mc;
-	char					*why;
+	const char	*directory = site_directory(option);
+	struct maincf	*mc;
+	char		*why;
 
-	directory = site_directory(option);
 	if (!may_read(pool, directory)) {
 		str_addf(problems, "%s is not among the "
 		    "alternate_config_directories of "
@@ -280,17 +328,7 @@ site_try(struct pool *pool, const char *option, struct str *problems)
 		str_addf(problems, "%s\n", why);
 		return NULL;
 	}
-	site_defaults(mc, directory);
-	if (param_load(mc, tables, problems) == -1)
-		return NULL;
-	if (check_paths(mc, problems) == -1 ||
-	    read_origin(pool, mc, problems) == -1) {
-		site = before;
-		return NULL;
-	}
-	site.config_directory = pool_strdup(pool, directory);
-	site.is_root = geteuid() == 0;
-	return mc;
+	return site_apply(mc, problems) == -1 ? NULL : mc;
 }
 
 /* Load it or tell every problem and end. */

@@ -15,6 +15,7 @@ struct site {
 	char	*queue_directory;
 	char	*daemon_directory, *command_directory, *data_directory;
 	char	*myhostname, *mydomain, *myorigin, *mydestination, *mynetworks;
+	char	*mynetworks_style;
 	char	*inet_interfaces, *inet_protocols;
 	char	*syslog_name, *maillog_file;
 	char	*mail_owner, *setgid_group;
@@ -46,8 +47,11 @@ struct maincf	*site_try(struct pool *, const char *directory,
 /* The directory that is meant: `option`, MAIL_CONFIG, or the built-in one. */
 const char	*site_directory(const char *option);
 
-/* Give the file every default that no row has as plain text. */
-void		 site_defaults(struct maincf *, const char *directory);
+/*
+ * Set `site` from the file again, after maincf_set() overrode settings in it.
+ * site_try() did it once already. -1 with problems told, `site` as it was.
+ */
+int		 site_apply(struct maincf *, struct str *problems);
 
 /* Processes of a program by name ("cleanup"): from the parameters above, 1
  * for programs that have one. */

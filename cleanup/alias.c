@@ -1,0 +1,264 @@
+/*
+ * alias.c - the envelope made final.
+ *
+ * Called on the message's fiber when everything has come: addresses without a
+ * domain get myorigin, virtual aliases are expanded by resolve, and who would
+ * get the message twice gets it once.
+ */
+#include "cleanup/transaction.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/ipc/link.h"
+#include "common/mail/address.h"
+#include "common/mail/dsn.h"
+#include "common/param/site.h"
+
+const struct param	alias_params[] = {
+	PARAM_BOOL("append_at_myorigin", set.append_at_myorigin, "yes",
+	    "Complete addresses without a domain with myorigin."),
+	PARAM_STRING("virtual_alias_maps", set.virtual_alias_maps, "", 0, 0,
+	    "Tables that say which addresses an address stands for. Without "
+	    "any, no question is asked."),
+	PARAM_STRING("always_bcc", set.always_bcc, "", 0, 1024,
+	    "An address that gets a copy of all mail that comes in."),
+	PARAM_END
+};
+
+enum {
+	CHUNK_ROWS = 100,		/* in one question */
+	CHUNK_BYTES = 16 * 1024
+};
+
+static struct link	*resolve;
+
+/* Open the way to resolve. */
+void
+alias_start(void)
+{
+	resolve = link_new("resolve", site_processes("resolve"), NULL);
+}
+
+/* The address with a domain. */
+static char *
+complete(struct transaction *t, char *address)
+{
+	const char	*local, *domain;
+	size_t		 local_len;
+
+	if (*address == '\0' || !set.append_at_myorigin)
+		return address;
+	address_split(address, &local, &local_len, &domain);
+	if (domain != NULL)
+		return address;
+	return pool_printf(t->pool, "%s@%s", address, site.myorigin);
+}
+
+/* Complete the sender and every recipient; what was given is kept. */
+static void
+complete_all(struct transaction *t)
+{
+	struct recipient_row	*row;
+	char			*whole;
+	size_t			 i;
+
+	t->mail.sender = complete(t, t->mail.sender);
+	for (i = 0; i < t->count; i++) {
+		row = &t->rows[i];
+		if ((whole = complete(t, row->address)) == row->address)
+			continue;
+		if (*row->original == '\0')
+			row->original = row->address;
+		row->address = whole;
+	}
+}
+
+/* One more recipient for new mail, of whom the sender hears nothing. */
+static void
+add_always_bcc(struct transaction *t)
+{
+	struct recipient_row	*rows;
+
+	if (*set.always_bcc == '\0' || (strcmp(t->mail.origin, "smtpd") != 0 &&
+	    strcmp(t->mail.origin, "pickup") != 0))
+		return;
+	rows = pool_array(t->pool, t->count + 1, sizeof(*rows));
+	memcpy(rows, t->rows, t->count * sizeof(*rows));
+	rows[t->count] = (struct recipient_row){
+		.address = complete(t, pool_strdup(t->pool, set.always_bcc)),
+		.original = pool_strdup(t->pool, ""),
+		.orcpt = pool_strdup(t->pool, ""),
+		.notify = NOTIFY_NEVER
+	};
+	t->rows = rows;
+	t->room = ++t->count;
+}
+
+/* How many rows from `first` on make one question. */
+static size_t
+chunk(const struct transaction *t, size_t first)
+{
+	size_t	n, bytes = 0;
+
+	for (n = 0; n < CHUNK_ROWS && first + n < t->count; n++) {
+		bytes += strlen(t->rows[first + n].address) +
+		    strlen(t->rows[first + n].original) +
+		    strlen(t->rows[first + n].orcpt) + 32;
+		if (bytes > CHUNK_BYTES)
+			break;
+	}
+	return n > 0 ? n : 1;
+}
+
+/* Rows being collected. */
+struct rows {
+	struct recipient_row	*row;
+	size_t			 count, room;
+};
+
+/* Append the rows of one answer. */
+static void
+collect(struct pool *pool, struct rows *to, const struct recipient_row *rows,
+    size_t n)
+{
+	size_t	room = to->room;
+
+	if (n == 0)
+		return;
+	while (to->count + n > room)
+		room *= 2;
+	if (room > to->room)
+		to->row = pool_resize(pool, to->row,
+		    to->room * sizeof(*rows), room * sizeof(*rows));
+	to->room = room;
+	memcpy(to->row + to->count, rows, n * sizeof(*rows));
+	to->count += n;
+}
+
+/* One question: ROUTE_OK when its rows have been collected. */
+WAITS static int64_t
+expand(struct transaction *t, struct rows *to, size_t first, size_t n,
+    const char **text)
+{
+	struct ask_expand	ask = { t->rows + first, n };
+	struct expanded		answer;
+
+	if (link_ask(resolve, PACKET_ASK_EXPAND, &ask, PACKET_EXPANDED,
+	    &answer, t->pool, clock_now() + site.ipc_timeout, true) == -1) {
+		*text = strerror(errno);
+		return ROUTE_TEMPORARY;
+	}
+	*text = answer.text;
+	if (answer.result == ROUTE_OK)
+		collect(t->pool, to, answer.rows, answer.count);
+	return answer.result;
+}
+
+/* A question whose answer may be too long for a packet is asked again row
+ * by row; the first that fails alone has failed. */
+WAITS static int64_t
+expand_chunk(struct transaction *t, struct rows *to, size_t first, size_t n,
+    const char **text)
+{
+	int64_t	result = expand(t, to, first, n, text);
+	size_t	i;
+
+	if (result != ROUTE_TEMPORARY || n == 1)
+		return result;
+	for (i = 0; i < n; i++)
+		if ((result = expand(t, to, first + i, 1, text)) != ROUTE_OK)
+			return result;
+	return ROUTE_OK;
+}
+
+/* Say why expansion failed. */
+static void
+refuse(struct transaction *t, int64_t result, const char *text)
+{
+	log_warning("%s: virtual alias expansion: %s", t->queue_id, text);
+	if (result == ROUTE_TEMPORARY)
+		transaction_refuse(t, 451,
+		    "451 4.3.0 Error: temporary lookup failure");
+	else
+		transaction_refuse(t, 550, pool_printf(t->pool,
+		    "550 5.1.0 Error: %.500s", text));
+}
+
+/* Replace the recipients by whom they stand for. */
+WAITS static void
+expand_all(struct transaction *t)
+{
+	struct rows	 to = { .room = t->count + 16 };
+	const char	*text = "";
+	int64_t		 result;
+	size_t		 first, n;
+
+	to.row = pool_array(t->pool, to.room, sizeof(*to.row));
+	for (first = 0; first < t->count; first += n) {
+		n = chunk(t, first);
+		result = expand_chunk(t, &to, first, n, &text);
+		if (result != ROUTE_OK) {
+			refuse(t, result, text);
+			return;
+		}
+	}
+	t->rows = to.row;
+	t->count = to.count;
+	t->room = to.room;
+}
+
+/* A number for an address, the same for upper and lower case (FNV-1a). */
+static uint32_t
+hash(const char *address)
+{
+	uint32_t	h = 2166136261u;
+
+	for (; *address != '\0'; address++)
+		h = (h ^ (uint32_t)tolower((unsigned char)*address)) *
+		    16777619u;
+	return h ^ h >> 15;
+}
+
+/* Keep the first row of each address, in order. */
+size_t
+alias_unique(struct pool *pool, struct recipient_row *rows, size_t n)
+{
+	size_t	 size = 16, kept = 0, i, place;
+	size_t	*table;		/* index + 1 into rows; 0 is free */
+
+	while (size < 2 * n)
+		size *= 2;
+	table = pool_array(pool, size, sizeof(*table));
+	for (i = 0; i < n; i++) {
+		place = hash(rows[i].address) & (size - 1);
+		while (table[place] != 0 && strcasecmp(rows[table[place] - 1]
+		    .address, rows[i].address) != 0)
+			place = (place + 1) & (size - 1);
+		if (table[place] != 0)
+			continue;
+		rows[kept++] = rows[i];
+		table[place] = kept;
+	}
+	return kept;
+}
+
+/* Make the envelope final. */
+void
+alias_apply(struct transaction *t)
+{
+	complete_all(t);
+	add_always_bcc(t);
+	if ((t->mail.flags & MAIL_NO_EXPAND) == 0 &&
+	    *set.virtual_alias_maps != '\0')
+		expand_all(t);
+	if (t->code != 0)
+		return;
+	if (t->count > 1)
+		t->count = alias_unique(t->pool, t->rows, t->count);
+	if (t->count == 0)
+		transaction_refuse(t, 550, "550 5.1.0 Error: the aliases of "
+		    "all recipients are empty");
+}

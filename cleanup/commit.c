@@ -1,0 +1,139 @@
+/*
+ * commit.c - after this the message is ours.
+ *
+ * Called once per message by intake.c, on the message's fiber. In this order:
+ * the final name is created in incoming/, content and envelope are written,
+ * the preamble is, the mode bit that says complete is set, the file is synced
+ * once, and closed; then 250 is sent and qmgr is told.
+ *
+ * P1  250 is sent only after the file, its name and its mode are on stable
+ *     storage: the first and only fsync and the close both said 0.
+ * P2  A crash before that leaves a file without the bit, which a later start
+ *     removes, or a whole file whose sender was not told: he may send twice.
+ * P3  Every error removes the file and is told to the sender as temporary;
+ *     a failed fsync is not tried again, since the second one lies.
+ * P4  Nothing waits for qmgr but this fiber, and not for long: a message that
+ *     it did not hear of is found by its scan.
+ */
+#include "cleanup/transaction.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/fiber/offload.h"
+#include "common/ipc/link.h"
+#include "common/queue/queue.h"
+
+enum {
+	TELL_MAX = 500,			/* fibers that tell qmgr at a time */
+	TELL_TIME = 5 * 1000		/* how long each of them tries */
+};
+
+static struct link	*qmgr;
+static unsigned		 telling;
+
+/* Open the way to qmgr. */
+void
+commit_start(void)
+{
+	qmgr = link_new("qmgr", 1, NULL);
+}
+
+/* Mark complete, sync, close. */
+static int
+make_durable(struct transaction *t)
+{
+	int	fd = t->fd;
+
+	if (queue_set_complete(fd) == -1) {
+		write_failed(t, "mark", errno);
+		return -1;
+	}
+	if (offload_sync(fd) != 0) {
+		write_failed(t, "sync", errno);
+		return -1;
+	}
+	t->fd = -1;
+	if (close(fd) == -1) {
+		write_failed(t, "close", errno);
+		if (queue_remove(QUEUE_INCOMING, t->queue_id) == -1)
+			log_warning("%s: cannot remove the queue file: %s",
+			    t->queue_id, strerror(errno));
+		return -1;
+	}
+	return 0;
+}
+
+/* Answer with 250 and the id. */
+static void
+answer(struct transaction *t)
+{
+	struct queued	queued = {
+		.queue_id = t->queue_id,
+		.reply = pool_printf(t->pool, "250 2.0.0 Ok: queued as %s",
+		    t->queue_id),
+		.code = 250,
+		.size = t->content_length
+	};
+
+	channel_reply_to(t->channel, t->id, PACKET_QUEUED, &queued);
+}
+
+/* The packet for qmgr, with a descriptor that can only be read. */
+static void
+send_news(struct transaction *t, struct channel *channel,
+    const struct bytes *envelope)
+{
+	struct new_mail	news = {
+		.queue_id = t->queue_id,
+		.envelope = { "", 0 },
+		.content_offset = QUEUE_PREAMBLE,
+		.content_length = t->content_length,
+		.envelope_offset = QUEUE_PREAMBLE + t->content_length
+	};
+
+	if (envelope->len <= CONTENT_MAX)
+		news.envelope = *envelope;
+	news.message = queue_open_file(QUEUE_INCOMING, t->queue_id, O_RDONLY);
+	if (news.message == -1 && errno == ENOENT)
+		return;			/* qmgr has been faster */
+	channel_send(channel, PACKET_NEW_MAIL, channel_next_id(channel), &news,
+	    clock_now() + TELL_TIME);
+	if (news.message != -1)
+		close(news.message);
+}
+
+/* Tell qmgr; when too many are at it already, leave it to qmgr's scan. */
+static void
+tell_qmgr(struct transaction *t, const struct bytes *envelope)
+{
+	struct channel	*channel;
+
+	if (telling >= TELL_MAX)
+		return;
+	telling++;
+	channel = link_channel(qmgr, 0, clock_now() + TELL_TIME);
+	if (channel != NULL) {
+		channel_hold(channel);
+		send_news(t, channel, envelope);
+		channel_release(channel);
+	}
+	telling--;
+}
+
+/* Take the message over. */
+int
+commit(struct transaction *t)
+{
+	struct bytes	envelope = { "", 0 };
+
+	write_end(t, &envelope);
+	if (t->code != 0 || make_durable(t) == -1)
+		return -1;
+	answer(t);
+	tell_qmgr(t, &envelope);
+	return 0;
+}

@@ -1,0 +1,386 @@
+/*
+ * headers.c - the message's head made final.
+ *
+ * Called by intake.c with the content as it arrives. Received: goes in front,
+ * fields pass one by one, what is missing in mail of our own users is added
+ * behind the last of them, and the body passes untouched.
+ *
+ * P1  Headers of mail from strangers are not rewritten: nothing is changed but
+ *     what message_drop_headers names, and Received: in front.
+ */
+#include "cleanup/transaction.h"
+
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/text.h"
+#include "common/mail/address.h"
+#include "common/mail/encode.h"
+#include "common/mail/header.h"
+#include "common/mail/trace.h"
+#include "common/param/site.h"
+
+const struct param	header_params[] = {
+	PARAM_INT("hopcount_limit", set.hopcount_limit, "50", 1, 1000,
+	    "A message with more Received: headers than this is in a loop."),
+	PARAM_SIZE("header_size_limit", set.header_size_limit, "102400",
+	    1024, 16777216, "The greatest header block; what is longer is "
+	    "passed on unread."),
+	PARAM_BOOL("always_add_missing_headers",
+	    set.always_add_missing_headers, "no",
+	    "Add missing Date: and Message-ID: headers to mail from "
+	    "strangers too."),
+	PARAM_STRING("message_drop_headers", set.drop_headers,
+	    "bcc, content-length, resent-bcc, return-path", 0, 4096,
+	    "Headers that are removed from every message."),
+	PARAM_STRING("undisclosed_recipients_header", set.undisclosed, "",
+	    0, 998, "The header added to mail that names no recipient, for "
+	    "instance \"To: undisclosed-recipients:;\"; none when empty."),
+	PARAM_END
+};
+
+enum {
+	SEEN_DATE = 1, SEEN_FROM = 2, SEEN_MESSAGE_ID = 4, SEEN_TO = 8,
+	RESENT = 8			/* shift for Resent-Date: and so on */
+};
+
+struct heading {
+	struct header_reader	*reader;
+	unsigned		 seen;
+	int64_t			 hops;
+	bool			 is_over;
+};
+
+/* Fields that we look at; `lists` marks those made of addresses. */
+static const struct known_field {
+	const char	*name;
+	unsigned	 bit;
+	bool		 lists;
+} known_fields[] = {
+	{ "From",		SEEN_FROM,			true },
+	{ "To",			SEEN_TO,			true },
+	{ "Cc",			SEEN_TO,			true },
+	{ "Bcc",		SEEN_TO,			false },
+	{ "Sender",		0,				true },
+	{ "Reply-To",		0,				true },
+	{ "Date",		SEEN_DATE,			false },
+	{ "Message-ID",		SEEN_MESSAGE_ID,		false },
+	{ "Resent-From",	SEEN_FROM << RESENT,		true },
+	{ "Resent-To",		SEEN_TO << RESENT,		true },
+	{ "Resent-Cc",		SEEN_TO << RESENT,		true },
+	{ "Resent-Bcc",		SEEN_TO << RESENT,		false },
+	{ "Resent-Sender",	0,				true },
+	{ "Resent-Reply-To",	0,				true },
+	{ "Resent-Date",	SEEN_DATE << RESENT,		false },
+	{ "Resent-Message-ID",	SEEN_MESSAGE_ID << RESENT,	false },
+	{ NULL, 0, false }
+};
+
+/* Was it posted here, by a user of this machine? */
+static bool
+is_local(const struct transaction *t)
+{
+	return (t->mail.flags & MAIL_IS_LOCAL) != 0;
+}
+
+/* A string with a limit, in the transaction's pool. */
+static void
+new_text(struct transaction *t, struct str *text)
+{
+	str_init(text, t->pool, 64 * 1024);
+}
+
+/* Write what a string holds. */
+static void
+write_text(struct transaction *t, const struct str *text)
+{
+	write_content(t, text->data, text->len);
+}
+
+/* The row of a field that we know. */
+static const struct known_field *
+find_known(const struct header_field *f)
+{
+	const struct known_field	*known;
+
+	for (known = known_fields; known->name != NULL; known++)
+		if (header_is(f, known->name))
+			return known;
+	return NULL;
+}
+
+/* Is the field's name in message_drop_headers? */
+static bool
+is_dropped(const struct header_field *f)
+{
+	const char	*at = set.drop_headers;
+	size_t		 len;
+
+	for (;;) {
+		at += strspn(at, ", \t\r\n");
+		if ((len = strcspn(at, ", \t\r\n")) == 0)
+			return false;
+		if (len == f->name_len && strncasecmp(at, f->name, len) == 0)
+			return true;
+		at += len;
+	}
+}
+
+/* "QID: message-id=<...>" for the log. */
+static void
+log_message_id(struct transaction *t, bool is_resent, const char *value,
+    size_t len)
+{
+	log_info("%s: %smessage-id=%s", t->queue_id, is_resent ? "resent-" :
+	    "", header_unfold(t->pool, value, len));
+}
+
+/* Count a Received: field. */
+static void
+count_hop(struct transaction *t)
+{
+	if (++t->heading->hops <= set.hopcount_limit)
+		return;
+	transaction_refuse(t, 554, "554 5.4.0 Error: too many hops");
+}
+
+/* Write a field, its addresses completed if it was written here. */
+static void
+write_field(struct transaction *t, const struct known_field *known,
+    const struct header_field *f)
+{
+	char		*value = NULL;
+	struct str	 text;
+
+	if (known != NULL && known->lists && is_local(t) &&
+	    set.append_at_myorigin)
+		value = complete_header(t->pool, f->value, f->value_len,
+		    site.myorigin);
+	if (value == NULL) {
+		write_content(t, f->raw, f->raw_len);
+		return;
+	}
+	new_text(t, &text);
+	str_add_mem(&text, f->raw, (size_t)(f->value - f->raw));
+	str_add(&text, value);
+	str_add(&text, "\r\n");
+	write_text(t, &text);
+}
+
+/* One field has been read. */
+static void
+on_field(void *context, const struct header_field *f)
+{
+	struct transaction		*t = context;
+	const struct known_field	*known = find_known(f);
+
+	if (header_is(f, "Received"))
+		count_hop(t);
+	if (known != NULL) {
+		t->heading->seen |= known->bit;
+		if ((known->bit & (SEEN_MESSAGE_ID |
+		    SEEN_MESSAGE_ID << RESENT)) != 0)
+			log_message_id(t, known->bit >> RESENT != 0, f->value,
+			    f->value_len);
+	}
+	if (!is_dropped(f))
+		write_field(t, known, f);
+}
+
+/* From: the user's name and the envelope sender. */
+static void
+add_from(struct transaction *t, const char *prefix)
+{
+	const char	*sender = t->mail.sender;
+	struct str	 text;
+
+	if (*sender == '\0')
+		sender = "MAILER-DAEMON";
+	new_text(t, &text);
+	str_addf(&text, "%sFrom: ", prefix);
+	if (*t->mail.full_name != '\0')
+		str_addf(&text, "%s <", phrase_encode(t->pool,
+		    t->mail.full_name));
+	str_add(&text, sender);
+	if (strchr(sender, '@') == NULL && set.append_at_myorigin)
+		str_addf(&text, "@%s", site.myorigin);
+	if (*t->mail.full_name != '\0')
+		str_add_char(&text, '>');
+	str_add(&text, "\r\n");
+	write_text(t, &text);
+}
+
+/* Date: the time of arrival. */
+static void
+add_date(struct transaction *t, const char *prefix)
+{
+	char		date[CLOCK_DATE_SIZE];
+	struct str	text;
+
+	clock_mail_date(date, sizeof(date), t->mail.arrival_us / 1000000);
+	new_text(t, &text);
+	str_addf(&text, "%sDate: %s\r\n", prefix, date);
+	write_text(t, &text);
+}
+
+/* Message-ID: made of the queue id. */
+static void
+add_message_id(struct transaction *t, const char *prefix)
+{
+	struct str	text;
+	size_t		start;
+
+	new_text(t, &text);
+	str_addf(&text, "%sMessage-ID: ", prefix);
+	start = text.len;
+	trace_message_id(&text, t->queue_id, site.myhostname,
+	    t->mail.arrival_us / 1000000);
+	log_message_id(t, *prefix != '\0', text.data + start,
+	    text.len - start);
+	str_add(&text, "\r\n");
+	write_text(t, &text);
+}
+
+/* What RFC 5322 3.6 wants and the author's program left out. */
+static void
+add_missing(struct transaction *t)
+{
+	unsigned	 seen = t->heading->seen;
+	const char	*prefix = "";
+
+	if (seen >> RESENT != 0) {
+		seen >>= RESENT;
+		prefix = "Resent-";
+	}
+	if ((seen & SEEN_MESSAGE_ID) == 0)
+		add_message_id(t, prefix);
+	if ((seen & SEEN_DATE) == 0)
+		add_date(t, prefix);
+	if ((seen & SEEN_FROM) == 0 && is_local(t))
+		add_from(t, prefix);
+}
+
+/* The line for mail that names nobody. */
+static void
+add_undisclosed(struct transaction *t)
+{
+	if (*set.undisclosed == '\0' || (t->heading->seen &
+	    (SEEN_TO | SEEN_TO << RESENT)) != 0)
+		return;
+	write_content(t, set.undisclosed, strlen(set.undisclosed));
+	write_content(t, "\r\n", 2);
+}
+
+/* The head is over: complete it. */
+static void
+end_head(struct transaction *t)
+{
+	struct heading	*h = t->heading;
+	const unsigned	 ids = SEEN_MESSAGE_ID | SEEN_MESSAGE_ID << RESENT;
+	bool		 wants_missing;
+
+	if (h->is_over)
+		return;
+	h->is_over = true;
+	wants_missing = set.always_add_missing_headers ||
+	    (t->mail.flags & (MAIL_IS_LOCAL | MAIL_IS_TRUSTED)) != 0;
+	if (wants_missing)
+		add_missing(t);
+	else if ((h->seen & ids) == 0)
+		log_info("%s: message-id=<>", t->queue_id);
+	add_undisclosed(t);
+}
+
+/* The reader found the end of the head. */
+static void
+on_end(void *context, bool had_empty_line)
+{
+	struct transaction	*t = context;
+
+	(void)had_empty_line;
+	if (t->heading->is_over)
+		return;
+	end_head(t);
+	write_content(t, "\r\n", 2);
+}
+
+/* The head is longer than we read: what comes is passed on as it is. */
+static void
+on_too_long(void *context)
+{
+	struct transaction	*t = context;
+
+	log_warning("%s: the header block is longer than header_size_limit",
+	    t->queue_id);
+	end_head(t);
+}
+
+/* Body bytes. */
+static void
+on_body(void *context, const char *data, size_t len)
+{
+	write_content(context, data, len);
+}
+
+static const struct header_events	events = {
+	.field = on_field,
+	.end = on_end,
+	.body = on_body,
+	.too_long = on_too_long
+};
+
+/* Received:, with the recipient if it is one and came by SMTP (a posted
+ * message may hide whom it goes to). */
+static void
+add_received(struct transaction *t)
+{
+	const struct mail	*m = &t->mail;
+	bool			 by_smtp = *m->client_address != '\0';
+	struct str		 text;
+	struct trace		 trace = {
+		.helo = by_smtp ? m->helo : NULL,
+		.client_name = m->client_name,
+		.client_address = m->client_address,
+		.myhostname = site.myhostname,
+		.protocol = m->protocol,
+		.queue_id = t->queue_id,
+		.recipient = by_smtp && t->count == 1 ?
+		    t->rows[0].address : NULL,
+		.extra = *m->extra != '\0' ? m->extra : NULL,
+		.program = "Postrider",
+		.uid = (long)m->uid,
+		.when = m->arrival_us / 1000000
+	};
+
+	new_text(t, &text);
+	trace_received(&text, &trace);
+	write_text(t, &text);
+}
+
+/* Begin the content. */
+void
+headers_begin(struct transaction *t)
+{
+	t->heading = pool_alloc(t->pool, sizeof(*t->heading));
+	t->heading->reader = header_reader_new(t->pool,
+	    (size_t)set.header_size_limit, &events, t);
+	add_received(t);
+}
+
+/* More content. */
+void
+headers_feed(struct transaction *t, const void *data, size_t len)
+{
+	header_reader_feed(t->heading->reader, data, len);
+}
+
+/* The content is over. */
+void
+headers_finish(struct transaction *t)
+{
+	header_reader_finish(t->heading->reader);
+	end_head(t);
+	if (t->tail[0] != '\r' || t->tail[1] != '\n')
+		write_content(t, "\r\n", 2);
+}

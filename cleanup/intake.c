@@ -1,0 +1,344 @@
+/*
+ * intake.c - packets to transactions.
+ *
+ * A transaction is named by its channel and the id of its MAIL packet. The
+ * handlers run in the order of arrival and never wait; the last CONTENT hands
+ * the transaction to a fiber of its own, which answers.
+ *
+ * P1  A transaction is answered once, and is gone afterwards: packets of its
+ *     id that were on the way are ignored.
+ * P2  When the channel dies before the commit began, nothing is committed and
+ *     the file is removed.
+ */
+#include "cleanup/transaction.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/daemon/daemon.h"
+#include "common/param/site.h"
+#include "common/queue/queue.h"
+
+enum {
+	TRANSACTION_CEILING = 256 * 1024 * 1024, /* some 500,000 recipients */
+	SWEEP_EVERY = 500,			/* milliseconds */
+	SILENCE_MAX = 60 * 60 * 1000		/* between two packets */
+};
+
+static RB_HEAD(transactions, transaction) transactions =
+    RB_INITIALIZER(&transactions);
+static unsigned	count;
+
+/* The order of the tree. */
+static int
+compare(const struct transaction *a, const struct transaction *b)
+{
+	if (a->channel != b->channel)
+		return (uintptr_t)a->channel < (uintptr_t)b->channel ? -1 : 1;
+	return a->id < b->id ? -1 : a->id > b->id;
+}
+
+RB_GENERATE_STATIC(transactions, transaction, entry, compare)
+
+/* The transaction that a packet belongs to, while it takes packets. */
+static struct transaction *
+find(const struct request *r)
+{
+	struct transaction	key = { .channel = r->channel, .id = r->id };
+	struct transaction	*t = RB_FIND(transactions, &transactions, &key);
+
+	if (t == NULL || t->is_finishing)
+		return NULL;
+	t->touched = clock_now();
+	return t;
+}
+
+/* Forget it; a file that is not committed goes. */
+static void
+forget(struct transaction *t)
+{
+	RB_REMOVE(transactions, &transactions, t);
+	count--;
+	write_undo(t);
+	channel_release(t->channel);
+	pool_free(t->pool);
+}
+
+/* Transactions now, for draining. */
+unsigned
+transaction_count(void)
+{
+	return count;
+}
+
+/* Note the first reason why it cannot be accepted. */
+void
+transaction_refuse(struct transaction *t, int code, const char *reply)
+{
+	if (t->code != 0)
+		return;
+	t->code = code;
+	t->refusal = reply;
+}
+
+/* Answer a transaction that was refused, and forget it. */
+static void
+answer_refused(struct transaction *t)
+{
+	struct queued	answer = {
+		.queue_id = pool_strdup(t->pool, ""),
+		.reply = pool_strdup(t->pool, t->refusal),
+		.code = t->code
+	};
+
+	write_undo(t);
+	channel_reply_to(t->channel, t->id, PACKET_QUEUED, &answer);
+	forget(t);
+}
+
+/* A copy that lasts as long as the transaction; NULL becomes "". */
+static char *
+keep(struct transaction *t, const char *text)
+{
+	static char	nothing[1];
+
+	if (text == NULL || *text == '\0')
+		return nothing;
+	return pool_strdup(t->pool, text);
+}
+
+/* The envelope's head, copied out of the packet. */
+static void
+keep_mail(struct transaction *t, const struct mail *m)
+{
+	t->mail = *m;
+	t->mail.sender = keep(t, m->sender);
+	t->mail.origin = keep(t, m->origin);
+	t->mail.client_name = keep(t, m->client_name);
+	t->mail.client_address = keep(t, m->client_address);
+	t->mail.helo = keep(t, m->helo);
+	t->mail.protocol = keep(t, m->protocol);
+	t->mail.full_name = keep(t, m->full_name);
+	t->mail.envelope_id = keep(t, m->envelope_id);
+	t->mail.return_what = keep(t, m->return_what);
+	t->mail.login = keep(t, m->login);
+	t->mail.extra = keep(t, m->extra);
+	t->mail.recipients = NULL;
+	t->mail.count = 0;
+	if (t->mail.arrival_us <= 0)
+		t->mail.arrival_us = clock_wall_us();
+}
+
+/* Make room for `more` recipients. */
+static void
+grow(struct transaction *t, size_t more)
+{
+	size_t	wanted = t->count + more, room = t->room;
+
+	if (wanted <= room)
+		return;
+	while (room < wanted)
+		room = room == 0 ? more : 2 * room;
+	if (t->room == 0)
+		t->rows = pool_array(t->pool, room, sizeof(*t->rows));
+	else
+		t->rows = pool_resize(t->pool, t->rows,
+		    t->room * sizeof(*t->rows), room * sizeof(*t->rows));
+	t->room = room;
+}
+
+/* Recipients, copied out of a packet. */
+static void
+keep_recipients(struct transaction *t, const struct recipient_row *rows,
+    size_t n)
+{
+	struct recipient_row	*to;
+	size_t			 i;
+
+	if (n == 0)
+		return;
+	grow(t, n);
+	for (i = 0; i < n; i++) {
+		to = &t->rows[t->count++];
+		to->address = keep(t, rows[i].address);
+		to->original = keep(t, rows[i].original);
+		to->orcpt = keep(t, rows[i].orcpt);
+		to->notify = rows[i].notify;
+	}
+	if (pool_is_over(t->pool))
+		transaction_refuse(t, 452,
+		    "452 4.5.3 Error: too many recipients");
+}
+
+/* A transaction in its beginning. */
+static struct transaction *
+begin(struct request *r)
+{
+	struct pool		*pool = pool_new("transaction",
+				    TRANSACTION_CEILING);
+	struct transaction	*t = pool_alloc(pool, sizeof(*t)), *other;
+
+	t->pool = pool;
+	t->channel = r->channel;
+	t->id = r->id;
+	t->fd = -1;
+	t->touched = clock_now();
+	if ((other = RB_INSERT(transactions, &transactions, t)) != NULL) {
+		log_warning("%s used an id twice", r->peer);
+		pool_free(pool);
+		return NULL;
+	}
+	channel_hold(t->channel);
+	count++;
+	return t;
+}
+
+/* MAIL: a transaction opens. */
+void
+on_mail(struct request *r)
+{
+	const struct mail	*m = r->object;
+	struct transaction	*t = begin(r);
+	const char		*why;
+
+	if (t == NULL) {
+		channel_close(r->channel);
+		return;
+	}
+	if ((why = daemon_unsupported()) != NULL) {
+		log_warning("mail is not accepted: %s", why);
+		transaction_refuse(t, 451,
+		    "451 4.3.5 Server configuration error");
+		answer_refused(t);
+		return;
+	}
+	queue_id_new(t->queue_id, daemon_worker());
+	keep_mail(t, m);
+	t->expects_recipients = m->has_more;
+	keep_recipients(t, m->recipients, m->count);
+	write_begin(t);
+	if (t->code != 0)
+		answer_refused(t);
+}
+
+/* RECIPIENTS: more of them. */
+void
+on_recipients(struct request *r)
+{
+	const struct recipients	*more = r->object;
+	struct transaction	*t = find(r);
+
+	if (t == NULL)
+		return;
+	if (!t->expects_recipients)
+		transaction_refuse(t, 451,
+		    "451 4.3.0 Error: internal protocol error");
+	t->expects_recipients = more->has_more;
+	keep_recipients(t, more->recipients, more->count);
+	if (t->code != 0)
+		answer_refused(t);
+}
+
+/* Everything has come: the transaction's own fiber ends it. */
+static void
+finish(void *arg)
+{
+	struct transaction	*t = arg;
+
+	fiber_name("commit");
+	alias_apply(t);
+	if (t->code == 0 && !channel_is_open(t->channel))
+		transaction_refuse(t, 451, "451 4.3.0 Error: sender is gone");
+	if (t->code != 0 || commit(t) == -1)
+		answer_refused(t);
+	else
+		forget(t);
+}
+
+/* Content bytes: count them and pass them on. */
+static void
+take_content(struct transaction *t, const struct bytes *data)
+{
+	if (t->heading == NULL) {
+		if (t->expects_recipients || t->count == 0) {
+			transaction_refuse(t, 451,
+			    "451 4.3.0 Error: internal protocol error");
+			return;
+		}
+		headers_begin(t);
+	}
+	t->received += (int64_t)data->len;
+	if (site.message_size_limit > 0 &&
+	    t->received > site.message_size_limit) {
+		log_info("%s: warning: message is larger than "
+		    "message_size_limit", t->queue_id);
+		transaction_refuse(t, 552,
+		    "552 5.3.4 Error: message file too big");
+		return;
+	}
+	headers_feed(t, data->data, data->len);
+}
+
+/* CONTENT: a piece of the message, perhaps the last. */
+void
+on_content(struct request *r)
+{
+	const struct content	*c = r->object;
+	struct transaction	*t = find(r);
+	struct empty		 nothing = { 0 };
+
+	if (t == NULL)
+		return;
+	take_content(t, &c->data);
+	if (t->code == 0 && c->is_last)
+		headers_finish(t);
+	if (t->code != 0) {
+		answer_refused(t);
+		return;
+	}
+	if (c->is_last) {
+		t->is_finishing = true;
+		fiber_start(finish, t);
+	} else if (c->wants_credit)
+		channel_reply(r, PACKET_CREDIT, &nothing);
+}
+
+/* ABANDON: it will not be finished. */
+void
+on_abandon(struct request *r)
+{
+	struct transaction	*t = find(r);
+
+	if (t != NULL)
+		forget(t);
+}
+
+/* End the transactions that nobody will end. */
+static void
+sweep_once(int64_t now)
+{
+	struct transaction	*t, *next;
+
+	RB_FOREACH_SAFE(t, transactions, &transactions, next) {
+		if (t->is_finishing)
+			continue;
+		if (!channel_is_open(t->channel))
+			forget(t);
+		else if (now - t->touched > SILENCE_MAX) {
+			transaction_refuse(t, 451,
+			    "451 4.4.2 Error: timeout");
+			answer_refused(t);
+		}
+	}
+}
+
+/* Look after them for ever. */
+void
+transaction_sweep(void *unused)
+{
+	(void)unused;
+	fiber_name("sweeper");
+	while (fiber_sleep(SWEEP_EVERY) == 0)
+		sweep_once(clock_now());
+}

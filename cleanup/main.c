@@ -1,0 +1,104 @@
+/*
+ * main.c - cleanup makes messages final and commits them.
+ *
+ * Four programs bring mail, in packets over their channels: smtpd, pickup,
+ * bounce and local. intake.c collects the packets, headers.c and alias.c
+ * complete the message, write.c writes its queue file, commit.c commits it,
+ * answers, and tells qmgr.
+ */
+#include "common/daemon/daemon.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/base/bug.h"
+#include "common/base/log.h"
+#include "common/fiber/offload.h"
+#include "common/queue/queue.h"
+
+#include "cleanup/transaction.h"
+
+struct settings	set;
+
+static const struct param main_params[] = {
+	PARAM_INT("cleanup_sync_threads", set.sync_threads, "16", 1, 64,
+	    "How many messages a cleanup process brings to the disk at the "
+	    "same moment; the file system merges them."),
+	PARAM_END
+};
+
+static const struct param *const tables[] = {
+	main_params, header_params, alias_params, NULL
+};
+
+#define BRINGS_MAIL(name)						\
+	{ name, PACKET_MAIL, on_mail, IN_ORDER },			\
+	{ name, PACKET_RECIPIENTS, on_recipients, IN_ORDER },		\
+	{ name, PACKET_CONTENT, on_content, IN_ORDER },			\
+	{ name, PACKET_ABANDON, on_abandon, IN_ORDER }
+
+static const struct peer peers[] = {
+	BRINGS_MAIL("smtpd"),
+	BRINGS_MAIL("pickup"),
+	BRINGS_MAIL("bounce"),
+	BRINGS_MAIL("local"),
+	{ NULL, 0, NULL, 0 }
+};
+
+/* Remove what cleanup processes left behind when they died. */
+static void
+reap(void *unused)
+{
+	struct queue_walk	*walk;
+	char			 id[QUEUE_ID_MAX + 1];
+	mode_t			 mode;
+	int64_t			 mtime, size;
+
+	(void)unused;
+	fiber_name("reaper");
+	if ((walk = queue_walk_start(QUEUE_INCOMING)) == NULL)
+		return;
+	while (queue_walk_next(walk, id, &mode, &mtime, &size) == 1) {
+		if (!queue_is_complete(mode) && queue_reap(id) == 1)
+			log_info("%s: removed (its sender was never told that "
+			    "it is accepted)", id);
+		fiber_breathe();
+	}
+	queue_walk_end(walk);
+}
+
+/* Threads are counted before the sandbox. */
+static void
+before(void)
+{
+	offload_threads((int)set.sync_threads);
+}
+
+/* Open the queue and the ways to the others. */
+static void
+start(void)
+{
+	if (queue_open(daemon_queue_fd(), 1u << QUEUE_INCOMING) == -1)
+		die("cannot open incoming/ in the queue directory: %s",
+		    strerror(errno));
+	alias_start();
+	commit_start();
+	fiber_start(transaction_sweep, NULL);
+	if (daemon_worker() <= 1)
+		fiber_start(reap, NULL);
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct daemon	cleanup = {
+		.name = "cleanup",
+		.params = tables,
+		.peers = peers,
+		.before = before,
+		.start = start,
+		.busy = transaction_count
+	};
+
+	return daemon_run(argc, argv, &cleanup);
+}

@@ -1,0 +1,150 @@
+/*
+ * write.c - bytes to the queue file.
+ *
+ * The file's first bytes are collected in memory, with room for the preamble
+ * in front: a small message becomes one write when it is complete, and one
+ * that is abandoned before never becomes a file. A larger one is written out
+ * every 64 KiB; its preamble comes last.
+ */
+#include "cleanup/transaction.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/fs.h"
+#include "common/base/log.h"
+#include "common/queue/queue.h"
+
+enum {
+	FLUSH_AT = 64 * 1024,
+	BUFFER_MAX = 512 * 1024 * 1024	/* as far as envelopes go */
+};
+
+/* Start with an empty preamble. */
+void
+write_begin(struct transaction *t)
+{
+	static const char	zeros[QUEUE_PREAMBLE];
+
+	str_init(&t->buffer, t->pool, BUFFER_MAX);
+	str_add_mem(&t->buffer, zeros, sizeof(zeros));
+}
+
+/* Tell the log what the file system said, the sender that he may try again. */
+void
+write_failed(struct transaction *t, const char *what, int error)
+{
+	log_warning("%s: cannot %s the queue file: %s", t->queue_id, what,
+	    strerror(error));
+	if (error == ENOSPC || error == EDQUOT || error == EFBIG)
+		transaction_refuse(t, 452,
+		    "452 4.3.1 Error: insufficient system storage");
+	else
+		transaction_refuse(t, 451,
+		    "451 4.3.0 Error: queue file write error");
+}
+
+/* Write out what has been collected; the first time, create the file. */
+static int
+flush(struct transaction *t)
+{
+	if (t->fd == -1 && (t->fd = queue_create(t->queue_id)) == -1) {
+		write_failed(t, "create", errno);
+		return -1;
+	}
+	if (fs_pwrite(t->fd, t->buffer.data, t->buffer.len, t->in_file) == -1) {
+		write_failed(t, "write", errno);
+		return -1;
+	}
+	t->in_file += (int64_t)t->buffer.len;
+	str_clear(&t->buffer);
+	return 0;
+}
+
+/* Remember the last two bytes, to know whether a line is open. */
+static void
+note_tail(struct transaction *t, const char *data, size_t len)
+{
+	if (len >= 2)
+		memcpy(t->tail, data + len - 2, 2);
+	else if (len == 1) {
+		t->tail[0] = t->tail[1];
+		t->tail[1] = data[0];
+	}
+}
+
+/* Append to the content. */
+void
+write_content(struct transaction *t, const void *data, size_t len)
+{
+	if (t->code != 0)
+		return;
+	if (t->buffer.len + len > FLUSH_AT && flush(t) == -1)
+		return;
+	str_add_mem(&t->buffer, data, len);
+	note_tail(t, data, len);
+	t->content_length += (int64_t)len;
+}
+
+/* Fill the preamble in, where it is: still in the buffer or in the file. */
+static int
+put_preamble(struct transaction *t, const struct queue_layout *layout,
+    uint32_t crc)
+{
+	unsigned char	preamble[QUEUE_PREAMBLE];
+
+	queue_preamble_encode(preamble, layout, crc);
+	if (t->in_file == 0) {
+		memcpy(t->buffer.data, preamble, sizeof(preamble));
+		return flush(t);
+	}
+	if (flush(t) == -1)
+		return -1;
+	if (fs_pwrite(t->fd, preamble, sizeof(preamble), 0) == -1) {
+		write_failed(t, "write", errno);
+		return -1;
+	}
+	return 0;
+}
+
+/* Append the envelope, then the preamble; keep a small envelope for qmgr. */
+void
+write_end(struct transaction *t, struct bytes *envelope)
+{
+	struct queue_layout	 layout;
+	size_t			 place = t->buffer.len;
+	const char		*why;
+
+	why = envelope_encode(&t->mail, t->rows, t->count, &t->buffer);
+	if (why != NULL) {
+		log_warning("%s: cannot write the envelope: %s", t->queue_id,
+		    why);
+		transaction_refuse(t, 451,
+		    "451 4.3.0 Error: queue file write error");
+		return;
+	}
+	envelope->len = t->buffer.len - place;
+	layout.content_offset = QUEUE_PREAMBLE;
+	layout.content_length = t->content_length;
+	layout.envelope_offset = QUEUE_PREAMBLE + t->content_length;
+	layout.envelope_length = (int64_t)envelope->len;
+	if (envelope->len <= CONTENT_MAX)
+		envelope->data = pool_strndup(t->pool, t->buffer.data + place,
+		    envelope->len);
+	(void)put_preamble(t, &layout, envelope_crc(t->buffer.data + place,
+	    envelope->len));
+}
+
+/* Leave nothing behind. */
+void
+write_undo(struct transaction *t)
+{
+	if (t->fd == -1)
+		return;
+	if (queue_remove(QUEUE_INCOMING, t->queue_id) == -1)
+		log_warning("%s: cannot remove the queue file: %s",
+		    t->queue_id, strerror(errno));
+	close(t->fd);
+	t->fd = -1;
+}

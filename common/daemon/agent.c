@@ -1,0 +1,122 @@
+/*
+ * agent.c - what every delivery agent does the same way.
+ *
+ * Called by smtp, local and error at the end of a delivery. The shape of the
+ * log line is Postfix's, since programs read it.
+ */
+
+#include "common/daemon/agent.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+
+enum { ROWS_PER_PACKET = 100, PACKET_ROOM = 48 * 1024 };
+
+char *
+agent_seconds(char to[32], int64_t us)
+{
+	double	seconds;
+
+	seconds = us > 0 ? (double)us / 1e6 : 0;
+	if (seconds < 0.01)
+		snprintf(to, 32, "%s", seconds < 0.005 ? "0" : "0.01");
+	else if (seconds < 0.1)
+		snprintf(to, 32, "%.2f", seconds);
+	else if (seconds < 1)
+		snprintf(to, 32, "%.2g", seconds);
+	else if (seconds < 9.95)
+		snprintf(to, 32, "%.1f", seconds);
+	else
+		snprintf(to, 32, "%.0f", seconds);
+	return to;
+}
+
+static const char *
+status_word(int64_t outcome)
+{
+	switch (outcome) {
+	case OUTCOME_SENT:
+		return "sent";
+	case OUTCOME_DEFERRED:
+		return "deferred";
+	default:
+		return "bounced";
+	}
+}
+
+void
+agent_log(const struct deliver *d, const struct deliver_row *to,
+    const char *relay, unsigned conn_use, const struct agent_times *t,
+    const struct outcome_row *outcome)
+{
+	char	all[32], before[32], queued[32], ready[32], sent[32], use[32];
+
+	use[0] = '\0';
+	if (conn_use > 1)
+		snprintf(use, sizeof(use), "conn_use=%u, ", conn_use);
+	log_info("%s: to=<%s>, %s%s%srelay=%s, %sdelay=%s, "
+	    "delays=%s/%s/%s/%s, dsn=%s, status=%s (%s)", d->queue_id,
+	    to->address, to->original[0] != '\0' ? "orig_to=<" : "",
+	    to->original, to->original[0] != '\0' ? ">, " : "", relay, use,
+	    agent_seconds(all, t->done_us - d->arrival_us),
+	    agent_seconds(before, d->active_us - d->arrival_us),
+	    agent_seconds(queued, t->start_us - d->active_us),
+	    agent_seconds(ready, t->ready_us - t->start_us),
+	    agent_seconds(sent, t->done_us - t->ready_us), outcome->dsn,
+	    status_word(outcome->outcome), outcome->text);
+}
+
+static size_t
+row_size(const struct outcome_row *row)
+{
+	return strlen(row->dsn) + strlen(row->text) + strlen(row->remote) +
+	    strlen(row->diagnostic) + 96;
+}
+
+void
+agent_report(struct request *r, struct outcome_row *rows, size_t count)
+{
+	struct outcome_packet	packet;
+	size_t			done, n, used;
+
+	done = 0;
+	do {
+		used = 0;
+		for (n = 0; done + n < count && n < ROWS_PER_PACKET; n++) {
+			used += row_size(&rows[done + n]);
+			if (n > 0 && used > PACKET_ROOM)
+				break;
+		}
+		packet.rows = rows + done;
+		packet.count = n;
+		done += n;
+		packet.is_last = done >= count;
+		channel_post(r->channel, PACKET_OUTCOME, r->id, &packet);
+	} while (done < count);
+}
+
+void
+agent_report_all(struct request *r, const char *relay, enum outcome outcome,
+    int64_t flags, const char *dsn, const char *text)
+{
+	struct deliver		*d = r->object;
+	struct outcome_row	*rows;
+	struct agent_times	 t;
+	size_t			 i;
+
+	t.start_us = t.ready_us = t.done_us = clock_wall_us();
+	rows = pool_array(r->pool, d->count, sizeof(*rows));
+	for (i = 0; i < d->count; i++) {
+		rows[i].number = d->recipients[i].number;
+		rows[i].outcome = outcome;
+		rows[i].flags = flags;
+		rows[i].dsn = (char *)dsn;
+		rows[i].text = (char *)text;
+		rows[i].remote = rows[i].diagnostic = "";
+		agent_log(d, &d->recipients[i], relay, 0, &t, &rows[i]);
+	}
+	agent_report(r, rows, d->count);
+}

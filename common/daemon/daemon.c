@@ -1,0 +1,510 @@
+/*
+ * daemon.c - the life of every daemon but master, from exec to exit.
+ *
+ * The order is the point. Everything that needs root, the file system or the
+ * user database happens before the doors close; nothing from a stranger is
+ * read before they are closed.
+ *
+ * D1  The environment is cleaned before anything looks at it.
+ * D2  No byte of a client or another daemon is read before privs_drop() and
+ *     sandbox_enter() have returned.
+ * D3  READY means: start() is done and every listener is served.
+ * D4  A daemon that drains ends only when no session, no handler and no
+ *     unsent packet is left, or when its time is over.
+ */
+#include "common/daemon/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/bug.h"
+#include "common/base/clock.h"
+#include "common/base/fs.h"
+#include "common/base/log.h"
+#include "common/daemon/inside.h"
+#include "common/fiber/loop.h"
+#include "common/param/known.h"
+#include "common/param/site.h"
+
+enum {
+	STOPPING_TIME = 5000,	/* from SIGTERM to the end, milliseconds */
+	LOOK_EVERY = 20		/* for the end of the last session */
+};
+
+static struct {
+	const struct daemon	*daemon;
+	const struct role	*role;
+	struct options		 options;
+	struct maincf		*maincf;
+	const char		*unsupported;
+	int			 queue_fd;
+	bool			 is_checking;
+	bool			 is_draining, is_stopping;
+	int64_t			 leave_by;
+} self = { .queue_fd = -1, .leave_by = NEVER };
+
+/* --- environment and configuration ------------------------------------------ */
+
+/* Keep what is harmless and wanted (D1). */
+static void
+clean_environment(void)
+{
+	static const char *const	 keep[] = {
+		"TZ", "MAIL_CONFIG", "POSTRIDER_PAINT_STACKS",
+		"POSTRIDER_ALLOW_CORES", "POSTRIDER_NO_SANDBOX",
+		"ASAN_OPTIONS", "LSAN_OPTIONS", "UBSAN_OPTIONS"
+	};
+	enum { KEPT = sizeof(keep) / sizeof(keep[0]) };
+	char				*values[KEPT];
+	const char			*value;
+	size_t				 i;
+
+	for (i = 0; i < KEPT; i++) {
+		value = getenv(keep[i]);
+		values[i] = value != NULL ? mem_strdup(value) : NULL;
+	}
+	if (clearenv() != 0 || setenv("LANG", "C", 1) == -1)
+		die("cannot clean the environment");
+	for (i = 0; i < KEPT; i++) {
+		if (values[i] != NULL && setenv(keep[i], values[i], 1) == -1)
+			die("cannot clean the environment");
+		free(values[i]);
+	}
+}
+
+/* Tell each line of a list of problems. */
+static void
+log_problems(char *problems)
+{
+	char	*line;
+
+	while ((line = strsep(&problems, "\n")) != NULL)
+		if (*line != '\0')
+			log_error("%s", line);
+}
+
+/* The settings of -o, which are for this service alone. */
+static void
+apply_overrides(struct maincf *mc)
+{
+	const struct options	*o = &self.options;
+	struct pool		*pool = maincf_pool(mc);
+	char			*name, *value;
+	size_t			 i;
+
+	for (i = 0; i < o->override_count; i++) {
+		value = pool_strdup(pool, o->overrides[i]);
+		name = strsep(&value, "=");
+		maincf_set(mc, name, value, pool_printf(pool,
+		    "master.cf, service %s", o->service));
+	}
+}
+
+/* site_params, if an override may have changed them, and the daemon's own. */
+static int
+load_tables(struct maincf *mc, struct str *problems)
+{
+	const struct param *const	 *own = self.daemon->params;
+	const struct param		**tables;
+	char				 *origin = site.myorigin;
+	size_t				  n = 0, i = 0;
+
+	while (own != NULL && own[n] != NULL)
+		n++;
+	tables = pool_array(maincf_pool(mc), n + 2, sizeof(*tables));
+	if (self.options.override_count > 0)
+		tables[i++] = site_params;
+	while (n > 0)
+		tables[i++] = own[--n];
+	if (param_load(mc, tables, problems) == -1)
+		return -1;
+	if (site.myorigin[0] == '/')	/* a file, which was read before */
+		site.myorigin = origin;
+	return 0;
+}
+
+/* Read main.cf and set every parameter; NULL with the problems told. */
+static struct maincf *
+read_configuration(struct str *problems)
+{
+	struct pool	*pool = pool_new("configuration", 0);
+	struct maincf	*mc;
+
+	if ((mc = site_try(pool, self.options.directory, problems)) == NULL)
+		return NULL;
+	apply_overrides(mc);
+	if (load_tables(mc, problems) == -1)
+		return NULL;
+	self.unsupported = known_unsupported(mc, self.daemon->name);
+	return mc;
+}
+
+/* The same, or the end. */
+static void
+configure(void)
+{
+	struct str	 problems;
+	struct pool	*pool = pool_new("problems", 0);
+
+	str_init(&problems, pool, 0);
+	if ((self.maincf = read_configuration(&problems)) == NULL) {
+		log_problems(problems.data);
+		die("the configuration cannot be used");
+	}
+	pool_free(pool);
+	log_name(site.syslog_name, self.daemon->name);
+}
+
+/* Read main.cf once more, in a daemon that still can. What was read before
+ * stays in memory: sessions keep the settings that they began with. */
+int
+daemon_read_again(void)
+{
+	struct str	 problems;
+	struct pool	*pool = pool_new("problems", 0);
+	const char	*unsupported = self.unsupported;
+	struct maincf	*mc;
+
+	str_init(&problems, pool, 0);
+	mc = read_configuration(&problems);
+	if (mc == NULL) {
+		log_problems(problems.data);
+		log_error("the old configuration stays in force");
+		self.unsupported = unsupported;
+	} else {
+		self.maincf = mc;
+	}
+	pool_free(pool);
+	return mc == NULL ? -1 : 0;
+}
+
+/* --- alone: --parameters and --check ---------------------------------------- */
+
+/* The words for a kind. */
+static const char *
+kind_name(enum param_kind kind)
+{
+	switch (kind) {
+	case PARAM_KIND_STRING:	return "string";
+	case PARAM_KIND_RAW:	return "raw";
+	case PARAM_KIND_INT:	return "integer";
+	case PARAM_KIND_BOOL:	return "boolean";
+	case PARAM_KIND_TIME:	return "time";
+	case PARAM_KIND_SIZE:	return "size";
+	}
+	return "?";
+}
+
+/* One line for every parameter that this program declares. */
+static void
+print_parameters(const struct param *const *tables)
+{
+	const struct param	*p;
+
+	for (; tables != NULL && *tables != NULL; tables++)
+		for (p = *tables; p->name != NULL; p++)
+			printf("%s\t%s\t%s\t%" PRId64 "\t%" PRId64 "\t%s\n",
+			    p->name, kind_name(p->kind),
+			    p->standard != NULL ? p->standard : "", p->min,
+			    p->max, p->text);
+}
+
+/* --check: everything that can be wrong before the doors close. */
+static int
+check(const struct daemon *d)
+{
+	struct str	 problems;
+
+	str_init(&problems, pool_new("problems", 0), 0);
+	self.maincf = read_configuration(&problems);
+	if (self.maincf == NULL) {
+		log_problems(problems.data);
+		return 1;
+	}
+	if (self.unsupported != NULL)
+		log_error("%s", self.unsupported);
+	if (d->before != NULL)
+		d->before();
+	return self.unsupported != NULL ? 1 : 0;
+}
+
+/* --- from root to the loop -------------------------------------------------- */
+
+/* Log lines go to the log program, or stay on standard error without one. The
+ * log program reads from that descriptor. */
+static void
+open_log(const struct daemon *d)
+{
+	log_name("postrider", d->name);
+	log_verbose((int)self.options.verbose);
+	if (strcmp(d->name, "log") != 0 && fcntl(HANDOVER_LOG, F_GETFD) != -1)
+		log_to_socket(HANDOVER_LOG);
+}
+
+/* No program that we start inherits what master handed over. */
+static void
+keep_descriptors(void)
+{
+	size_t	i;
+
+	if (fs_set_cloexec(HANDOVER_MASTER, true) == -1)
+		die("this program is started by master");
+	(void)fs_set_cloexec(HANDOVER_LOG, true);
+	for (i = 0; i < self.options.listeners; i++)
+		if (fs_set_cloexec(HANDOVER_LISTENERS + (int)i, true) == -1)
+			die("listener %zu was not handed over", i + 1);
+}
+
+/* The queue directory, for those who have directories of their own there. */
+static void
+open_queue(void)
+{
+	if (self.role->writes[0] == NULL)
+		return;
+	self.queue_fd = fs_open_directory(AT_FDCWD, site.queue_directory);
+	if (self.queue_fd == -1)
+		die("open %s: %s", site.queue_directory, strerror(errno));
+}
+
+/* Close the doors behind us, in the one right order. */
+static void
+close_doors(const struct daemon *d)
+{
+	struct identity	id = { 0 };
+
+	umask(077);
+	clock_prepare();
+	if (site.is_root)
+		privs_find(self.role, &id);
+	privs_learn_users();
+	open_queue();
+	privs_limits();
+	if (d->before != NULL)
+		d->before();
+	privs_jail(self.role);
+	privs_drop(self.role, &id);
+	sandbox_enter(self.role);
+	link_identity(d->name, self.role->jail == JAIL_PRIVATE ? "" :
+	    "private/");
+	channel_set_trust(privs_is_user_of);
+}
+
+/* SIGTERM: the system stops, sessions get a moment. */
+static void
+on_term(int number)
+{
+	(void)number;
+	daemon_drain(true, STOPPING_TIME);
+}
+
+/* The first fiber: start, listen, tell master (D3). */
+static void
+begin(void *arg)
+{
+	const struct daemon	*d = arg;
+
+	fiber_name("start");
+	if (d->start != NULL)
+		d->start();
+	if (self.is_draining)
+		return;
+	listen_start(d, &self.options);
+	orders_ready();
+}
+
+/* Be a daemon; returns the exit status. */
+int
+daemon_run(int argc, char **argv, const struct daemon *d)
+{
+	clean_environment();
+	log_name("postrider", d->name);
+	self.daemon = d;
+	if ((self.role = role_find(d->name)) == NULL)
+		bug("%s has no role", d->name);
+	options_parse(&self.options, argc, argv, d);
+	if (self.options.wants_parameters) {
+		print_parameters(d->params);
+		return 0;
+	}
+	self.is_checking = self.options.wants_check;
+	if (self.is_checking)
+		return check(d);
+
+	open_log(d);
+	keep_descriptors();
+	configure();
+	close_doors(d);
+	loop_open();
+	(void)signal(SIGINT, SIG_IGN);
+	(void)signal(SIGHUP, SIG_IGN);
+	loop_on_signal(SIGTERM, on_term);
+	orders_open(self.options.service);
+	fiber_start(begin, (void *)(uintptr_t)d);
+	loop_run();
+	/* Fibers that were left behind own nothing that outlives us. */
+	_exit(0);
+}
+
+/* --- the end ---------------------------------------------------------------- */
+
+/* Sessions by the daemon's own count, or by ours. */
+unsigned
+daemon_sessions(void)
+{
+	return self.daemon->busy != NULL ? self.daemon->busy() :
+	    listen_sessions();
+}
+
+/* Is nothing left that anybody would miss? (D4) */
+static bool
+is_idle(void)
+{
+	return daemon_sessions() == 0 && listen_sessions() == 0 &&
+	    channel_requests() == 0 && channel_unsent() == 0 &&
+	    channel_accepted() == 0;
+}
+
+/* Wait for the last session, then stop the loop. */
+static void
+leave(void *arg)
+{
+	(void)arg;
+	fiber_name("leave");
+	while (!is_idle() && clock_now() < self.leave_by)
+		if (fiber_sleep(LOOK_EVERY) == -1)
+			break;
+	loop_stop();
+}
+
+/*
+ * Take no new work and leave when the last is done. `is_stopping`: the system
+ * stops, `milliseconds` is what is left. The second call may only shorten.
+ */
+void
+daemon_drain(bool is_stopping, int64_t milliseconds)
+{
+	bool	is_first = !self.is_draining;
+	int64_t	end = clock_now() + milliseconds;
+
+	if (!is_first && (!is_stopping || self.is_stopping))
+		return;
+	self.is_draining = true;
+	if (is_stopping) {
+		self.is_stopping = true;
+		self.leave_by = end;
+	}
+	if (is_first) {
+		listen_stop();
+		channel_goodbye_all();
+		fiber_start(leave, NULL);
+	}
+	if (self.daemon->drain != NULL)
+		self.daemon->drain();
+}
+
+/* RELOAD came. */
+void
+daemon_reload(void)
+{
+	if (self.daemon->reload != NULL)
+		self.daemon->reload();
+	else
+		log_warning("master asks for a reload that %s cannot do",
+		    self.daemon->name);
+}
+
+/* The daemon itself wants to end. */
+void
+daemon_leave(void)
+{
+	daemon_drain(false, 0);
+}
+
+/* --- small questions -------------------------------------------------------- */
+
+/* Our line in master.cf. */
+const char *
+daemon_service(void)
+{
+	return self.options.service;
+}
+
+/* Our number among its processes. */
+unsigned
+daemon_worker(void)
+{
+	return self.options.worker;
+}
+
+/* Our share of maxproc: the first workers take what does not divide. */
+unsigned
+daemon_limit(void)
+{
+	const struct options	*o = &self.options;
+	unsigned		 share;
+
+	if (o->maxproc == 0)
+		return 0;
+	share = o->maxproc / o->processes;
+	if (o->worker <= o->maxproc % o->processes)
+		share++;
+	return share > 0 ? share : 1;
+}
+
+/* A count in front of the process id, which no other process has. */
+uint64_t
+daemon_session_number(void)
+{
+	static uint64_t	count;
+
+	return ++count * 10000000 + (uint64_t)getpid();
+}
+
+/* Is the end near? */
+bool
+daemon_is_draining(void)
+{
+	return self.is_draining;
+}
+
+/* Is the end of everything near? */
+bool
+daemon_is_stopping(void)
+{
+	return self.is_stopping;
+}
+
+/* Is this only --check? */
+bool
+daemon_is_checking(void)
+{
+	return self.is_checking;
+}
+
+/* The queue directory. */
+int
+daemon_queue_fd(void)
+{
+	return self.queue_fd;
+}
+
+/* The configuration, for what has no row (settings of one transport). */
+struct maincf *
+daemon_maincf(void)
+{
+	return self.maincf;
+}
+
+/* What must not be ignored and is not done. */
+const char *
+daemon_unsupported(void)
+{
+	return self.unsupported;
+}

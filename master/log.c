@@ -1,0 +1,322 @@
+/*
+ * log.c - writes what the others say, in their order, and nothing else.
+ *
+ * Lines come as datagrams (common/base/log.h) through one socket whose both
+ * ends master keeps, so that what we have not read when we end waits for the
+ * next log program. They go to descriptor 5, which master opened: a file, to
+ * which a whole batch is written at once, or the system's log, one datagram
+ * per line (RFC 3164, facility mail).
+ *
+ * L1  A line is taken from the socket only if it can be written: after a
+ *     failed write nothing is read until the same bytes went out.
+ * L2  What a daemon had to drop is told, with the number of lines.
+ * L3  Rotation: master starts another log program with the file opened anew;
+ *     we write what is in the socket and leave.
+ */
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "common/base/bug.h"
+#include "common/base/clock.h"
+#include "common/base/fs.h"
+#include "common/base/log.h"
+#include "common/base/str.h"
+#include "common/daemon/daemon.h"
+#include "common/daemon/handover.h"
+#include "common/fiber/loop.h"
+#include "common/param/site.h"
+
+enum {
+	SINK = HANDOVER_LISTENERS,
+	LINE_MAX_BYTES = 4096,		/* of a datagram; the rest is cut */
+	BATCH_BYTES = 64 * 1024,
+	RETRY_TIME = 1000		/* after a failed write */
+};
+
+/* A datagram, taken apart. */
+struct line {
+	struct log_head	 head;
+	const char	*name, *program, *text;
+};
+
+static struct loop_fd	 watch;
+static struct fiber	*reader;
+static struct str	 batch;
+static size_t		 batch_written;
+static bool		 is_syslog, is_over, is_broken;
+static char		 host[256];
+
+/* The second of three strings that end with NUL; NULL if it is missing. */
+static const char *
+next_string(const char **from, const char *end)
+{
+	const char	*start = *from;
+	const char	*nul;
+
+	if (start >= end ||
+	    (nul = memchr(start, '\0', (size_t)(end - start))) == NULL)
+		return NULL;
+	*from = nul + 1;
+	return start;
+}
+
+/* Take a datagram apart: 0, or -1 if it is none of ours. */
+static int
+parse(struct line *line, const char *data, size_t len)
+{
+	const char	*end = data + len;
+
+	if (len < sizeof(line->head))
+		return -1;
+	memcpy(&line->head, data, sizeof(line->head));
+	data += sizeof(line->head);
+	line->name = next_string(&data, end);
+	line->program = next_string(&data, end);
+	line->text = next_string(&data, end);
+	return line->text == NULL ? -1 : 0;
+}
+
+/* Facility mail and a severity, as syslog counts them. */
+static int
+priority(uint32_t level)
+{
+	switch (level) {
+	case LOG_LEVEL_WARNING:
+		return LOG_MAIL | LOG_WARNING;
+	case LOG_LEVEL_ERROR:
+		return LOG_MAIL | LOG_ERR;
+	case LOG_LEVEL_FATAL:
+	case LOG_LEVEL_PANIC:
+		return LOG_MAIL | LOG_CRIT;
+	case LOG_LEVEL_DEBUG:
+		return LOG_MAIL | LOG_DEBUG;
+	default:
+		return LOG_MAIL | LOG_INFO;
+	}
+}
+
+/* What stands before the text. */
+static void
+add_prefix(const struct line *line, const char *program)
+{
+	char	date[32];
+	time_t	when = (time_t)(line->head.wall_us / 1000000);
+
+	clock_log_date(date, sizeof(date), when);
+	if (is_syslog)
+		str_addf(&batch, "<%d>%s %s/%s[%ju]: ",
+		    priority(line->head.level), date, line->name, program,
+		    (uintmax_t)line->head.number);
+	else
+		str_addf(&batch, "%s %s %s/%s[%ju]: ", date, host, line->name,
+		    program, (uintmax_t)line->head.number);
+}
+
+/* Add a line to the batch. */
+static void
+add_line(const struct line *line)
+{
+	add_prefix(line, line->program);
+	str_add(&batch, log_level_prefix(line->head.level));
+	str_add(&batch, line->text);
+	if (!is_syslog)
+		str_add_char(&batch, '\n');
+}
+
+/* Tell of lines that were dropped before this one. */
+static void
+add_lost(const struct line *line)
+{
+	struct line	 told = *line;
+
+	told.head.level = LOG_LEVEL_WARNING;
+	told.head.number = (uint64_t)getpid();
+	add_prefix(&told, "log");
+	str_addf(&batch, "%s%u lines of %s were lost: the log was too slow%s",
+	    log_level_prefix(LOG_LEVEL_WARNING), line->head.lost,
+	    line->program, is_syslog ? "" : "\n");
+}
+
+/* Write the batch or its rest: 0, or -1 with errno; then try again later. */
+static int
+write_batch(void)
+{
+	ssize_t	n;
+
+	while (batch_written < batch.len) {
+		n = write(SINK, batch.data + batch_written,
+		    batch.len - batch_written);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n == -1)
+			return -1;
+		batch_written += (size_t)n;
+	}
+	str_clear(&batch);
+	batch_written = 0;
+	return 0;
+}
+
+/* The other side of a socket is gone for good: only master has another. */
+static bool
+is_lost_sink(int error)
+{
+	return error == ECONNREFUSED || error == ENOTCONN ||
+	    error == ECONNRESET || error == EPIPE || error == EBADF;
+}
+
+/* Write until it works (L1). The system's log may have been restarted. */
+static WAITS void
+flush(void)
+{
+	while (write_batch() == -1) {
+		if (is_lost_sink(errno)) {
+			is_broken = true;
+			return;
+		}
+		if (fiber_sleep(RETRY_TIME) == -1 && is_over)
+			return;
+	}
+}
+
+/* One datagram into the batch: bytes, 0 when there is none now. In the way
+ * to the system's log it is only looked at, and taken after the write. */
+static ssize_t
+take(int flags)
+{
+	static char	data[LINE_MAX_BYTES + 1];
+	struct line	line;
+	ssize_t		n;
+
+	n = recv(HANDOVER_LOG, data, LINE_MAX_BYTES, MSG_DONTWAIT | flags);
+	if (n <= 0)
+		return 0;
+	data[n] = '\0';
+	if (!(flags & MSG_PEEK) || is_syslog)
+		if (parse(&line, data, (size_t)n) == 0) {
+			if (line.head.lost > 0 && !is_syslog)
+				add_lost(&line);
+			add_line(&line);
+		}
+	return n;
+}
+
+/* Bring a line to the system's log: 1, or 0 when there is none. */
+static WAITS int
+pass_on(void)
+{
+	char	byte;
+
+	if (take(MSG_PEEK) == 0)
+		return 0;
+	flush();
+	if (is_broken)
+		return 0;
+	(void)recv(HANDOVER_LOG, &byte, 1, MSG_DONTWAIT);
+	fiber_breathe();
+	return 1;
+}
+
+/* Bring a batch to the file: 1, or 0 when there is none. */
+static WAITS int
+gather(void)
+{
+	while (batch.len < BATCH_BYTES - LINE_MAX_BYTES)
+		if (take(0) == 0)
+			break;
+	if (batch.len == 0)
+		return 0;
+	flush();
+	fiber_breathe();
+	return 1;
+}
+
+/* Fiber: read, write, until told to leave and nothing is left. */
+static void
+serve(void *arg)
+{
+	int	more;
+
+	(void)arg;
+	fiber_name("reader");
+	while (!is_broken) {
+		more = is_syslog ? pass_on() : gather();
+		if (more == 0 && daemon_is_draining())
+			break;
+		if (more == 0 && loop_wait_readable(&watch, NEVER) == -1 &&
+		    !daemon_is_draining())
+			break;
+	}
+	is_over = true;
+	daemon_leave();
+}
+
+/* What kind of thing did master open? */
+static void
+look_at_sink(void)
+{
+	struct stat	st;
+	int		type;
+	socklen_t	len = sizeof(type);
+
+	if (fstat(SINK, &st) == -1)
+		die("no place to log to: %s", strerror(errno));
+	is_syslog = S_ISSOCK(st.st_mode) && getsockopt(SINK, SOL_SOCKET,
+	    SO_TYPE, &type, &len) == 0 && type == SOCK_DGRAM;
+}
+
+/* This machine's name as syslog writes it: without the domain. */
+static void
+read_host(void)
+{
+	if (gethostname(host, sizeof(host) - 1) == -1 || host[0] == '\0')
+		strlcpy(host, "localhost", sizeof(host));
+	host[strcspn(host, ".")] = '\0';
+}
+
+/* Begin. */
+static WAITS void
+start(void)
+{
+	str_init(&batch, pool_new("lines", 0), 0);
+	look_at_sink();
+	read_host();
+	if (fs_set_nonblocking(HANDOVER_LOG, true) == -1 ||
+	    loop_add(&watch, HANDOVER_LOG) == -1)
+		die("cannot watch the log's socket: %s", strerror(errno));
+	reader = fiber_start(serve, NULL);
+}
+
+/* Told to leave: look once more, then go. */
+static void
+drain(void)
+{
+	if (!is_over)
+		fiber_cancel(reader);
+}
+
+/* Not before everything is written. */
+static unsigned
+busy(void)
+{
+	return is_over ? 0 : 1;
+}
+
+static const struct param *const	tables[] = { NULL };
+
+static const struct daemon		log_daemon = {
+	.name = "log", .params = tables, .start = start, .busy = busy,
+	.drain = drain
+};
+
+int
+main(int argc, char **argv)
+{
+	return daemon_run(argc, argv, &log_daemon);
+}

@@ -1,0 +1,457 @@
+/*
+ * watch.c - who runs, who fell, who comes next.
+ *
+ * Each place in the table of services has a keeper, a fiber that starts a
+ * process when the place is wanted and again when it fell. A process that a
+ * reload made old has no place any more; it leaves when it has finished what
+ * it has.
+ *
+ * W1  A service that was called once is kept running from then on.
+ * W2  A process that ends is replaced; after a death within a minute a pause
+ *     of one second comes first, and each attempt that does not even become
+ *     ready doubles it, up to service_throttle_time.
+ * W3  After a reload an old process serves until its successor is ready. If
+ *     that cannot start, the old one goes on.
+ * W4  Of a service that must be alone (qmgr, pickup) a second process is
+ *     started only when the first has gone.
+ */
+#include "master/watch.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/ipc/packets.h"
+#include "master/listeners.h"
+#include "master/process.h"
+
+enum {
+	FIRST_PAUSE = 1000,
+	LONG_LIFE = 60 * 1000,
+	REAP_TIME = 5000		/* for the end of a killed process */
+};
+
+int64_t				 watch_throttle_time = 60 * 1000;
+
+static struct services		*current;
+static bool			 is_stopping;
+static struct fiber		*waiting;	/* in wait_ready() or stop() */
+static char			 failure[512];	/* for wait_ready() */
+
+/* Wake the fiber that waits for a change. */
+void
+watch_changed(void)
+{
+	if (waiting != NULL)
+		fiber_wake(waiting);
+}
+
+/* Let every keeper look again. */
+static void
+wake_keepers(void)
+{
+	struct unit	*unit;
+	unsigned	 i;
+
+	if (current == NULL)
+		return;
+	for (unit = current->units; unit < current->units + current->count;
+	    unit++)
+		for (i = 0; i < unit->worker_count; i++)
+			if (unit->workers[i].keeper != NULL)
+				fiber_wake(unit->workers[i].keeper);
+}
+
+/* --- deaths ----------------------------------------------------------------- */
+
+/* Set the time before which its place is not filled again (W2). */
+static void
+punish(struct worker *w, const struct process *p, int status)
+{
+	int64_t	lived = clock_now() - p->started;
+
+	if (status == 0 || lived >= LONG_LIFE)
+		w->pause = 0;
+	else if (w->pause == 0 || p->is_ready)
+		w->pause = FIRST_PAUSE;
+	else
+		w->pause *= 2;
+	if (w->pause > watch_throttle_time)
+		w->pause = watch_throttle_time;
+	w->not_before = clock_now() + w->pause;
+	if (status == 0)		/* its own wish: until called again */
+		w->not_before = clock_now() + FIRST_PAUSE;
+}
+
+/* One ended: say so, and see to its place. */
+static void
+ended(struct process *p, int status)
+{
+	struct worker	*w = p->worker;
+	char		 text[512];
+
+	process_describe(p, status, text, sizeof(text));
+	if (status != 0)
+		log_warning("%s", text);
+	if (status != 0 && !p->is_ready && !is_stopping)
+		log_warning("%s: bad command startup -- throttling", p->path);
+	if (!p->is_ready)
+		strlcpy(failure, text, sizeof(failure));
+	if (w != NULL) {
+		w->process = NULL;
+		punish(w, p, status);
+	}
+}
+
+/* SIGCHLD came: collect, then let everybody look. */
+void
+watch_reap(void)
+{
+	process_reap(ended);
+	wake_keepers();
+	watch_changed();
+}
+
+/* --- keepers -------------------------------------------------------------- */
+
+/* Has somebody called here, or will the place be filled anyway? */
+static bool
+is_wanted(const struct worker *w)
+{
+	size_t	i;
+
+	if (w->is_wanted)
+		return true;
+	for (i = 0; i < w->listener_count; i++)
+		if (listener_is_called(w->listeners[i]))
+			return true;
+	return false;
+}
+
+/* Is an older process of a service that must be alone still there? */
+static bool
+must_wait(const struct worker *w)
+{
+	const struct process	*p;
+
+	if (!(w->unit->flags & UNIT_ALONE))
+		return false;
+	TAILQ_FOREACH(p, &processes, entry)
+		if (strcmp(p->program, w->unit->program) == 0)
+			return true;
+	return false;
+}
+
+/* Until when shall this keeper sleep? 0: start a process now. */
+static int64_t
+next_look(const struct worker *w)
+{
+	if (w->process != NULL || !is_wanted(w) || must_wait(w))
+		return NEVER;
+	return w->not_before <= clock_now() ? 0 : w->not_before;
+}
+
+/* It could not even be started: try again after a growing pause. */
+static void
+refused(struct worker *w)
+{
+	(void)snprintf(failure, sizeof(failure), "cannot start %s",
+	    w->unit->program);
+	w->pause = w->pause == 0 ? FIRST_PAUSE : w->pause * 2;
+	if (w->pause > watch_throttle_time)
+		w->pause = watch_throttle_time;
+	w->not_before = clock_now() + w->pause;
+	watch_changed();
+}
+
+/* Fiber: keep a process in this place until a reload takes the place away. */
+static void
+keep(void *arg)
+{
+	struct worker	*w = arg;
+	struct services	*services = w->unit->services;
+	int64_t		 until;
+
+	fiber_name(w->unit->name);
+	while (!w->is_retired && !is_stopping) {
+		if ((until = next_look(w)) != 0)
+			(void)fiber_park(until);
+		else if ((w->process = process_start(w)) == NULL)
+			refused(w);
+	}
+	w->keeper = NULL;
+	if (--services->keepers == 0 && services != current)
+		pool_free(services->pool);
+}
+
+/* Give every place its keeper. */
+static void
+start_keepers(struct services *services)
+{
+	struct unit	*unit;
+	unsigned	 i;
+
+	for (unit = services->units; unit < services->units + services->count;
+	    unit++)
+		for (i = 0; i < unit->worker_count; i++) {
+			services->keepers++;
+			unit->workers[i].keeper = fiber_start(keep,
+			    &unit->workers[i]);
+		}
+}
+
+/* Begin with this table. */
+void
+watch_start(struct services *services)
+{
+	current = services;
+	listeners_on_call(wake_keepers);
+	start_keepers(services);
+}
+
+/* Is everything that starts at once ready? */
+static bool
+is_all_ready(void)
+{
+	const struct unit	*unit;
+	const struct worker	*w;
+
+	for (unit = current->units; unit < current->units + current->count;
+	    unit++)
+		for (w = unit->workers;
+		    w < unit->workers + unit->worker_count; w++)
+			if (w->is_wanted && (w->process == NULL ||
+			    !w->process->is_ready))
+				return false;
+	return true;
+}
+
+/* Wait until all is well or the first thing is not. */
+const char *
+watch_wait_ready(int64_t deadline)
+{
+	const char	*why = NULL;
+
+	waiting = fiber_self();
+	while (!is_stopping && !is_all_ready() && why == NULL) {
+		if (failure[0] != '\0')
+			why = failure;
+		else if (fiber_park(deadline) == -1)
+			why = "the daemons do not become ready";
+	}
+	waiting = NULL;
+	return why;
+}
+
+/* --- reload --------------------------------------------------------------- */
+
+/* The same options as before? */
+static bool
+has_same_options(const struct unit *a, const struct unit *b)
+{
+	size_t	i;
+
+	if (a->option_count != b->option_count || a->maxproc != b->maxproc ||
+	    a->worker_count != b->worker_count ||
+	    a->is_verbose != b->is_verbose)
+		return false;
+	for (i = 0; i < a->option_count; i++)
+		if (strcmp(a->options[i].name, b->options[i].name) != 0 ||
+		    strcmp(a->options[i].value, b->options[i].value) != 0)
+			return false;
+	return true;
+}
+
+/* May the process stay and read its configuration again? Not when its
+ * program was replaced by another version. */
+static bool
+may_stay(const struct process *p, const struct unit *before,
+    const struct unit *after)
+{
+	struct program_file	now;
+
+	spawn_look(after, &now);
+	return (after->flags & UNIT_IN_PLACE) && !p->is_leaving &&
+	    memcmp(&now, &p->file, sizeof(now)) == 0 &&
+	    has_same_options(before, after);
+}
+
+/* Hand one place on to its successor, which may be NULL. */
+static void
+succeed(struct worker *before, struct worker *after)
+{
+	struct process	*p = before->process;
+
+	before->is_retired = true;
+	before->process = NULL;
+	if (after != NULL && is_wanted(before))
+		after->is_wanted = true;
+	if (p == NULL)
+		return;
+	p->worker = NULL;
+	if (after == NULL || (after->unit->flags & UNIT_ALONE))
+		process_drain(p);
+}
+
+/* The place in the table with this name and number, of the same kind. */
+static struct worker *
+find_place(struct services *services, const struct unit *like, unsigned number)
+{
+	struct unit	*unit;
+
+	for (unit = services->units; unit < services->units + services->count;
+	    unit++)
+		if (strcmp(unit->name, like->name) == 0 &&
+		    (unit->flags & UNIT_IS_INET) ==
+		    (like->flags & UNIT_IS_INET))
+			return number <= unit->worker_count ?
+			    &unit->workers[number - 1] : NULL;
+	return NULL;
+}
+
+/* Hand over all places of one unit. */
+static void
+succeed_unit(struct unit *unit, struct services *services)
+{
+	struct worker	*after, *before;
+	struct process	*p;
+	unsigned	 i;
+
+	for (i = 0; i < unit->worker_count; i++) {
+		before = &unit->workers[i];
+		after = find_place(services, unit, i + 1);
+		p = before->process;
+		if (p == NULL || after == NULL ||
+		    !may_stay(p, unit, after->unit)) {
+			succeed(before, after);
+			continue;
+		}
+		before->process = NULL;
+		before->is_retired = true;
+		after->process = p;
+		p->worker = after;
+		process_tell(p, PACKET_RELOAD);
+	}
+}
+
+/* Take another table into use. */
+void
+watch_replace(struct services *services)
+{
+	struct services	*before = current;
+	size_t		 i;
+
+	for (i = 0; i < before->count; i++)
+		succeed_unit(&before->units[i], services);
+	wake_keepers();
+	current = services;
+	start_keepers(services);
+}
+
+/* --- stop ----------------------------------------------------------------- */
+
+/* Is one of these programs still running? NULL asks for all but log. */
+static bool
+is_running(const char *const *programs)
+{
+	const struct process	*p;
+	size_t			 i;
+
+	TAILQ_FOREACH(p, &processes, entry) {
+		if (programs == NULL && strcmp(p->program, "log") != 0)
+			return true;
+		for (i = 0; programs != NULL && programs[i] != NULL; i++)
+			if (strcmp(p->program, programs[i]) == 0)
+				return true;
+	}
+	return false;
+}
+
+/* Tell these programs to leave and wait for them until the deadline. */
+static WAITS void
+drain_programs(const char *const *programs, int64_t deadline)
+{
+	struct process	*p;
+	size_t		 i;
+
+	TAILQ_FOREACH(p, &processes, entry)
+		for (i = 0; programs[i] != NULL; i++)
+			if (strcmp(p->program, programs[i]) == 0)
+				process_drain(p);
+	while (is_running(programs) && fiber_park(deadline) == 0)
+		continue;
+}
+
+/* End what did not end itself: all but log, or log. */
+static WAITS void
+kill_rest(bool is_log)
+{
+	static const char *const	log[] = { "log", NULL };
+	struct process			*p;
+	int64_t				 deadline = clock_now() + REAP_TIME;
+
+	TAILQ_FOREACH(p, &processes, entry)
+		if ((strcmp(p->program, "log") == 0) == is_log) {
+			log_warning("process %s pid %d does not end; killing "
+			    "it", p->path, (int)p->pid);
+			(void)kill(p->pid, SIGKILL);
+		}
+	while (is_running(is_log ? log : NULL) && fiber_park(deadline) == 0)
+		continue;
+}
+
+/* End all, first those who bring mail in, last those whom others need. */
+void
+watch_stop(int64_t deadline)
+{
+	static const char *const	intake[] = { "smtpd", "pickup", NULL };
+	static const char *const	scheduler[] = { "qmgr", NULL };
+	static const char *const	agents[] = {
+		"smtp", "local", "error", "bounce", NULL
+	};
+	static const char *const	helpers[] = {
+		"helper", "cleanup", "resolve", "dns", "anvil", NULL
+	};
+	int64_t				time = deadline - clock_now();
+
+	is_stopping = true;
+	waiting = fiber_self();
+	wake_keepers();
+	drain_programs(intake, deadline - time * 2 / 3);
+	drain_programs(scheduler, deadline - time / 3);
+	drain_programs(agents, deadline - time / 6);
+	drain_programs(helpers, deadline);
+	kill_rest(false);
+	waiting = NULL;
+}
+
+/* The very last: log writes what it still has. */
+void
+watch_stop_log(int64_t deadline)
+{
+	static const char *const	log[] = { "log", NULL };
+
+	waiting = fiber_self();
+	drain_programs(log, deadline);
+	kill_rest(true);
+	waiting = NULL;
+}
+
+/* --- status --------------------------------------------------------------- */
+
+/* Name the services without a process. */
+void
+watch_idle(void (*say)(const char *, void *), void *context)
+{
+	size_t		i;
+	unsigned	k;
+
+	for (i = 0; i < current->count; i++) {
+		for (k = 0; k < current->units[i].worker_count; k++)
+			if (current->units[i].workers[k].process != NULL)
+				break;
+		if (k == current->units[i].worker_count)
+			say(current->units[i].name, context);
+	}
+}

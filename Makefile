@@ -88,18 +88,22 @@ COMMANDS	:= sendmail postdrop postrider postrider-conf postrider-queue \
 		   postrider-map
 PROGRAMS	:= $(DAEMONS) $(COMMANDS)
 
-master_FILES	:= master/main.c master/services.c master/spawn.c master/watch.c \
-		   master/control.c
+master_FILES	:= $(filter-out master/conf% master/log.c master/postrider.c \
+		   master/check% master/exec.c,$(wildcard master/*.c))
 log_FILES	:= master/log.c
-postrider_FILES	:= master/postrider.c master/check.c
-postrider-conf_FILES := master/conf.c
+postrider_FILES	:= master/postrider.c master/check.c master/services.c \
+		   master/addresses.c master/directories.c
+postrider-conf_FILES := $(wildcard master/conf*.c)
 smtpd_FILES	:= $(filter-out smtpd/anvil.c,$(wildcard smtpd/*.c))
 anvil_FILES	:= smtpd/anvil.c
 cleanup_FILES	:= cleanup/main.c cleanup/intake.c cleanup/headers.c \
-		   cleanup/alias.c cleanup/write.c cleanup/commit.c
-pickup_FILES	:= cleanup/pickup.c
-postdrop_FILES	:= cleanup/postdrop.c
-sendmail_FILES	:= cleanup/sendmail.c
+		   cleanup/complete.c cleanup/alias.c cleanup/write.c \
+		   cleanup/commit.c
+pickup_FILES	:= cleanup/pickup.c cleanup/bring.c cleanup/maildrop.c \
+		   cleanup/ticket.c cleanup/drop.c
+postdrop_FILES	:= cleanup/postdrop.c cleanup/drop.c
+sendmail_FILES	:= cleanup/sendmail.c cleanup/spool.c cleanup/extract.c \
+		   cleanup/submit.c cleanup/dialogue.c cleanup/drop.c
 qmgr_FILES	:= $(filter-out qmgr/bounce.c qmgr/report.c qmgr/queue.c,$(wildcard qmgr/*.c))
 bounce_FILES	:= qmgr/bounce.c qmgr/report.c
 postrider-queue_FILES := qmgr/queue.c

@@ -26,9 +26,11 @@ enum {
 	SILENCE_MAX = 60 * 60 * 1000		/* between two packets */
 };
 
-static RB_HEAD(transactions, transaction) transactions =
-    RB_INITIALIZER(&transactions);
-static unsigned	count;
+RB_HEAD(transactions, transaction);
+RB_PROTOTYPE(transactions, transaction, entry, )
+
+static struct transactions	 transactions = RB_INITIALIZER(&transactions);
+static unsigned			 count;
 
 /* The order of the tree. */
 static int
@@ -39,7 +41,7 @@ compare(const struct transaction *a, const struct transaction *b)
 	return a->id < b->id ? -1 : a->id > b->id;
 }
 
-RB_GENERATE_STATIC(transactions, transaction, entry, compare)
+RB_GENERATE(transactions, transaction, entry, compare)
 
 /* The transaction that a packet belongs to, while it takes packets. */
 static struct transaction *

@@ -46,7 +46,6 @@ struct line {
 };
 
 static struct loop_fd	 watch;
-static struct fiber	*reader;
 static struct str	 batch;
 static size_t		 batch_written;
 static bool		 is_syslog, is_over, is_broken;
@@ -180,42 +179,48 @@ flush(void)
 			is_broken = true;
 			return;
 		}
-		if (fiber_sleep(RETRY_TIME) == -1 && is_over)
-			return;
+		(void)fiber_sleep(RETRY_TIME);
 	}
 }
 
-/* One datagram into the batch: bytes, 0 when there is none now. In the way
- * to the system's log it is only looked at, and taken after the write. */
-static ssize_t
-take(int flags)
+/* Receive one line: 1, 0 when there is none now or it is not ours. */
+static int
+receive(struct line *line, int flags)
 {
 	static char	data[LINE_MAX_BYTES + 1];
-	struct line	line;
 	ssize_t		n;
 
-	n = recv(HANDOVER_LOG, data, LINE_MAX_BYTES, MSG_DONTWAIT | flags);
-	if (n <= 0)
-		return 0;
-	data[n] = '\0';
-	if (!(flags & MSG_PEEK) || is_syslog)
-		if (parse(&line, data, (size_t)n) == 0) {
-			if (line.head.lost > 0 && !is_syslog)
-				add_lost(&line);
-			add_line(&line);
-		}
-	return n;
+	for (;;) {
+		n = recv(HANDOVER_LOG, data, LINE_MAX_BYTES,
+		    MSG_DONTWAIT | flags);
+		if (n <= 0)
+			return 0;
+		data[n] = '\0';
+		if (parse(line, data, (size_t)n) == 0)
+			return 1;
+		if (flags & MSG_PEEK)
+			(void)recv(HANDOVER_LOG, data, 1, MSG_DONTWAIT);
+	}
 }
 
-/* Bring a line to the system's log: 1, or 0 when there is none. */
+/* Bring one line to the system's log: 1, or 0 when there is none. It is only
+ * looked at first, and taken from the socket after the write. */
 static WAITS int
 pass_on(void)
 {
-	char	byte;
+	struct line	line;
+	char		byte;
 
-	if (take(MSG_PEEK) == 0)
+	if (receive(&line, MSG_PEEK) == 0)
 		return 0;
-	flush();
+	if (line.head.lost > 0) {
+		add_lost(&line);
+		flush();
+	}
+	if (!is_broken) {
+		add_line(&line);
+		flush();
+	}
 	if (is_broken)
 		return 0;
 	(void)recv(HANDOVER_LOG, &byte, 1, MSG_DONTWAIT);
@@ -227,9 +232,13 @@ pass_on(void)
 static WAITS int
 gather(void)
 {
-	while (batch.len < BATCH_BYTES - LINE_MAX_BYTES)
-		if (take(0) == 0)
-			break;
+	struct line	line;
+
+	while (batch.len < BATCH_BYTES && receive(&line, 0) == 1) {
+		if (line.head.lost > 0)
+			add_lost(&line);
+		add_line(&line);
+	}
 	if (batch.len == 0)
 		return 0;
 	flush();
@@ -249,9 +258,8 @@ serve(void *arg)
 		more = is_syslog ? pass_on() : gather();
 		if (more == 0 && daemon_is_draining())
 			break;
-		if (more == 0 && loop_wait_readable(&watch, NEVER) == -1 &&
-		    !daemon_is_draining())
-			break;
+		if (more == 0)
+			(void)loop_wait_readable(&watch, NEVER);
 	}
 	is_over = true;
 	daemon_leave();
@@ -290,15 +298,14 @@ start(void)
 	if (fs_set_nonblocking(HANDOVER_LOG, true) == -1 ||
 	    loop_add(&watch, HANDOVER_LOG) == -1)
 		die("cannot watch the log's socket: %s", strerror(errno));
-	reader = fiber_start(serve, NULL);
+	fiber_start(serve, NULL);
 }
 
-/* Told to leave: look once more, then go. */
+/* Told to leave: the reader wakes, looks once more, and goes. */
 static void
 drain(void)
 {
-	if (!is_over)
-		fiber_cancel(reader);
+	loop_remove(&watch);
 }
 
 /* Not before everything is written. */

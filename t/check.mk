@@ -1,1 +1,54 @@
 # Included by the Makefile: everything about testing and showing.
+#
+# Three builds are tested: the one that is installed, with the sandbox on; one
+# with sanitizers, where the sandbox must be off; one with nothing but OpenSSL,
+# Berkeley DB and libbsd. One prove runs them all, so that one summary counts.
+
+MINIMAL_WITHOUT	:= unbound pcre2 seccomp lmdb
+
+PERL_TESTS	:= $(sort $(wildcard t/smtpd/*.t t/smtp/*.t t/qmgr/*.t \
+		   t/cleanup/*.t t/local/*.t t/resolve/*.t t/master/*.t \
+		   t/daemon/*.t t/journey/*.t))
+STYLE_TESTS	:= $(sort $(wildcard t/style/*.t))
+CRASH_TESTS	:= $(sort $(wildcard t/crash/*.t))
+
+C_TESTS		= $(TEST_FILES:%.c=%.t)
+PROVE		:= prove --exec t/lib/run
+JOBS		?= 2
+
+.PHONY: check check-builds
+check: test-deps users
+	$(Q)$(MAKE) --no-print-directory check-builds
+	$(Q)$(PROVE) -j$(JOBS) --merge \
+	    $(STYLE_TESTS:%=build:%) \
+	    $(foreach b,build build/sanitize build/minimal, \
+	        $(C_TESTS:%=$(b):$(b)/%) $(PERL_TESTS:%=$(b):%)) \
+	    $(CRASH_TESTS:%=build:%)
+
+check-builds:
+	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build tests
+	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build/sanitize SANITIZE=1 tests
+	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build/minimal \
+	    WITHOUT="$(MINIMAL_WITHOUT)" tests
+
+# The quick round while working: one build, no kills.
+.PHONY: test
+test: tests
+	$(Q)$(PROVE) -j$(JOBS) $(STYLE_TESTS:%=$(BUILD):%) \
+	    $(C_TESTS:%=$(BUILD):$(BUILD)/%) $(PERL_TESTS:%=$(BUILD):%)
+
+.PHONY: demo
+demo: deps users
+	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build
+	$(Q)BUILD=build t/demo
+
+.PHONY: bench
+bench: test-deps users
+	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build
+	$(Q)BUILD=build t/bench/run
+
+.PHONY: crash
+crash: test-deps users
+	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build
+	$(Q)POSTRIDER_KILLS=50 POSTRIDER_MESSAGES=20000 \
+	    $(PROVE) -v $(CRASH_TESTS:%=build:%)

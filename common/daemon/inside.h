@@ -50,9 +50,8 @@ void		 privs_learn_users(void);
 
 /* sandbox.c: Landlock and seccomp; after privs_drop(), before any thread. */
 void		 sandbox_enter(const struct role *);
-/* landlock.c: the first half; logs what it can do at -v. */
+/* landlock.c: the first half; seccomp.c: the second. */
 void		 landlock_enter(const struct role *);
-/* seccomp.c: the second. */
 void		 seccomp_enter(const struct role *);
 
 /* listen.c */

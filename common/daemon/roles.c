@@ -35,7 +35,7 @@ static const struct role roles[] = {
 	    .callers = { "smtpd", "pickup", "bounce", "local" } },
 	{ .program = "pickup", .user = "postrider-drop", .jail = JAIL_QUEUE,
 	    .needs = NEEDS_ACCEPT | NEEDS_UNIX | NEEDS_FILES_READ |
-	    NEEDS_FILES_WRITE,
+	    NEEDS_FILES_WRITE | NEEDS_THREADS,
 	    .calls = { "cleanup", "resolve" },
 	    .writes = { "maildrop" },
 	    .callers = { "sendmail" } },

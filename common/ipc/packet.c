@@ -103,39 +103,15 @@ packet_parse(struct packet *p, const void *data, size_t len)
 	return NULL;
 }
 
-/* How many of the descriptors the decoded struct holds now. */
-static size_t
-count_taken(const struct field *table, const void *object)
-{
-	size_t	n = 0;
-	int	fd;
-
-	for (; table->kind != FIELD_KIND_END; table++) {
-		if (table->kind != FIELD_KIND_FD &&
-		    table->kind != FIELD_KIND_OPT_FD)
-			continue;
-		memcpy(&fd, (const char *)object + table->offset, sizeof(fd));
-		if (fd != -1)
-			n++;
-	}
-	return n;
-}
-
 /* The struct. After a failure every descriptor is still the caller's. */
 const char *
 packet_decode(const struct packet *p, void *object, struct pool *pool)
 {
 	const struct field	*table = packet_fields(p->type);
-	const char		*why;
 
 	CLAIM(table != NULL);
-	why = fields_decode(table, object, pool, p->body, p->len, p->fds,
+	return fields_decode(table, object, pool, p->body, p->len, p->fds,
 	    p->nfds);
-	if (why != NULL)
-		return why;
-	if (count_taken(table, object) != p->nfds)
-		return "more descriptors than fields for them";
-	return NULL;
 }
 
 /* Take the descriptors out of the control data; -1 when there are too many. */

@@ -50,8 +50,9 @@ const char	*packet_encode(unsigned type, unsigned flags, uint64_t id,
 /* The head of a datagram: NULL, or why it is malformed. fds are the caller's. */
 const char	*packet_parse(struct packet *, const void *data, size_t len);
 
-/* The struct of the packet's type, strings and lists in the pool. Descriptors
- * named by the table move into the struct; close what is left. */
+/* The struct of the packet's type, strings and lists in the pool; DATA points
+ * into the datagram. Every descriptor moves into the struct, or none does and
+ * a sentence says why. */
 const char	*packet_decode(const struct packet *, void *object,
 		    struct pool *);
 

@@ -331,13 +331,13 @@ add_special(struct list *l, const char *word, size_t len)
 	static const char	include[] = ":include:";
 	size_t			skip = sizeof(include) - 1;
 
-	if (len > 1 && word[0] == '|') {
+	if (len > 0 && word[0] == '|') {
 		add_item(l, LIST_COMMAND,
 		    pool_strndup(l->pool, word + 1, len - 1));
 		return true;
 	}
 	/* An X.400 name in an address also begins with a slash. */
-	if (word[0] == '/' && memchr(word, '@', len) == NULL) {
+	if (len > 0 && word[0] == '/' && memchr(word, '@', len) == NULL) {
 		add_item(l, LIST_FILE, pool_strndup(l->pool, word, len));
 		return true;
 	}
@@ -379,6 +379,8 @@ read_special(struct list *l, bool *was_one)
 		l->at = start;
 		return NULL;
 	}
+	if (l->items[l->count - 1].value[0] == '\0')
+		return complain(l, "no command or file");
 	if ((why = skip_space(l)) != NULL)
 		return why;
 	if (*l->at != '\0' && *l->at != ',')

@@ -273,17 +273,20 @@ create(struct pool *pool, const char *file, bool is_btree, void **state)
 }
 
 static const char *
-change(struct pool *pool, const char *file, bool is_btree, void **state)
+change(struct pool *pool, const char *file, bool is_btree, bool only_reads,
+    void **state)
 {
 	struct writing	*w = pool_alloc(pool, sizeof(*w));
 	int		 error;
 
-	w->fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	w->fd = open(file, (only_reads ? O_RDONLY : O_RDWR | O_CREAT) |
+	    O_CLOEXEC, 0644);
 	if (w->fd == -1)
 		return pool_printf(pool, "%s: %s", file, strerror(errno));
-	error = map_lock_exclusive(w->fd) == -1 ? errno :
+	error = (only_reads ? map_lock_shared(w->fd) :
+	    map_lock_exclusive(w->fd)) == -1 ? errno :
 	    open_handle(&w->db, file, is_btree ? DB_BTREE : DB_HASH,
-	    DB_CREATE, 0);
+	    only_reads ? DB_RDONLY : DB_CREATE, 0);
 	if (error != 0) {
 		close(w->fd);
 		return pool_printf(pool, "%s: %s", file, db_strerror(error));
@@ -368,7 +371,7 @@ finish(void *state)
 	int		 error = w->db->close(w->db, 0);
 
 	if (w->fd != -1) {
-		if (error == 0 && fs_sync(w->fd) == -1)
+		if (error == 0 && fs_sync(w->fd) == -1 && errno != EROFS)
 			error = errno;
 		close(w->fd);
 	}

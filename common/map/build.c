@@ -171,10 +171,10 @@ map_build(struct pool *pool, const char *word, bool is_alias,
 	return why;
 }
 
-/* Open an existing table for a change. */
+/* Open the table there is, for a change or a walk. */
 static const char *
-change(struct pool *pool, const char *word, const struct map_writer **writer,
-    void **state)
+change(struct pool *pool, const char *word, bool only_reads,
+    const struct map_writer **writer, void **state)
 {
 	const struct map_type	*type;
 	const char		*rest, *why;
@@ -183,7 +183,7 @@ change(struct pool *pool, const char *word, const struct map_writer **writer,
 		return why;
 	*writer = type->writer;
 	return type->writer->change(pool, target_of(pool, rest,
-	    type->writer->suffix), type == &map_btree, state);
+	    type->writer->suffix), type == &map_btree, only_reads, state);
 }
 
 static char *
@@ -203,7 +203,7 @@ map_put(struct pool *pool, const char *word, const char *key,
 	const char		*why, *also;
 	void			*state;
 
-	if ((why = change(pool, word, &writer, &state)) != NULL)
+	if ((why = change(pool, word, false, &writer, &state)) != NULL)
 		return why;
 	if (writer->put(state, folded(pool, key), value, true) == -1)
 		why = strerror(errno);
@@ -221,7 +221,7 @@ map_delete(struct pool *pool, const char *word, const char *key,
 	int			 result;
 
 	*was_there = false;
-	if ((why = change(pool, word, &writer, &state)) != NULL)
+	if ((why = change(pool, word, false, &writer, &state)) != NULL)
 		return why;
 	result = writer->delete(state, folded(pool, key));
 	if (result == -1)
@@ -236,15 +236,10 @@ map_walk(struct pool *pool, const char *word,
     void (*each)(void *, const char *, const char *), void *context)
 {
 	const struct map_writer	*writer;
-	const struct map_type	*type;
-	const char		*why, *also, *rest;
+	const char		*why, *also;
 	void			*state;
 
-	if ((why = writable(pool, word, &type, &rest)) != NULL)
-		return why;
-	if (access(target_of(pool, rest, type->writer->suffix), R_OK) == -1)
-		return pool_printf(pool, "%s: %s", word, strerror(errno));
-	if ((why = change(pool, word, &writer, &state)) != NULL)
+	if ((why = change(pool, word, true, &writer, &state)) != NULL)
 		return why;
 	why = writer->walk(pool, state, each, context);
 	also = writer->finish(state);

@@ -32,9 +32,9 @@ struct map_writer {
 	/* Start an empty one in this file. NULL or why. */
 	const char	*(*create)(struct pool *, const char *file, bool is_btree,
 			    void **state);
-	/* Open the one there is, to change it. */
+	/* Open the one there is, to change it or only to walk it. */
 	const char	*(*change)(struct pool *, const char *file, bool is_btree,
-			    void **state);
+			    bool only_reads, void **state);
 	/* 0 stored, 1 there already (kept unless `replace`), -1 errno. */
 	int		 (*put)(void *, const char *key, const char *value,
 			    bool replace);
@@ -88,6 +88,11 @@ extern const struct map_type	map_hash, map_btree, map_lmdb, map_texthash,
 				map_static, map_inline, map_fail, map_regexp,
 				map_pcre, map_cidr, map_unix, map_unionmap,
 				map_pipemap, map_randmap;
+
+/* A table that answers every question with MAP_ERROR and this reason, and that
+ * always "has changed", so that opening it is tried again. */
+struct map		*map_stand_in(struct pool *, const char *word,
+			    const char *why);
 
 const struct map_type	*map_type_find(const char *type_and_name,
 			    const char **rest);

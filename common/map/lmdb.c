@@ -148,21 +148,25 @@ struct writing {
 	struct lightning	 l;
 	MDB_txn			*txn;
 	unsigned		 puts;
+	bool			 only_reads;
 };
 
 static const char *
 start(struct pool *pool, const char *file, int flags, void **state)
 {
 	struct writing	*w = pool_alloc(pool, sizeof(*w));
+	unsigned	 only_reads = flags & O_RDWR ? 0 : MDB_RDONLY;
 	int		 error;
 
-	w->l.fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC | flags, 0600);
+	w->only_reads = only_reads != 0;
+	w->l.fd = open(file, flags | O_CLOEXEC, 0644);
 	if (w->l.fd == -1)
 		return pool_printf(pool, "%s: %s", file, strerror(errno));
-	error = map_lock_exclusive(w->l.fd) == -1 ? errno :
-	    open_env(&w->l, file, 0);
+	error = (only_reads ? map_lock_shared(w->l.fd) :
+	    map_lock_exclusive(w->l.fd)) == -1 ? errno :
+	    open_env(&w->l, file, only_reads);
 	if (error == 0)
-		error = mdb_txn_begin(w->l.env, NULL, 0, &w->txn);
+		error = mdb_txn_begin(w->l.env, NULL, only_reads, &w->txn);
 	if (error != 0) {
 		if (w->l.env != NULL)
 			mdb_env_close(w->l.env);
@@ -177,14 +181,16 @@ static const char *
 create(struct pool *pool, const char *file, bool is_btree, void **state)
 {
 	(void)is_btree;
-	return start(pool, file, O_EXCL, state);
+	return start(pool, file, O_RDWR | O_CREAT | O_EXCL, state);
 }
 
 static const char *
-change(struct pool *pool, const char *file, bool is_btree, void **state)
+change(struct pool *pool, const char *file, bool is_btree, bool only_reads,
+    void **state)
 {
 	(void)is_btree;
-	return start(pool, file, 0, state);
+	return start(pool, file, only_reads ? O_RDONLY : O_RDWR | O_CREAT,
+	    state);
 }
 
 /* The number as errno, LMDB's own by what they are most like. */
@@ -266,7 +272,7 @@ finish(void *state)
 	struct writing	*w = state;
 	int		 error = w->txn == NULL ? EIO : mdb_txn_commit(w->txn);
 
-	if (error == 0)
+	if (error == 0 && !w->only_reads)
 		error = mdb_env_sync(w->l.env, 1);
 	mdb_env_close(w->l.env);
 	close(w->l.fd);

@@ -105,6 +105,36 @@ map_open(struct pool *pool, const char *word, char **why)
 	return m;
 }
 
+/* --- what stands for a table that cannot be opened --------------------------- */
+
+static enum map_result
+missing_find(struct map *m, struct pool *pool, const char *key, char **value,
+    char **why)
+{
+	(void)key;
+	(void)value;
+	*why = pool_strdup(pool, m->state);
+	return MAP_ERROR;
+}
+
+static const struct map_type map_missing = {
+	.name = "missing", .find = missing_find
+};
+
+/* Every question fails for the reason why it could not be opened. */
+struct map *
+map_stand_in(struct pool *pool, const char *word, const char *why)
+{
+	struct map	*m = pool_alloc(pool, sizeof(*m));
+
+	m->type = &map_missing;
+	m->name = m->rest = pool_strdup(pool, word);
+	m->pool = pool;
+	m->is_open = true;
+	m->state = pool_strdup(pool, why);
+	return m;
+}
+
 /* Let go of descriptors and compiled patterns; a second time does nothing. */
 void
 map_close(struct map *m)
@@ -178,6 +208,8 @@ map_has_changed(struct map *m)
 	struct map_stamp	 now;
 	struct stat		 st;
 
+	if (m->type == &map_missing)
+		return true;
 	for (file = m->files; file != NULL; file = file->next) {
 		if (stat(file->path, &st) == -1)
 			continue;
@@ -214,6 +246,7 @@ map_find(struct map *m, struct pool *pool, const char *key, char **value,
 
 	*value = NULL;
 	*why = NULL;
+	errno = 0;
 	CLAIM(m->is_open);
 	if (*key == '\0' || strlen(key) > MAP_KEY_MAX)
 		return MAP_NOT_FOUND;

@@ -34,6 +34,9 @@ enum map_result	 map_find(struct map *, struct pool *, const char *key,
 /* Several tables in a row: "hash:/a, regexp:/b" (type:{ inline rules } too). */
 struct maps;
 struct maps	*maps_open(struct pool *, const char *list, char **why);
+/* The same, but a table that cannot be opened fails each question instead and
+ * *why tells the first of them; NULL when all are open. */
+struct maps	*maps_open_all(struct pool *, const char *list, char **why);
 void		 maps_close(struct maps *);
 bool		 maps_have_changed(struct maps *);
 bool		 maps_are_empty(const struct maps *);

@@ -57,24 +57,38 @@ map_unbrace(char *text)
 	return text_trim(text + 1);
 }
 
-/* Open all; one that cannot be opened spoils the list. */
+/* The list opened; what cannot be is replaced by something that fails. */
 struct maps *
-maps_open(struct pool *pool, const char *list, char **why)
+maps_open_all(struct pool *pool, const char *list, char **why)
 {
 	struct maps	*all = pool_alloc(pool, sizeof(*all));
-	char		*copy = pool_strdup(pool, list), *word;
+	struct map	*m;
+	char		*copy = pool_strdup(pool, list), *word, *problem;
 
+	*why = NULL;
 	/* There are at most half as many words as bytes. */
 	all->maps = pool_array(pool, strlen(list) / 2 + 1, sizeof(*all->maps));
 	while ((word = map_next_word(&copy)) != NULL) {
-		all->maps[all->count] = map_open(pool, word, why);
-		if (all->maps[all->count] == NULL) {
-			maps_close(all);
-			return NULL;
+		if ((m = map_open(pool, word, &problem)) == NULL) {
+			m = map_stand_in(pool, word, problem);
+			if (*why == NULL)
+				*why = problem;
 		}
-		all->count++;
+		all->maps[all->count++] = m;
 	}
 	return all;
+}
+
+/* All of them or nothing. */
+struct maps *
+maps_open(struct pool *pool, const char *list, char **why)
+{
+	struct maps	*all = maps_open_all(pool, list, why);
+
+	if (*why == NULL)
+		return all;
+	maps_close(all);
+	return NULL;
 }
 
 void

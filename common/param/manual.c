@@ -54,7 +54,7 @@ read_kind(const char *word, struct param *row)
 		if (strlen(kinds[k]) == len &&
 		    strncmp(kinds[k], word, len) == 0) {
 			row->kind = (enum param_kind)k;
-			row->unit = word[len] == '/' ? word[len + 1] : '\0';
+			row->unit = word[len] == '/' ? word[len + 1] : 's';
 			return true;
 		}
 	return false;

@@ -141,11 +141,12 @@ default_names(struct maincf *mc)
 		memcpy(system_name, "localhost", sizeof("localhost"));
 	maincf_default(mc, "mydomain", domain_of(system_name));
 	if (maincf_find(mc, "myhostname") == NULL) {
-		if (strchr(system_name, '.') == NULL)
-			maincf_default(mc, "myhostname", pool_printf(pool,
-			    "%s.$mydomain", system_name));
-		else
+		domain = maincf_value(mc, pool, "mydomain", &why);
+		if (strchr(system_name, '.') != NULL || domain == NULL)
 			maincf_default(mc, "myhostname", system_name);
+		else
+			maincf_default(mc, "myhostname", pool_printf(pool,
+			    "%s.%s", system_name, domain));
 		return;
 	}
 	host = maincf_value(mc, pool, "myhostname", &why);
@@ -289,6 +290,8 @@ site_apply(struct maincf *mc, struct str *problems)
 	const char				*directory;
 
 	directory = maincf_directory(mc);
+	if (*directory == '\0')
+		directory = DEFAULT_CONFIG_DIRECTORY;
 	known_translate(mc);
 	known_defaults(mc);
 	maincf_default(mc, "config_directory", directory);

@@ -1,0 +1,163 @@
+/*
+ * bring.c - a message from a file into cleanup.
+ *
+ * Called by pickup.c and maildrop.c on the message's fiber. The file may
+ * belong to anybody: it is read on a thread, in pieces, and only as long as
+ * its envelope says.
+ */
+#include "cleanup/bring.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/fiber/offload.h"
+#include "common/ipc/link.h"
+#include "common/ipc/posting.h"
+#include "common/mail/smtp.h"
+#include "common/param/site.h"
+
+enum { PIECE = 32 * 1024 };
+
+static struct link	*cleanup;
+
+/* Open the way to cleanup. */
+void
+bring_start(void)
+{
+	cleanup = link_new("cleanup", site_processes("cleanup"), NULL);
+}
+
+/* A read on its way to a thread. */
+struct reading {
+	int	 fd;
+	void	*to;
+	size_t	 len;
+	int64_t	 offset;
+};
+
+/* On the thread: bytes, or -1. */
+static int
+run_reading(void *arg)
+{
+	struct reading	*r = arg;
+	ssize_t		 n;
+
+	do
+		n = pread(r->fd, r->to, r->len, r->offset);
+	while (n == -1 && errno == EINTR);
+	return (int)n;
+}
+
+/* Read on a thread. */
+ssize_t
+bring_read(int fd, void *to, size_t len, int64_t offset)
+{
+	struct reading	r = { fd, to, len, offset };
+
+	return offload(run_reading, &r);
+}
+
+/* How long a step may take from now. */
+static int64_t
+patience(void)
+{
+	return clock_now() + site.ipc_timeout;
+}
+
+/* All of the content, piece by piece. */
+WAITS static int
+send_content(struct pool *pool, struct posting *p, int fd, int64_t offset,
+    int64_t left)
+{
+	char		*in = pool_alloc(pool, PIECE);
+	char		*out = pool_alloc(pool, 2 * PIECE);
+	struct crlf	 crlf = { false };
+	ssize_t		 n;
+	size_t		 len;
+
+	for (; left > 0; left -= n, offset += n) {
+		n = bring_read(fd, in, left < PIECE ? (size_t)left : PIECE,
+		    offset);
+		if (n == 0)
+			errno = EIO;		/* somebody has cut the file */
+		if (n <= 0)
+			return -1;
+		len = crlf_encode(&crlf, in, (size_t)n, out);
+		if (posting_write(p, out, len, patience()) == -1)
+			return errno == EPIPE ? 0 : -1;
+	}
+	return 0;
+}
+
+/* The packet that opens the transaction. */
+static struct mail
+mail_of(const struct drop *d, uid_t uid)
+{
+	static char	nothing[1], origin[] = "pickup";
+
+	return (struct mail){
+		.sender = d->sender,
+		.origin = origin,
+		.client_name = nothing,
+		.client_address = nothing,
+		.helo = nothing,
+		.protocol = nothing,
+		.full_name = d->full_name,
+		.envelope_id = d->envelope_id,
+		.return_what = d->return_what,
+		.login = nothing,
+		.extra = nothing,
+		.uid = uid,
+		.flags = d->flags | MAIL_IS_LOCAL,
+		.arrival_us = clock_wall_us(),
+		.size_hint = d->content_length,
+		.recipients = d->recipients,
+		.count = d->count
+	};
+}
+
+/* Bring a message in a file. */
+int
+bring(struct pool *pool, const struct drop *d, uid_t uid, int fd,
+    int64_t offset, struct queued *queued)
+{
+	struct mail	 mail = mail_of(d, uid);
+	struct posting	*p = posting_open(pool, cleanup, &mail, patience());
+	int		 saved;
+
+	if (p == NULL)
+		return -1;
+	if (send_content(pool, p, fd, offset, d->content_length) == -1) {
+		saved = errno;
+		posting_abandon(p);
+		errno = saved;
+		return -1;
+	}
+	return posting_finish(p, queued, patience());
+}
+
+/* Bring a text of our own. */
+int
+bring_text(struct pool *pool, char *recipient, const char *text, size_t len,
+    struct queued *queued)
+{
+	static char		 nothing[1];
+	struct recipient_row	 row = { recipient, nothing, nothing, 0 };
+	struct drop		 d = { .sender = nothing, .full_name = nothing,
+				    .envelope_id = nothing,
+				    .return_what = nothing,
+				    .recipients = &row, .count = 1 };
+	struct mail		 mail = mail_of(&d, getuid());
+	struct posting		*p;
+
+	mail.flags = MAIL_IS_BOUNCE | MAIL_IS_TRUSTED;
+	if ((p = posting_open(pool, cleanup, &mail, patience())) == NULL)
+		return -1;
+	if (posting_write(p, text, len, patience()) == -1 && errno != EPIPE) {
+		posting_abandon(p);
+		return -1;
+	}
+	return posting_finish(p, queued, patience());
+}

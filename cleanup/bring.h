@@ -1,0 +1,29 @@
+#ifndef CLEANUP_BRING_H
+#define CLEANUP_BRING_H
+
+#include <sys/types.h>
+
+#include "common/fiber/fiber.h"
+#include "common/ipc/packets.h"
+
+#include "cleanup/drop.h"
+
+/* Open the way to cleanup. */
+void		 bring_start(void);
+
+/*
+ * Hand a message over to cleanup: the envelope, and content_length bytes of
+ * the file from `offset` on, made CRLF. *queued lives in the pool. 0, or -1
+ * with errno when there is no answer.
+ */
+WAITS int	 bring(struct pool *, const struct drop *, uid_t uid, int fd,
+		    int64_t offset, struct queued *queued);
+
+/* The same for text that we wrote ourselves, from the null sender. */
+WAITS int	 bring_text(struct pool *, char *recipient, const char *text,
+		    size_t len, struct queued *queued);
+
+/* read(2) at an offset on a thread: files of others may be slow. */
+WAITS ssize_t	 bring_read(int fd, void *to, size_t len, int64_t offset);
+
+#endif

@@ -1,0 +1,24 @@
+#ifndef MASTER_DIRECTORIES_H
+#define MASTER_DIRECTORIES_H
+
+#include "common/base/str.h"
+
+/*
+ * The directories of an instance's queue: who owns them, who may enter.
+ */
+
+/* Create what is missing, as root with the right owners. NULL, or why not. */
+const char	*directories_make(struct pool *);
+
+/* One line for each that is missing or whose owner or mode is wrong; returns
+ * how many. Missing ones are created at start, and no error. */
+unsigned	 directories_check(struct pool *, struct str *errors);
+
+/* The lock on pid/master.pid in the current directory: the descriptor, kept
+ * for life; -1 when another process has it (its pid in *holder), or with
+ * *holder 0 and errno. */
+int		 pid_file_lock(int *holder);
+/* Who holds it, 0 for nobody; the path is relative to `queue`. */
+int		 pid_file_holder(struct pool *, const char *queue);
+
+#endif

@@ -1,0 +1,430 @@
+/*
+ * main.c - starts the mail system, keeps it, ends it.
+ *
+ * master opens what only root may open, starts the daemons, watches them, and
+ * reads nothing that a stranger wrote. Its parts: services.c (what shall
+ * run), listeners.c (the sockets), watch.c and process.c (the processes),
+ * spawn.c (how one is started), control.c (what the administrator says).
+ *
+ * M1  Two masters never run on one queue: the pid file is locked for life.
+ * M2  What is wrong with the configuration is told before anything is
+ *     started or, at a reload, before anything is changed.
+ * M3  No connection is lost by a reload: listeners stay open.
+ */
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/bug.h"
+#include "common/base/fs.h"
+#include "common/base/log.h"
+#include "common/fiber/loop.h"
+#include "common/param/known.h"
+#include "common/param/site.h"
+#include "master/control.h"
+#include "master/directories.h"
+#include "master/listeners.h"
+#include "master/notify.h"
+#include "master/services.h"
+#include "master/sink.h"
+#include "master/spawn.h"
+#include "master/watch.h"
+
+enum {
+	START_TIME = 60 * 1000,
+	STOP_TIME = 30 * 1000,
+	STOP_NOW_TIME = 2 * 1000,
+	LOG_STOP_TIME = 3 * 1000,
+	FILES = 65536,		/* descriptors for a daemon, if we may */
+	REPORT_FD = 3		/* with -s: where `postrider start` listens */
+};
+
+static const struct param	master_params[] = {
+	PARAM_TIME("service_throttle_time", watch_throttle_time, "60s", 1,
+	    3600, "The longest pause before a daemon that cannot start is "
+	    "tried again. The pause begins with a second and doubles."),
+	PARAM_END
+};
+
+static struct {
+	char		*directory;		/* of the configuration */
+	char		*queue;
+	bool		 is_foreground, is_reported;
+	bool		 is_stopping, is_stopped;
+	struct services	*services;
+	int		 exit_status;
+} self;
+
+/* --- the configuration ---------------------------------------------------- */
+
+/* Print the rows for `postrider conf`, as every daemon does. */
+static int
+print_parameters(void)
+{
+	const struct param	*p;
+
+	for (p = master_params; p->name != NULL; p++)
+		printf("%s\ttime\t%s\t%" PRId64 "\t%" PRId64 "\t%s\n", p->name,
+		    p->standard, p->min, p->max, p->text);
+	return 0;
+}
+
+/* Log every line of a text. */
+static void
+log_lines(void (*say)(const char *, ...), const struct str *text)
+{
+	char	*copy = mem_strdup(text->data), *rest = copy, *line;
+
+	while ((line = strsep(&rest, "\n")) != NULL)
+		if (*line != '\0')
+			say("%s", line);
+	free(copy);
+}
+
+/* From main.cf, which `site` holds now, to the table of services. */
+static struct services *
+load(struct pool *pool, struct maincf *mc, struct str *problems,
+    struct str *warnings)
+{
+	static const struct param *const	 tables[] = {
+		master_params, NULL
+	};
+	struct mastercf				*file;
+	char					*why;
+
+	if (param_load(mc, tables, problems) == -1)
+		return NULL;
+	if ((file = services_file(pool, &why)) == NULL) {
+		str_addf(problems, "%s\n", why);
+		return NULL;
+	}
+	(void)known_report(mc, warnings);
+	return services_read(pool, file, problems, warnings);
+}
+
+/* Read everything again and hand over to fresh daemons (M2, M3). */
+static WAITS int
+reload(struct str *problems)
+{
+	struct pool	*pool = pool_new("configuration", 0);
+	struct site	 before = site;
+	struct services	*services = NULL;
+	struct maincf	*mc;
+	struct str	 warnings;
+	const char	*why;
+
+	str_init(&warnings, pool, 0);
+	if ((mc = site_try(pool, self.directory, problems)) != NULL) {
+		if (strcmp(site.queue_directory, self.queue) != 0)
+			str_addf(problems, "queue_directory cannot change "
+			    "while the system runs\n");
+		else
+			services = load(pool, mc, problems, &warnings);
+	}
+	if (services != NULL && (why = listeners_open(services)) != NULL) {
+		str_addf(problems, "%s\n", why);
+		listeners_sweep(self.services);
+		services = NULL;
+	}
+	if (services == NULL) {
+		site = before;
+		pool_free(pool);
+		return -1;
+	}
+	log_name(site.syslog_name, "master");
+	log_info("reload -- version " POSTRIDER_VERSION ", configuration %s",
+	    self.directory);
+	log_lines(log_warning, &warnings);
+	watch_replace(services);
+	listeners_sweep(services);
+	self.services = services;
+	return 0;
+}
+
+/* --- the end -------------------------------------------------------------- */
+
+/* End every daemon but log. */
+static WAITS void
+stop(bool is_now)
+{
+	int64_t	time = is_now ? STOP_NOW_TIME : STOP_TIME;
+
+	if (self.is_stopping) {
+		while (!self.is_stopped && fiber_sleep(50) == 0)
+			continue;
+		return;
+	}
+	self.is_stopping = true;
+	notify("STOPPING=1");
+	log_info("stopping the mail system");
+	watch_stop(clock_now() + time);
+	self.is_stopped = true;
+}
+
+/* End log, let go of everything, leave the loop. */
+static WAITS void
+leave(void)
+{
+	log_info("stopped");
+	log_to_nothing();
+	watch_stop_log(clock_now() + LOG_STOP_TIME);
+	control_close();
+	listeners_sweep(NULL);
+	loop_stop();
+}
+
+/* Fiber: a signal asked for the end. */
+static void
+end(void *arg)
+{
+	bool	was_stopping = self.is_stopping;
+
+	(void)arg;
+	fiber_name("stop");
+	stop(false);
+	if (!was_stopping)
+		leave();
+}
+
+/* Fiber: SIGHUP. */
+static void
+reload_fiber(void *arg)
+{
+	struct pool	*pool = pool_new("reload", 0);
+	struct str	 problems;
+
+	(void)arg;
+	fiber_name("reload");
+	str_init(&problems, pool, 0);
+	notify_reloading();
+	if (reload(&problems) == -1) {
+		log_lines(log_error, &problems);
+		log_error("the configuration is as it was before");
+	}
+	notify("READY=1");
+	pool_free(pool);
+}
+
+/* A signal, heard between two fibers. */
+static void
+on_signal(int number)
+{
+	switch (number) {
+	case SIGCHLD:
+		watch_reap();
+		break;
+	case SIGHUP:
+		if (!self.is_stopping)
+			fiber_start(reload_fiber, NULL);
+		break;
+	default:
+		log_info("terminating on signal %d", number);
+		fiber_start(end, NULL);
+	}
+}
+
+/* --- the beginning -------------------------------------------------------- */
+
+/* Tell `postrider start` that all is well; it closes our last tie to the
+ * terminal. */
+static void
+report_ready(void)
+{
+	int	null;
+
+	if (self.is_reported) {
+		(void)fs_write(REPORT_FD, "ok\n", 3);
+		close(REPORT_FD);
+	}
+	if (self.is_foreground)
+		return;
+	if ((null = open("/dev/null", O_RDWR | O_CLOEXEC)) == -1)
+		return;
+	(void)dup2(null, STDIN_FILENO);
+	(void)dup2(null, STDOUT_FILENO);
+	(void)dup2(null, STDERR_FILENO);
+	close(null);
+}
+
+/* Fiber: see the system come up. */
+static void
+begin(void *arg)
+{
+	const char	*why;
+
+	(void)arg;
+	fiber_name("begin");
+	why = watch_wait_ready(clock_now() + START_TIME);
+	if (self.is_stopping)
+		return;
+	if (why != NULL) {
+		log_error("the mail system did not start: %s", why);
+		fprintf(stderr, "postrider: the mail system did not start: "
+		    "%s\n", why);
+		self.exit_status = 1;
+		stop(true);
+		leave();
+		return;
+	}
+	report_ready();
+	notify("READY=1");
+}
+
+/* The kernel shall not choose us when memory is short; many descriptors. */
+static void
+prepare_limits(void)
+{
+	struct rlimit	limit;
+	int		fd;
+
+	if ((fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC)) !=
+	    -1) {
+		(void)fs_write(fd, "-800", 4);
+		close(fd);
+	}
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1)
+		return;
+	if (limit.rlim_max < FILES) {
+		limit.rlim_max = FILES;
+		(void)setrlimit(RLIMIT_NOFILE, &limit);
+	}
+}
+
+/* The directories, the lock (M1), our place. */
+static void
+take_queue(struct pool *pool)
+{
+	const char	*why;
+	int		 holder;
+
+	if ((why = directories_make(pool)) != NULL)
+		die("%s", why);
+	if (chdir(site.queue_directory) == -1)
+		die("chdir %s: %s", site.queue_directory, strerror(errno));
+	if (pid_file_lock(&holder) != -1)
+		return;
+	if (holder != 0)
+		die("the mail system is already running: process %d uses %s",
+		    holder, site.queue_directory);
+	die("cannot lock %s/pid/master.pid: %s", site.queue_directory,
+	    strerror(errno));
+}
+
+/* Read the table, open all sockets, or say why not and end. */
+static void
+open_services(struct maincf *mc, struct str *warnings)
+{
+	static const struct control_acts	 acts = {
+		reload, stop, leave, 0
+	};
+	struct pool				*pool = maincf_pool(mc);
+	struct control_acts			 now = acts;
+	struct str				 problems;
+	const char				*why;
+
+	str_init(&problems, pool, 0);
+	if ((self.services = load(pool, mc, &problems, warnings)) == NULL) {
+		log_lines(log_error, &problems);
+		die("the configuration cannot be used");
+	}
+	if ((why = listeners_open(self.services)) != NULL)
+		die("%s", why);
+	now.started = clock_now();
+	if ((why = control_open(&now)) != NULL)
+		die("cannot listen at private/control: %s", why);
+}
+
+/* Read the command line. */
+static void
+read_options(int argc, char **argv)
+{
+	int	option;
+
+	while ((option = getopt(argc, argv, "c:fsv")) != -1)
+		switch (option) {
+		case 'c':
+			self.directory = optarg;
+			break;
+		case 'f':
+			self.is_foreground = true;
+			break;
+		case 's':
+			self.is_reported = true;
+			break;
+		case 'v':
+			log_verbose(1);
+			break;
+		default:
+			die("usage: master [-c directory] [-f] [-v]");
+		}
+	if (optind < argc)
+		die("unexpected argument \"%s\"", argv[optind]);
+}
+
+/* Make ready for fibers: the loop, signals. */
+static void
+open_loop(void)
+{
+	static const int	numbers[] = {
+		SIGCHLD, SIGHUP, SIGTERM, SIGINT
+	};
+	size_t			i;
+
+	loop_open();
+	for (i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+		loop_on_signal(numbers[i], on_signal);
+}
+
+/* From here on the log program gets our lines, and daemons run. */
+static void
+go(struct str *warnings)
+{
+	spawn_keep_stderr(self.is_foreground);
+	spawn_open_log();
+	log_info("daemon started -- version " POSTRIDER_VERSION
+	    ", configuration %s", self.directory);
+	if (!site.is_root)
+		log_warning("not started by root: all daemons run as one "
+		    "user, isolation is off");
+	log_lines(log_warning, warnings);
+	if (site.is_root)
+		spawn_drop_capabilities();
+	watch_start(self.services);
+	fiber_start(begin, NULL);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct str	 warnings;
+	struct maincf	*mc;
+
+	log_name("postrider", "master");
+	if (argc > 1 && strcmp(argv[1], "--parameters") == 0)
+		return print_parameters();
+	read_options(argc, argv);
+	umask(022);
+	mc = site_load(self.directory);
+	log_name(site.syslog_name, "master");
+	self.directory = mem_strdup(site.config_directory);
+	self.queue = mem_strdup(site.queue_directory);
+	str_init(&warnings, maincf_pool(mc), 0);
+
+	prepare_limits();
+	take_queue(maincf_pool(mc));
+	sink_prepare(self.is_foreground);
+	open_loop();
+	open_services(mc, &warnings);
+	go(&warnings);
+	loop_run();
+	return self.exit_status;
+}

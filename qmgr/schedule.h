@@ -1,0 +1,85 @@
+#ifndef QMGR_SCHEDULE_H
+#define QMGR_SCHEDULE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+#include <sys/tree.h>
+
+#include "common/base/mem.h"
+#include "qmgr/site.h"
+
+/*
+ * Whose turn it is. A schedule has sites, a site has jobs, a job is what one
+ * message has for one next hop at that site. Nothing here knows what a
+ * message is, or waits. Times are monotonic milliseconds.
+ */
+struct job {
+	TAILQ_ENTRY(job)	 next;		/* in its site's queue */
+	RB_ENTRY(job)		 entry;		/* for who makes jobs */
+	struct destination	*site;
+	void			*message;
+	char			*nexthop;
+	uint32_t		*numbers;	/* of recipients */
+	size_t			 first, end, room;
+	bool			 is_queued;
+};
+
+/* A site and what waits for it. (struct site is the configuration's.) */
+struct destination {
+	RB_ENTRY(destination)	 entry;		/* in its transport */
+	TAILQ_ENTRY(destination) next;		/* in the schedule */
+	struct schedule		*schedule;
+	const struct pace	*pace;
+	char			*name;
+	TAILQ_HEAD(, job)	 jobs;
+	size_t			 waiting;	/* recipients in jobs */
+	unsigned		 in_flight;
+	struct window		 window;
+	int64_t			 not_before;	/* rate delay */
+	bool			 is_listed;
+	char			*why;		/* it is dead; "4.4.1 text" */
+};
+
+struct schedule {
+	TAILQ_HEAD(, destination) sites;		/* that may have a turn */
+};
+
+void		 schedule_init(struct schedule *);
+void		 destination_init(struct destination *, struct schedule *,
+		    const struct pace *, char *name);
+
+/* One more recipient; memory from the pool. Does not queue the job. */
+void		 job_add(struct job *, struct pool *, uint32_t number);
+static inline size_t
+job_count(const struct job *job)
+{
+	return job->end - job->first;
+}
+
+/* The job's turn will come. Queued already: nothing happens. */
+void		 schedule_queue(struct job *);
+/* It has no turn any more. */
+void		 schedule_withdraw(struct job *);
+
+/*
+ * The job whose turn it is, NULL if there is none; not taken. Jobs of dead
+ * sites have their turn too: *is_dead tells. *when is set to the time of the
+ * next turn if only a rate delay stands against it, else NEVER.
+ */
+struct job	*schedule_next(struct schedule *, int64_t now, bool *is_dead,
+		    int64_t *when);
+/* The first `count` recipients of that job are taken, for a delivery or (when
+ * dead) for nothing; the others wait for the next turn. */
+void		 schedule_take(struct job *, size_t count, int64_t now,
+		    bool is_delivery);
+/* A delivery to the site is over; the window may have changed. */
+void		 schedule_ended(struct destination *);
+/* The window or the life of the site changed. */
+void		 schedule_refresh(struct destination *);
+
+/* Is nothing known of the site that a new one would not know? */
+bool		 destination_is_idle(struct destination *, int64_t now);
+
+#endif

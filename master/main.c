@@ -11,13 +11,11 @@
  *     started or, at a reload, before anything is changed.
  * M3  No connection is lost by a reload: listeners stay open.
  */
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,6 +27,7 @@
 #include "common/base/log.h"
 #include "common/fiber/loop.h"
 #include "common/param/known.h"
+#include "common/param/manual.h"
 #include "common/param/site.h"
 #include "master/control.h"
 #include "master/directories.h"
@@ -54,6 +53,9 @@ static const struct param	master_params[] = {
 	    "tried again. The pause begins with a second and doubles."),
 	PARAM_END
 };
+static const struct param *const	master_tables[] = {
+	master_params, NULL
+};
 
 static struct {
 	char		*directory;		/* of the configuration */
@@ -65,18 +67,6 @@ static struct {
 } self;
 
 /* --- the configuration ---------------------------------------------------- */
-
-/* Print the rows for `postrider conf`, as every daemon does. */
-static int
-print_parameters(void)
-{
-	const struct param	*p;
-
-	for (p = master_params; p->name != NULL; p++)
-		printf("%s\ttime\t%s\t%" PRId64 "\t%" PRId64 "\t%s\n", p->name,
-		    p->standard, p->min, p->max, p->text);
-	return 0;
-}
 
 /* Log every line of a text. */
 static void
@@ -95,14 +85,12 @@ static struct services *
 load(struct pool *pool, struct maincf *mc, struct str *problems,
     struct str *warnings)
 {
-	static const struct param *const	 tables[] = {
-		master_params, NULL
-	};
-	struct mastercf				*file;
-	char					*why;
+	struct mastercf	*file;
+	char		*why;
 
-	if (param_load(mc, tables, problems) == -1)
+	if (param_load(mc, master_tables, problems) == -1)
 		return NULL;
+	spawn_tell_directory(services_find_programs(mc));
 	if ((file = services_file(pool, &why)) == NULL) {
 		str_addf(problems, "%s\n", why);
 		return NULL;
@@ -409,13 +397,17 @@ main(int argc, char **argv)
 	struct maincf	*mc;
 
 	log_name("postrider", "master");
-	if (argc > 1 && strcmp(argv[1], "--parameters") == 0)
-		return print_parameters();
+	if (argc > 1 && strcmp(argv[1], "--parameters") == 0) {
+		param_print_rows(master_tables, stdout);
+		return 0;
+	}
 	read_options(argc, argv);
 	umask(022);
 	mc = site_load(self.directory);
 	log_name(site.syslog_name, "master");
-	self.directory = mem_strdup(site.config_directory);
+	if ((self.directory = realpath(site.config_directory, NULL)) == NULL)
+		die("%s: %s", site.config_directory, strerror(errno));
+	site.config_directory = self.directory;
 	self.queue = mem_strdup(site.queue_directory);
 	str_init(&warnings, maincf_pool(mc), 0);
 

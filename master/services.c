@@ -10,10 +10,10 @@
  */
 #include "master/services.h"
 
-#include <stdlib.h>
+#include <limits.h>
 #include <string.h>
+#include <unistd.h>
 
-#include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/param/site.h"
 #include "master/listeners.h"
@@ -327,6 +327,28 @@ services_path(struct pool *pool, const struct unit *unit)
 {
 	return pool_printf(pool, "%s/%s", site.daemon_directory,
 	    unit->program);
+}
+
+/* Use the daemons beside this program, unless main.cf says where they are. */
+bool
+services_find_programs(struct maincf *mc)
+{
+	struct pool	*pool = maincf_pool(mc);
+	char		*path, *slash;
+	ssize_t		 n;
+
+	if (maincf_find(mc, "daemon_directory") != NULL)
+		return false;
+	path = pool_alloc(pool, PATH_MAX);
+	n = readlink("/proc/self/exe", path, PATH_MAX - 1);
+	if (n <= 0 || (slash = strrchr(path, '/')) == NULL)
+		return false;
+	*slash = '\0';
+	if (strcmp(path, site.daemon_directory) == 0 ||
+	    access(pool_printf(pool, "%s/qmgr", path), X_OK) == -1)
+		return false;
+	site.daemon_directory = path;
+	return true;
 }
 
 /* Read the instance's master.cf. */

@@ -88,4 +88,11 @@ char		*services_path(struct pool *, const struct unit *);
 /* The file that holds the table, master.cf beside main.cf. */
 struct mastercf	*services_file(struct pool *, char **why);
 
+/*
+ * When main.cf does not set daemon_directory and the running program lies
+ * beside daemons (a build that is not installed), those are used. Returns
+ * whether that is so.
+ */
+bool		 services_find_programs(struct maincf *);
+
 #endif

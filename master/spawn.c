@@ -41,6 +41,7 @@ enum {
 
 static int	log_write_fd = -1, log_read_fd = -1;
 static bool	is_stderr_kept;
+static bool	are_beside;	/* the programs: a build, not installed */
 
 /* Make the way of all log lines and take it ourselves. */
 void
@@ -65,6 +66,13 @@ void
 spawn_keep_stderr(bool keep)
 {
 	is_stderr_kept = keep;
+}
+
+/* Remember that daemons must be told where the programs are. */
+void
+spawn_tell_directory(bool tell)
+{
+	are_beside = tell;
 }
 
 /* Which file is the unit's program now? */
@@ -102,7 +110,7 @@ arguments(struct pool *pool, const struct worker *w)
 	size_t			 i, n = 0;
 	char			**argv;
 
-	argv = pool_array(pool, 20 + 2 * w->listener_count +
+	argv = pool_array(pool, 24 + 2 * w->listener_count +
 	    2 * unit->option_count, sizeof(char *));
 	add(argv, &n, pool_strdup(pool, unit->program), NULL);
 	add(argv, &n, "-c", site.config_directory);
@@ -114,6 +122,9 @@ arguments(struct pool *pool, const struct worker *w)
 	for (i = 0; i < w->listener_count; i++)
 		add(argv, &n, "-l", listener_is_inet(w->listeners[i]) ?
 		    "inet" : "unix");
+	if (are_beside)
+		add(argv, &n, "-o", pool_printf(pool, "daemon_directory=%s",
+		    site.daemon_directory));
 	for (i = 0; i < unit->option_count; i++)
 		add(argv, &n, "-o", pool_printf(pool, "%s=%s",
 		    unit->options[i].name, unit->options[i].value));

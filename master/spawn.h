@@ -18,6 +18,9 @@ void		 spawn_open_log(void);
 /* In the foreground, standard error stays with the daemons. */
 void		 spawn_keep_stderr(bool);
 
+/* The daemon_directory is none of main.cf's: tell each daemon. */
+void		 spawn_tell_directory(bool);
+
 /* How a program's file looked when it was started, to notice an upgrade. */
 struct program_file { uint64_t device, inode; int64_t changed_us; };
 void		 spawn_look(const struct unit *, struct program_file *);

@@ -159,6 +159,6 @@ schedule_ended(struct destination *s)
 bool
 destination_is_idle(struct destination *s, int64_t now)
 {
-	return TAILQ_EMPTY(&s->jobs) && s->in_flight == 0 &&
+	return s->users == 0 && s->in_flight == 0 &&
 	    s->not_before <= now && !window_is_dead(&s->window, s->pace, now);
 }

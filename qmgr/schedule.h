@@ -36,6 +36,7 @@ struct destination {
 	TAILQ_HEAD(, job)	 jobs;
 	size_t			 waiting;	/* recipients in jobs */
 	unsigned		 in_flight;
+	unsigned		 users;		/* jobs that know it */
 	struct window		 window;
 	int64_t			 not_before;	/* rate delay */
 	bool			 is_listed;

@@ -40,7 +40,7 @@ struct worker {
 };
 
 struct link {
-	char			*service;
+	char			 service[64];
 	const struct peer	*peers;
 	void			(*closed)(struct channel *, void *);
 	void			*context;
@@ -71,8 +71,9 @@ link_new(const char *service, unsigned workers, const struct peer *peers)
 
 	CLAIM(workers > 0 && workers < 10000);
 	l = mem_alloc(sizeof(*l) + workers * sizeof(l->workers[0]));
-	*l = (struct link){ .service = mem_strdup(service), .peers = peers,
-	    .count = workers };
+	*l = (struct link){ .peers = peers, .count = workers };
+	CLAIM(strlcpy(l->service, service, sizeof(l->service)) <
+	    sizeof(l->service));
 	for (i = 0; i < workers; i++)
 		l->workers[i] = (struct worker){ .link = l, .number = i + 1 };
 	return l;

@@ -54,8 +54,9 @@ char		*address_unquote_local(struct pool *, const char *local,
 		    size_t len);
 char		*address_quote_local(struct pool *, const char *unquoted);
 
-/* user+ext: lengths of user and extension by the delimiters ("+-"); no
- * extension for owner-x, x-request, MAILER-DAEMON, double-bounce, postmaster. */
+/* user+ext: length of the user before the first of the delimiters ("+-"); no
+ * extension for owner-x, x-request, MAILER-DAEMON, double-bounce, postmaster.
+ */
 bool		 address_split_extension(const char *local, size_t len,
 		    const char *delimiters, size_t *user_len);
 

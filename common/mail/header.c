@@ -144,6 +144,7 @@ header_reader_feed(struct header_reader *r, const char *data, size_t len)
 
 	while (len > 0 && !r->is_body) {
 		if (r->left == 0) {
+			report_field(r);
 			if (r->events->too_long != NULL)
 				r->events->too_long(r->context);
 			report_end(r, false);

@@ -16,8 +16,8 @@
 struct header_field {
 	const char	*name;		/* not NUL-terminated */
 	size_t		 name_len;
-	const char	*value;		/* after the colon, folding kept, without
-					 * the last CRLF */
+	const char	*value;		/* after the colon, folding kept,
+					 * without the last CRLF */
 	size_t		 value_len;
 	const char	*raw;		/* the whole field with its CRLFs */
 	size_t		 raw_len;

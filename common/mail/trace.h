@@ -13,8 +13,9 @@ struct trace {
 	const char	*myhostname;
 	const char	*protocol;		/* "ESMTP" */
 	const char	*queue_id;
-	const char	*recipient;		/* NULL unless there is just one */
-	const char	*extra;			/* words before "by", or NULL */
+	const char	*recipient;		/* NULL unless just one */
+	const char	*extra;			/* words before "by", or NULL;
+						 * "\n" folds the line */
 	const char	*program;		/* "Postrider" */
 	long		 uid;			/* when submitted locally */
 	time_t		 when;
@@ -23,7 +24,8 @@ void		 trace_received(struct str *, const struct trace *);
 /* "Return-Path: <a@b>" and "Delivered-To: a@b", ended by CRLF. */
 void		 trace_return_path(struct str *, const char *sender);
 void		 trace_delivered_to(struct str *, const char *recipient);
-/* A Message-ID: "<TIME.ID@HOST>" by queue id. */
+/* A message identifier by queue id, without field name and CRLF:
+ * "<TIME.ID@HOST>". */
 void		 trace_message_id(struct str *, const char *queue_id,
 		    const char *myhostname, time_t);
 

@@ -23,7 +23,8 @@ socklen_t	 inetaddr_to_sockaddr(const struct inetaddr *,
 		    struct sockaddr_storage *);
 /* "192.0.2.1" or "2001:db8::1", without port. */
 char		*inetaddr_print(const struct inetaddr *, char *to, size_t);
-bool		 inetaddr_equal(const struct inetaddr *, const struct inetaddr *);
+bool		 inetaddr_equal(const struct inetaddr *,
+		    const struct inetaddr *);
 bool		 inetaddr_in(const struct inetaddr *,
 		    const struct inetaddr *network, unsigned prefix);
 bool		 inetaddr_is_loopback(const struct inetaddr *);

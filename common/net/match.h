@@ -14,8 +14,8 @@
  */
 struct match;
 
-/* NULL with *why ("mynetworks: 10.0.0.1/8: expected 10.0.0.0/8"). Files are
- * read now. */
+/* NULL with *why in the pool ("10.0.0.1/8: expected 10.0.0.0/8"): the caller
+ * names the parameter. Files are read now. Networks cannot be host names. */
 struct match	*match_networks(struct pool *, const char *list, char **why);
 struct match	*match_names(struct pool *, const char *list, char **why);
 /* The first "type:table" word, NULL when there is none. */

@@ -7,7 +7,7 @@
  *	${{text} == {text} ? ...}	a comparison instead of a name
  *	$$				a dollar sign
  *
- * White space is free between the parts and just inside braces. The work is
+ * White space is free between the parts; inside text it counts. The work is
  * bounded: names may nest DEPTH deep, and one value looks up at most STEPS.
  */
 #include "common/param/maincf.h"
@@ -69,16 +69,6 @@ skip_space(struct span *s)
 {
 	while (s->at < s->end && isspace((unsigned char)*s->at))
 		s->at++;
-}
-
-/* Cut white space off both ends. */
-static struct span
-trimmed(struct span s)
-{
-	skip_space(&s);
-	while (s.end > s.at && isspace((unsigned char)s.end[-1]))
-		s.end--;
-	return s;
 }
 
 /* What stands between the bracket at s->at and its partner; goes behind it. */
@@ -197,7 +187,7 @@ operand(struct expansion *x, struct span *s, struct str *text,
 	if (bracketed(x, s, &inside) == -1)
 		return -1;
 	str_init(text, x->pool, LIMIT);
-	return expand(x, trimmed(inside), text, up);
+	return expand(x, inside, text, up);
 }
 
 /* Read an operator; -1, or 0 with what it accepts and its kind. */
@@ -265,16 +255,14 @@ branches(struct expansion *x, struct span s, bool holds, struct str *out,
 	if (rest.at < rest.end && *rest.at == '{') {
 		if (bracketed(x, &rest, &chosen) == -1)
 			return -1;
-		chosen = trimmed(chosen);
 		skip_space(&rest);
 		if (when && rest.at < rest.end && *rest.at == ':') {
 			rest.at++;
-			other = trimmed(rest);
-			rest = other;
+			other = rest;
+			skip_space(&rest);
 			if (rest.at < rest.end && *rest.at == '{') {
 				if (bracketed(x, &rest, &other) == -1)
 					return -1;
-				other = trimmed(other);
 				skip_space(&rest);
 			} else
 				rest.at = rest.end;
@@ -299,13 +287,13 @@ add_bracketed(struct expansion *x, struct span s, struct str *out,
 
 	if (descend(x, &here, NULL, above) == -1)
 		return -1;
-	s = trimmed(s);
+	skip_space(&s);
 	if (s.at < s.end && *s.at == '{') {
 		if (comparison(x, &s, &holds, &here) == -1)
 			return -1;
 		skip_space(&s);
 		if (s.at == s.end) {
-			str_add(out, holds ? "bool:true" : "");
+			str_add(out, holds ? "true" : "");
 			return 0;
 		}
 	} else {

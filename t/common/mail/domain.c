@@ -10,7 +10,8 @@
 
 #include <cmocka.h>
 
-#define L63	"abcdefghijklmnopqrstuvwxyzabcdefghijklmnopqrstuvwxyzabcdefghijk"
+#define L26	"abcdefghijklmnopqrstuvwxyz"
+#define L63	L26 L26 "abcdefghijk"
 
 static void
 host_names_are_labels_and_dots(void **state)
@@ -87,8 +88,8 @@ literals_are_addresses_in_brackets(void **state)
 		"[1.2.3.4 ]", "[ 1.2.3.4]", "[::1]", "[2001:db8::1]",
 		"[IPv6:]", "[IPv6:127.0.0.1]", "[IPv6:fe80::1%eth0]",
 		"[IPv6:::1]x", "[[1.2.3.4]]", "[IPv6:1:2:3:4:5:6:7:8:9]",
-		"[X400:foo]", "[1.2.3.4]\n", "[IPv6:::::::::::::::::::::::::"
-		":::::::::::::::::::::::::::::::::::::::::::::::::::::]"
+		"[X400:foo]", "[1.2.3.4]\n", ("[IPv6:::::::::::::::::::::::::"
+		":::::::::::::::::::::::::::::::::::::::::::::::::::::]")
 	};
 	size_t				i;
 

@@ -135,9 +135,11 @@ qp_decode(struct str *to, const char *in)
 static void
 quoted_printable_shows_what_it_must_hide(void **state)
 {
+	static const char	text[] = "a=b \r\n\t\r\n.\r\nFrom x\r\n"
+				    "Frame\r\n\xc3\xa9\r\nx ";
+
 	(void)state;
-	qp_encode(&s, "a=b \r\n\t\r\n.\r\nFrom x\r\nFrame\r\n\xc3\xa9\r\nx ",
-	    39);
+	qp_encode(&s, text, sizeof(text) - 1);
 	assert_string_equal(s.data, "a=3Db=20\r\n=09\r\n=2E\r\n=46rom x\r\n"
 	    "Frame\r\n=C3=A9\r\nx=20");
 	str_clear(&s);

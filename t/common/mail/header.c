@@ -176,7 +176,7 @@ what_passes_the_limit_is_body(void **state)
 static void
 a_line_without_end_is_cut_at_the_limit(void **state)
 {
-	char	text[3000];
+	static char	text[3000];
 
 	(void)state;
 	memset(text, 'a', sizeof(text));

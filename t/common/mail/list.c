@@ -34,7 +34,9 @@ drain(void **state)
 static const char *
 parse(const char *text, int how)
 {
-	static const char *const	marks[] = { "", "CMD:", "FILE:", "INC:" };
+	static const char *const	marks[] = {
+		"", "CMD:", "FILE:", "INC:"
+	};
 	struct list_item		*items;
 	struct str			 all;
 	const char			*why;
@@ -151,7 +153,8 @@ static const struct { const char *text, *items; } aliases[] = {
 
 static const char *const bad_aliases[] = {
 	"|/bin/cat -n", "\"|cat\" x", "/tmp/a b", ":include:", ":include: /a",
-	"\\", "\\,", "\\ ", "\\a b", "\"|cat", "\"", "\"\\", "|", "\"|\"", ":x", "\":include: \"",
+	"\\", "\\,", "\\ ", "\\a b", "\"|cat", "\"", "\"\\", "|", "\"|\"",
+	":x", "\":include: \"",
 	":include:/a /b", "alice bob", "\"|a\x01\"", "alice\n\tbob",
 };
 

@@ -58,7 +58,7 @@ a_received_field_has_its_clauses_in_order(void **state)
 	assert_string_equal(s.data,
 	    "Received: from mx.example (unknown [192.0.2.1])\r\n"
 	    "\tby here.example (Postrider) with ESMTP id 4XYZ\r\n"
-	    "\tfor <alice@here.example>; Sun, 22 Nov 2026 03:01:00 +0530\r\n");
+	    "\tfor <alice@here.example>; Sun, 22 Nov 2026 04:41:00 +0530\r\n");
 }
 
 static void
@@ -78,7 +78,7 @@ there_is_no_for_clause_without_the_one_recipient(void **state)
 	    "\t(using TLSv1.3)\r\n"
 	    "\t(no ? client certificate)\r\n"
 	    "\tby here.example (Postrider) with ESMTP id 4XYZ; "
-	    "Sun, 22 Nov 2026 03:01:00 +0530\r\n");
+	    "Sun, 22 Nov 2026 04:41:00 +0530\r\n");
 }
 
 static void
@@ -92,7 +92,7 @@ local_mail_names_the_user(void **state)
 	trace_received(&s, &t);
 	assert_string_equal(s.data,
 	    "Received: by here.example (Postrider, from userid 1000)\r\n"
-	    "\tid 4XYZ; Sun, 22 Nov 2026 03:01:00 +0530\r\n");
+	    "\tid 4XYZ; Sun, 22 Nov 2026 04:41:00 +0530\r\n");
 }
 
 /* What stands between "from " and the client's name. */
@@ -115,7 +115,7 @@ shown(const char *helo)
 static void
 a_hostile_name_is_reduced_to_an_atom(void **state)
 {
-	char	much[2000];
+	char	much[1000];
 
 	(void)state;
 	assert_string_equal(shown("a\tb(c)"), "a?b?c?");
@@ -167,7 +167,7 @@ a_message_id_is_made_of_time_queue_id_and_host(void **state)
 {
 	(void)state;
 	trace_message_id(&s, "4XYZ", "here.example", 1795302660);
-	assert_string_equal(s.data, "<20261121213100.4XYZ@here.example>");
+	assert_string_equal(s.data, "<20261121231100.4XYZ@here.example>");
 }
 
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, fill, drain)

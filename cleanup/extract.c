@@ -1,0 +1,145 @@
+/*
+ * extract.c - recipients out of a message's headers (sendmail -t).
+ */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/fs.h"
+#include "common/mail/address.h"
+#include "common/mail/header.h"
+#include "common/mail/smtp.h"
+
+#include "cleanup/post.h"
+
+enum {
+	PIECE = 16 * 1024,
+	HEAD_MAX = 32 * 1024 * 1024	/* a To: with 500,000 addresses */
+};
+
+/* Recipients being found. */
+struct extract {
+	struct pool	*pool;
+	struct drop	 plain, resent;		/* only their recipients */
+	bool		 has_resent, is_over;
+	const char	*why;
+};
+
+/* Add one recipient; the array doubles. */
+static void
+add(struct pool *pool, struct drop *d, char *address)
+{
+	static char	nothing[1];
+	size_t		n = d->count;
+
+	if (n == 0)
+		d->recipients = pool_array(pool, 8, sizeof(*d->recipients));
+	else if (n >= 8 && (n & (n - 1)) == 0)
+		d->recipients = pool_resize(pool, d->recipients,
+		    n * sizeof(*d->recipients), 2 * n * sizeof(*d->recipients));
+	d->recipients[d->count++] = (struct recipient_row){
+		.address = address, .original = nothing, .orcpt = nothing
+	};
+}
+
+/* Add the addresses of a list. */
+const char *
+extract_list(struct pool *pool, const char *list, struct drop *d)
+{
+	struct list_item	*items;
+	const char		*why;
+	size_t			 count, i;
+
+	why = address_list_parse(pool, list, LIST_IS_HEADER, &items, &count);
+	if (why != NULL)
+		return why;
+	for (i = 0; i < count; i++)
+		add(pool, d, items[i].value);
+	return NULL;
+}
+
+/* A field: does it name recipients? */
+static void
+on_field(void *context, const struct header_field *f)
+{
+	struct extract	*x = context;
+	const char	*why;
+	struct drop	*to = NULL;
+
+	if (header_is(f, "To") || header_is(f, "Cc") || header_is(f, "Bcc"))
+		to = &x->plain;
+	else if (header_is(f, "Resent-To") || header_is(f, "Resent-Cc") ||
+	    header_is(f, "Resent-Bcc")) {
+		to = &x->resent;
+		x->has_resent = true;
+	}
+	if (to == NULL)
+		return;
+	why = extract_list(x->pool, header_unfold(x->pool, f->value,
+	    f->value_len), to);
+	if (why != NULL && x->why == NULL)
+		x->why = pool_printf(x->pool, "%.*s: header: %s",
+		    (int)f->name_len, f->name, why);
+}
+
+/* The head is over; nothing behind it is of interest. */
+static void
+on_end(void *context, bool had_empty_line)
+{
+	(void)had_empty_line;
+	((struct extract *)context)->is_over = true;
+}
+
+/* Longer than anybody could mean. */
+static void
+on_too_long(void *context)
+{
+	((struct extract *)context)->why = "the header block is too long";
+}
+
+static const struct header_events	events = {
+	.field = on_field,
+	.end = on_end,
+	.too_long = on_too_long
+};
+
+/* Read the file through the header reader. */
+static const char *
+read_head(struct extract *x, int fd, int64_t length)
+{
+	struct header_reader	*reader = header_reader_new(x->pool, HEAD_MAX,
+				    &events, x);
+	struct crlf		 crlf = { false };
+	char			*in = pool_alloc(x->pool, PIECE);
+	char			*out = pool_alloc(x->pool, 2 * PIECE);
+	int64_t			 at;
+	ssize_t			 n;
+
+	for (at = 0; at < length && !x->is_over; at += n) {
+		if ((n = fs_pread(fd, in, PIECE, at)) == -1)
+			return strerror(errno);
+		if (n == 0)
+			break;
+		header_reader_feed(reader, out, crlf_encode(&crlf, in,
+		    (size_t)n, out));
+	}
+	header_reader_finish(reader);
+	return x->why;
+}
+
+/* Add the recipients that the headers name. */
+const char *
+extract_recipients(struct pool *pool, int fd, int64_t length, struct drop *d)
+{
+	struct extract	 x = { .pool = pool };
+	struct drop	*found;
+	const char	*why;
+	size_t		 i;
+
+	if ((why = read_head(&x, fd, length)) != NULL)
+		return why;
+	found = x.has_resent ? &x.resent : &x.plain;
+	for (i = 0; i < found->count; i++)
+		add(pool, d, found->recipients[i].address);
+	return NULL;
+}

@@ -1,0 +1,445 @@
+/*
+ * sendmail.c - the command that every program knows how to send mail with.
+ *
+ * Options are those of the old sendmail as programs use them; what has no
+ * meaning here is accepted and ignored, because programs pass it. The message
+ * is spooled first, then posted (submit.c). Under the names mailq and
+ * newaliases it lists the queue and rebuilds the alias tables.
+ */
+#include <err.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/base/text.h"
+#include "common/mail/address.h"
+#include "common/mail/dsn.h"
+#include "common/param/site.h"
+
+#include "cleanup/post.h"
+
+enum mode { MODE_POST, MODE_SMTP, MODE_LIST, MODE_ALIASES, MODE_START,
+    MODE_FLUSH, MODE_VERIFY };
+
+/* What the command line says. */
+struct options {
+	struct pool	*pool;
+	enum mode	 mode;
+	const char	*directory;	/* -C */
+	const char	*sender;	/* -f, -r */
+	const char	*full_name;	/* -F */
+	const char	*flush;		/* -qI, -qR, -qS and their value */
+	bool		 wants_headers;	/* -t */
+	bool		 ignores_dots;	/* -i */
+	int		 notify;
+	struct drop	 drop;
+};
+
+/* Leave because the command line is wrong. */
+static _Noreturn void
+usage(const char *what, const char *why)
+{
+	errx(EX_USAGE, "%s: %s", what, why);
+}
+
+/* -b: what to do. */
+static enum mode
+take_mode(const char *letter)
+{
+	switch (*letter) {
+	case 'm': case 'a':
+		return MODE_POST;
+	case 's':
+		return MODE_SMTP;
+	case 'p':
+		return MODE_LIST;
+	case 'i':
+		return MODE_ALIASES;
+	case 'd': case 'D': case 'l':
+		return MODE_START;
+	case 'v':
+		return MODE_VERIFY;
+	case 'h': case 'H':
+		exit(EX_OK);		/* there is no host status to tell */
+	default:
+		usage(letter, "unknown mode");
+	}
+}
+
+/* -C: the directory, or a file in it. */
+static const char *
+take_directory(struct options *o, const char *name)
+{
+	const char	*slash = strrchr(name, '/');
+
+	if (!text_ends(name, ".cf") || slash == NULL)
+		return name;
+	return pool_strndup(o->pool, name, (size_t)(slash - name));
+}
+
+/* -q: an interval means nothing here; -qI, -qR and -qS choose messages. */
+static void
+take_queue(struct options *o, const char *value)
+{
+	if (value != NULL && *value >= '0' && *value <= '9')
+		return;
+	o->mode = MODE_FLUSH;
+	o->flush = value;
+}
+
+/* -o: old one-letter options, of which few are of interest. */
+static void
+take_old(struct options *o, const char *value)
+{
+	if (value[0] == 'i' && value[1] == '\0')
+		o->ignores_dots = true;
+}
+
+/* -B, -N, -R, -V: what the notification is to be like. */
+static void
+take_notification(struct options *o, int option, const char *value)
+{
+	static char	 full[] = "FULL", headers[] = "HDRS";
+	const char	*why;
+
+	switch (option) {
+	case 'B':
+		if (text_equal(value, "8BITMIME"))
+			o->drop.flags |= MAIL_IS_8BIT;
+		else if (!text_equal(value, "7BIT"))
+			usage("-B", "expected 7BIT or 8BITMIME");
+		break;
+	case 'N':
+		if ((why = dsn_parse_notify(value, &o->notify)) != NULL)
+			usage("-N", why);
+		break;
+	case 'R':
+		if (text_equal(value, "full"))
+			o->drop.return_what = full;
+		else if (text_equal(value, "hdrs"))
+			o->drop.return_what = headers;
+		else
+			usage("-R", "expected full or hdrs");
+		break;
+	default:
+		o->drop.envelope_id = pool_strdup(o->pool, value);
+		break;
+	}
+}
+
+/* One option. */
+static void
+take(struct options *o, int option, const char *value)
+{
+	switch (option) {
+	case 'b':
+		o->mode = take_mode(value);
+		break;
+	case 'C':
+		o->directory = take_directory(o, value);
+		break;
+	case 'f': case 'r':
+		o->sender = value;
+		break;
+	case 'F':
+		o->full_name = value;
+		break;
+	case 'i':
+		o->ignores_dots = true;
+		break;
+	case 'I':
+		o->mode = MODE_ALIASES;
+		break;
+	case 'o':
+		take_old(o, value);
+		break;
+	case 'q':
+		take_queue(o, value);
+		break;
+	case 't':
+		o->wants_headers = true;
+		break;
+	case 'B': case 'N': case 'R': case 'V':
+		take_notification(o, option, value);
+		break;
+	case '?':
+		exit(EX_USAGE);		/* getopt has said why */
+	default:
+		break;			/* history */
+	}
+}
+
+/* The name that we were called by may say what to do. */
+static enum mode
+mode_of_name(const char *program)
+{
+	const char	*slash = strrchr(program, '/');
+	const char	*name = slash != NULL ? slash + 1 : program;
+
+	if (strcmp(name, "mailq") == 0)
+		return MODE_LIST;
+	if (strcmp(name, "newaliases") == 0)
+		return MODE_ALIASES;
+	if (strcmp(name, "smtpd") == 0)
+		return MODE_SMTP;
+	return MODE_POST;
+}
+
+/* All options; returns the index of the first recipient. */
+static int
+parse(struct options *o, int argc, char **argv)
+{
+	static char	nothing[1];
+	int		option;
+
+	o->drop.sender = o->drop.full_name = nothing;
+	o->drop.envelope_id = o->drop.return_what = nothing;
+	o->mode = mode_of_name(argv[0]);
+	while ((option = getopt(argc, argv, "+A:B:C:D:F:GIL:N:O:R:UV:X:"
+	    "ab:cd::e:f:h:imno:p:q::r:s:tvx")) != -1)
+		take(o, option, optarg);
+	return optind;
+}
+
+/* --- other programs --------------------------------------------------------- */
+
+/* Become another command of ours. */
+static _Noreturn void
+run(const struct options *o, const char *program, const char *verb,
+    const char *argument)
+{
+	char		*path = pool_printf(o->pool, "%s/%s",
+			    site.command_directory, program);
+	const char	*argv[8];
+	size_t		 n = 0;
+
+	argv[n++] = program;
+	if (o->directory != NULL) {
+		argv[n++] = "-c";
+		argv[n++] = o->directory;
+	}
+	if (verb != NULL)
+		argv[n++] = verb;
+	if (argument != NULL)
+		argv[n++] = argument;
+	argv[n] = NULL;
+	execv(path, (char *const *)(uintptr_t)argv);
+	err(EX_UNAVAILABLE, "%s", path);
+}
+
+/* Modes that another command serves. */
+static void
+delegate(const struct options *o)
+{
+	switch (o->mode) {
+	case MODE_LIST:
+		run(o, "postrider-queue", "list", NULL);
+	case MODE_ALIASES:
+		run(o, "postrider-map", "alias", "build");
+	case MODE_START:
+		run(o, "postrider", "start", NULL);
+	case MODE_FLUSH:
+		if (o->flush != NULL && *o->flush != 'I' && *o->flush != 'R')
+			errx(EX_UNAVAILABLE, "-q%s: not available", o->flush);
+		run(o, "postrider-queue", "flush", o->flush != NULL ?
+		    o->flush + 1 : NULL);
+	case MODE_VERIFY:
+		errx(EX_UNAVAILABLE, "addresses cannot be verified by mail; "
+		    "see postrider map");
+	default:
+		break;
+	}
+}
+
+/* --- posting ---------------------------------------------------------------- */
+
+/* The full name that the password file has: up to a comma, and & stands for
+ * the login name. */
+static void
+add_full_name(struct str *to, const struct passwd *pw)
+{
+	const char	*at;
+
+	for (at = pw->pw_gecos; *at != '\0' && *at != ','; at++) {
+		if (*at == '&')
+			str_add(to, pw->pw_name);
+		else
+			str_add_char(to, *at);
+	}
+}
+
+/* Who posts, unless -f says; and the name for a missing From: header. */
+static void
+name_user(struct options *o)
+{
+	const struct passwd	*pw = getpwuid(getuid());
+	const char		*given = o->full_name;
+	struct str		 name;
+
+	if (o->sender == NULL) {
+		if (pw == NULL)
+			errx(EX_OSERR, "there is no user with the id %d",
+			    (int)getuid());
+		o->drop.sender = pool_strdup(o->pool, pw->pw_name);
+	}
+	if (given == NULL)
+		given = getenv("NAME");
+	str_init(&name, o->pool, ADDRESS_MAX - 1);
+	if (given != NULL)
+		str_add(&name, given);
+	else if (pw != NULL)
+		add_full_name(&name, pw);
+	o->drop.full_name = name.data;
+}
+
+/* The sender that was given, as people write addresses. */
+static void
+take_sender(struct options *o)
+{
+	struct list_item	*items;
+	const char		*why;
+	size_t			 count;
+
+	if (o->sender == NULL || *o->sender == '\0' ||
+	    strcmp(o->sender, "<>") == 0)
+		return;
+	why = address_list_parse(o->pool, o->sender, LIST_IS_HEADER, &items,
+	    &count);
+	if (why == NULL && count != 1)
+		why = "expected one address";
+	if (why != NULL)
+		errx(EX_DATAERR, "sender %s: %s", o->sender, why);
+	o->drop.sender = items[0].value;
+}
+
+/* Recipients of the command line. */
+static void
+take_recipients(struct options *o, char **argv)
+{
+	const char	*why;
+
+	for (; *argv != NULL; argv++)
+		if ((why = extract_list(o->pool, *argv, &o->drop)) != NULL)
+			errx(EX_DATAERR, "recipient %s: %s", *argv, why);
+	if (o->drop.count == 0 && !o->wants_headers)
+		errx(EX_USAGE, "recipient names must be specified");
+}
+
+/* The message into a file, its recipients out of it. */
+static int
+read_message(struct options *o)
+{
+	struct spooled	 spooled;
+	const char	*why;
+	int		 fd;
+
+	if ((fd = spool_open()) == -1)
+		err(EX_TEMPFAIL, "temporary file");
+	if (spool_input(STDIN_FILENO, fd, o->ignores_dots ? 0 :
+	    SPOOL_DOT_ENDS, site.message_size_limit, &spooled) == -1) {
+		if (errno == EFBIG)
+			errx(EX_UNAVAILABLE, "the message is larger than "
+			    "message_size_limit");
+		err(EX_TEMPFAIL, "message");
+	}
+	o->drop.content_length = spooled.length;
+	if (spooled.is_8bit)
+		o->drop.flags |= MAIL_IS_8BIT;
+	if (!o->wants_headers)
+		return fd;
+	why = extract_recipients(o->pool, fd, spooled.length, &o->drop);
+	if (why != NULL)
+		errx(EX_DATAERR, "%s", why);
+	if (o->drop.count == 0)
+		errx(EX_USAGE, "no recipient addresses found in the message's "
+		    "header");
+	return fd;
+}
+
+/* Is the address one that needs SMTPUTF8? */
+static bool
+is_utf8(const char *address)
+{
+	for (; *address != '\0'; address++)
+		if ((unsigned char)*address >= 128)
+			return true;
+	return false;
+}
+
+/* What is the same for all recipients. */
+static void
+finish_envelope(struct options *o)
+{
+	size_t	i;
+
+	if (is_utf8(o->drop.sender))
+		o->drop.flags |= MAIL_IS_UTF8;
+	for (i = 0; i < o->drop.count; i++) {
+		o->drop.recipients[i].notify = o->notify;
+		if (is_utf8(o->drop.recipients[i].address))
+			o->drop.flags |= MAIL_IS_UTF8;
+	}
+}
+
+/* Post what is on standard input. */
+static int
+post(struct options *o, char **argv)
+{
+	struct answer	answer;
+	int		fd;
+
+	take_sender(o);
+	name_user(o);
+	take_recipients(o, argv);
+	fd = read_message(o);
+	finish_envelope(o);
+	submit(o->pool, &o->drop, fd, o->directory, &answer);
+	if (answer.exit_status != EX_OK)
+		warnx("%s", answer.text);
+	return answer.exit_status;
+}
+
+/* Closed standard descriptors are opened on nothing, so that no file of ours
+ * takes their numbers. */
+static void
+open_standard_descriptors(void)
+{
+	int	fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
+/* The configuration that the options or MAIL_CONFIG name. */
+static void
+configure(struct options *o)
+{
+	struct str	problems;
+
+	str_init(&problems, o->pool, 0);
+	if (site_try(o->pool, o->directory, &problems) == NULL)
+		errx(EX_CONFIG, "%s", text_trim(problems.data));
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options	options = { .pool = pool_new("sendmail", 0) };
+	int		first;
+
+	open_standard_descriptors();
+	first = parse(&options, argc, argv);
+	configure(&options);
+	delegate(&options);
+	if (options.mode == MODE_SMTP)
+		return dialogue(options.directory);
+	return post(&options, argv + first);
+}

@@ -1,0 +1,335 @@
+/*
+ * mbox.c - one message at the end of an mbox file.
+ *
+ * Called by mailbox.c on a thread, with the rights of the recipient; one mbox
+ * at a time in a process. The format is the old one: "From SENDER DATE", the
+ * head and the body with LF, lines that begin with "From " quoted by ">", an
+ * empty line at the end. Readers are kept off by an open-file-description
+ * lock, which excludes fcntl locks, then by FILE.lock (Debian policy 11.6);
+ * if the second is held, both are given back before the next attempt.
+ *
+ * P1  "sent" is said only after fsync and close of the file returned 0, each
+ *     at the first try; for a file that was new or empty, after the directory
+ *     was synced as well.
+ * P2  After any failure the file is as long as before, still under the locks.
+ *     After a kill the next message begins on a line of its own.
+ * P3  No line of a message can be taken for the beginning of another one.
+ * P4  Only a regular file with one name, which belongs to the recipient, and
+ *     which the path still names under the locks, is written to.
+ */
+#include "local/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "common/base/fs.h"
+
+enum {
+	LOCK_TIME = 20,			/* seconds until we give up */
+	LOCK_PAUSE = 100,		/* milliseconds */
+	LOCK_STALE = 500,		/* seconds; its owner died */
+	LOCK_PATH = 600
+};
+
+/* An mbox that is open and locked. */
+struct mbox {
+	const char	*path;
+	int		 fd;
+	bool		 is_dotlocked;
+	int64_t		 size;
+	const char	*obstacle;	/* why not yet, for the last word */
+};
+
+enum attempt { ATTEMPT_DONE, ATTEMPT_BUSY, ATTEMPT_FAILED };
+
+/* --- locks ------------------------------------------------------------------ */
+
+/* FILE.lock; -1 when the name is too long to have one. */
+static int
+lock_path(char to[LOCK_PATH], const char *path)
+{
+	return snprintf(to, LOCK_PATH, "%s.lock", path) < LOCK_PATH ? 0 : -1;
+}
+
+/* Take away a lock file whose owner cannot be alive any more. */
+static void
+remove_stale(const char *lock)
+{
+	struct stat	st;
+
+	if (lstat(lock, &st) == 0 && time(NULL) - st.st_mtime > LOCK_STALE)
+		(void)unlink(lock);
+}
+
+/*
+ * Create FILE.lock. Where we may not create files nobody else who respects
+ * the mailbox's owner could either, and the first lock is enough.
+ */
+static enum attempt
+dotlock(struct storing *s, struct mbox *m)
+{
+	char	lock[LOCK_PATH];
+	int	fd;
+
+	if (lock_path(lock, m->path) == -1)
+		return ATTEMPT_DONE;
+	storing_raise(s);
+	fd = open(lock, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+	    0600);
+	if (fd == -1 && errno == EEXIST)
+		remove_stale(lock);
+	storing_lower(s);
+	if (fd != -1) {
+		close(fd);
+		m->is_dotlocked = true;
+		return ATTEMPT_DONE;
+	}
+	switch (errno) {
+	case EEXIST:
+		m->obstacle = "it is locked by another program (lock file)";
+		return ATTEMPT_BUSY;
+	case EACCES:
+	case EPERM:
+	case EROFS:
+	case ENAMETOOLONG:
+		return ATTEMPT_DONE;
+	default:
+		storing_failed(s, "create the lock file of", m->path, errno);
+		return ATTEMPT_FAILED;
+	}
+}
+
+/* Give FILE.lock back. */
+static void
+undotlock(struct storing *s, struct mbox *m)
+{
+	char	lock[LOCK_PATH];
+
+	if (!m->is_dotlocked || lock_path(lock, m->path) == -1)
+		return;
+	storing_raise(s);
+	(void)unlink(lock);
+	storing_lower(s);
+	m->is_dotlocked = false;
+}
+
+/* The lock that belongs to this opening of the file; fcntl locks of other
+ * processes exclude it and are excluded by it. */
+static enum attempt
+kernel_lock(struct storing *s, struct mbox *m)
+{
+	struct flock	lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+
+	if (fcntl(m->fd, F_OFD_SETLK, &lock) == 0)
+		return ATTEMPT_DONE;
+	if (errno == EAGAIN || errno == EACCES) {
+		m->obstacle = "it is locked by another program";
+		return ATTEMPT_BUSY;
+	}
+	storing_failed(s, "lock", m->path, errno);
+	return ATTEMPT_FAILED;
+}
+
+/* --- opening ---------------------------------------------------------------- */
+
+/* Open the file, or make it. */
+static enum attempt
+open_file(struct storing *s, struct mbox *m)
+{
+	const int	how = O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK |
+			    O_NOCTTY | O_CLOEXEC;
+
+	m->fd = open(m->path, how);
+	if (m->fd == -1 && errno == ENOENT) {
+		storing_raise(s);
+		m->fd = open(m->path, how | O_CREAT | O_EXCL, 0600);
+		storing_lower(s);
+		if (m->fd == -1 && errno == EEXIST) {
+			m->obstacle = "it comes and goes";
+			return ATTEMPT_BUSY;
+		}
+	}
+	if (m->fd != -1)
+		return ATTEMPT_DONE;
+	if (errno == ELOOP)
+		storing_is(s, OUTCOME_DEFERRED, "4.2.0",
+		    "mailbox %s is a symbolic link", m->path);
+	else
+		storing_failed(s, "open mailbox", m->path, errno);
+	return ATTEMPT_FAILED;
+}
+
+/* Is it a file that we write to (P4)? */
+static enum attempt
+check_file(struct storing *s, struct mbox *m)
+{
+	struct stat	st, named;
+	const char	*wrong = NULL;
+
+	if (fstat(m->fd, &st) == -1) {
+		storing_failed(s, "stat mailbox", m->path, errno);
+		return ATTEMPT_FAILED;
+	}
+	if (!S_ISREG(st.st_mode))
+		wrong = "is not a regular file";
+	else if (st.st_nlink > 1)
+		wrong = "has more than one name";
+	else if (st.st_uid != geteuid())
+		wrong = "does not belong to the recipient";
+	if (wrong != NULL) {
+		storing_is(s, OUTCOME_DEFERRED, "4.2.0", "mailbox %s %s",
+		    m->path, wrong);
+		return ATTEMPT_FAILED;
+	}
+	if (lstat(m->path, &named) == -1 || named.st_ino != st.st_ino ||
+	    named.st_dev != st.st_dev) {
+		m->obstacle = "it is being replaced";
+		return ATTEMPT_BUSY;
+	}
+	m->size = st.st_size;
+	return ATTEMPT_DONE;
+}
+
+/* Unlock and close; -1 when the kernel says that something was not written. */
+static int
+mbox_close(struct storing *s, struct mbox *m)
+{
+	int	result;
+
+	undotlock(s, m);
+	result = m->fd != -1 ? close(m->fd) : 0;
+	m->fd = -1;
+	return result;
+}
+
+/* Open, lock and look, once. What is not done is undone. */
+static enum attempt
+try_open(struct storing *s, struct mbox *m)
+{
+	enum attempt	result;
+
+	if ((result = open_file(s, m)) == ATTEMPT_DONE &&
+	    (result = kernel_lock(s, m)) == ATTEMPT_DONE &&
+	    (result = check_file(s, m)) == ATTEMPT_DONE)
+		result = dotlock(s, m);
+	if (result != ATTEMPT_DONE)
+		(void)mbox_close(s, m);
+	return result;
+}
+
+/* The same until it works or patience ends. */
+static int
+mbox_open(struct storing *s, struct mbox *m)
+{
+	const struct timespec	pause = { 0, LOCK_PAUSE * 1000000 };
+	int			tries = LOCK_TIME * 1000 / LOCK_PAUSE;
+	enum attempt		result;
+
+	while ((result = try_open(s, m)) == ATTEMPT_BUSY && --tries > 0)
+		(void)nanosleep(&pause, NULL);
+	if (result == ATTEMPT_BUSY)
+		storing_is(s, OUTCOME_DEFERRED, "4.2.0",
+		    "cannot lock mailbox %s: %s", m->path, m->obstacle);
+	return result == ATTEMPT_DONE ? 0 : -1;
+}
+
+/* --- writing ---------------------------------------------------------------- */
+
+/* The line ends that are missing at the end of what is there (P2). */
+static const char *
+missing_line_ends(const struct mbox *m)
+{
+	char	end[2];
+	ssize_t	n;
+
+	if (m->size == 0)
+		return "";
+	n = fs_pread(m->fd, end, 2, m->size > 1 ? m->size - 2 : 0);
+	if (n < 1 || end[n - 1] != '\n')
+		return "\n\n";
+	return n == 2 && end[0] != '\n' ? "\n" : "";
+}
+
+/* From line, head, message, empty line. */
+static int
+append(struct storing *s, struct mbox *m)
+{
+	const struct store	*what = s->what;
+	struct copy		*c = &s->copy;
+
+	copy_open(c, what->message, what->content_offset,
+	    what->content_length, m->fd);
+	c->quotes_from = true;
+	if (copy_text(c, missing_line_ends(m)) == -1 ||
+	    copy_text(c, what->from_line) == -1 || copy_text(c, "\n") == -1 ||
+	    copy_text(c, what->head) == -1 || copy_message(c) == -1 ||
+	    copy_text(c, "\n") == -1 || copy_flush(c) == -1)
+		return -1;
+	if (fs_sync(m->fd) == -1)
+		return -1;
+	return m->size == 0 ? storing_sync_parent(m->path) : 0;
+}
+
+/* Make the file what it was (P2). */
+static void
+cut_back(struct storing *s, struct mbox *m)
+{
+	if (ftruncate(m->fd, m->size) == -1)
+		snprintf(s->note, sizeof(s->note), "mailbox %s has part of a "
+		    "message at byte %lld, which cannot be removed: %s",
+		    m->path, (long long)m->size, strerrordesc_np(errno));
+}
+
+/* Would it pass the limit? */
+static bool
+is_full(const struct storing *s, const struct mbox *m)
+{
+	const struct store	*what = s->what;
+
+	return what->size_limit > 0 &&
+	    what->content_length + (int64_t)strlen(what->head) >
+	    what->size_limit - m->size;
+}
+
+/* Append the message to the open mailbox, or leave it as it was. */
+static int
+mbox_add(struct storing *s, struct mbox *m)
+{
+	if (is_full(s, m)) {
+		storing_is(s, OUTCOME_BOUNCED, "5.2.2", "mailbox full: the "
+		    "message would take %s beyond %lld bytes", m->path,
+		    (long long)s->what->size_limit);
+		return -1;
+	}
+	if (append(s, m) == -1) {
+		storing_failed(s, "write to mailbox", m->path, errno);
+		cut_back(s, m);
+		return -1;
+	}
+	return 0;
+}
+
+/* Thread work: put the message into the mbox file. */
+int
+mbox_store(void *arg)
+{
+	struct storing	*s = arg;
+	struct mbox	 m = { .path = s->what->path, .fd = -1 };
+	int		 result;
+
+	if (mbox_open(s, &m) == -1)
+		return -1;
+	result = mbox_add(s, &m);
+	if (mbox_close(s, &m) == -1 && result == 0) {
+		storing_failed(s, "close mailbox", m.path, errno);
+		return -1;
+	}
+	if (result == 0)
+		storing_is(s, OUTCOME_SENT, "2.0.0", "delivered to mailbox");
+	return result;
+}

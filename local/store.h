@@ -1,0 +1,53 @@
+#ifndef LOCAL_STORE_H
+#define LOCAL_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "common/ipc/packets.h"
+
+#include "local/copy.h"
+
+/*
+ * Inside the program `mailbox`: one message to put into one mailbox. The work
+ * runs on a thread of its own, so it touches neither pools nor the log; what
+ * is to be said is in `text` and `note`.
+ */
+enum { STORE_TEXT = 512 };
+
+struct storing {
+	const struct store	*what;
+	const char		*host;		/* for names in a Maildir */
+	unsigned		 number;	/* unique in this process */
+	gid_t			 spool_group;	/* for files in the spool, or
+						 * STORE_NO_GROUP */
+	struct copy		 copy;
+
+	/* the result */
+	enum outcome		 outcome;
+	const char		*dsn;
+	char			 text[STORE_TEXT];
+	char			 note[STORE_TEXT];	/* for the log, or "" */
+};
+#define STORE_NO_GROUP	((gid_t)-1)
+
+/* Thread work: store, fill the result; the argument is a struct storing. */
+int	 mbox_store(void *);
+int	 maildir_store(void *);
+
+/* Set the result: permanent or not by errno; `done` is what was tried. */
+void	 storing_failed(struct storing *, const char *done, const char *path,
+	    int error);
+void	 storing_is(struct storing *, enum outcome, const char *dsn,
+	    const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* The spool's group for the files that are made from now on in this thread,
+ * and back. */
+void	 storing_raise(const struct storing *);
+void	 storing_lower(const struct storing *);
+
+/* The directory that holds this path, synced: 0, or -1. */
+int	 storing_sync_parent(const char *path);
+
+#endif

@@ -1,0 +1,347 @@
+/*
+ * check.c - what would go wrong, said before it does.
+ *
+ * Run by `postrider check`, and before `start` and `reload`. The files are
+ * read as master reads them; then each daemon is run with --check and the
+ * options of each of its services, because it alone knows its parameters and
+ * its tables. The same complaint of several programs is told once.
+ */
+#include "master/check.h"
+
+#include <sys/stat.h>
+#include <sys/wait.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/daemon/roles.h"
+#include "common/param/known.h"
+#include "common/param/site.h"
+#include "master/directories.h"
+#include "master/listeners.h"
+#include "master/services.h"
+
+enum { TOLD_MAX = 500, OUTPUT_MAX = 64 * 1024 };
+
+static struct {
+	struct pool	*pool;
+	unsigned	 errors;
+	const char	*told[TOLD_MAX];
+	size_t		 told_count;
+	bool		 had_lines;
+} run;
+
+/* Was this said already? */
+static bool
+was_told(const char *line)
+{
+	size_t	i;
+
+	for (i = 0; i < run.told_count; i++)
+		if (strcmp(run.told[i], line) == 0)
+			return true;
+	if (run.told_count < TOLD_MAX)
+		run.told[run.told_count++] = pool_strdup(run.pool, line);
+	return false;
+}
+
+/* One thing that stops the system. */
+static void
+error(const char *line)
+{
+	if (was_told(line))
+		return;
+	log_error("%s", line);
+	run.errors++;
+}
+
+/* One thing worth knowing. */
+static void
+warning(const char *line)
+{
+	if (!was_told(line))
+		log_warning("%s", line);
+}
+
+/* Each line of a text. */
+static void
+each(struct str *text, void (*say)(const char *))
+{
+	char	*line, *rest = text->data;
+
+	while ((line = strsep(&rest, "\n")) != NULL)
+		if (*line != '\0')
+			say(line);
+}
+
+/* A line about a setting: one that stops a program is an error. */
+static void
+about_setting(const char *line)
+{
+	if (strstr(line, " (stops ") != NULL)
+		error(line);
+	else
+		warning(line);
+}
+
+/* --- the system ----------------------------------------------------------- */
+
+/* Users and groups, when they will be needed. */
+static void
+check_users(void)
+{
+	const struct role	*role;
+	const char		*group;
+
+	if (!site.is_root)
+		return;
+	for (role = role_all(); role->program != NULL; role++) {
+		if (role->user != NULL && getpwnam(role->user) == NULL)
+			error(pool_printf(run.pool, "there is no user %s, as "
+			    "whom %s runs", role->user, role->program));
+		group = role_socket_group(role->program);
+		if (group != NULL && getgrnam(group) == NULL)
+			error(pool_printf(run.pool, "there is no group %s, "
+			    "which may call %s", group, role->program));
+	}
+	if (getgrnam(site.setgid_group) == NULL)
+		error(pool_printf(run.pool, "there is no group %s "
+		    "(setgid_group)", site.setgid_group));
+}
+
+/* Nobody else may change what root obeys. */
+static void
+check_file(const char *path)
+{
+	struct stat	st;
+
+	if (stat(path, &st) == -1)
+		error(pool_printf(run.pool, "%s: %s", path, strerror(errno)));
+	else if (st.st_mode & S_IWOTH)
+		error(pool_printf(run.pool, "%s may be written by everybody",
+		    path));
+	else if (st.st_uid != 0 && st.st_uid != geteuid())
+		warning(pool_printf(run.pool, "%s belongs neither to root nor "
+		    "to you", path));
+}
+
+/* Will there be a place for log lines? */
+static void
+check_log(void)
+{
+	char	*directory, *slash;
+
+	if (*site.maillog_file == '\0') {
+		if (access("/dev/log", W_OK) == -1)
+			warning("there is no system log (/dev/log): set "
+			    "maillog_file, or run in the foreground");
+		return;
+	}
+	if (strncmp(site.maillog_file, "/dev/", 5) == 0)
+		return;
+	directory = pool_strdup(run.pool, site.maillog_file);
+	if ((slash = strrchr(directory, '/')) != NULL)
+		slash[slash == directory] = '\0';
+	if (access(site.maillog_file, W_OK) == -1 &&
+	    (errno != ENOENT || access(directory, W_OK) == -1))
+		error(pool_printf(run.pool, "maillog_file = %s: %s",
+		    site.maillog_file, strerror(errno)));
+}
+
+/* The command that posts mail while the system is down. */
+static void
+check_postdrop(void)
+{
+	char			*path;
+	struct stat		 st;
+	const struct group	*gr = getgrnam(site.setgid_group);
+
+	path = pool_printf(run.pool, "%s/postdrop", site.command_directory);
+	if (!site.is_root || gr == NULL || stat(path, &st) == -1)
+		return;
+	if (st.st_gid != gr->gr_gid || !(st.st_mode & S_ISGID))
+		warning(pool_printf(run.pool, "%s should be set-gid %s; "
+		    "without that, users cannot post mail while the system "
+		    "is down", path, site.setgid_group));
+}
+
+/* --- the programs --------------------------------------------------------- */
+
+/* Run a program, its standard error into `to`. The exit status, or -1. */
+static int
+capture(const char *path, char *const *argv, struct str *to)
+{
+	char	buffer[1024];
+	int	ends[2], status;
+	ssize_t	n;
+	pid_t	pid;
+
+	if (pipe2(ends, O_CLOEXEC) == -1)
+		return -1;
+	if ((pid = fork()) == 0) {
+		(void)dup2(ends[1], STDERR_FILENO);
+		execv(path, argv);
+		_exit(127);
+	}
+	close(ends[1]);
+	while ((n = read(ends[0], buffer, sizeof(buffer))) > 0)
+		str_add_mem(to, buffer, (size_t)n);
+	close(ends[0]);
+	if (pid == -1 || waitpid(pid, &status, 0) == -1)
+		return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* One line of a daemon's complaints: the same words, whoever says them. */
+static void
+complaint(const char *line)
+{
+	static const char *const	levels[] = {
+		"error: ", "fatal: ", "panic: "
+	};
+	const char			*found;
+	size_t				 i;
+
+	run.had_lines = true;
+	for (i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+		if ((found = strstr(line, levels[i])) != NULL) {
+			error(found + strlen(levels[i]));
+			return;
+		}
+	found = strstr(line, "warning: ");
+	warning(found != NULL ? found + strlen("warning: ") : line);
+}
+
+/* What a unit's program says to --check with the unit's options. */
+static void
+check_unit(const struct unit *unit)
+{
+	char		*path = services_path(run.pool, unit), **argv;
+	struct str	 output;
+	size_t		 i, n = 0;
+	int		 status;
+
+	if (access(path, X_OK) == -1) {
+		error(pool_printf(run.pool, "%s: %s", path, strerror(errno)));
+		return;
+	}
+	argv = pool_array(run.pool, 8 + 2 * unit->option_count,
+	    sizeof(char *));
+	argv[n++] = pool_strdup(run.pool, unit->program);
+	argv[n++] = "--check";
+	argv[n++] = "-c";
+	argv[n++] = site.config_directory;
+	argv[n++] = "-n";
+	argv[n++] = pool_strdup(run.pool, unit->name);
+	for (i = 0; i < unit->option_count; i++) {
+		argv[n++] = "-o";
+		argv[n++] = pool_printf(run.pool, "%s=%s",
+		    unit->options[i].name, unit->options[i].value);
+	}
+	str_init(&output, run.pool, OUTPUT_MAX);
+	status = capture(path, argv, &output);
+	run.had_lines = false;
+	each(&output, complaint);
+	if (status != 0 && !run.had_lines)
+		error(pool_printf(run.pool, "%s --check ends with status %d",
+		    path, status));
+}
+
+/* Has an earlier unit the same program, and neither of them options? */
+static bool
+is_repeated(const struct services *services, const struct unit *unit)
+{
+	const struct unit	*u;
+
+	if (unit->option_count > 0)
+		return false;
+	for (u = services->units; u < unit; u++)
+		if (strcmp(u->program, unit->program) == 0 &&
+		    u->option_count == 0)
+			return true;
+	return false;
+}
+
+/* Every program, and the ports, unless we have them ourselves. */
+static void
+check_services(const struct services *services)
+{
+	const struct unit	*unit;
+	const char		*why;
+	bool			 is_running;
+	size_t			 i;
+
+	is_running = pid_file_holder(run.pool, site.queue_directory) != 0;
+	for (unit = services->units; unit < services->units + services->count;
+	    unit++) {
+		if (!is_repeated(services, unit))
+			check_unit(unit);
+		for (i = 0; i < unit->address_count && !is_running; i++) {
+			why = listener_probe(run.pool, &unit->addresses[i]);
+			if (why != NULL)
+				error(pool_printf(run.pool, "%s: %s",
+				    unit->where, why));
+		}
+	}
+}
+
+/* --- all ------------------------------------------------------------------ */
+
+/* master.cf, and what it names. */
+static void
+check_mastercf(void)
+{
+	struct mastercf	*file;
+	struct services	*services;
+	struct str	 errors, warnings;
+	char		*why;
+
+	if ((file = services_file(run.pool, &why)) == NULL) {
+		error(why);
+		return;
+	}
+	str_init(&errors, run.pool, 0);
+	str_init(&warnings, run.pool, 0);
+	services = services_read(run.pool, file, &errors, &warnings);
+	each(&errors, error);
+	each(&warnings, warning);
+	if (services != NULL)
+		check_services(services);
+}
+
+/* Check everything. */
+unsigned
+check_all(struct pool *pool, const char *directory)
+{
+	struct maincf	*mc;
+	struct str	 text;
+
+	run.pool = pool;
+	str_init(&text, pool, 0);
+	mc = site_try(pool, directory, &text);
+	each(&text, error);
+	if (mc == NULL)
+		return run.errors;
+	services_find_programs(mc);
+
+	str_init(&text, pool, 0);
+	(void)known_report(mc, &text);
+	each(&text, about_setting);
+	check_file(pool_printf(pool, "%s/main.cf", site.config_directory));
+	check_file(pool_printf(pool, "%s/master.cf", site.config_directory));
+	check_users();
+	str_init(&text, pool, 0);
+	(void)directories_check(pool, &text);
+	each(&text, error);
+	check_log();
+	check_postdrop();
+	check_mastercf();
+	return run.errors;
+}

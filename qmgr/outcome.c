@@ -1,0 +1,408 @@
+/*
+ * outcome.c - what becomes of each recipient, and of the message when all of
+ * them have an outcome.
+ *
+ * P1  A recipient is crossed off only after an agent said that the mail is
+ *     delivered, or after the report of its failure is on stable storage (or
+ *     was not to be written: no sender, NOTIFY=NEVER).
+ * P2  A file is removed only when every recipient is delivered or crossed
+ *     off, and then once; if that fails the message stays in memory, so that
+ *     it is not delivered again, and is tried again.
+ * P3  The reason of a failure is synced before the byte that says failed.
+ * P4  Whatever goes wrong here, the file stays, and is tried again later.
+ */
+#include "qmgr/outcome.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/bug.h"
+#include "common/base/fs.h"
+#include "common/base/log.h"
+#include "common/daemon/agent.h"
+#include "common/daemon/daemon.h"
+#include "common/fiber/offload.h"
+#include "common/mail/dsn.h"
+#include "qmgr/notify.h"
+#include "qmgr/retry.h"
+#include "qmgr/scan.h"
+#include "qmgr/sync.h"
+#include "qmgr/waiting.h"
+
+enum {
+	PATIENCE = 60 * 1000,	/* before the disk is tried again */
+	JOURNAL_ROOM = 16 * 1024 * 1024
+};
+
+static unsigned	settling;
+
+/* --- one recipient ---------------------------------------------------------- */
+
+/* The same text as before, for the journal's sake? */
+static bool
+is_same(const struct reason *a, const struct outcome_row *b)
+{
+	return a != NULL && strcmp(a->text, b->text) == 0 &&
+	    strcmp(a->dsn, b->dsn) == 0;
+}
+
+/* A code of the right class, whatever the agent sent. */
+static const char *
+code_of(const struct outcome_row *row)
+{
+	char	class = row->outcome == OUTCOME_BOUNCED ? '5' : '4';
+
+	if (dsn_is_valid(row->dsn) && row->dsn[0] == class)
+		return row->dsn;
+	return class == '5' ? "5.0.0" : "4.0.0";
+}
+
+/* Keep why it failed. */
+static void
+keep_reason(struct message *m, struct work *w, const struct outcome_row *row)
+{
+	struct reason	*r = w->reason;
+
+	if (!is_same(r, row)) {
+		w->is_news = true;
+		r = w->reason = pool_alloc(m->pool, sizeof(*r));
+		r->dsn = pool_strdup(m->pool, code_of(row));
+		r->text = pool_strdup(m->pool, row->text);
+		r->remote = pool_strdup(m->pool, row->remote);
+		r->diagnostic = pool_strdup(m->pool, row->diagnostic);
+	}
+	r->flags = row->flags;
+	r->when_us = clock_wall_us();
+}
+
+/* An outcome. */
+void
+outcome_set(struct message *m, size_t number, const struct outcome_row *row)
+{
+	struct work	*w = &m->work[number];
+
+	if (w->state != WORK_WAITING)
+		return;
+	CLAIM(m->open > 0 && m->holds > 0);
+	m->open--;
+	switch (row->outcome) {
+	case OUTCOME_SENT:
+		w->state = WORK_SENT;
+		sync_cross_off(m, number);
+		break;
+	case OUTCOME_BOUNCED:
+		w->state = WORK_FAILED;
+		keep_reason(m, w, row);
+		break;
+	default:
+		w->state = WORK_DEFERRED;
+		keep_reason(m, w, row);
+	}
+}
+
+/* The log line, in the shape of the agents'. */
+static void
+tell(const struct message *m, size_t number, const struct outcome_row *row)
+{
+	struct deliver		d = { .queue_id = (char *)(uintptr_t)m->id,
+				    .arrival_us = m->envelope.mail.arrival_us,
+				    .active_us = m->active_us };
+	struct deliver_row	to = {
+	    .address = (char *)(uintptr_t)message_address(m, number),
+	    .original = (char *)(uintptr_t)message_original(m, number) };
+	struct agent_times	t;
+
+	t.start_us = t.ready_us = t.done_us = clock_wall_us();
+	agent_log(&d, &to, "none", 0, &t, row);
+}
+
+/* An outcome of our own making. */
+void
+outcome_decide(struct message *m, size_t number, enum outcome outcome,
+    const char *dsn, const char *text)
+{
+	static char		nothing[1];
+	struct outcome_row	row = { .number = (int64_t)number,
+				    .outcome = outcome,
+				    .dsn = (char *)(uintptr_t)dsn,
+				    .text = (char *)(uintptr_t)text,
+				    .remote = nothing, .diagnostic = nothing };
+
+	if (m->work[number].state != WORK_WAITING)
+		return;
+	tell(m, number, &row);
+	outcome_set(m, number, &row);
+}
+
+/* No outcome. */
+void
+outcome_withdraw(struct message *m, size_t number)
+{
+	if (m->work[number].state != WORK_WAITING)
+		return;
+	CLAIM(m->open > 0 && m->holds > 0);
+	m->work[number].state = WORK_WITHDRAWN;
+	m->open--;
+}
+
+/* --- the end of a message --------------------------------------------------- */
+
+/* Forget it, and let the next one in. */
+static void
+leave(struct message *m)
+{
+	sync_forget(m);
+	message_close(m);
+	feed_wake();
+}
+
+/* Recipients that are in this state. */
+static size_t
+count_of(const struct message *m, enum work_state state)
+{
+	size_t	i, n = 0;
+
+	for (i = 0; i < m->envelope.count; i++)
+		if (m->work[i].state == state)
+			n++;
+	return n;
+}
+
+/* Is nothing owed to anybody? */
+static bool
+is_done(const struct message *m)
+{
+	size_t	i;
+
+	for (i = 0; i < m->envelope.count; i++)
+		if (m->work[i].state != WORK_SENT &&
+		    m->work[i].state != WORK_OVER)
+			return false;
+	return true;
+}
+
+/* Remove the file. */
+static int
+remove_file(struct message *m)
+{
+	if (m->fate == FATE_GONE)
+		return 0;		/* that was done before */
+	if (queue_remove(m->dir, m->id) == -1 && errno != ENOENT) {
+		log_error("%s: cannot be removed: %s", m->id,
+		    strerror(errno));
+		return -1;
+	}
+	sync_removed(m->dir, m->id);
+	log_info("%s: removed", m->id);
+	return 0;
+}
+
+/* --- putting back ----------------------------------------------------------- */
+
+/* The records of this attempt. */
+static void
+add_records(const struct message *m, struct str *to)
+{
+	struct journal	 j = { .kind = JOURNAL_ATTEMPT, .number = -1,
+			    .when_us = clock_wall_us() };
+	const struct work *w;
+	size_t		 i;
+
+	(void)journal_encode(&j, to);
+	j.kind = JOURNAL_OUTCOME;
+	for (i = 0; i < m->envelope.count; i++) {
+		w = &m->work[i];
+		if (!w->is_news)
+			continue;
+		j.number = (int64_t)i;
+		j.outcome = w->state == WORK_FAILED ? OUTCOME_BOUNCED :
+		    OUTCOME_DEFERRED;
+		j.when_us = w->reason->when_us;
+		j.dsn = w->reason->dsn;
+		j.text = w->reason->text;
+		j.remote = w->reason->remote;
+		j.diagnostic = w->reason->diagnostic;
+		(void)journal_encode(&j, to);
+	}
+	if (!m->is_warned_now)
+		return;
+	j = (struct journal){ .kind = JOURNAL_WARNED, .number = -1,
+	    .when_us = clock_wall_us() };
+	(void)journal_encode(&j, to);
+}
+
+/* Append the journal; then, when that is safe, overwrite the bytes (P3). */
+static WAITS int
+write_back(struct message *m, int fd, bool has_failures)
+{
+	struct pool	*pool = pool_new("journal", 0);
+	struct str	 records;
+	int		 result = 0;
+
+	str_init(&records, pool, JOURNAL_ROOM);
+	if (m->fate != FATE_HOLD && m->fate != FATE_REQUEUE)
+		add_records(m, &records);
+	if (records.len > 0)
+		result = fs_pwrite(fd, records.data, records.len,
+		    m->journal_end);
+	if (result == 0 && has_failures)
+		result = offload_sync(fd);
+	if (result == 0)
+		result = sync_write(m, fd);
+	pool_free(pool);
+	return result;
+}
+
+/* Where the message waits from now on. */
+static void
+move(struct message *m)
+{
+	enum queue_dir	to = m->fate == FATE_HOLD ? QUEUE_HOLD :
+			    m->fate == FATE_REQUEUE ? m->dir : QUEUE_DEFERRED;
+
+	if (m->dir == to)
+		return;
+	if (queue_move(m->id, m->dir, to) == 0)
+		m->dir = to;
+	else
+		log_warning("%s: cannot be moved to %s: %s; it stays in %s",
+		    m->id, queue_dir_name(to), strerror(errno),
+		    queue_dir_name(m->dir));
+}
+
+/* The recipients that were reported are crossed off as failed. */
+static bool
+cross_failures(struct message *m)
+{
+	bool	has_some = false;
+	size_t	i;
+
+	for (i = 0; i < m->envelope.count; i++)
+		if (m->work[i].state == WORK_FAILED) {
+			sync_cross_off(m, i);
+			has_some = true;
+		}
+	return has_some;
+}
+
+/* Write down what happened, and wait for the next attempt. */
+static WAITS void
+put_back(struct message *m)
+{
+	int64_t	pause;
+	int	fd;
+	bool	has_failures = cross_failures(m);
+
+	for (;;) {
+		fd = queue_open_file(m->dir, m->id, O_RDWR);
+		if (fd == -1 && errno == ENOENT) {
+			log_warning("%s: its file is gone", m->id);
+			leave(m);
+			return;
+		}
+		if (fd != -1 && write_back(m, fd, has_failures) == 0)
+			break;
+		log_error("%s: what became of its recipients cannot be written "
+		    "down: %s", m->id, strerror(errno));
+		if (fd != -1)
+			close(fd);
+		if (fiber_sleep(PATIENCE) == -1)
+			return;
+	}
+	move(m);
+	pause = m->fate == FATE_REQUEUE ? 0 : retry_pause_now(m->attempt);
+	if (queue_set_time(m->dir, m->id, clock_wall_us() + pause * 1000) == -1)
+		log_warning("%s: cannot set its time: %s", m->id,
+		    strerror(errno));
+	if (m->dir != QUEUE_HOLD)
+		(void)waiting_add(m->id, m->dir, clock_now() + pause);
+	sync_later(fd);
+	leave(m);
+}
+
+/* --- settling --------------------------------------------------------------- */
+
+/* Too old, or an administrator's wish: whoever still waits has failed. */
+static void
+expire(struct message *m)
+{
+	const struct mail	*mail = &m->envelope.mail;
+	bool			 is_forced = m->fate == FATE_EXPIRE;
+	size_t			 i;
+
+	if (!is_forced && (count_of(m, WORK_DEFERRED) == 0 ||
+	    !retry_may_expire() || !retry_is_too_old(&retry,
+	    (clock_wall_us() - mail->arrival_us) / 1000,
+	    mail->sender[0] == '\0')))
+		return;
+	for (i = 0; i < m->envelope.count; i++)
+		if (m->work[i].state == WORK_DEFERRED)
+			m->work[i].state = WORK_FAILED;
+	log_info("%s: from=<%s>, status=%s, returned to sender", m->id,
+	    mail->sender, is_forced ? "force-expired" : "expired");
+}
+
+/* All have an outcome: tell who must be told, then remove or put back. */
+static void
+settle(void *arg)
+{
+	struct message	*m = arg;
+	bool		 is_over;
+
+	fiber_name("settle");
+	expire(m);
+	notify_failures(m);
+	notify_delay(m);
+	is_over = count_of(m, WORK_DEFERRED) + count_of(m, WORK_WITHDRAWN) == 0;
+	if (m->fate == FATE_GONE)
+		leave(m);
+	else if (!is_over)
+		put_back(m);
+	else {
+		while (remove_file(m) == -1)
+			if (fiber_sleep(PATIENCE) == -1)
+				break;
+		leave(m);
+	}
+	settling--;
+}
+
+/* Nobody waits any more. The common end is short and needs no fiber. */
+static void
+check(struct message *m)
+{
+	if (m->holds > 0 || m->open > 0 || m->is_settling)
+		return;
+	if ((m->fate == FATE_GONE || is_done(m)) && remove_file(m) == 0) {
+		leave(m);
+		return;
+	}
+	m->is_settling = true;
+	settling++;
+	fiber_start(settle, m);
+}
+
+/* One more holder. */
+void
+message_hold(struct message *m)
+{
+	m->holds++;
+}
+
+/* One less. */
+void
+message_release(struct message *m)
+{
+	CLAIM(m->holds > 0);
+	m->holds--;
+	check(m);
+}
+
+/* How many are being settled. */
+unsigned
+outcome_settling(void)
+{
+	return settling;
+}

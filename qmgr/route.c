@@ -1,0 +1,186 @@
+/*
+ * route.c - where does each recipient go?
+ *
+ * A few dozen fibers ask resolve, each for one recipient at a time; messages
+ * take turns, so that one with a hundred thousand recipients does not keep
+ * the others waiting. A job is queued as soon as it fills a delivery, and the
+ * rest when the whole message has been asked for.
+ */
+#include "qmgr/route.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/daemon/daemon.h"
+#include "common/ipc/packets.h"
+#include "qmgr/dispatch.h"
+#include "qmgr/outcome.h"
+#include "qmgr/transport.h"
+
+enum { ASKERS = 64, PATIENCE = 60 * 1000 };
+
+static TAILQ_HEAD(, message)	asking = TAILQ_HEAD_INITIALIZER(asking);
+static unsigned			askers;
+
+/* The answer is a place to go: give the recipient to that site's job. */
+static void
+assign(struct message *m, size_t number, const struct route *route)
+{
+	struct transport	*t = transport_find(route->transport);
+	struct destination	*site;
+	struct job		*job;
+	const char		*address;
+
+	if (t == NULL) {
+		log_warning("%s: there is no transport %s", m->id,
+		    route->transport);
+		outcome_decide(m, number, OUTCOME_DEFERRED, "4.3.0",
+		    "mail transport unavailable");
+		return;
+	}
+	if (t->is_deferred) {
+		outcome_decide(m, number, OUTCOME_DEFERRED, "4.3.2",
+		    "deferred transport");
+		return;
+	}
+	address = m->envelope.recipients[number].row.address;
+	if (route->recipient[0] != '\0' &&
+	    strcmp(route->recipient, address) != 0)
+		m->work[number].address = pool_strdup(m->pool,
+		    route->recipient);
+	site = transport_destination(t, route->site);
+	job = message_job(m, site, route->nexthop);
+	job_add(job, m->pool, (uint32_t)number);
+	if (t->pace.recipients > 0 &&
+	    job_count(job) >= (size_t)t->pace.recipients) {
+		schedule_queue(job);
+		lane_kick(destination_lane(site, t));
+	}
+}
+
+/* Or there is nowhere to go, or not now. */
+static void
+take_answer(struct message *m, size_t number, const struct route *route)
+{
+	switch (route->result) {
+	case ROUTE_OK:
+		assign(m, number, route);
+		break;
+	case ROUTE_IMPOSSIBLE:
+		outcome_decide(m, number, OUTCOME_BOUNCED,
+		    route->dsn[0] != '\0' ? route->dsn : "5.1.1", route->text);
+		break;
+	default:
+		outcome_decide(m, number, OUTCOME_DEFERRED,
+		    route->dsn[0] != '\0' ? route->dsn : "4.3.0", route->text);
+	}
+}
+
+/* One recipient. */
+static WAITS void
+ask(struct message *m, size_t number)
+{
+	struct ask_route	 question;
+	struct route		 route;
+	struct pool		*pool;
+
+	if (m->fate != FATE_NONE) {
+		outcome_withdraw(m, number);
+		return;
+	}
+	if (daemon_unsupported() != NULL) {
+		outcome_decide(m, number, OUTCOME_DEFERRED, "4.3.5",
+		    daemon_unsupported());
+		return;
+	}
+	pool = pool_new("route", 0);
+	question = (struct ask_route){
+	    .address = m->envelope.recipients[number].row.address,
+	    .sender = m->envelope.mail.sender };
+	if (link_ask(to_resolve, PACKET_ASK_ROUTE, &question, PACKET_ROUTE,
+	    &route, pool, clock_now() + PATIENCE, true) == -1) {
+		log_warning("%s: resolve does not answer: %s", m->id,
+		    strerror(errno));
+		outcome_decide(m, number, OUTCOME_DEFERRED, "4.3.0",
+		    "address resolver unavailable");
+	} else if (m->fate != FATE_NONE)
+		outcome_withdraw(m, number);
+	else
+		take_answer(m, number, &route);
+	pool_free(pool);
+}
+
+/* Everyone has been asked for: what was gathered may go. */
+static void
+finish(struct message *m)
+{
+	struct job	*job;
+
+	for (job = message_next_job(m, NULL); job != NULL;
+	    job = message_next_job(m, job)) {
+		if (job_count(job) == 0)
+			continue;
+		schedule_queue(job);
+		lane_kick(job->site->lane);
+	}
+	message_release(m);
+}
+
+/* Is there a recipient that has not been asked for? Then *number is it. */
+static bool
+next_number(struct message *m, size_t *number)
+{
+	while (m->next < m->envelope.count &&
+	    m->work[m->next].state != WORK_WAITING)
+		m->next++;
+	*number = m->next;
+	return m->next < m->envelope.count;
+}
+
+/* The next message's next recipient; the message goes behind the others. */
+static WAITS void
+ask_next(void)
+{
+	struct message	*m = TAILQ_FIRST(&asking);
+	size_t		 number, more;
+	bool		 has_one = next_number(m, &number);
+
+	TAILQ_REMOVE(&asking, m, asking);
+	m->asked++;
+	if (has_one) {
+		m->next++;
+		if (next_number(m, &more))
+			TAILQ_INSERT_TAIL(&asking, m, asking);
+		ask(m, number);
+	}
+	m->asked--;
+	if (m->asked == 0 && !next_number(m, &more))
+		finish(m);
+}
+
+/* One of the askers; lives while there is somebody to ask for. */
+static void
+run(void *arg)
+{
+	(void)arg;
+	fiber_name("route");
+	while (!TAILQ_EMPTY(&asking)) {
+		ask_next();
+		fiber_breathe();
+	}
+	askers--;
+}
+
+/* Begin. */
+void
+route_start(struct message *m)
+{
+	message_hold(m);
+	TAILQ_INSERT_TAIL(&asking, m, asking);
+	if (askers < ASKERS) {
+		askers++;
+		fiber_start(run, NULL);
+	}
+}

@@ -1,0 +1,280 @@
+/*
+ * sync.c - crossing recipients off, and when that reaches the disk.
+ *
+ * Every 200 ms at most, if there is something to do: overwrite the status
+ * bytes of messages that go on, sync each of those files that still exists,
+ * then each directory once from which a name was removed. A message that is
+ * over before its turn costs nothing but its part of the directory's sync.
+ *
+ * P1  A crash or a power cut repeats deliveries of the last 200 ms and of the
+ *     time the disk takes, and none before.
+ * P2  A sync that fails is not repeated (the second one would lie); it is
+ *     logged, and what it was for may be delivered twice.
+ */
+#include "qmgr/sync.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/fs.h"
+#include "common/base/log.h"
+#include "common/fiber/offload.h"
+#include "common/fiber/queue.h"
+#include "qmgr/outcome.h"
+
+enum {
+	EVERY = 200,		/* milliseconds */
+	AT_ONCE = 8,		/* syncs */
+	HASHES = 256
+};
+
+/* A file to sync. */
+struct file {
+	STAILQ_ENTRY(file)	 next;
+	int			 fd;
+};
+
+static TAILQ_HEAD(, message)	 dirty = TAILQ_HEAD_INITIALIZER(dirty);
+static STAILQ_HEAD(, file)	 files = STAILQ_HEAD_INITIALIZER(files);
+static bool			 flat_removed[QUEUE_DIRS];
+static bool			 hash_removed[HASHES];
+static bool			 has_removed, is_running;
+static unsigned			 syncing;
+static struct fiber		*worker;
+
+/* --- one message ------------------------------------------------------------ */
+
+/* Overwrite one byte: done, or failed. */
+static int
+write_byte(const struct message *m, int fd, size_t number)
+{
+	char	status = m->work[number].state == WORK_FAILED ?
+		    RECIPIENT_FAILED : RECIPIENT_DONE;
+
+	return fs_pwrite(fd, &status, 1,
+	    m->envelope.recipients[number].status_offset);
+}
+
+/* Overwrite all that wait. */
+int
+sync_write(struct message *m, int fd)
+{
+	while (m->crossing_count > 0) {
+		if (write_byte(m, fd, m->crossing[m->crossing_count - 1]) == -1)
+			return -1;
+		m->crossing_count--;
+	}
+	if (m->is_dirty) {
+		TAILQ_REMOVE(&dirty, m, dirty);
+		m->is_dirty = false;
+	}
+	return 0;
+}
+
+/* Write one message's bytes, if its file still exists. */
+static void
+write_message(struct message *m)
+{
+	int	fd;
+
+	TAILQ_REMOVE(&dirty, m, dirty);
+	m->is_dirty = false;
+	if (m->fate == FATE_GONE || m->is_settling)
+		return;			/* it looks after itself */
+	if ((fd = queue_open_file(m->dir, m->id, O_RDWR)) == -1) {
+		log_warning("%s: cannot cross recipients off: %s", m->id,
+		    strerror(errno));
+		return;			/* again when it is settled */
+	}
+	if (sync_write(m, fd) == -1)
+		log_warning("%s: cannot cross recipients off: %s", m->id,
+		    strerror(errno));
+	sync_later(fd);
+}
+
+/* --- the disk --------------------------------------------------------------- */
+
+/* Sync a descriptor and close it; what was removed needs no sync. */
+static WAITS void
+sync_one(int fd, const char *what)
+{
+	struct stat	st;
+
+	if (fstat(fd, &st) == -1 || st.st_nlink > 0)
+		if (offload_sync(fd) == -1)
+			log_error("sync of %s: %s", what, strerror(errno));
+	close(fd);
+}
+
+/* One of a few fibers that sync the files. */
+static void
+sync_files(void *arg)
+{
+	struct file	*f;
+	int		 fd;
+
+	(void)arg;
+	fiber_name("sync");
+	while ((f = STAILQ_FIRST(&files)) != NULL) {
+		STAILQ_REMOVE_HEAD(&files, next);
+		fd = f->fd;
+		free(f);
+		sync_one(fd, "a queue file");
+	}
+	if (--syncing == 0)
+		fiber_wake(worker);
+}
+
+/* Sync one directory. */
+static WAITS void
+sync_directory(enum queue_dir dir, const char *below)
+{
+	int	fd;
+
+	fd = fs_open_directory(queue_dir_fd(dir), below);
+	if (fd != -1)
+		sync_one(fd, queue_dir_name(dir));
+}
+
+/* Each directory that lost a name. */
+static WAITS void
+sync_directories(void)
+{
+	char	name[3];
+	int	i;
+
+	for (i = 0; i < QUEUE_DIRS; i++)
+		if (flat_removed[i]) {
+			flat_removed[i] = false;
+			sync_directory((enum queue_dir)i, ".");
+		}
+	for (i = 0; i < HASHES; i++)
+		if (hash_removed[i]) {
+			hash_removed[i] = false;
+			snprintf(name, sizeof(name), "%02x", (unsigned)i);
+			sync_directory(QUEUE_DEFERRED, name);
+		}
+}
+
+/* One round. */
+static WAITS void
+sync_all(void)
+{
+	struct message	*m;
+	unsigned	 i;
+
+	while ((m = TAILQ_FIRST(&dirty)) != NULL)
+		write_message(m);
+	if (!STAILQ_EMPTY(&files)) {
+		syncing = AT_ONCE;
+		for (i = 0; i < AT_ONCE; i++)
+			fiber_start(sync_files, NULL);
+		while (syncing > 0)
+			(void)fiber_park(NEVER);
+	}
+	if (has_removed) {
+		has_removed = false;
+		sync_directories();
+	}
+}
+
+/* Is there something to do? */
+static bool
+has_work(void)
+{
+	return !TAILQ_EMPTY(&dirty) || !STAILQ_EMPTY(&files) || has_removed;
+}
+
+/* The worker: lives while there is something to do. */
+static void
+run(void *arg)
+{
+	(void)arg;
+	fiber_name("sync worker");
+	worker = fiber_self();
+	while (has_work()) {
+		(void)fiber_sleep(EVERY);
+		sync_all();
+	}
+	is_running = false;
+}
+
+/* Start the worker if it does not run. */
+static void
+need_worker(void)
+{
+	if (is_running)
+		return;
+	is_running = true;
+	fiber_start(run, NULL);
+}
+
+/* --- what others ask for ---------------------------------------------------- */
+
+/* One byte, soon. */
+void
+sync_cross_off(struct message *m, size_t number)
+{
+	size_t	room = m->crossing_room;
+
+	if (m->crossing_count == room) {
+		m->crossing_room = room == 0 ? 16 : 2 * room;
+		m->crossing = room == 0 ?
+		    pool_array(m->pool, m->crossing_room, sizeof(uint32_t)) :
+		    pool_resize(m->pool, m->crossing, room * sizeof(uint32_t),
+		    m->crossing_room * sizeof(uint32_t));
+	}
+	m->crossing[m->crossing_count++] = (uint32_t)number;
+	if (m->is_dirty || m->is_settling)
+		return;
+	m->is_dirty = true;
+	TAILQ_INSERT_TAIL(&dirty, m, dirty);
+	need_worker();
+}
+
+/* The message is over. */
+void
+sync_forget(struct message *m)
+{
+	if (m->is_dirty)
+		TAILQ_REMOVE(&dirty, m, dirty);
+	m->is_dirty = false;
+}
+
+/* One file, soon. */
+void
+sync_later(int fd)
+{
+	struct file	*f = mem_alloc(sizeof(*f));
+
+	f->fd = fd;
+	STAILQ_INSERT_TAIL(&files, f, next);
+	need_worker();
+}
+
+/* One directory, soon. */
+void
+sync_removed(enum queue_dir dir, const char *id)
+{
+	char	hash[3];
+
+	if (dir == QUEUE_DEFERRED)
+		hash_removed[strtoul(queue_id_hash(hash, id), NULL, 16)] =
+		    true;
+	else
+		flat_removed[dir] = true;
+	has_removed = true;
+	need_worker();
+}
+
+/* Nothing left? */
+bool
+sync_is_idle(void)
+{
+	return !is_running;
+}

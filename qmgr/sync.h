@@ -1,0 +1,27 @@
+#ifndef QMGR_SYNC_H
+#define QMGR_SYNC_H
+
+#include "common/fiber/fiber.h"
+#include "qmgr/message.h"
+
+/* This recipient is to be crossed off: at most 200 ms from now its byte is
+ * overwritten and synced, unless the message is settled before. */
+void	 sync_cross_off(struct message *, size_t number);
+
+/* Write the bytes that wait, through a descriptor that may write. 0 or -1;
+ * what was not written waits on. */
+int	 sync_write(struct message *, int fd);
+
+/* Nothing is to be written any more: the message is about to be closed. */
+void	 sync_forget(struct message *);
+
+/* The file was written to; sync it soon, then close the descriptor. */
+void	 sync_later(int fd);
+
+/* A name was removed from the directory. */
+void	 sync_removed(enum queue_dir, const char *id);
+
+/* Has everything been synced? */
+bool	 sync_is_idle(void);
+
+#endif

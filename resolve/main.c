@@ -1,0 +1,127 @@
+/*
+ * main.c - resolve: what is this address, where does it go, what does this
+ * parameter's table say?
+ *
+ * Everybody may ask only what his work needs; a question names a parameter,
+ * never a table. Answers that cannot be had are temporary failures.
+ */
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/daemon/daemon.h"
+#include "resolve/resolve.h"
+
+/* ASK_ROUTE, from qmgr. */
+static WAITS void
+on_route(struct request *r)
+{
+	const struct ask_route	*ask = r->object;
+	struct rules		*rules = rules_hold();
+	struct route		 answer;
+
+	route_find(rules, r->pool, ask->address, &answer);
+	rules_release(rules);
+	(void)channel_reply(r, PACKET_ROUTE, &answer);
+}
+
+/* ASK_RECIPIENT, from smtpd. */
+static WAITS void
+on_recipient(struct request *r)
+{
+	const struct ask_recipient	*ask = r->object;
+	struct rules			*rules = rules_hold();
+	struct recipient_answer		 answer;
+
+	recipient_check(rules, r->pool, ask->address, &answer);
+	rules_release(rules);
+	(void)channel_reply(r, PACKET_RECIPIENT, &answer);
+}
+
+/* ASK_EXPAND, from cleanup. */
+static WAITS void
+on_expand(struct request *r)
+{
+	struct rules	*rules = rules_hold();
+	struct expanded	 answer;
+
+	expand_rows(rules, r->pool, r->object, &answer);
+	rules_release(rules);
+	if (channel_reply(r, PACKET_EXPANDED, &answer) == 0)
+		return;
+	/* More than one packet holds: cleanup asks in smaller pieces. */
+	memset(&answer, 0, sizeof answer);
+	answer.result = ROUTE_TEMPORARY;
+	answer.text = pool_strdup(r->pool, "4.6.0 the aliases of these "
+	    "recipients are too many for one answer");
+	(void)channel_reply(r, PACKET_EXPANDED, &answer);
+}
+
+/* ASK_LOOKUP, from those who have rows in lookup.c. */
+static WAITS void
+on_lookup(struct request *r)
+{
+	struct rules	*rules = rules_hold();
+	struct found	 answer;
+
+	lookup(rules, r->pool, r->peer, r->object, &answer);
+	rules_release(rules);
+	(void)channel_reply(r, PACKET_FOUND, &answer);
+}
+
+static const struct peer peers[] = {
+	{ "qmgr",	PACKET_ASK_ROUTE,	on_route,	ON_A_FIBER },
+	{ "smtpd",	PACKET_ASK_RECIPIENT,	on_recipient,	ON_A_FIBER },
+	{ "cleanup",	PACKET_ASK_EXPAND,	on_expand,	ON_A_FIBER },
+	{ "local",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
+	{ "smtp",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
+	{ "smtpd",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
+	{ "cleanup",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
+	{ "qmgr",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
+	{ NULL,		PACKET_NONE,		NULL,		IN_ORDER }
+};
+
+/* As root: load the name service's modules, open tables that others may not
+ * read, see the interfaces. */
+static void
+before(void)
+{
+	(void)getpwnam("root");
+	(void)getgrnam("root");
+	transports_load();
+	rules_load();
+}
+
+/* In the jail. */
+static WAITS void
+start(void)
+{
+	sites_start();
+}
+
+/* main.cf may have changed. */
+static WAITS void
+reload(void)
+{
+	if (daemon_read_again() == -1)
+		return;
+	transports_load();
+	rules_load();
+	log_info("reload -- tables and settings read again");
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct param *const	params[] = {
+		resolve_params, NULL
+	};
+	static const struct daemon		resolve = {
+		.name = "resolve", .params = params, .peers = peers,
+		.before = before, .start = start, .reload = reload
+	};
+
+	return daemon_run(argc, argv, &resolve);
+}

@@ -1,0 +1,155 @@
+/*
+ * recipient.c - may this recipient be accepted, and does it exist?
+ *
+ * A recipient in virtual_alias_maps exists whatever its class. Else each
+ * class has its tables; a class without a table takes every address.
+ */
+#include <string.h>
+
+#include "common/base/text.h"
+#include "common/mail/address.h"
+#include "common/mail/dsn.h"
+#include "resolve/resolve.h"
+
+struct check {
+	struct rules			*rules;
+	struct pool			*pool;
+	const char			*address;
+	struct recipient_answer		*answer;
+	char				*why;
+	bool				 is_ours;
+};
+
+static void
+answer(struct check *c, enum recipient_result result, const char *words)
+{
+	c->answer->result = result;
+	c->answer->text = reason(c->pool, words);
+}
+
+/* One table about the address. */
+static WAITS enum map_result
+look(struct check *c, struct table *table)
+{
+	char	*value, *extension;
+
+	return table_find_address(table, c->pool, c->address,
+	    c->rules->delimiters, c->is_ours, &value, &extension, &c->why);
+}
+
+/* The table that must know addresses of a class, and its name in replies. */
+static struct table *
+table_of_class(struct rules *r, enum address_class class, const char **name)
+{
+	switch (class) {
+	case CLASS_LOCAL:
+		*name = "User unknown in local recipient table";
+		return r->local_recipients;
+	case CLASS_VIRTUAL_ALIAS:
+		*name = "User unknown in virtual alias table";
+		return r->virtual_alias;
+	case CLASS_VIRTUAL_MAILBOX:
+		*name = "User unknown in virtual mailbox table";
+		return r->virtual_mailbox;
+	case CLASS_RELAY:
+		*name = "User unknown in relay recipient table";
+		return r->relay_recipients;
+	default:
+		return NULL;
+	}
+}
+
+/* An address that is routed to the error transport is not accepted. */
+static WAITS void
+check_route(struct check *c)
+{
+	struct route	 route;
+	const char	*words;
+
+	if (table_is_empty(c->rules->transports) &&
+	    strcmp(c->rules->local.name, "error") != 0 &&
+	    strcmp(c->rules->virtual.name, "error") != 0 &&
+	    strcmp(c->rules->relay.name, "error") != 0 &&
+	    strcmp(c->rules->standard.name, "error") != 0)
+		return;
+	route_find(c->rules, c->pool, c->address, &route);
+	if (route.result == ROUTE_TEMPORARY) {
+		answer(c, RECIPIENT_TEMPORARY, route.text);
+		return;
+	}
+	if (route.result != ROUTE_OK || strcmp(route.transport, "error") != 0)
+		return;
+	words = route.nexthop;
+	words += dsn_find(words, 0);
+	words += strspn(words, " \t");
+	answer(c, RECIPIENT_UNKNOWN, *words != '\0' ? words :
+	    "mail for this recipient is not accepted");
+}
+
+/* By class. */
+static WAITS void
+check_class(struct check *c, enum address_class class)
+{
+	const char	*unknown = "User unknown";
+	struct table	*table = table_of_class(c->rules, class, &unknown);
+	enum map_result	 result;
+
+	/* Only aliases can make an address of an alias domain exist. */
+	if (table == NULL || (table_is_empty(table) &&
+	    class != CLASS_VIRTUAL_ALIAS))
+		return;
+	result = look(c, table);
+	if (result == MAP_ERROR)
+		answer(c, RECIPIENT_TEMPORARY, c->why);
+	else if (result == MAP_NOT_FOUND)
+		answer(c, RECIPIENT_UNKNOWN,
+		    c->rules->set.show_user_unknown_table_name ? unknown :
+		    "User unknown");
+}
+
+/* Fill in class and existence of a complete address. */
+static WAITS int
+check(struct check *c)
+{
+	const char		*domain = address_domain(c->address);
+	enum address_class	 class;
+
+	if (class_of(c->rules, c->pool, domain, &class, &c->why) == -1 ||
+	    domain_is_ours(c->rules, c->pool, domain, &c->is_ours,
+	    &c->why) == -1)
+		return -1;
+	c->answer->address_class = pool_strdup(c->pool, class_name(class));
+	c->answer->is_final = class != CLASS_DEFAULT;
+	switch (look(c, c->rules->virtual_alias)) {
+	case MAP_ERROR:
+		return -1;
+	case MAP_FOUND:
+		return 0;
+	default:
+		break;
+	}
+	check_route(c);
+	if (c->answer->result == RECIPIENT_EXISTS)
+		check_class(c, class);
+	return 0;
+}
+
+/* Answer smtpd. */
+WAITS void
+recipient_check(struct rules *r, struct pool *pool, const char *address,
+    struct recipient_answer *to)
+{
+	struct check	c = { .rules = r, .pool = pool, .answer = to };
+
+	memset(to, 0, sizeof(*to));
+	to->text = pool_strdup(pool, "");
+	to->address = pool_strdup(pool, address);
+	to->address_class = pool_strdup(pool, class_name(CLASS_DEFAULT));
+	if ((c.address = address_complete(r, pool, address)) == NULL) {
+		answer(&c, RECIPIENT_UNKNOWN, "Bad recipient address syntax");
+		return;
+	}
+	to->address = pool_strdup(pool, c.address);
+	if (check(&c) == -1)
+		answer(&c, RECIPIENT_TEMPORARY, c.why);
+}

@@ -1,0 +1,235 @@
+/*
+ * tables.c - tables that notice when their files change.
+ *
+ * At most once a second a question looks at the files first. Changed ones
+ * are opened anew and swapped in; who was in the middle of the old one keeps
+ * it until he is done. When the new state cannot be opened, the old one goes
+ * on answering and the log says so once; when the reason is that only root
+ * may read it, this process leaves, so that a fresh one opens it as root.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/daemon/daemon.h"
+#include "resolve/resolve.h"
+
+enum {
+	LOOK_EVERY	= 1000,		/* milliseconds */
+	BUSY_PAUSE	= 20,		/* between tries of a busy table */
+	BUSY_TRIES	= 100
+};
+
+/* One state of a table. */
+struct opened {
+	struct pool	*pool;
+	struct maps	*maps;
+	char		*why;		/* not all could be opened */
+	unsigned	 users;
+	bool		 is_old;
+};
+
+struct table {
+	const char	*parameter;
+	char		*list;
+	struct opened	*now;
+	int64_t		 look_at;	/* when to look at the files again */
+	char		 told[200];	/* the last complaint */
+};
+
+/* --- opening ----------------------------------------------------------------------- */
+
+static struct opened *
+open_now(const char *list)
+{
+	struct pool	*pool = pool_new("table", 0);
+	struct opened	*o = pool_alloc(pool, sizeof(*o));
+
+	o->pool = pool;
+	o->maps = maps_open_all(pool, list, &o->why);
+	return o;
+}
+
+static void
+discard(struct opened *o)
+{
+	maps_close(o->maps);
+	pool_free(o->pool);
+}
+
+static void
+release(struct opened *o)
+{
+	if (--o->users == 0 && o->is_old)
+		discard(o);
+}
+
+/* Say once what is wrong. */
+static void
+complain(struct table *t, const char *why)
+{
+	if (strncmp(t->told, why, sizeof(t->told) - 1) == 0)
+		return;
+	strlcpy(t->told, why, sizeof(t->told));
+	log_error("%s: %s", t->parameter, why);
+}
+
+static void
+close_table(void *table)
+{
+	struct table	*t = table;
+
+	discard(t->now);
+}
+
+struct table *
+table_new(struct pool *pool, const char *parameter, const char *list)
+{
+	struct table	*t = pool_alloc(pool, sizeof(*t));
+
+	t->parameter = parameter;
+	t->list = pool_strdup(pool, list);
+	t->now = open_now(list);
+	t->look_at = clock_now() + LOOK_EVERY;
+	if (t->now->why != NULL)
+		complain(t, t->now->why);
+	pool_on_free(pool, close_table, t);
+	return t;
+}
+
+bool
+table_is_empty(const struct table *t)
+{
+	return maps_are_empty(t->now->maps);
+}
+
+/* --- changing ---------------------------------------------------------------------- */
+
+/* Put another state in the place of the present one. */
+static void
+swap(struct table *t, struct opened *fresh)
+{
+	struct opened	*old = t->now;
+
+	t->now = fresh;
+	t->told[0] = '\0';
+	if (fresh->why != NULL)
+		complain(t, fresh->why);
+	rules_changed();
+	old->is_old = true;
+	old->users++;
+	release(old);
+}
+
+/* Look at the files if it is time. */
+static void
+refresh(struct table *t)
+{
+	struct opened	*fresh;
+	int64_t		 now = clock_now();
+
+	if (now < t->look_at)
+		return;
+	t->look_at = now + LOOK_EVERY;
+	if (!maps_have_changed(t->now->maps))
+		return;
+	errno = 0;
+	fresh = open_now(t->list);
+	if (fresh->why == NULL || t->now->why != NULL) {
+		/* The same failure again is no news. */
+		if (fresh->why != NULL && t->now->why != NULL &&
+		    strcmp(fresh->why, t->now->why) == 0)
+			discard(fresh);
+		else
+			swap(t, fresh);
+		return;
+	}
+	complain(t, fresh->why);
+	if (strstr(fresh->why, strerror(EACCES)) != NULL) {
+		log_info("%s changed and only root may read it: leaving, so "
+		    "that a fresh process opens it", t->parameter);
+		daemon_leave();
+	}
+	discard(fresh);
+}
+
+/* --- asking -------------------------------------------------------------------------- */
+
+struct question {
+	enum { WHOLE, PART, ADDRESS } kind;
+	const char	*key, *delimiters;
+	bool		 is_ours;
+	char		**value, **extension, **why;
+};
+
+static WAITS enum map_result
+ask_once(struct maps *maps, struct pool *pool, const struct question *q)
+{
+	switch (q->kind) {
+	case PART:
+		return maps_find_part(maps, pool, q->key, q->value, q->why);
+	case ADDRESS:
+		return maps_find_address(maps, pool, q->key, q->delimiters,
+		    q->is_ours, q->value, q->extension, q->why);
+	default:
+		return maps_find(maps, pool, q->key, q->value, q->why);
+	}
+}
+
+/* Ask, again while somebody is writing the table. */
+static WAITS enum map_result
+ask(struct table *t, struct pool *pool, const struct question *q)
+{
+	struct opened	*o;
+	enum map_result	 result;
+	int		 tries = 0, error;
+
+	do {
+		refresh(t);
+		o = t->now;
+		o->users++;
+		result = ask_once(o->maps, pool, q);
+		error = errno;
+		release(o);
+		if (result != MAP_ERROR || error != EAGAIN)
+			break;
+	} while (++tries < BUSY_TRIES && fiber_sleep(BUSY_PAUSE) == 0);
+	if (result == MAP_ERROR)
+		log_warning("%s: lookup of %s: %s", t->parameter, q->key,
+		    *q->why);
+	return result;
+}
+
+WAITS enum map_result
+table_find(struct table *t, struct pool *pool, const char *key, char **value,
+    char **why)
+{
+	struct question	q = { .kind = WHOLE, .key = key, .value = value,
+			    .why = why };
+
+	return ask(t, pool, &q);
+}
+
+WAITS enum map_result
+table_find_part(struct table *t, struct pool *pool, const char *key,
+    char **value, char **why)
+{
+	struct question	q = { .kind = PART, .key = key, .value = value,
+			    .why = why };
+
+	return ask(t, pool, &q);
+}
+
+WAITS enum map_result
+table_find_address(struct table *t, struct pool *pool, const char *address,
+    const char *delimiters, bool is_ours, char **value, char **extension,
+    char **why)
+{
+	struct question	q = { .kind = ADDRESS, .key = address,
+			    .delimiters = delimiters, .is_ours = is_ours,
+			    .value = value, .extension = extension,
+			    .why = why };
+
+	return ask(t, pool, &q);
+}

@@ -1,0 +1,214 @@
+package Postrider::Sink;
+
+# A server that takes mail by SMTP (or LMTP) and keeps it, in a process of its
+# own; it can be told to misbehave:
+#
+#	my $sink = Postrider::Sink->new(directory => $d, replies => sub {
+#		my ($verb, $line, $session) = @_;
+#		return '450 4.2.1 later' if $verb eq 'RCPT' && $line =~ /bob/;
+#		return undef;		# as usual
+#	});
+#	my @messages = $sink->messages;	# { helo, from, rcpt => [], data, ... }
+#
+# The verbs are those of SMTP, CONNECT for the greeting and DOT for the end
+# of a message. The answer 'CLOSE' hangs up, 'HANG' says nothing any more;
+# CRLF inside an answer makes more lines. $session has helo, from, rcpt, number (of the session,
+# from 1) and count (messages of this session so far).
+
+use strict;
+use warnings;
+
+use IO::Socket::INET;
+use IO::Socket::UNIX;
+use POSIX ();
+use Storable ();
+use Time::HiRes qw(sleep time);
+
+sub new
+{
+	my ($class, %o) = @_;
+	my $self = bless { %o }, $class;
+	my $listener;
+
+	mkdir $o{directory} or die "$o{directory}: $!";
+	if (defined $o{path}) {
+		$listener = IO::Socket::UNIX->new(Local => $o{path},
+		    Listen => 128);
+	} else {
+		$listener = IO::Socket::INET->new(LocalAddr =>
+		    $o{address} // '127.0.0.1', LocalPort => $o{port} // 0,
+		    Listen => 128, ReuseAddr => 1, Proto => 'tcp');
+		$self->{port} = $listener->sockport if $listener;
+	}
+	die "cannot listen: $!" unless $listener;
+	$self->{pid} = fork // die "fork: $!";
+	if ($self->{pid} == 0) {
+		$self->_serve($listener);
+		POSIX::_exit(0);
+	}
+	return $self;
+}
+
+sub port { return $_[0]{port} }
+
+sub stop
+{
+	my ($self) = @_;
+	my $pid = delete $self->{pid} // return;
+
+	kill 'TERM', $pid;
+	waitpid $pid, 0;
+}
+
+# What has arrived, in the order of the dots.
+sub messages
+{
+	my ($self) = @_;
+
+	return map { Storable::retrieve($_) }
+	    sort glob("$self->{directory}/message.*");
+}
+
+sub count { return scalar(my @files = glob("$_[0]{directory}/message.*")) }
+
+# How many connections there were.
+sub sessions { return -s "$_[0]{directory}/sessions" || 0 }
+
+# --- the process --------------------------------------------------------------
+
+sub _serve
+{
+	my ($self, $listener) = @_;
+	my %children;
+
+	setpgrp 0, 0;
+	$SIG{TERM} = sub { kill 'KILL', keys %children; POSIX::_exit(0) };
+	$SIG{CHLD} = 'DEFAULT';
+	for (my $number = 1; ; ) {
+		my $client = $listener->accept;
+		while ((my $gone = waitpid(-1, POSIX::WNOHANG())) > 0) {
+			delete $children{$gone};
+		}
+		next unless $client;
+		open my $f, '>>', "$self->{directory}/sessions";
+		syswrite $f, '.';
+		my $pid = fork;
+		if (defined $pid && $pid == 0) {
+			$SIG{TERM} = 'DEFAULT';
+			$self->_session($client, $number);
+			POSIX::_exit(0);
+		}
+		$children{$pid} = 1 if defined $pid;
+		$number++;
+	}
+}
+
+my %usual = (
+	CONNECT => '220 sink.test ESMTP', HELO => '250 sink.test',
+	MAIL => '250 2.1.0 Ok', RCPT => '250 2.1.5 Ok',
+	DATA => '354 go ahead', DOT => '250 2.0.0 Ok: taken',
+	RSET => '250 2.0.0 Ok', NOOP => '250 2.0.0 Ok',
+	QUIT => '221 2.0.0 Bye',
+);
+
+# What this verb is answered with.
+sub _reply
+{
+	my ($self, $session, $verb, $line) = @_;
+	my $reply;
+
+	$reply = $self->{replies}->($verb, $line, $session)
+	    if $self->{replies};
+	if (!defined $reply && $verb =~ /^[EL]HLO$/) {
+		$reply = join "\r\n", (map { "250-$_" } 'sink.test',
+		    @{ $self->{extensions} // [qw(PIPELINING 8BITMIME
+		    ENHANCEDSTATUSCODES DSN), 'SIZE 0'] }), '250 HELP';
+	}
+	return $reply // $usual{$verb} // '500 5.5.2 what?';
+}
+
+# Say it; its first digit, or '' to leave.
+sub _say
+{
+	my ($self, $client, $reply) = @_;
+
+	return '' if $reply eq 'CLOSE';
+	sleep 3600 if $reply eq 'HANG';
+	print $client "$reply\r\n";
+	$client->flush;
+	return substr $reply, 0, 1;
+}
+
+sub _answer
+{
+	my ($self, $client, @about) = @_;
+
+	return $self->_say($client, $self->_reply(@about));
+}
+
+sub _session
+{
+	my ($self, $client, $number) = @_;
+	my $s = { number => $number, count => 0, rcpt => [] };
+
+	$client->autoflush(0);
+	my $class = $self->_answer($client, $s, 'CONNECT', '');
+	while ($class ne '') {
+		my $line = <$client> // last;
+		$line =~ s/\r\n\z//;
+		my $verb = uc($line =~ /^(\S+)/ ? $1 : '');
+		$class = $self->_answer($client, $s, $verb, $line);
+		last if $verb eq 'QUIT' || $class eq '';
+		next if $class gt '3';
+		$s->{helo} = $line if $verb =~ /^(HELO|[EL]HLO)$/;
+		if ($verb eq 'MAIL') {
+			@$s{qw(from mail rcpt rcpt_lines)} =
+			    ($line =~ /<(.*?)>/, $line, [], []);
+		} elsif ($verb eq 'RCPT') {
+			push @{ $s->{rcpt} }, $line =~ /<(.*?)>/;
+			push @{ $s->{rcpt_lines} }, $line;
+		} elsif ($verb eq 'DATA') {
+			$class = $self->_data($client, $s);
+		} elsif ($verb eq 'RSET') {
+			$s->{rcpt} = [];
+		}
+	}
+}
+
+# Take a message, keep it if the answer to the dot is good.
+sub _data
+{
+	my ($self, $client, $s) = @_;
+	my ($data, $class) = ('', '');
+
+	for (;;) {
+		my $line = <$client> // return '';
+		last if $line eq ".\r\n";
+		$line =~ s/^\.//;
+		$data .= $line;
+	}
+	$s->{count}++;
+	my $message = { %$s, data => $data, time => time };
+	for my $rcpt ($self->{lmtp} ? @{ $s->{rcpt} } : ('')) {
+		my $reply = $self->_reply($s, 'DOT', $rcpt);
+		$self->_keep($message) if $reply =~ /^2/;
+		$class = $self->_say($client, $reply);
+		return '' if $class eq '';
+	}
+	$s->{rcpt} = [];
+	return $class;
+}
+
+# Written under another name first, so that nobody reads half of it.
+sub _keep
+{
+	my ($self, $message) = @_;
+	my $name = sprintf '%s/message.%017.6f.%d.%d', $self->{directory},
+	    $message->{time}, $$, $message->{count};
+
+	return if -e $name;
+	Storable::nstore($message, "$self->{directory}/new.$$");
+	rename "$self->{directory}/new.$$", $name;
+}
+
+1;

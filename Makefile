@@ -111,9 +111,12 @@ resolve_FILES	:= $(filter-out resolve/dns%.c resolve/map.c,$(wildcard resolve/*.
 dns_FILES	:= $(wildcard resolve/dns*.c)
 postrider-map_FILES := resolve/map.c
 smtp_FILES	:= $(wildcard smtp/*.c)
-local_FILES	:= local/main.c local/recipient.c local/alias.c
-helper_FILES	:= local/helper.c
-mailbox_FILES	:= local/mailbox.c local/mbox.c local/maildir.c
+local_FILES	:= local/main.c local/recipient.c local/alias.c local/expand.c \
+		   local/forward.c local/repost.c local/homes.c local/loops.c \
+		   local/spool.c
+helper_FILES	:= local/helper.c local/become.c local/spool.c
+mailbox_FILES	:= local/mailbox.c local/mbox.c local/maildir.c local/copy.c \
+		   local/storing.c
 error_FILES	:= local/refuse.c
 
 LIB_FILES	:= $(wildcard common/*/*.c)

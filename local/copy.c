@@ -59,6 +59,7 @@ put(struct copy *c, const char *data, size_t len)
 	return 0;
 }
 
+/* Gather a text. */
 int
 copy_text(struct copy *c, const char *text)
 {
@@ -116,11 +117,12 @@ put_piece(struct copy *c, const char *data, size_t len)
 	return (ssize_t)n + 1;
 }
 
+/* Read, change and gather until the message is over. */
 int
 copy_message(struct copy *c)
 {
 	size_t	used;
-	ssize_t	n;
+	ssize_t	n = 0;
 
 	while (c->left > 0 || c->held > 0) {
 		if (fill(c) == -1)

@@ -3,7 +3,7 @@
  *
  * Called by mailbox.c on a thread, with the rights of the recipient; several
  * at a time, so that the file system merges their syncs. The name is
- * TIME.MµsecPpidQn.host: no two deliveries of one host have the same.
+ * SECONDS.MmicrosPpidQn.host: no two deliveries of one host have the same.
  *
  * P1  "sent" is said only after the file was synced, moved from tmp/ to new/,
  *     and new/ was synced, each at the first try. With the home on another

@@ -317,6 +317,14 @@ message_job(struct message *m, struct destination *site, const char *nexthop)
 	return job;
 }
 
+/* One after the other; NULL: the first. */
+struct job *
+message_next_job(struct message *m, struct job *job)
+{
+	return job == NULL ? RB_MIN(jobs, &m->jobs) :
+	    RB_NEXT(jobs, &m->jobs, job);
+}
+
 /* The address to deliver to. */
 const char *
 message_address(const struct message *m, size_t number)

@@ -55,7 +55,7 @@ struct message {
 	int64_t			 journal_end;
 	unsigned		 attempt, deaths;
 	bool			 was_warned, is_warned_now;
-	bool			 is_dirty, is_settling;
+	bool			 is_asking, is_dirty, is_settling;
 	enum fate		 fate;
 	uint32_t		*crossing;	/* bytes to overwrite */
 	size_t			 crossing_count, crossing_room;
@@ -85,6 +85,8 @@ void		 message_close(struct message *);
 /* The job for what goes to this next hop of this site; made if need be. */
 struct job	*message_job(struct message *, struct destination *,
 		    const char *nexthop);
+
+struct job	*message_next_job(struct message *, struct job *);
 
 /* Where a recipient's mail is delivered to, and what it was called before. */
 const char	*message_address(const struct message *, size_t number);

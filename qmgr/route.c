@@ -56,7 +56,7 @@ assign(struct message *m, size_t number, const struct route *route)
 	if (t->pace.recipients > 0 &&
 	    job_count(job) >= (size_t)t->pace.recipients) {
 		schedule_queue(job);
-		lane_kick(destination_lane(site, t));
+		lane_kick(lane_of(site));
 	}
 }
 
@@ -123,7 +123,7 @@ finish(struct message *m)
 		if (job_count(job) == 0)
 			continue;
 		schedule_queue(job);
-		lane_kick(job->site->lane);
+		lane_kick(lane_of(job->site));
 	}
 	message_release(m);
 }
@@ -139,6 +139,20 @@ next_number(struct message *m, size_t *number)
 	return m->next < m->envelope.count;
 }
 
+static void	 run(void *);
+
+/* Put the message behind the others, and see that somebody comes for it. */
+static void
+enqueue(struct message *m)
+{
+	m->is_asking = true;
+	TAILQ_INSERT_TAIL(&asking, m, asking);
+	if (askers < ASKERS) {
+		askers++;
+		fiber_start(run, NULL);
+	}
+}
+
 /* The next message's next recipient; the message goes behind the others. */
 static WAITS void
 ask_next(void)
@@ -148,15 +162,16 @@ ask_next(void)
 	bool		 has_one = next_number(m, &number);
 
 	TAILQ_REMOVE(&asking, m, asking);
+	m->is_asking = false;
 	m->asked++;
 	if (has_one) {
 		m->next++;
 		if (next_number(m, &more))
-			TAILQ_INSERT_TAIL(&asking, m, asking);
+			enqueue(m);
 		ask(m, number);
 	}
 	m->asked--;
-	if (m->asked == 0 && !next_number(m, &more))
+	if (m->asked == 0 && !m->is_asking)
 		finish(m);
 }
 
@@ -178,9 +193,5 @@ void
 route_start(struct message *m)
 {
 	message_hold(m);
-	TAILQ_INSERT_TAIL(&asking, m, asking);
-	if (askers < ASKERS) {
-		askers++;
-		fiber_start(run, NULL);
-	}
+	enqueue(m);
 }

@@ -17,8 +17,9 @@
 
 /* A schedule without sites. */
 void
-schedule_init(struct schedule *s)
+schedule_init(struct schedule *s, void *owner)
 {
+	s->owner = owner;
 	TAILQ_INIT(&s->sites);
 }
 

@@ -44,10 +44,11 @@ struct destination {
 };
 
 struct schedule {
-	TAILQ_HEAD(, destination) sites;		/* that may have a turn */
+	TAILQ_HEAD(, destination) sites;	/* that may have a turn */
+	void			*owner;
 };
 
-void		 schedule_init(struct schedule *);
+void		 schedule_init(struct schedule *, void *owner);
 void		 destination_init(struct destination *, struct schedule *,
 		    const struct pace *, char *name);
 

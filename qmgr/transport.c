@@ -87,7 +87,6 @@ static RB_HEAD(transport_tree, transport) transports =
     RB_INITIALIZER(&transports);
 RB_PROTOTYPE(transport_tree, transport, entry, )
 RB_GENERATE(transport_tree, transport, entry, compare_transports)
-RB_PROTOTYPE(destinations, destination, entry, )
 RB_GENERATE(destinations, destination, entry, compare_sites)
 
 /* --- settings --------------------------------------------------------------- */
@@ -235,7 +234,7 @@ add(const char *name, const char *program, int maxproc)
 		t->lanes[i] = (struct lane){ .transport = t,
 		    .hint = t->workers + i,
 		    .limit = (t->limit + t->workers - 1) / t->workers };
-		schedule_init(&t->lanes[i].schedule);
+		schedule_init(&t->lanes[i].schedule, &t->lanes[i]);
 	}
 	RB_INSERT(transport_tree, &transports, t);
 }
@@ -306,13 +305,6 @@ worker_of(const struct transport *t, const char *name)
 	while (*name != '\0')
 		h = (h ^ (unsigned char)*name++) * 16777619u;
 	return (h ^ h >> 16) % t->workers;
-}
-
-/* The lane that a site's mail takes. */
-struct lane *
-destination_lane(const struct destination *s, struct transport *t)
-{
-	return &t->lanes[worker_of(t, s->name)];
 }
 
 /* By name, made if need be. */

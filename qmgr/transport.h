@@ -20,6 +20,7 @@ struct lane {
 	unsigned		 in_flight, limit;	/* limit 0: none */
 	struct schedule		 schedule;
 	bool			 is_running;	/* its fiber */
+	struct fiber		*sleeper;	/* that fiber, while it waits */
 	int64_t			 unavailable_until;
 };
 
@@ -35,6 +36,8 @@ struct transport {
 	struct lane		*lanes;			/* of each worker */
 };
 
+RB_PROTOTYPE(destinations, destination, entry, )
+
 extern const struct param	 transport_params[];
 
 /* Read master.cf and the settings of each transport; die()s. */
@@ -48,8 +51,14 @@ void		 transports_refresh(void);
 /* NULL when master.cf has no such service. */
 struct transport *transport_find(const char *name);
 /* The site, made if it is new. */
-struct destination	*transport_destination(struct transport *, const char *name);
-struct lane	*destination_lane(const struct destination *, struct transport *);
+struct destination *transport_destination(struct transport *,
+		    const char *name);
+/* The lane that a site's mail takes. */
+static inline struct lane *
+lane_of(const struct destination *site)
+{
+	return site->schedule->owner;
+}
 /* Forget what is idle. */
 void		 transports_sweep(void);
 /* Every transport in turn; NULL at the end. */

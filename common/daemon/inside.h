@@ -14,6 +14,7 @@
  */
 
 /* options.c: the words on the command line. */
+enum { OVERRIDES_MAX = 500 };
 struct options {
 	bool		 wants_parameters, wants_check;
 	const char	*directory;		/* -c or NULL */
@@ -23,7 +24,7 @@ struct options {
 	unsigned	 verbose;
 	bool		 is_unix[HANDOVER_LISTENERS_MAX];	/* -l */
 	size_t		 listeners;
-	char		**overrides;		/* name=value of each -o */
+	char		*overrides[OVERRIDES_MAX]; /* name=value of each -o */
 	size_t		 override_count;
 };
 void		 options_parse(struct options *, int argc, char **argv,

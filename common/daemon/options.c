@@ -42,8 +42,8 @@ add_override(struct options *o, char *setting)
 {
 	if (strchr(setting, '=') == NULL)
 		die("option -o %s: expected name=value", setting);
-	o->overrides = mem_resize(o->overrides,
-	    (o->override_count + 1) * sizeof(*o->overrides));
+	if (o->override_count == OVERRIDES_MAX)
+		die("more than %d options -o", OVERRIDES_MAX);
 	o->overrides[o->override_count++] = setting;
 }
 

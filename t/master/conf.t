@@ -72,7 +72,8 @@ shows($text, ['-o', 'myhostname=a.b.example', 'myhostname', 'mydomain'],
     '-o overrides');
 shows("mynetworks = " . join(', ', map { "192.0.2.$_" } 1 .. 9) . "\n",
     ['-nf'], "mynetworks = 192.0.2.1, 192.0.2.2, 192.0.2.3, 192.0.2.4, "
-    . "192.0.2.5,\n    192.0.2.6, 192.0.2.7, 192.0.2.8, 192.0.2.9\n",
+    . "192.0.2.5, "
+    . "192.0.2.6,\n    192.0.2.7, 192.0.2.8, 192.0.2.9\n",
     '-f folds');
 shows("mine = x\nmydestination = \$mine\n", ['-n'],
     "mine = x\nmydestination = \$mine\n", 'names of one\'s own are shown');

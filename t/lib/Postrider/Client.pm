@@ -49,7 +49,7 @@ sub line
 	my ($self) = @_;
 	my $end = time + $self->{patience};
 
-	while ($self->{buffer} !~ s/^(.*?\n)//s) {
+	while (index($self->{buffer}, "\n") < 0) {
 		my $left = $end - time;
 		croak 'no answer' if $left <= 0 ||
 		    !IO::Select->new($self->{socket})->can_read($left);
@@ -57,7 +57,7 @@ sub line
 		    length $self->{buffer};
 		return undef unless $n;
 	}
-	return $1;
+	return substr $self->{buffer}, 0, 1 + index($self->{buffer}, "\n"), '';
 }
 
 # A whole reply, lines joined by \n without CR; undef at the end.

@@ -1,0 +1,94 @@
+/*
+ * storing.c - what mbox.c and maildir.c have in common: results, the group of
+ * the spool, syncs of directories.
+ *
+ * Called on the threads of the program mailbox.
+ */
+#include "local/store.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/fsuid.h>
+#include <unistd.h>
+
+#include "common/base/fs.h"
+
+/* Set the result. */
+void
+storing_is(struct storing *s, enum outcome outcome, const char *dsn,
+    const char *format, ...)
+{
+	va_list	ap;
+
+	s->outcome = outcome;
+	s->dsn = dsn;
+	va_start(ap, format);
+	vsnprintf(s->text, sizeof(s->text), format, ap);
+	va_end(ap);
+}
+
+/* Nothing that the world refuses is for ever: space comes back, and what is
+ * wrong with a directory somebody will repair. */
+void
+storing_failed(struct storing *s, const char *done, const char *path,
+    int error)
+{
+	const char	*dsn = "4.2.0";
+
+	if (error == EDQUOT)
+		dsn = "4.2.2";
+	else if (error == ENOSPC)
+		dsn = "4.3.1";
+	else if (error == EIO || error == EROFS || error == ENOMEM ||
+	    error == EMFILE || error == ENFILE)
+		dsn = "4.3.0";
+	storing_is(s, OUTCOME_DEFERRED, dsn, "cannot %s %s: %s", done, path,
+	    strerrordesc_np(error));
+}
+
+/* setfsgid(2) is the thread's alone, so the others go on as the recipient. */
+void
+storing_raise(const struct storing *s)
+{
+	if (s->spool_group != STORE_NO_GROUP)
+		(void)setfsgid(s->spool_group);
+}
+
+/* The recipient's own group again; errno stays. */
+void
+storing_lower(const struct storing *s)
+{
+	int	saved = errno;
+
+	if (s->spool_group != STORE_NO_GROUP)
+		(void)setfsgid(getegid());
+	errno = saved;
+}
+
+/* Sync the directory that a path is in. */
+int
+storing_sync_parent(const char *path)
+{
+	char		 parent[1000], *slash;
+	int		 fd, result, saved;
+
+	if (strlcpy(parent, path, sizeof(parent)) >= sizeof(parent)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	if ((slash = strrchr(parent, '/')) == NULL)
+		strlcpy(parent, ".", sizeof(parent));
+	else
+		slash[slash == parent] = '\0';
+	fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd == -1)		/* we may write to it, but not list it */
+		return errno == EACCES ? 0 : -1;
+	result = fs_sync(fd);
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return result;
+}

@@ -104,9 +104,9 @@ pickup_FILES	:= cleanup/pickup.c cleanup/bring.c cleanup/maildrop.c \
 postdrop_FILES	:= cleanup/postdrop.c cleanup/drop.c
 sendmail_FILES	:= cleanup/sendmail.c cleanup/spool.c cleanup/extract.c \
 		   cleanup/submit.c cleanup/dialogue.c cleanup/drop.c
-qmgr_FILES	:= $(filter-out qmgr/bounce.c qmgr/report.c qmgr/queue.c,$(wildcard qmgr/*.c))
+qmgr_FILES	:= $(filter-out qmgr/bounce.c qmgr/report.c qmgr/queue%,$(wildcard qmgr/*.c))
 bounce_FILES	:= qmgr/bounce.c qmgr/report.c
-postrider-queue_FILES := qmgr/queue.c
+postrider-queue_FILES := $(wildcard qmgr/queue*.c) qmgr/entry.c
 resolve_FILES	:= $(filter-out resolve/dns%.c resolve/map.c,$(wildcard resolve/*.c))
 dns_FILES	:= $(wildcard resolve/dns*.c)
 postrider-map_FILES := resolve/map.c

@@ -7,7 +7,6 @@
  */
 #include "cleanup/transaction.h"
 
-#include <ctype.h>
 #include <errno.h>
 #include <string.h>
 
@@ -210,16 +209,31 @@ expand_all(struct transaction *t)
 	t->room = to.room;
 }
 
-/* A number for an address, the same for upper and lower case (FNV-1a). */
+/* A number for an address, by its local part (FNV-1a). */
 static uint32_t
 hash(const char *address)
 {
 	uint32_t	h = 2166136261u;
 
-	for (; *address != '\0'; address++)
-		h = (h ^ (uint32_t)tolower((unsigned char)*address)) *
-		    16777619u;
+	for (; *address != '\0' && *address != '@'; address++)
+		h = (h ^ (unsigned char)*address) * 16777619u;
 	return h ^ h >> 15;
+}
+
+/* The same mailbox? The case of a local part is the receiver's business. */
+static bool
+is_same(const char *a, const char *b)
+{
+	const char	*a_local, *a_domain, *b_local, *b_domain;
+	size_t		 a_len, b_len;
+
+	address_split(a, &a_local, &a_len, &a_domain);
+	address_split(b, &b_local, &b_len, &b_domain);
+	if (a_len != b_len || memcmp(a_local, b_local, a_len) != 0)
+		return false;
+	if (a_domain == NULL || b_domain == NULL)
+		return a_domain == b_domain;
+	return domain_equal(a_domain, b_domain);
 }
 
 /* Keep the first row of each address, in order. */
@@ -234,8 +248,8 @@ alias_unique(struct pool *pool, struct recipient_row *rows, size_t n)
 	table = pool_array(pool, size, sizeof(*table));
 	for (i = 0; i < n; i++) {
 		place = hash(rows[i].address) & (size - 1);
-		while (table[place] != 0 && strcasecmp(rows[table[place] - 1]
-		    .address, rows[i].address) != 0)
+		while (table[place] != 0 && !is_same(
+		    rows[table[place] - 1].address, rows[i].address))
 			place = (place + 1) & (size - 1);
 		if (table[place] != 0)
 			continue;

@@ -109,6 +109,20 @@ read_envelope(struct pool *pool, struct drop *d)
 		    "it is larger than message_size_limit");
 }
 
+/* Give it to the group that pickup is in; root may post without being lent
+ * that group. */
+static int
+set_group(int fd)
+{
+	struct stat	st;
+
+	if (geteuid() != 0)
+		return 0;
+	if (stat("maildrop", &st) == -1)
+		return -1;
+	return fchown(fd, (uid_t)-1, st.st_gid);
+}
+
 /* A new file of its own, locked while we live; readable for the group. */
 static int
 create(void)
@@ -127,7 +141,7 @@ create(void)
 		if (fd == -1)
 			break;
 		if (flock(fd, LOCK_EX) == 0 && fstat(fd, &st) == 0 &&
-		    st.st_nlink == 1)
+		    st.st_nlink == 1 && set_group(fd) == 0)
 			return fd;
 		close(fd);
 	}

@@ -92,7 +92,7 @@ char		*complete_header(struct pool *, const char *value, size_t len,
 void		 alias_start(void);
 /* Complete sender and recipients, expand virtual aliases, drop duplicates. */
 WAITS void	 alias_apply(struct transaction *);
-/* Remove rows whose address came before, ignoring case. */
+/* Remove rows whose address came before. */
 size_t		 alias_unique(struct pool *, struct recipient_row *, size_t);
 
 /* --- write.c: bytes to the file --------------------------------------------- */

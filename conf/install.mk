@@ -1,1 +1,100 @@
-# Included by the Makefile: dependencies, install and uninstall.
+# Included by the Makefile: dependencies, users, install and uninstall.
+
+# --- what the machine needs ---------------------------------------------------
+# Only what is missing is asked for, so that a machine that has everything
+# needs no network. A build works without the optional libraries.
+
+DEPS		:= gcc make pkg-config libc6-dev libssl-dev libdb-dev libbsd-dev
+DEPS_OPTIONAL	:= libunbound-dev libpcre2-dev libseccomp-dev liblmdb-dev
+TEST_DEPS	:= perl libcmocka-dev nsd swaks clang universal-ctags strace \
+		   valgrind gdb cppcheck procps util-linux openssl
+
+# missing PACKAGES: those of them that dpkg does not know as installed.
+missing = $(shell for p in $(1); do \
+	dpkg-query -W -f='$${Status}' $$p 2>/dev/null | \
+	grep -q 'install ok installed' || echo $$p; done)
+
+# fetch PACKAGES: install them; root does, others are told what to do.
+define fetch
+	@if [ "$$(id -u)" -ne 0 ]; then \
+		echo "as root: apt-get install $(1)" >&2; exit 1; fi
+	apt-get update -q
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -q \
+	    --no-install-recommends $(1)
+endef
+
+.PHONY: deps test-deps users
+deps:
+	$(if $(call missing,$(DEPS)),$(call fetch,$(call missing,$(DEPS) $(DEPS_OPTIONAL))))
+
+test-deps: deps
+	$(if $(call missing,$(TEST_DEPS) $(DEPS_OPTIONAL)),$(call fetch,$(call missing,$(TEST_DEPS) $(DEPS_OPTIONAL))))
+
+# The system users; without root an instance runs as one user and needs none.
+users:
+	@if [ "$$(id -u)" -eq 0 ]; then sh conf/users.sh; fi
+
+# --- install ------------------------------------------------------------------
+# With DESTDIR nothing outside of it is touched: no user, no owner, no check
+# of what else is installed; whoever unpacks the tree runs
+# `postrider set-permissions` once.
+
+CONFDIR		:= $(SYSCONFDIR)/postrider
+MANUALS		= $(wildcard */*.[158])
+TO		= $(DESTDIR)
+
+.PHONY: install uninstall
+install: all $(if $(DESTDIR),,check-place users)
+	install -d $(TO)$(LIBEXECDIR) $(TO)$(SBINDIR) $(TO)$(BINDIR) \
+	    $(TO)$(CONFDIR) $(TO)$(UNITDIR) $(TO)$(SYSUSERSDIR) \
+	    $(TO)$(PREFIX)/lib
+	install -d -m 755 $(TO)$(SPOOLDIR)
+	for p in $(DAEMONS); do \
+	    install -m 755 $(BIN)/$$p $(TO)$(LIBEXECDIR)/$$p || exit 1; done
+	for p in $(filter-out postdrop,$(COMMANDS)); do \
+	    install -m 755 $(BIN)/$$p $(TO)$(SBINDIR)/$$p || exit 1; done
+	install -m 755 $(BIN)/postdrop $(TO)$(SBINDIR)/postdrop
+	ln -sf $(SBINDIR)/sendmail $(TO)$(BINDIR)/mailq
+	ln -sf $(SBINDIR)/sendmail $(TO)$(BINDIR)/newaliases
+	ln -sf $(SBINDIR)/sendmail $(TO)$(PREFIX)/lib/sendmail
+	sed 's,@SBINDIR@,$(SBINDIR),g' conf/postrider.service \
+	    > $(TO)$(UNITDIR)/postrider.service
+	install -m 644 conf/postrider.sysusers \
+	    $(TO)$(SYSUSERSDIR)/postrider.conf
+	for f in main.cf master.cf; do \
+	    test -e $(TO)$(CONFDIR)/$$f || \
+	    install -m 644 conf/$$f $(TO)$(CONFDIR)/$$f || exit 1; done
+	for m in $(MANUALS); do \
+	    d=$(TO)$(MANDIR)/man$${m##*.}; \
+	    install -d $$d && install -m 644 $$m $$d/ || exit 1; done
+ifeq ($(DESTDIR),)
+	test -e $(SYSCONFDIR)/aliases || \
+	    echo 'postmaster: root' > $(SYSCONFDIR)/aliases
+	$(SBINDIR)/postrider set-permissions
+	test -e $(SYSCONFDIR)/aliases.db || $(BINDIR)/newaliases || \
+	    echo "run newaliases before you start the system" >&2
+	if [ -d /run/systemd/system ]; then systemctl daemon-reload; fi
+endif
+
+# Another mail system's sendmail is not overwritten.
+.PHONY: check-place
+check-place:
+	@if [ "$$(id -u)" -ne 0 ]; then \
+	    echo "make install is for root, or set DESTDIR" >&2; exit 1; fi
+	@owner=$$(dpkg -S $(SBINDIR)/sendmail 2>/dev/null | \
+	    grep -v '^diversion' | cut -d: -f1); \
+	if [ -n "$$owner" ] && [ "$$owner" != postrider ]; then \
+	    echo "$(SBINDIR)/sendmail belongs to the package $$owner:" \
+	        "remove that, or choose another PREFIX" >&2; exit 1; fi
+
+# Configuration, queue and users stay: they hold what is not ours.
+uninstall:
+	rm -rf $(TO)$(LIBEXECDIR)
+	for p in $(COMMANDS); do rm -f $(TO)$(SBINDIR)/$$p; done
+	for l in $(BINDIR)/mailq $(BINDIR)/newaliases $(PREFIX)/lib/sendmail; do \
+	    if [ "$$(readlink $(TO)$$l)" = $(SBINDIR)/sendmail ]; then \
+	        rm -f $(TO)$$l; fi; done
+	rm -f $(TO)$(UNITDIR)/postrider.service \
+	    $(TO)$(SYSUSERSDIR)/postrider.conf
+	for m in $(notdir $(MANUALS)); do \
+	    rm -f $(TO)$(MANDIR)/man$${m##*.}/$$m; done

@@ -70,6 +70,14 @@ warning(const char *line)
 		log_warning("%s", line);
 }
 
+/* One thing that is as it should be, and still surprises. */
+static void
+note(const char *line)
+{
+	if (!was_told(line))
+		log_info("%s", line);
+}
+
 /* Each line of a text. */
 static void
 each(struct str *text, void (*say)(const char *))
@@ -164,8 +172,9 @@ check_postdrop(void)
 	const struct group	*gr = getgrnam(site.setgid_group);
 
 	path = pool_printf(run.pool, "%s/postdrop", site.command_directory);
-	if (!site.is_root || gr == NULL || stat(path, &st) == -1)
-		return;
+	if (!site.is_root || gr == NULL || stat(path, &st) == -1 ||
+	    strcmp(site.command_directory, DEFAULT_COMMAND_DIRECTORY) != 0)
+		return;			/* not installed */
 	if (st.st_gid != gr->gr_gid || !(st.st_mode & S_ISGID))
 		warning(pool_printf(run.pool, "%s should be set-gid %s; "
 		    "without that, users cannot post mail while the system "
@@ -300,7 +309,7 @@ check_mastercf(void)
 {
 	struct mastercf	*file;
 	struct services	*services;
-	struct str	 errors, warnings;
+	struct str	 errors, warnings, notes;
 	char		*why;
 
 	if ((file = services_file(run.pool, &why)) == NULL) {
@@ -309,9 +318,11 @@ check_mastercf(void)
 	}
 	str_init(&errors, run.pool, 0);
 	str_init(&warnings, run.pool, 0);
-	services = services_read(run.pool, file, &errors, &warnings);
+	str_init(&notes, run.pool, 0);
+	services = services_read(run.pool, file, &errors, &warnings, &notes);
 	each(&errors, error);
 	each(&warnings, warning);
+	each(&notes, note);
 	if (services != NULL)
 		check_services(services);
 }

@@ -116,6 +116,39 @@ directories_make(struct pool *pool)
 	return why;
 }
 
+/* Give an existing directory its owner and mode; never through a link. */
+static const char *
+fix(struct pool *pool, const struct directory *d)
+{
+	const char	*path, *why;
+	uid_t		 uid;
+	gid_t		 gid;
+	int		 fd;
+
+	path = pool_printf(pool, "%s/%s", site.queue_directory, d->path);
+	if ((why = find_owner(pool, d->owner, &uid, &gid)) != NULL)
+		return why;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd == -1 || fchown(fd, uid, gid) == -1 ||
+	    fchmod(fd, mode_of(d)) == -1)
+		why = pool_printf(pool, "%s: %s", path, strerror(errno));
+	if (fd != -1)
+		close(fd);
+	return why;
+}
+
+/* Make the queue what it should be. */
+const char *
+directories_fix(struct pool *pool)
+{
+	const char	*why = directories_make(pool);
+	size_t		 i;
+
+	for (i = 0; i < DIRECTORIES && why == NULL; i++)
+		why = fix(pool, &directories[i]);
+	return why;
+}
+
 /* Compare one directory with what it should be. */
 static unsigned
 check(struct pool *pool, const struct directory *d, struct str *errors)

@@ -10,6 +10,9 @@
 /* Create what is missing, as root with the right owners. NULL, or why not. */
 const char	*directories_make(struct pool *);
 
+/* Create what is missing and set owner and mode of what is there. */
+const char	*directories_fix(struct pool *);
+
 /* One line for each that is missing or whose owner or mode is wrong; returns
  * how many. Missing ones are created at start, and no error. */
 unsigned	 directories_check(struct pool *, struct str *errors);

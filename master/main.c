@@ -20,6 +20,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/base/bug.h"
@@ -33,6 +34,7 @@
 #include "master/directories.h"
 #include "master/listeners.h"
 #include "master/notify.h"
+#include "master/orphans.h"
 #include "master/services.h"
 #include "master/sink.h"
 #include "master/spawn.h"
@@ -40,9 +42,11 @@
 
 enum {
 	START_TIME = 60 * 1000,
+	RELOAD_TIME = 20 * 1000,
 	STOP_TIME = 30 * 1000,
 	STOP_NOW_TIME = 2 * 1000,
 	LOG_STOP_TIME = 3 * 1000,
+	ORPHANS_TIME = 3 * 1000,
 	FILES = 65536,		/* descriptors for a daemon, if we may */
 	REPORT_FD = 3		/* with -s: where `postrider start` listens */
 };
@@ -80,50 +84,80 @@ log_lines(void (*say)(const char *, ...), const struct str *text)
 	free(copy);
 }
 
+/* What reading the configuration has to say. */
+struct messages {
+	struct str	problems, warnings, notes;
+};
+
+/* No messages yet. */
+static void
+messages_init(struct messages *m, struct pool *pool)
+{
+	str_init(&m->problems, pool, 0);
+	str_init(&m->warnings, pool, 0);
+	str_init(&m->notes, pool, 0);
+}
+
 /* From main.cf, which `site` holds now, to the table of services. */
 static struct services *
-load(struct pool *pool, struct maincf *mc, struct str *problems,
-    struct str *warnings)
+load(struct pool *pool, struct maincf *mc, struct messages *m)
 {
 	struct mastercf	*file;
 	char		*why;
 
-	if (param_load(mc, master_tables, problems) == -1)
+	if (param_load(mc, master_tables, &m->problems) == -1)
 		return NULL;
 	spawn_tell_directory(services_find_programs(mc));
 	if ((file = services_file(pool, &why)) == NULL) {
-		str_addf(problems, "%s\n", why);
+		str_addf(&m->problems, "%s\n", why);
 		return NULL;
 	}
-	(void)known_report(mc, warnings);
-	return services_read(pool, file, problems, warnings);
+	(void)known_report(mc, &m->warnings);
+	return services_read(pool, file, &m->problems, &m->warnings,
+	    &m->notes);
 }
 
-/* Read everything again and hand over to fresh daemons (M2, M3). */
+/* Read everything again: the new table with its sockets open, or NULL. */
+static struct services *
+load_again(struct pool *pool, struct messages *m)
+{
+	struct services	*services;
+	struct maincf	*mc;
+	const char	*why;
+
+	if ((mc = site_try(pool, self.directory, &m->problems)) == NULL)
+		return NULL;
+	if (strcmp(site.queue_directory, self.queue) != 0) {
+		str_addf(&m->problems, "queue_directory cannot change while "
+		    "the system runs\n");
+		return NULL;
+	}
+	if ((services = load(pool, mc, m)) == NULL)
+		return NULL;
+	if ((why = listeners_open(services)) == NULL)
+		return services;
+	str_addf(&m->problems, "%s\n", why);
+	listeners_sweep(self.services);
+	return NULL;
+}
+
+/* Hand over to fresh daemons, or change nothing (M2, M3). */
 static WAITS int
 reload(struct str *problems)
 {
-	struct pool	*pool = pool_new("configuration", 0);
+	struct pool	*pool;
 	struct site	 before = site;
-	struct services	*services = NULL;
-	struct maincf	*mc;
-	struct str	 warnings;
-	const char	*why;
+	struct services	*services;
+	struct messages	 m;
 
-	str_init(&warnings, pool, 0);
-	if ((mc = site_try(pool, self.directory, problems)) != NULL) {
-		if (strcmp(site.queue_directory, self.queue) != 0)
-			str_addf(problems, "queue_directory cannot change "
-			    "while the system runs\n");
-		else
-			services = load(pool, mc, problems, &warnings);
+	if (self.is_stopping) {
+		str_add(problems, "the mail system is stopping\n");
+		return -1;
 	}
-	if (services != NULL && (why = listeners_open(services)) != NULL) {
-		str_addf(problems, "%s\n", why);
-		listeners_sweep(self.services);
-		services = NULL;
-	}
-	if (services == NULL) {
+	pool = pool_new("configuration", 0);
+	messages_init(&m, pool);
+	if ((services = load_again(pool, &m)) == NULL) {
+		str_add(problems, m.problems.data);
 		site = before;
 		pool_free(pool);
 		return -1;
@@ -131,7 +165,7 @@ reload(struct str *problems)
 	log_name(site.syslog_name, "master");
 	log_info("reload -- version " POSTRIDER_VERSION ", configuration %s",
 	    self.directory);
-	log_lines(log_warning, &warnings);
+	log_lines(log_warning, &m.warnings);
 	watch_replace(services);
 	listeners_sweep(services);
 	self.services = services;
@@ -307,27 +341,41 @@ take_queue(struct pool *pool)
 	    strerror(errno));
 }
 
-/* Read the table, open all sockets, or say why not and end. */
+/* Open all sockets. Daemons whose master died may need a moment to close
+ * theirs. */
 static void
-open_services(struct maincf *mc, struct str *warnings)
+open_listeners(void)
 {
-	static const struct control_acts	 acts = {
-		reload, stop, leave, 0
-	};
-	struct pool				*pool = maincf_pool(mc);
-	struct control_acts			 now = acts;
-	struct str				 problems;
-	const char				*why;
+	const struct timespec	 pause = { .tv_nsec = 50 * 1000 * 1000 };
+	int64_t			 deadline = clock_now() + ORPHANS_TIME;
+	const char		*why;
 
-	str_init(&problems, pool, 0);
-	if ((self.services = load(pool, mc, &problems, warnings)) == NULL) {
-		log_lines(log_error, &problems);
+	while ((why = listeners_open(self.services)) != NULL) {
+		if (clock_now() >= deadline)
+			die("%s", why);
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
+/* Read the table, open everything, or say why not and end. */
+static void
+open_services(struct maincf *mc, struct messages *m)
+{
+	struct control_acts	 acts = {
+		reload, stop, leave, clock_now()
+	};
+	const char		*why;
+	size_t			 i;
+
+	if ((self.services = load(maincf_pool(mc), mc, m)) == NULL) {
+		log_lines(log_error, &m->problems);
 		die("the configuration cannot be used");
 	}
-	if ((why = listeners_open(self.services)) != NULL)
-		die("%s", why);
-	now.started = clock_now();
-	if ((why = control_open(&now)) != NULL)
+	for (i = 0; i < self.services->count; i++)
+		if (self.services->units[i].flags & UNIT_ALONE)
+			orphans_end(self.services->units[i].name);
+	open_listeners();
+	if ((why = control_open(&acts)) != NULL)
 		die("cannot listen at private/control: %s", why);
 }
 
@@ -374,7 +422,7 @@ open_loop(void)
 
 /* From here on the log program gets our lines, and daemons run. */
 static void
-go(struct str *warnings)
+go(const struct messages *m)
 {
 	spawn_keep_stderr(self.is_foreground);
 	spawn_open_log();
@@ -383,7 +431,8 @@ go(struct str *warnings)
 	if (!site.is_root)
 		log_warning("not started by root: all daemons run as one "
 		    "user, isolation is off");
-	log_lines(log_warning, warnings);
+	log_lines(log_warning, &m->warnings);
+	log_lines(log_info, &m->notes);
 	if (site.is_root)
 		spawn_drop_capabilities();
 	watch_start(self.services);
@@ -393,7 +442,7 @@ go(struct str *warnings)
 int
 main(int argc, char **argv)
 {
-	struct str	 warnings;
+	struct messages	 messages;
 	struct maincf	*mc;
 
 	log_name("postrider", "master");
@@ -409,14 +458,14 @@ main(int argc, char **argv)
 		die("%s: %s", site.config_directory, strerror(errno));
 	site.config_directory = self.directory;
 	self.queue = mem_strdup(site.queue_directory);
-	str_init(&warnings, maincf_pool(mc), 0);
+	messages_init(&messages, maincf_pool(mc));
 
 	prepare_limits();
 	take_queue(maincf_pool(mc));
 	sink_prepare(self.is_foreground);
 	open_loop();
-	open_services(mc, &warnings);
-	go(&warnings);
+	open_services(mc, &messages);
+	go(&messages);
 	loop_run();
 	return self.exit_status;
 }

@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,7 @@ usage(void)
 	    "  status                what runs\n"
 	    "  check                 what is wrong\n"
 	    "  log text              write a line to the mail log\n"
+	    "  set-permissions       make the queue's owners and modes right\n"
 	    "  conf | queue | map    postrider-conf and so on; see there\n");
 	exit(2);
 }
@@ -356,6 +358,38 @@ status(struct pool *pool, char **argv)
 	return ask_master("status");
 }
 
+/* The set-gid posting command, when there is one. */
+static void
+fix_postdrop(struct pool *pool)
+{
+	const struct group	*gr = getgrnam(site.setgid_group);
+	char			*path;
+	int			 fd;
+
+	path = pool_printf(pool, "%s/postdrop", site.command_directory);
+	if ((fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)) == -1)
+		return;
+	if (gr == NULL || fchown(fd, 0, gr->gr_gid) == -1 ||
+	    fchmod(fd, 02755) == -1)
+		die("cannot make %s set-gid %s", path, site.setgid_group);
+	close(fd);
+}
+
+/* set-permissions: after an installation. */
+static int
+set_permissions(struct pool *pool, char **argv)
+{
+	const char	*why;
+
+	(void)argv;
+	(void)site_load(directory);
+	if ((why = directories_fix(pool)) != NULL)
+		die("%s", why);
+	if (site.is_root)
+		fix_postdrop(pool);
+	return 0;
+}
+
 /* A line to the log without the system's help. */
 static void
 log_directly(const char *text)
@@ -417,7 +451,8 @@ static const struct {
 	{ "reload",	reload },
 	{ "status",	status },
 	{ "check",	check },
-	{ "log",	log_words }
+	{ "log",	log_words },
+	{ "set-permissions", set_permissions }
 };
 
 int

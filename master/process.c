@@ -11,6 +11,7 @@
 
 #include "common/base/log.h"
 #include "common/ipc/packets.h"
+#include "master/orphans.h"
 
 enum { STATUS_TIME = 1000 };	/* for an answer to ASK_STATUS */
 
@@ -91,6 +92,8 @@ process_start(struct worker *w)
 	pool_free(pool);
 	strlcpy(p->service, w->unit->name, sizeof(p->service));
 	spawn_look(w->unit, &p->file);
+	if (w->unit->flags & UNIT_ALONE)
+		orphans_note(p->service, pid);
 	p->peers[0] = (struct peer){ p->service, PACKET_READY, on_ready,
 	    IN_ORDER };
 	TAILQ_INSERT_TAIL(&processes, p, entry);

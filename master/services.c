@@ -238,6 +238,11 @@ add_internal(struct maker *m, const struct service *line)
 		    line->command);
 		return;
 	}
+	if (strchr(line->name, '/') != NULL) {
+		str_addf(m->errors, "%s:%u: %s: the name of a service is no "
+		    "path\n", line->file, line->line, line->name);
+		return;
+	}
 	unit = add(m, line->name, program);
 	unit->flags = builtin == NULL ? 0 : builtin->flags;
 	if (strcmp(program, "smtp") == 0 || strcmp(program, "local") == 0)
@@ -362,7 +367,7 @@ services_file(struct pool *pool, char **why)
 /* Make the table. */
 struct services *
 services_read(struct pool *pool, const struct mastercf *file,
-    struct str *errors, struct str *warnings)
+    struct str *errors, struct str *warnings, struct str *notes)
 {
 	struct maker	m = {
 		.file = file, .pool = pool, .errors = errors,
@@ -382,7 +387,7 @@ services_read(struct pool *pool, const struct mastercf *file,
 		add_line(&m, &file->services[i]);
 	add_builtins(&m);
 	if (m.absorbed.len > 0)
-		str_addf(warnings, "%s/master.cf: part of other programs "
+		str_addf(notes, "%s/master.cf: part of other programs "
 		    "here, and not started:%s\n", site.config_directory,
 		    m.absorbed.data);
 	return errors->len > errors_before ? NULL : m.services;

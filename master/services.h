@@ -73,11 +73,13 @@ struct services {
 
 /*
  * Make the table from the instance that `site` holds. Problems that stop the
- * system go to `errors`, what is merely worth knowing to `warnings`, a line
- * each. NULL when there is an error. The table lives in the pool.
+ * system go to `errors`, what will not work to `warnings`, what only differs
+ * from Postfix to `notes`, a line each. NULL when there is an error. The
+ * table lives in the pool.
  */
 struct services	*services_read(struct pool *, const struct mastercf *,
-		    struct str *errors, struct str *warnings);
+		    struct str *errors, struct str *warnings,
+		    struct str *notes);
 
 /* By name; NULL if there is none. */
 struct unit	*services_find(const struct services *, const char *name);

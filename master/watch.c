@@ -368,17 +368,21 @@ is_running(const char *const *programs)
 	return false;
 }
 
-/* Tell these programs to leave and wait for them until the deadline. */
+/* Tell these programs to leave and wait for them until the deadline. SIGTERM
+ * says that the whole system stops: waiting clients hear 421. */
 static WAITS void
-drain_programs(const char *const *programs, int64_t deadline)
+drain_programs(const char *const *programs, bool with_signal, int64_t deadline)
 {
 	struct process	*p;
 	size_t		 i;
 
 	TAILQ_FOREACH(p, &processes, entry)
 		for (i = 0; programs[i] != NULL; i++)
-			if (strcmp(p->program, programs[i]) == 0)
+			if (strcmp(p->program, programs[i]) == 0) {
 				process_drain(p);
+				if (with_signal)
+					(void)kill(p->pid, SIGTERM);
+			}
 	while (is_running(programs) && fiber_park(deadline) == 0)
 		continue;
 }
@@ -418,10 +422,10 @@ watch_stop(int64_t deadline)
 	is_stopping = true;
 	waiting = fiber_self();
 	wake_keepers();
-	drain_programs(intake, deadline - time * 2 / 3);
-	drain_programs(scheduler, deadline - time / 3);
-	drain_programs(agents, deadline - time / 6);
-	drain_programs(helpers, deadline);
+	drain_programs(intake, true, deadline - time * 2 / 3);
+	drain_programs(scheduler, false, deadline - time / 3);
+	drain_programs(agents, false, deadline - time / 6);
+	drain_programs(helpers, false, deadline);
 	kill_rest(false);
 	waiting = NULL;
 }
@@ -433,7 +437,7 @@ watch_stop_log(int64_t deadline)
 	static const char *const	log[] = { "log", NULL };
 
 	waiting = fiber_self();
-	drain_programs(log, deadline);
+	drain_programs(log, false, deadline);
 	kill_rest(true);
 	waiting = NULL;
 }

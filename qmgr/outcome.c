@@ -136,12 +136,17 @@ outcome_decide(struct message *m, size_t number, enum outcome outcome,
 	outcome_set(m, number, &row);
 }
 
-/* No outcome. */
+/* No outcome, unless the administrator has said what it is to be. */
 void
 outcome_withdraw(struct message *m, size_t number)
 {
 	if (m->work[number].state != WORK_WAITING)
 		return;
+	if (m->fate == FATE_EXPIRE) {
+		outcome_decide(m, number, OUTCOME_BOUNCED, "5.4.7",
+		    "message expired by the administrator");
+		return;
+	}
 	CLAIM(m->open > 0 && m->holds > 0);
 	m->work[number].state = WORK_WITHDRAWN;
 	m->open--;

@@ -55,9 +55,9 @@ struct destination *transport_destination(struct transport *,
 		    const char *name);
 /* The lane that a site's mail takes. */
 static inline struct lane *
-lane_of(const struct destination *site)
+lane_of(const struct destination *of)
 {
-	return site->schedule->owner;
+	return of->schedule->owner;
 }
 /* Forget what is idle. */
 void		 transports_sweep(void);

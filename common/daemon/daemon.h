@@ -19,8 +19,8 @@
 struct daemon {
 	const char			*name;	/* its row in roles.c */
 	const struct param *const	*params; /* tables, ended by NULL */
-	const struct peer		*peers;	/* packets it accepts, or NULL */
-	void				(*before)(void);	/* may be NULL */
+	const struct peer		*peers;	/* accepted packets */
+	void				(*before)(void); /* may be NULL */
 	WAITS void			(*start)(void);
 	/*
 	 * A connection on an inet listener, or on a unix one of a service whose

@@ -274,8 +274,10 @@ collect(const struct message *m, struct pool *pool, const char *name,
 		if (a->records == NULL)
 			a->records = pool_array(pool, ANSWER_RECORDS_MAX,
 			    sizeof(*a->records));
-		if (!read_data(m, &r, pool, &a->records[a->count]))
+		if (!read_data(m, &r, pool, &a->records[a->count])) {
+			a->has_refused = true;
 			continue;
+		}
 		a->count++;
 		if (r.ttl < a->ttl)
 			a->ttl = r.ttl;
@@ -299,6 +301,8 @@ read_answers(const struct message *m, struct pool *pool, const char *asked,
 		}
 	if (found == -1 || !collect(m, pool, name, type, a))
 		fail(a, "the answer is malformed");
+	else if (a->count == 0 && a->has_refused)
+		fail(a, "the answer has nothing but invalid names or data");
 	else
 		a->result = a->count > 0 ? ANSWER_OK : ANSWER_NO_DATA;
 }

@@ -39,6 +39,7 @@ struct answer {
 	enum answer_result	 result;
 	const char		*why;		/* FAILED: a literal */
 	uint32_t		 ttl;		/* the least of all used */
+	bool			 has_refused;	/* records left out */
 	struct answer_record	*records;
 	size_t			 count;
 };

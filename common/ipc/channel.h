@@ -43,7 +43,7 @@ struct request {
 enum handling { ON_A_FIBER, IN_ORDER };
 
 struct peer {
-	const char	*name;		/* service name, "*" for any allowed uid */
+	const char	*name;		/* program, "*" any allowed uid */
 	unsigned	 type;
 	void		(*handler)(struct request *);
 	enum handling	 handling;

@@ -47,7 +47,7 @@ size_t			 packet_struct_size(unsigned type);
 const char	*packet_encode(unsigned type, unsigned flags, uint64_t id,
 		    const void *object, struct str *to, int *fds, size_t *nfds);
 
-/* The head of a datagram: NULL, or why it is malformed. fds are the caller's. */
+/* The head of a datagram: NULL, or why it is malformed. */
 const char	*packet_parse(struct packet *, const void *data, size_t len);
 
 /* The struct of the packet's type, strings and lists in the pool; DATA points

@@ -132,7 +132,7 @@ struct content { struct bytes data; bool is_last, wants_credit; };
 enum { CONTENT_MAX = 60 * 1024, CREDIT_EVERY = 4 };
 struct queued {
 	char	*queue_id;	/* "" unless accepted */
-	char	*reply;		/* "250 2.0.0 Ok: queued as ID", "452 4.3.1 .." */
+	char	*reply;		/* "250 2.0.0 Ok: queued as ID" */
 	int64_t	 code;		/* 250, 4xx, 5xx */
 	int64_t	 size;		/* content bytes stored */
 };
@@ -142,7 +142,7 @@ struct submit {
 	char			*sender;	/* NULL: the user's own name */
 	char			*full_name;
 	char			*envelope_id, *return_what;
-	char			*token;		/* repeats are recognised by it */
+	char			*token;		/* tells a repeat */
 	int64_t			 flags;		/* MAIL_IS_8BIT, MAIL_IS_UTF8 */
 	struct recipient_row	*recipients;
 	size_t			 count;
@@ -157,11 +157,11 @@ struct route {
 	int64_t	 result;
 	char	*transport;	/* service name of master.cf: "smtp" "local" */
 	char	*nexthop;	/* domain, "[host]:port", user part ... */
-	char	*site;		/* who shares concurrency; = nexthop if unsure */
+	char	*site;		/* shares concurrency; or nexthop */
 	char	*recipient;	/* the address to deliver, rewritten */
 	char	*address_class;	/* "local" "virtual-alias" "virtual-mailbox"
 				 * "relay" "default" */
-	char	*dsn, *text;	/* why, when not OK: "5.1.1", "unknown user.." */
+	char	*dsn, *text;	/* why not OK: "5.1.1", "unknown.." */
 	int64_t	 generation;	/* grows at each reload */
 };
 
@@ -211,7 +211,7 @@ struct host_row {
 };
 struct hosts {
 	int64_t		 result;
-	char		*text;		/* "Host or domain name not found. ..." */
+	char		*text;		/* "Host or domain name not ..." */
 	bool		 is_secure;	/* DNSSEC validated */
 	bool		 had_mx;
 	int64_t		 ttl;		/* seconds */
@@ -259,13 +259,13 @@ enum outcome_flags {
 	OUTCOME_SITE_FAILED = 1,	/* no host could be talked to: counts
 					 * against the site's window */
 	OUTCOME_RELAYED = 2,		/* next hop takes no DSN duties */
-	OUTCOME_EXPANDED = 4		/* alias or forward: goes on elsewhere */
+	OUTCOME_EXPANDED = 4		/* alias, forward: goes on */
 };
 struct outcome_row {
 	int64_t	 number, outcome, flags;
 	char	*dsn;		/* "2.0.0" */
 	char	*text;		/* for the log and the report */
-	char	*remote;	/* "dns; mx.example.net" host that answered, "" */
+	char	*remote;	/* "dns; mx.example.net" or "" */
 	char	*diagnostic;	/* "smtp; 550 5.1.1 ..." or "" */
 };
 struct outcome_packet {
@@ -309,7 +309,7 @@ struct queue_done { int64_t exit_status, count; char *text; };
 /* local to helper: a channel to a process that runs as this user. */
 struct become { char *user; };
 struct became {
-	int64_t	 result;	/* enum route_result: IMPOSSIBLE = no such user */
+	int64_t	 result;	/* enum route_result */
 	char	*text;
 	char	*home, *user;
 	int64_t	 uid, gid;
@@ -321,7 +321,7 @@ struct store {
 	int64_t	 kind;
 	char	*path;
 	char	*queue_id;
-	char	*head;		/* Return-Path:, Delivered-To: ... with LF ends */
+	char	*head;		/* Return-Path: ... with LF ends */
 	char	*from_line;	/* mbox: "From sender date", without LF */
 	int64_t	 content_offset, content_length, size_limit;
 	int	 message;

@@ -23,7 +23,8 @@
 struct building {
 	const struct map_writer	*writer;
 	void			*state;
-	bool			 is_alias;
+	const char		*name;		/* of the text */
+	bool			 is_alias, replaces;
 	unsigned		 entries;
 	struct str		*warnings;
 	struct pool		*scratch;
@@ -42,13 +43,13 @@ build_line(struct map *m, char *text, unsigned number)
 	if (why != NULL)
 		return why;
 	text_lower(key);
-	switch (b->writer->put(b->state, key, value, false)) {
+	switch (b->writer->put(b->state, key, value, b->replaces)) {
 	case 0:
 		b->entries++;
 		return NULL;
 	case 1:
 		str_addf(b->warnings, "%s:%u: %s is there already; the first "
-		    "one counts\n", m->rest, number, key);
+		    "one counts\n", b->name, number, key);
 		return NULL;
 	default:
 		return strerror(errno);
@@ -104,7 +105,8 @@ install(struct pool *pool, const char *temporary, const char *target,
 {
 	int	fd, result = -1;
 
-	if ((fd = open(temporary, O_RDWR | O_CLOEXEC)) == -1)
+	fd = open(temporary, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	if (fd == -1)
 		return -1;
 	if (dress(fd, target, source) == 0 && fs_sync(fd) == 0)
 		result = rename(temporary, target);
@@ -159,6 +161,7 @@ map_build(struct pool *pool, const char *word, bool is_alias,
 	if ((why = writable(pool, word, &type, &source)) != NULL)
 		return why;
 	b.writer = type->writer;
+	b.name = source;
 	target = target_of(pool, source, b.writer->suffix);
 	temporary = pool_printf(pool, "%s.%ld.new", target, (long)getpid());
 	(void)unlink(temporary);
@@ -193,6 +196,25 @@ folded(struct pool *pool, const char *key)
 
 	text_lower(copy);
 	return copy;
+}
+
+const char *
+map_merge(struct pool *pool, const char *word, char *text,
+    const char *text_name, bool is_alias, bool replaces, unsigned *entries,
+    struct str *warnings)
+{
+	struct building		 b = { .name = text_name, .is_alias = is_alias,
+				     .replaces = replaces,
+				     .warnings = warnings, .scratch = pool };
+	struct map		 m = { .pool = pool, .state = &b };
+	const char		*why, *also;
+
+	if ((why = change(pool, word, false, &b.writer, &b.state)) != NULL)
+		return why;
+	why = map_text_lines(&m, text_name, text, build_line);
+	also = b.writer->finish(b.state);
+	*entries = b.entries;
+	return why != NULL ? why : also;
 }
 
 const char *

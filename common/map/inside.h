@@ -123,6 +123,11 @@ const char	*map_read_lines(struct map *, const char *path,
 		    const char *(*line)(struct map *, char *text,
 		    unsigned number));
 
+/* The same for text in memory, which is cut up; `name` is for messages. */
+const char	*map_text_lines(struct map *, const char *name, char *text,
+		    const char *(*line)(struct map *, char *text,
+		    unsigned number));
+
 /* Cut "key value"; NULL or what is wrong. The key may hold quoted parts. */
 const char	*map_cut_line(char *text, char **key, char **value);
 /* Cut "name: value" as alias files have it; the name is unquoted. */

@@ -60,7 +60,15 @@ enum map_result	 maps_find_address(struct maps *, struct pool *,
  * /etc/aliases); replaces atomically. is_alias: "name: value" format. */
 const char	*map_build(struct pool *, const char *type_and_name,
 		    bool is_alias, unsigned *entries, struct str *warnings);
-/* Change single keys in place; NULL or why. */
+/*
+ * Add the lines of `text` (cut up here; `text_name` is for messages) to the
+ * table where it is; it is made if it is missing. A key that is there already
+ * is kept, with a line in warnings, unless `replaces`. NULL or why.
+ */
+const char	*map_merge(struct pool *, const char *type_and_name,
+		    char *text, const char *text_name, bool is_alias,
+		    bool replaces, unsigned *entries, struct str *warnings);
+/* Change one key in place; NULL or why. */
 const char	*map_put(struct pool *, const char *type_and_name,
 		    const char *key, const char *value);
 const char	*map_delete(struct pool *, const char *type_and_name,

@@ -130,26 +130,37 @@ next_line(struct reader *r, unsigned *number, bool *has_start)
 
 /* Give each logical line to its reader. */
 const char *
-map_read_lines(struct map *m, const char *path,
+map_text_lines(struct map *m, const char *name, char *text,
     const char *(*line)(struct map *, char *, unsigned))
 {
-	struct reader	 r = { 0 };
+	struct reader	 r = { .next = text };
 	const char	*why;
 	unsigned	 number;
-	char		*text;
+	char		*next;
 	bool		 has_start;
 
-	if ((why = read_text(m, path, &r.next)) != NULL)
-		return why;
-	while ((text = next_line(&r, &number, &has_start)) != NULL) {
-		why = has_start ? line(m, text_trim(text), number) :
+	while ((next = next_line(&r, &number, &has_start)) != NULL) {
+		why = has_start ? line(m, text_trim(next), number) :
 		    "a line that begins with white space continues another, "
 		    "and there is none";
 		if (why != NULL)
-			return pool_printf(m->pool, "%s:%u: %s", path, number,
+			return pool_printf(m->pool, "%s:%u: %s", name, number,
 			    why);
 	}
 	return NULL;
+}
+
+/* The lines of a file. */
+const char *
+map_read_lines(struct map *m, const char *path,
+    const char *(*line)(struct map *, char *, unsigned))
+{
+	const char	*why;
+	char		*text;
+
+	if ((why = read_text(m, path, &text)) != NULL)
+		return why;
+	return map_text_lines(m, path, text, line);
 }
 
 /* The end of a key: white space, or `stop`, outside quotes. */

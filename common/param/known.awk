@@ -8,7 +8,7 @@ function text(s)
 	return "\"" s "\""
 }
 
-NF < 5	{
+NF != 6	{
 	print FILENAME ":" NR ": expected six columns" > "/dev/stderr"
 	exit 1
 }

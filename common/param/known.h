@@ -5,9 +5,10 @@
 #include "common/param/maincf.h"
 
 /*
- * Every parameter that Postfix 3.7 and later document, and every one that only
- * Postrider has, and how it stands here. The table is data (known.tsv beside known.c) and grows with the
- * program.
+ * Every parameter that Postfix 3.7 and later document, and every one that
+ * only Postrider has, and how it stands here. The table is data (known.tsv
+ * beside known.c) and grows with the program: a row of PARAM_... anywhere
+ * wants a line there that says "acts".
  */
 enum standing {
 	STANDING_ACTS,		/* some program's rows declare it */
@@ -24,7 +25,7 @@ struct known {
 	const char	*harmless;	/* values that ask for nothing; below */
 	const char	*programs;	/* whom it affects: "smtpd cleanup" */
 	const char	*note;		/* OBSOLETE: what is meant now */
-	const char	*standard;	/* default, for $name in others' values */
+	const char	*standard;	/* default, for $name elsewhere */
 };
 
 /*
@@ -61,8 +62,10 @@ void			 known_defaults(struct maincf *);
 /* Set what obsolete settings mean now, unless the file sets that, too. */
 void			 known_translate(struct maincf *);
 
-/* One line for every unknown, obsolete or unsupported setting; returns how
- * many of them refuse service. Names used as $name elsewhere are not unknown. */
+/*
+ * One line for every unknown, obsolete or unsupported setting; returns how
+ * many of them refuse service. A name used as $name elsewhere is not unknown.
+ */
 unsigned		 known_report(struct maincf *, struct str *lines);
 
 #endif

@@ -19,7 +19,7 @@ void	 param_print_rows(const struct param *const *tables, FILE *);
  */
 bool	 param_read_row(char *line, struct param *row);
 
-/* The list of an mdoc manual page: one item for each row, in the order given. */
+/* The list of an mdoc manual page: an item for each row, in their order. */
 void	 param_write_manual(const struct param *const *rows, FILE *);
 
 /* What a value may be, in words: "a number from 1 to 256". */

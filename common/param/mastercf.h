@@ -19,8 +19,8 @@ struct service_option { const char *name, *value; };
 
 struct service {
 	const char		*name;		/* "smtp", "127.0.0.1:10025" */
-	const char		*type;		/* inet unix unix-dgram fifo pass */
-	const char		*columns[5];	/* private..maxproc, as written */
+	const char		*type;		/* inet, unix, fifo, pass... */
+	const char		*columns[5];	/* private..maxproc, as is */
 	bool			 is_private;	/* default y */
 	bool			 wants_chroot;	/* default n */
 	int			 wakeup;	/* seconds, 0 never */
@@ -28,7 +28,7 @@ struct service {
 	const char		*command;	/* program */
 	struct service_option	*options;	/* -o */
 	size_t			 option_count;
-	char		       **arguments;	/* all words after the program */
+	char		       **arguments;	/* all words after it */
 	size_t			 argument_count;
 	const char		*file;
 	unsigned		 line;

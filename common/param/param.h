@@ -30,10 +30,10 @@ struct param {
 	enum param_kind	 kind;
 	char		 unit;		/* TIME: when none is written */
 	void		*place;		/* address of the value; see below */
-	size_t		 offset;	/* into the struct for param_load_into() */
+	size_t		 offset;	/* not used yet: 0 */
 	const char	*standard;	/* default */
 	int64_t		 min, max;
-	const char	*text;		/* one or two sentences for the manual */
+	const char	*text;		/* a sentence for the manual */
 };
 
 /*

@@ -80,6 +80,12 @@ const struct param	site_params[] = {
 	PARAM_STRING("recipient_delimiter", site.recipient_delimiter, "",
 	    0, 32, "Characters that separate a user's name from an extension "
 	    "that is the user's own."),
+	PARAM_STRING("alias_database", site.alias_database,
+	    "hash:/etc/aliases", 0, 0,
+	    "The alias files that newaliases makes tables of."),
+	PARAM_STRING("default_database_type", site.default_database_type,
+	    "hash", 1, 32,
+	    "The type of a table that is named without one."),
 	PARAM_STRING("alternate_config_directories",
 	    site.alternate_config_directories, "", 0, 0,
 	    "Other configuration directories that a user may name to the "

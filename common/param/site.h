@@ -20,6 +20,7 @@ struct site {
 	char	*syslog_name, *maillog_file;
 	char	*mail_owner, *setgid_group;
 	char	*recipient_delimiter;
+	char	*alias_database, *default_database_type;
 	char	*alternate_config_directories;
 	char	*import_environment;
 	int64_t	 message_size_limit;		/* bytes, 0 unlimited */

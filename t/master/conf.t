@@ -183,20 +183,27 @@ END
 
 # The table of all parameters and the rows of the programs agree.
 {
-	my %standing;
+	my (%standing, %default);
 	for (split /\n/, slurp('common/param/known.tsv')) {
-		my ($name, $standing) = split /\t/;
+		my ($name, $standing, undef, undef, $default) = split /\t/;
 		$standing{$name} = $standing;
+		$default{$name} = $default =~ s/\s+/ /gr;
 	}
-	my ($status, $out, $err) = conf('-d', '-H');
-	my %row = map { $_ => 1 } split /\n/, $out;
+	my ($status, $out, $err) = conf('-d');
+	my %row = map { /^(\S+) = ?(.*)$/ ? ($1, $2) : () }
+	    map { s/ =$/ = /r } split /\n/, $out;
 	my @wrong = grep { ($standing{$_} // 'unknown') ne 'acts' }
 	    sort keys %row;
 	is("@wrong", '', 'every parameter that a program declares acts');
 	my @missing = grep {
-		$standing{$_} eq 'acts' && !$row{$_} && !/^\*/
+		$standing{$_} eq 'acts' && !exists $row{$_} && !/^\*/
 	} sort keys %standing;
 	is("@missing", '', 'every parameter that acts is declared');
+	my @other = map { "$_: table $default{$_}, row $row{$_}" } grep {
+		$default{$_} ne '' && exists $row{$_}
+		    && $default{$_} ne $row{$_}
+	} sort keys %default;
+	is("@other", '', 'the table and the rows have the same defaults');
 	is($err, '', 'every program tells its parameters');
 	($status, $out, $err) = conf('--manual');
 	my @items = $out =~ /^\.It Ic (\S+)$/mg;

@@ -215,7 +215,8 @@ read_all(int fd, char *to, size_t size)
 	size_t	len = 0;
 	ssize_t	n;
 
-	while (len < size - 1 && (n = recv(fd, to + len, size - 1 - len, 0)) > 0)
+	while (len < size - 1 &&
+	    (n = recv(fd, to + len, size - 1 - len, 0)) > 0)
 		len += (size_t)n;
 	to[len] = '\0';
 }

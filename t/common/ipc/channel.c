@@ -148,7 +148,7 @@ next_type(int fd)
 
 static int	answer, ending;
 
-/* --- HELLO ------------------------------------------------------------------ */
+/* --- HELLO ---------------------------------------------------------------- */
 
 static void
 speak_in_order(void *unused)
@@ -311,7 +311,7 @@ a_name_belongs_to_its_user(void **state)
 	channel_set_trust(NULL);
 }
 
-/* --- what may be said ------------------------------------------------------- */
+/* --- what may be said ----------------------------------------------------- */
 
 static void
 say_the_forbidden(void *unused)
@@ -478,7 +478,7 @@ a_handler_outlives_its_channel(void **state)
 	assert_int_equal(closed_calls, 1);
 }
 
-/* --- the end ---------------------------------------------------------------- */
+/* --- the end -------------------------------------------------------------- */
 
 static unsigned	accepted_before, accepted_after;
 
@@ -527,7 +527,8 @@ main(void)
 		cmocka_unit_test(a_descriptor_reaches_the_handler),
 		cmocka_unit_test(data_survives_the_wait_of_its_handler),
 		cmocka_unit_test(a_handler_outlives_its_channel),
-		cmocka_unit_test(a_peer_that_answered_goodbye_is_not_waited_for),
+		cmocka_unit_test(
+		    a_peer_that_answered_goodbye_is_not_waited_for),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,362 @@
+/*
+ * become.c - from helper's child to the program mailbox as a recipient.
+ *
+ * Runs in a process of its own between fork and exec, as root until the
+ * middle of it, with CAP_SETUID, CAP_SETGID and CAP_CHOWN. It reads the user
+ * database and no mail. What it has to say goes to helper through a pipe that
+ * closes itself at exec.
+ *
+ * B1  The program starts with the user's id in all three places, with his
+ *     group and no other; only its real group is the spool's, which it may
+ *     take up for making and locking files there. The ids are read back, and
+ *     taking root's again must fail.
+ * B2  Nothing is inherited: descriptors 0 to 2 are /dev/null, 3 and 4 are the
+ *     channel and the log, the rest is closed; the environment is made anew;
+ *     signals and limits are as in a fresh login.
+ * B3  A missing mailbox is made for its user, never an existing file given to
+ *     him: O_EXCL, no links, and the descriptor that was made is what changes
+ *     its owner.
+ * B4  For root there are no capabilities left, and none can be had by exec.
+ */
+#include "local/become.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/capability.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "common/base/fs.h"
+#include "common/base/log.h"
+#include "common/base/mem.h"
+#include "common/daemon/handover.h"
+#include "common/ipc/packets.h"
+#include "common/param/site.h"
+
+#include "local/spool.h"
+
+enum {
+	REPORT_FD = 5,
+	FILES = 1024			/* open files of a fresh login */
+};
+
+static struct {
+	bool		 has_log;
+	bool		 has_group;	/* the spool's, for making files */
+	gid_t		 spool_group;
+	struct pool	*pool;		/* in the child */
+	struct report	*report;
+	int		 pipe;
+} self;
+
+/* --- before any request ----------------------------------------------------- */
+
+/* The spool's group, when it can make files there and root owns the spool. */
+void
+become_prepare(void)
+{
+	struct stat	st;
+
+	self.has_log = fcntl(HANDOVER_LOG, F_GETFD) != -1;
+	if (stat(spool.directory, &st) == -1) {
+		if (spool.home_mailbox[0] == '\0')
+			log_warning("mail_spool_directory %s: %s",
+			    spool.directory, strerror(errno));
+		return;
+	}
+	self.has_group = site.is_root && st.st_uid == 0 && st.st_gid != 0 &&
+	    (st.st_mode & S_IWGRP) != 0;
+	self.spool_group = st.st_gid;
+}
+
+/* --- what is said ----------------------------------------------------------- */
+
+/* Send the report to helper. */
+static void
+tell(void)
+{
+	(void)fs_write(self.pipe, self.report, sizeof(*self.report));
+}
+
+/* Say why it does not work, and be gone. */
+_Noreturn static void __attribute__((format(printf, 2, 3)))
+fail(enum route_result result, const char *format, ...)
+{
+	va_list	ap;
+
+	self.report->result = result;
+	va_start(ap, format);
+	vsnprintf(self.report->text, sizeof(self.report->text), format, ap);
+	va_end(ap);
+	tell();
+	_exit(1);
+}
+
+/* --- who -------------------------------------------------------------------- */
+
+/* The user's entry; what is no entry for sure and what only failed now are
+ * two things: the first returns the mail. */
+static const struct passwd *
+find_user(const char *name)
+{
+	const struct passwd	*pw;
+
+	errno = 0;
+	pw = getpwnam(name);
+	if (pw == NULL && (errno == 0 || errno == ENOENT || errno == ESRCH))
+		fail(ROUTE_IMPOSSIBLE, "unknown user: \"%s\"", name);
+	if (pw == NULL)
+		fail(ROUTE_TEMPORARY, "cannot look up user \"%s\": %s", name,
+		    strerror(errno));
+	if (!spool_is_name(pw->pw_name))
+		fail(ROUTE_IMPOSSIBLE, "unknown user: \"%s\"", name);
+	if (!site.is_root && pw->pw_uid != geteuid())
+		fail(ROUTE_TEMPORARY, "this instance runs without root and "
+		    "cannot deliver to user \"%s\"", pw->pw_name);
+	return pw;
+}
+
+/* Note down whom we become. */
+static void
+describe(const struct passwd *pw)
+{
+	struct report	*r = self.report;
+
+	r->result = ROUTE_OK;
+	r->uid = pw->pw_uid;
+	r->gid = pw->pw_gid;
+	if (strlcpy(r->user, pw->pw_name, sizeof(r->user)) >=
+	    sizeof(r->user) ||
+	    strlcpy(r->home, pw->pw_dir, sizeof(r->home)) >= sizeof(r->home))
+		fail(ROUTE_TEMPORARY, "the entry of user \"%.64s\" is too long",
+		    pw->pw_name);
+}
+
+/* --- his mailbox in the spool (B3) ------------------------------------------ */
+
+/* A new file, or directory, and its descriptor; -1 when there is one, or when
+ * it cannot be made, which the delivery will notice. */
+static int
+make_in_spool(const char *path, bool is_maildir)
+{
+	int	fd;
+
+	if (!is_maildir)
+		return open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
+		    O_CLOEXEC, 0600);
+	if (mkdir(path, 0700) == -1)
+		return -1;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd;
+}
+
+/* Make the user's mailbox if it is missing: user:mail, 0660, as Debian does;
+ * a Maildir is his alone. */
+static void
+make_mailbox(const struct passwd *pw)
+{
+	bool		 is_maildir = spool_is_maildir(spool.directory);
+	char		*path = spool_path(self.pool, pw->pw_name);
+	size_t		 len = strlen(path);
+	gid_t		 group = self.has_group && !is_maildir ?
+			    self.spool_group : pw->pw_gid;
+	struct stat	 st;
+	int		 fd;
+
+	if (is_maildir)
+		path[len - 1] = '\0';
+	if ((fd = make_in_spool(path, is_maildir)) == -1) {
+		if (errno != EEXIST)
+			log_warning("cannot make mailbox %s: %s", path,
+			    strerror(errno));
+		return;
+	}
+	if (fstat(fd, &st) == -1 || st.st_uid != geteuid() ||
+	    (!is_maildir && fchmod(fd, 0660) == -1) ||
+	    fchown(fd, pw->pw_uid, group) == -1)
+		log_warning("cannot give mailbox %s to its user: %s", path,
+		    strerror(errno));
+	close(fd);
+}
+
+/* --- becoming (B1, B4) ------------------------------------------------------ */
+
+/* Are we this user and nobody else, for good? */
+static bool
+is_user(const struct passwd *pw, gid_t real_group)
+{
+	uid_t	ru, eu, su;
+	gid_t	rg, eg, sg;
+
+	if (getresuid(&ru, &eu, &su) == -1 || getresgid(&rg, &eg, &sg) == -1)
+		return false;
+	if (ru != pw->pw_uid || eu != pw->pw_uid || su != pw->pw_uid ||
+	    rg != real_group || eg != pw->pw_gid || sg != pw->pw_gid ||
+	    getgroups(0, NULL) != 1)
+		return false;
+	return pw->pw_uid == 0 || (setresuid(0, 0, 0) == -1 &&
+	    setuid(0) == -1 && setresgid(0, 0, 0) == -1);
+}
+
+/* No capabilities now, and none by exec. */
+static void
+drop_capabilities(void)
+{
+	struct __user_cap_header_struct	head = {
+		.version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct	none[2] = { { 0 } };
+
+	if (syscall(SYS_capset, &head, none) == -1 ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+		fail(ROUTE_TEMPORARY, "cannot drop capabilities: %s",
+		    strerror(errno));
+}
+
+/* Groups, user, home. */
+static void
+change_user(const struct passwd *pw)
+{
+	gid_t	group = pw->pw_gid;
+	gid_t	real = self.has_group && pw->pw_uid != 0 ?
+		    self.spool_group : group;
+
+	if (setgroups(1, &group) == -1 ||
+	    setresgid(real, group, group) == -1 ||
+	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1)
+		fail(ROUTE_TEMPORARY, "cannot become user \"%s\": %s",
+		    pw->pw_name, strerror(errno));
+	if (pw->pw_uid == 0)
+		drop_capabilities();
+	if (!is_user(pw, real))
+		fail(ROUTE_TEMPORARY, "becoming user \"%s\" did not work",
+		    pw->pw_name);
+}
+
+/* --- a clean slate (B2) ----------------------------------------------------- */
+
+/* Channel, log, pipe where they are expected; nothing else. */
+static void
+set_descriptors(int channel, int report)
+{
+	int	null = open("/dev/null", O_RDWR);
+
+	if (null == -1 || dup2(null, 0) == -1 || dup2(null, 1) == -1 ||
+	    (self.has_log && dup2(null, 2) == -1) ||
+	    dup2(channel, HANDOVER_MASTER) == -1 ||
+	    (report != REPORT_FD &&
+	    dup3(report, REPORT_FD, O_CLOEXEC) == -1))
+		fail(ROUTE_TEMPORARY, "cannot arrange descriptors: %s",
+		    strerror(errno));
+	self.pipe = REPORT_FD;
+	if (self.has_log)
+		(void)fs_set_cloexec(HANDOVER_LOG, false);
+	else
+		close(HANDOVER_LOG);
+	if (close_range(REPORT_FD + 1, ~0U, 0) == -1)
+		fail(ROUTE_TEMPORARY, "cannot close descriptors: %s",
+		    strerror(errno));
+}
+
+/* Signals and limits. */
+static void
+set_signals(void)
+{
+	struct rlimit	files;
+	sigset_t	none;
+	int		i;
+
+	for (i = 1; i < NSIG; i++)
+		(void)signal(i, SIG_DFL);
+	sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > FILES) {
+		files.rlim_cur = FILES;
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+	(void)setsid();
+}
+
+/* Add NAME=VALUE. */
+static void
+add(char **envp, size_t *n, const char *name, const char *value)
+{
+	if (value != NULL)
+		envp[(*n)++] = pool_printf(self.pool, "%s=%s", name, value);
+}
+
+/* The program's environment. */
+static char **
+environment(const struct passwd *pw)
+{
+	char	**envp = pool_array(self.pool, 12, sizeof(*envp));
+	size_t	 n = 0;
+
+	add(envp, &n, "PATH", "/usr/bin:/bin");
+	add(envp, &n, "LANG", "C");
+	add(envp, &n, "HOME", pw->pw_dir);
+	add(envp, &n, "USER", pw->pw_name);
+	add(envp, &n, "LOGNAME", pw->pw_name);
+	add(envp, &n, "SHELL", pw->pw_shell[0] != '\0' ? pw->pw_shell :
+	    "/bin/sh");
+	add(envp, &n, "TZ", getenv("TZ"));
+#ifdef SANITIZED
+	add(envp, &n, "ASAN_OPTIONS", getenv("ASAN_OPTIONS"));
+	add(envp, &n, "LSAN_OPTIONS", getenv("LSAN_OPTIONS"));
+	add(envp, &n, "UBSAN_OPTIONS", getenv("UBSAN_OPTIONS"));
+#endif
+	return envp;
+}
+
+/* Be the program. */
+_Noreturn static void
+run(const struct passwd *pw)
+{
+	char	*program = pool_printf(self.pool, "%s/mailbox",
+		    site.daemon_directory);
+	char	*group = pool_printf(self.pool, "%d", self.has_group &&
+		    pw->pw_uid != 0 ? (int)self.spool_group : 0);
+	char	*argv[] = { (char *)(uintptr_t)"mailbox", (char *)(uintptr_t)
+		    "-n", site.syslog_name, (char *)(uintptr_t)"-H",
+		    site.myhostname, (char *)(uintptr_t)"-s", spool.directory,
+		    (char *)(uintptr_t)"-g", group, (char *)(uintptr_t)"-u",
+		    pool_strdup(self.pool, pw->pw_name), NULL };
+
+	execve(program, argv, environment(pw));
+	fail(ROUTE_TEMPORARY, "cannot run %s: %s", program, strerror(errno));
+}
+
+/* The whole way, from root to the recipient. */
+void
+become(const char *user, int channel, int report)
+{
+	const struct passwd	*pw;
+
+	self.pool = pool_new("become", 0);
+	self.report = pool_alloc(self.pool, sizeof(*self.report));
+	self.pipe = report;
+
+	set_signals();
+	pw = find_user(user);
+	describe(pw);
+	if (site.is_root && (spool.home_mailbox[0] == '\0' ||
+	    pw->pw_uid == 0))
+		make_mailbox(pw);
+	set_descriptors(channel, report);
+	if (site.is_root)
+		change_user(pw);
+	umask(077);
+	if (pw->pw_uid == 0 || chdir(pw->pw_dir) == -1)
+		(void)!chdir("/");
+	tell();
+	run(pw);
+}

@@ -1,0 +1,257 @@
+/*
+ * scan.c - how messages get into memory.
+ *
+ * Three ways: cleanup's packet says that there is a new one; the time of one
+ * that waits has come; or a look through the directories, at start and every
+ * now and then, finds one that nobody told us of. The look needs names, modes
+ * and times only, and opens nothing.
+ *
+ * P1  At most qmgr_message_active_limit messages are open; the others wait as
+ *     names.
+ * P2  A look through the directories yields every few entries: new mail does
+ *     not wait for it.
+ * P3  A file that is not complete is not mail; it is removed once its writer
+ *     is gone.
+ */
+#include "qmgr/scan.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/daemon/daemon.h"
+#include "common/ipc/packets.h"
+#include "qmgr/message.h"
+#include "qmgr/outcome.h"
+#include "qmgr/retry.h"
+#include "qmgr/route.h"
+#include "qmgr/transport.h"
+#include "qmgr/waiting.h"
+
+enum {
+	SLICE = 32,		/* entries between two yields */
+	BUSY_PAUSE = 200,	/* its writer is about to finish */
+	LATER_PAUSE = 60 * 1000	/* out of descriptors, or worse */
+};
+
+static int64_t		active_limit;
+static struct fiber	*feeder, *scanner;
+
+const struct param	scan_params[] = {
+	PARAM_INT("qmgr_message_active_limit", active_limit, "20000", 1,
+	    10000000, "How many messages the queue manager has open; others "
+	    "wait until one of these is done with."),
+	PARAM_END
+};
+
+/* Begin with an open message. */
+static void
+activate(struct message *m)
+{
+	log_info("%s: from=<%s>, size=%jd, nrcpt=%zu (queue active)", m->id,
+	    m->envelope.mail.sender, (intmax_t)m->layout.content_length,
+	    m->envelope.count);
+	route_start(m);
+}
+
+/* Is there room for one more? */
+static bool
+has_room(void)
+{
+	return message_count() < (size_t)active_limit;
+}
+
+/* --- cleanup's packet ------------------------------------------------------- */
+
+/* Is the packet late? A look through the directories may have found the file
+ * first, and even have seen the end of it. */
+static bool
+is_known(const struct new_mail *mail)
+{
+	struct stat	st;
+
+	return !queue_id_is_valid(mail->queue_id) || daemon_is_draining() ||
+	    message_find(mail->queue_id) != NULL ||
+	    waiting_has(mail->queue_id) || (mail->message != -1 &&
+	    (fstat(mail->message, &st) == -1 || st.st_nlink == 0));
+}
+
+/* PACKET_NEW_MAIL. The packet is a hint: what it does not bring is read from
+ * the file later. */
+void
+on_new_mail(struct request *r)
+{
+	const struct new_mail	*mail = r->object;
+	struct message		*m = NULL;
+	bool			 is_news = !is_known(mail);
+
+	/* Without a descriptor, whether it still exists is seen later. */
+	if (is_news && mail->message != -1 && has_room())
+		m = message_from_packet(mail);
+	else if (mail->message != -1)
+		close(mail->message);
+	if (m != NULL)
+		activate(m);
+	if (m != NULL || !is_news)
+		return;
+	(void)waiting_add(mail->queue_id, QUEUE_INCOMING, clock_now());
+	feed_wake();
+}
+
+/* --- when the time has come ------------------------------------------------- */
+
+/* Open one that is due. */
+static void
+open_one(const char *id, enum queue_dir dir)
+{
+	struct message	*m;
+
+	if (message_find(id) != NULL)
+		return;
+	switch (message_open(id, dir, &m)) {
+	case OPENED:
+		activate(m);
+		break;
+	case OPENED_BUSY:
+		(void)waiting_add(id, dir, clock_now() + BUSY_PAUSE);
+		break;
+	case OPENED_LATER:
+		(void)waiting_add(id, dir, clock_now() + LATER_PAUSE);
+		break;
+	case OPENED_GONE:
+		log_debug("%s: not in %s any more", id, queue_dir_name(dir));
+		break;
+	}
+}
+
+/* Open what is due while there is room. */
+static void
+feed(void *arg)
+{
+	char		id[QUEUE_ID_MAX + 1];
+	enum queue_dir	dir;
+
+	(void)arg;
+	fiber_name("feeder");
+	while (!daemon_is_draining()) {
+		if (has_room() && waiting_take(clock_now(), id, &dir)) {
+			open_one(id, dir);
+			fiber_breathe();
+			continue;
+		}
+		(void)fiber_park(has_room() ? waiting_first_due() : NEVER);
+	}
+}
+
+/* Look again. */
+void
+feed_wake(void)
+{
+	if (feeder != NULL)
+		fiber_wake(feeder);
+}
+
+/* --- looking through the directories ---------------------------------------- */
+
+/* When a file with this time is due. No time is further away than the longest
+ * pause: clocks and hands set strange ones. */
+static int64_t
+due_at(int64_t mtime_us)
+{
+	int64_t	pause = (mtime_us - clock_wall_us()) / 1000,
+		longest = retry.maximal + retry.maximal / 4;
+
+	if (pause < 0)
+		pause = 0;
+	if (pause > longest)
+		pause = longest;
+	return clock_now() + pause;
+}
+
+/* One entry. Returns whether it is news. */
+static bool
+look_at(enum queue_dir dir, const char *id, mode_t mode, int64_t mtime_us)
+{
+	if (!queue_is_complete(mode)) {
+		if (dir == QUEUE_INCOMING && queue_reap(id) == 1)
+			log_info("%s: an unfinished file was removed", id);
+		return false;
+	}
+	if (message_find(id) != NULL)
+		return false;
+	return waiting_add(id, dir, due_at(mtime_us));
+}
+
+/* One directory. */
+static WAITS size_t
+look_through(enum queue_dir dir)
+{
+	struct queue_walk	*walk;
+	char			 id[QUEUE_ID_MAX + 1];
+	mode_t			 mode;
+	int64_t			 mtime_us, size;
+	size_t			 found = 0, n = 0;
+	int			 result;
+
+	if ((walk = queue_walk_start(dir)) == NULL) {
+		log_error("open %s: %s", queue_dir_name(dir),
+		    strerror(errno));
+		return 0;
+	}
+	while (!daemon_is_draining() && (result = queue_walk_next(walk, id,
+	    &mode, &mtime_us, &size)) != 0) {
+		if (result == -1) {
+			log_error("read %s: %s", queue_dir_name(dir),
+			    strerror(errno));
+			break;
+		}
+		if (look_at(dir, id, mode, mtime_us))
+			found++;
+		if (++n % SLICE == 0) {
+			feed_wake();
+			fiber_yield();
+		}
+	}
+	queue_walk_end(walk);
+	return found;
+}
+
+/* At start, then every now and then. */
+static void
+scan(void *arg)
+{
+	size_t	found;
+	bool	is_first = true;
+
+	(void)arg;
+	fiber_name("scanner");
+	while (!daemon_is_draining()) {
+		found = look_through(QUEUE_INCOMING);
+		found += look_through(QUEUE_DEFERRED);
+		if (is_first && found > 0)
+			log_info("%zu messages were in the queue", found);
+		is_first = false;
+		feed_wake();
+		transports_sweep();
+		(void)fiber_park(clock_now() + retry.scan_every);
+	}
+}
+
+/* Do not wait for the next time. */
+void
+scan_now(void)
+{
+	if (scanner != NULL)
+		fiber_wake(scanner);
+}
+
+/* Begin. */
+void
+scan_start(void)
+{
+	feeder = fiber_start(feed, NULL);
+	scanner = fiber_start(scan, NULL);
+}

@@ -1,0 +1,105 @@
+/*
+ * dns.c - dns: hosts of a domain, names of an address.
+ *
+ * The only program that reads what name servers say. It has no files and no
+ * mail; what it makes of an answer leaves it as checked names and addresses.
+ */
+#include <stdlib.h>
+
+#include "common/base/text.h"
+#include "common/daemon/daemon.h"
+#include "common/param/site.h"
+#include "resolve/dns.h"
+
+struct dns_settings	dns_set;
+
+static const struct param dns_params[] = {
+	PARAM_STRING("dns_servers", dns_set.servers, "", 0, 1000,
+	    "Name servers to ask, as address or address@port; empty: those "
+	    "of /etc/resolv.conf."),
+	PARAM_STRING("dns_trust_anchor_file", dns_set.trust_anchor_file, "",
+	    0, 1000, "A file with the DNSSEC keys of the root, for answers "
+	    "that we validate ourselves; empty: no validation."),
+	PARAM_STRING("dns_hosts_file", dns_set.hosts_file, "/etc/hosts", 0,
+	    1000, "Names and addresses that count before DNS where no MX "
+	    "record is asked for; empty: none."),
+	PARAM_TIME("dns_timeout", dns_set.timeout, "20s", 1, 600,
+	    "How long one question to DNS may take."),
+	PARAM_BOOL("disable_dns_lookups", dns_set.disable_dns_lookups, "no",
+	    "Look up no MX records: a domain is the host that receives for "
+	    "it."),
+	PARAM_END
+};
+
+/* ASK_HOSTS, from resolve, smtp and smtpd. */
+static WAITS void
+on_hosts(struct request *r)
+{
+	struct hosts	answer;
+
+	hosts_find(r->pool, r->object, &answer);
+	(void)channel_reply(r, PACKET_HOSTS, &answer);
+}
+
+/* ASK_REVERSE, from smtpd. */
+static WAITS void
+on_reverse(struct request *r)
+{
+	const struct ask_reverse	*ask = r->object;
+	struct reverse			 answer;
+
+	reverse_find(r->pool, ask->address, &answer);
+	(void)channel_reply(r, PACKET_REVERSE, &answer);
+}
+
+static const struct peer peers[] = {
+	{ "resolve",	PACKET_ASK_HOSTS,	on_hosts,	ON_A_FIBER },
+	{ "smtp",	PACKET_ASK_HOSTS,	on_hosts,	ON_A_FIBER },
+	{ "smtpd",	PACKET_ASK_HOSTS,	on_hosts,	ON_A_FIBER },
+	{ "smtpd",	PACKET_ASK_REVERSE,	on_reverse,	ON_A_FIBER },
+	{ "smtp",	PACKET_ASK_REVERSE,	on_reverse,	ON_A_FIBER },
+	{ NULL,		PACKET_NONE,		NULL,		IN_ORDER }
+};
+
+/* Which addresses are of any use. */
+static void
+choose_protocols(void)
+{
+	const char	*list = site.inet_protocols;
+	bool		 all = text_equal(list, "all");
+	char		*copy = mem_strdup(list), *at = copy, *word;
+
+	dns_set.wants_ipv4 = dns_set.wants_ipv6 = all;
+	while ((word = text_next_word(&at)) != NULL) {
+		if (text_equal(word, "ipv4"))
+			dns_set.wants_ipv4 = true;
+		if (text_equal(word, "ipv6"))
+			dns_set.wants_ipv6 = true;
+	}
+	if (!dns_set.wants_ipv4 && !dns_set.wants_ipv6)
+		dns_set.wants_ipv4 = true;
+	free(copy);
+}
+
+/* While the files are in sight. */
+static void
+before(void)
+{
+	choose_protocols();
+	local_read();
+	backend_prepare();
+}
+
+int
+main(int argc, char **argv)
+{
+	static const struct param *const	params[] = {
+		dns_params, NULL
+	};
+	static const struct daemon		dns = {
+		.name = "dns", .params = params, .peers = peers,
+		.before = before, .start = backend_start
+	};
+
+	return daemon_run(argc, argv, &dns);
+}

@@ -1,0 +1,292 @@
+/*
+ * headers.c - claims about the message's head.
+ *
+ * needs: cleanup/headers.c cleanup/complete.c
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/param/site.h"
+
+#include "cleanup/transaction.h"
+
+struct settings			 set;
+static struct pool		*pool;
+static struct transaction	 t;
+static struct str		 written;
+static struct recipient_row	 rows[2] = {
+	{ "bob@x.test", "", "", 0 }, { "eve@x.test", "", "", 0 }
+};
+
+/* In place of write.c: keep it. */
+void
+write_content(struct transaction *unused, const void *data, size_t len)
+{
+	(void)unused;
+	str_add_mem(&written, data, len);
+	if (written.len > 1)
+		memcpy(t.tail, written.data + written.len - 2, 2);
+}
+
+/* In place of intake.c: note it. */
+void
+transaction_refuse(struct transaction *unused, int code, const char *reply)
+{
+	(void)unused;
+	if (t.code == 0) {
+		t.code = code;
+		t.refusal = reply;
+	}
+}
+
+static int
+setup(void **state)
+{
+	(void)state;
+	pool = pool_new("test", 0);
+	str_init(&written, pool, 0);
+	site.myhostname = "host.test";
+	site.myorigin = "o.test";
+	set = (struct settings){ .hopcount_limit = 50,
+	    .header_size_limit = 2000, .append_at_myorigin = true,
+	    .drop_headers = "bcc, content-length, resent-bcc, return-path",
+	    .undisclosed = "" };
+	memset(&t, 0, sizeof(t));
+	t.pool = pool;
+	t.rows = rows;
+	t.count = 1;
+	snprintf(t.queue_id, sizeof(t.queue_id), "QUEUEID");
+	t.mail = (struct mail){ .sender = "al@o.test", .origin = "smtpd",
+	    .client_name = "c.test", .client_address = "192.0.2.1",
+	    .helo = "helo.test", .protocol = "ESMTP", .full_name = "",
+	    .extra = "", .uid = -1, .arrival_us = 1000000000 };
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	(void)state;
+	pool_free(pool);
+	return 0;
+}
+
+/* Submitted on this host. */
+static void
+make_local(void)
+{
+	t.mail.client_address = t.mail.client_name = t.mail.helo = "";
+	t.mail.protocol = "";
+	t.mail.flags = MAIL_IS_LOCAL;
+	t.mail.full_name = "Al Local";
+	t.mail.uid = 1000;
+}
+
+/* Pass a message through, a byte at a time; what was written after the
+ * Received: field. */
+static const char *
+through(const char *message)
+{
+	const char	*at;
+
+	headers_begin(&t);
+	for (at = message; *at != '\0'; at++)
+		headers_feed(&t, at, 1);
+	headers_finish(&t);
+	assert_memory_equal(written.data, "Received: ", 10);
+	at = strstr(written.data, "+0000\r\n");
+	if (at == NULL)
+		at = strstr(written.data, "\r\n");
+	return strstr(at, "\r\n") + 2;
+}
+
+/* P1 */
+static void
+mail_of_strangers_passes_as_it_is(void **state)
+{
+	static const char	message[] = "From: root\r\nTo: x,\r\n y\r\n"
+				    "X: \t\r\n\r\nbody\r\n.\r\n";
+
+	(void)state;
+	assert_string_equal(through(message), message);
+	assert_non_null(strstr(written.data, "from helo.test (c.test "
+	    "[192.0.2.1])"));
+	assert_non_null(strstr(written.data, "for <bob@x.test>"));
+}
+
+static void
+dropped_headers_are_gone(void **state)
+{
+	(void)state;
+	assert_string_equal(through("Return-Path: <a@b>\r\nTo: x@y\r\n"
+	    "BCC: secret@x.test,\r\n another@x.test\r\nBccX: stays\r\n\r\n"),
+	    "To: x@y\r\nBccX: stays\r\n\r\n");
+	assert_null(strstr(written.data, "secret"));
+	assert_null(strstr(written.data, "another"));
+}
+
+static void
+local_mail_is_completed(void **state)
+{
+	const char	*got;
+
+	(void)state;
+	make_local();
+	got = through("To: x\r\nSubject: hi\r\n\r\nbody\r\n");
+	assert_non_null(strstr(got, "To: x@o.test\r\nSubject: hi\r\n"));
+	assert_non_null(strstr(got, "\r\nFrom: Al Local <al@o.test>\r\n"));
+	assert_non_null(strstr(got, "\r\nDate: Thu, 1 Jan 1970 00:16:40 "));
+	assert_non_null(strstr(got, "\r\nMessage-ID: <"));
+	assert_non_null(strstr(got, ".QUEUEID@host.test>\r\n"));
+	assert_non_null(strstr(got, "\r\n\r\nbody\r\n"));
+	assert_non_null(strstr(written.data, "from userid 1000"));
+}
+
+static void
+what_is_there_is_not_added(void **state)
+{
+	static const char	message[] = "from: a@b\r\ndate: now\r\n"
+				    "message-id: <1@2>\r\n\r\nbody\r\n";
+
+	(void)state;
+	make_local();
+	assert_string_equal(through(message), message);
+}
+
+static void
+recipients_of_posted_mail_are_not_told(void **state)
+{
+	(void)state;
+	make_local();
+	through("To: x@y\r\n\r\n");
+	assert_null(strstr(written.data, "bob@x.test"));
+}
+
+static void
+resent_mail_gets_resent_headers(void **state)
+{
+	const char	*got;
+
+	(void)state;
+	make_local();
+	got = through("Resent-To: x@y\r\nFrom: a@b\r\nDate: then\r\n\r\n");
+	assert_non_null(strstr(got, "\r\nResent-From: Al Local"));
+	assert_non_null(strstr(got, "\r\nResent-Date: "));
+	assert_non_null(strstr(got, "\r\nResent-Message-ID: <"));
+	assert_null(strstr(got, "\r\nMessage-ID: <"));
+}
+
+static void
+fifty_hops_pass_and_one_more_is_a_loop(void **state)
+{
+	struct str	text;
+	int		i;
+
+	(void)state;
+	str_init(&text, pool, 0);
+	set.header_size_limit = 100000;
+	for (i = 0; i < 50; i++)
+		str_add(&text, "Received: by x\r\n");
+	headers_begin(&t);
+	headers_feed(&t, text.data, text.len);
+	headers_feed(&t, "Subject: x\r\n", 12);
+	assert_int_equal(t.code, 0);
+	headers_feed(&t, "RECEIVED: by y\r\n\r\n", 18);
+	assert_int_equal(t.code, 554);
+	assert_string_equal(t.refusal, "554 5.4.0 Error: too many hops");
+}
+
+static void
+a_message_without_a_body_gets_its_empty_line(void **state)
+{
+	(void)state;
+	assert_string_equal(through("To: a@b\r\n"), "To: a@b\r\n\r\n");
+	str_clear(&written);
+	assert_string_equal(through("To: a@b"), "To: a@b\r\n\r\n");
+	str_clear(&written);
+	assert_string_equal(through(""), "\r\n");
+}
+
+static void
+a_body_without_a_head_is_separated(void **state)
+{
+	(void)state;
+	assert_string_equal(through("To: a@b\r\nhello there\r\nTo: c\r\n"),
+	    "To: a@b\r\n\r\nhello there\r\nTo: c\r\n");
+}
+
+static void
+the_last_line_is_ended(void **state)
+{
+	(void)state;
+	assert_string_equal(through("To: a@b\r\n\r\nhello"),
+	    "To: a@b\r\n\r\nhello\r\n");
+}
+
+static void
+a_head_that_is_too_long_is_passed_on(void **state)
+{
+	struct str	text;
+	int		i;
+
+	(void)state;
+	make_local();
+	str_init(&text, pool, 0);
+	str_add(&text, "From: a@b\r\n");
+	for (i = 0; i < 200; i++)
+		str_addf(&text, "X-Line: %d 0123456789\r\n", i);
+	str_add(&text, "\r\nbody\r\n");
+	through(text.data);
+	assert_non_null(strstr(written.data, "X-Line: 199 0123456789\r\n\r\n"
+	    "body\r\n"));
+	assert_non_null(strstr(written.data, "\r\nMessage-ID: <"));
+}
+
+static void
+mail_that_names_nobody_says_so_if_wanted(void **state)
+{
+	(void)state;
+	set.undisclosed = "To: undisclosed-recipients:;";
+	assert_string_equal(through("Subject: x\r\n\r\n"),
+	    "Subject: x\r\nTo: undisclosed-recipients:;\r\n\r\n");
+}
+
+static void
+a_blind_recipient_is_a_recipient(void **state)
+{
+	(void)state;
+	set.undisclosed = "To: undisclosed-recipients:;";
+	assert_string_equal(through("Subject: x\r\nBcc: y\r\n\r\n"),
+	    "Subject: x\r\n\r\n");
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+		TEST(mail_of_strangers_passes_as_it_is),
+		TEST(dropped_headers_are_gone),
+		TEST(local_mail_is_completed),
+		TEST(what_is_there_is_not_added),
+		TEST(recipients_of_posted_mail_are_not_told),
+		TEST(resent_mail_gets_resent_headers),
+		TEST(fifty_hops_pass_and_one_more_is_a_loop),
+		TEST(a_message_without_a_body_gets_its_empty_line),
+		TEST(a_body_without_a_head_is_separated),
+		TEST(the_last_line_is_ended),
+		TEST(a_head_that_is_too_long_is_passed_on),
+		TEST(mail_that_names_nobody_says_so_if_wanted),
+		TEST(a_blind_recipient_is_a_recipient),
+	};
+
+	log_to_nothing();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

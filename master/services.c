@@ -238,11 +238,6 @@ add_internal(struct maker *m, const struct service *line)
 		    line->command);
 		return;
 	}
-	if (strchr(line->name, '/') != NULL) {
-		str_addf(m->errors, "%s:%u: %s: the name of a service is no "
-		    "path\n", line->file, line->line, line->name);
-		return;
-	}
 	unit = add(m, line->name, program);
 	unit->flags = builtin == NULL ? 0 : builtin->flags;
 	if (strcmp(program, "smtp") == 0 || strcmp(program, "local") == 0)
@@ -251,30 +246,11 @@ add_internal(struct maker *m, const struct service *line)
 	add_workers(m, unit, site_processes(program));
 }
 
-/* Was the same service named in an earlier line? */
-static const struct service *
-earlier(const struct mastercf *file, const struct service *line)
-{
-	const struct service	*s;
-
-	for (s = file->services; s < line; s++)
-		if (strcmp(s->name, line->name) == 0 &&
-		    strcmp(s->type, line->type) == 0)
-			return s;
-	return NULL;
-}
-
 /* One line of master.cf. */
 static void
 add_line(struct maker *m, const struct service *line)
 {
-	const struct service	*first;
-
-	if ((first = earlier(m->file, line)) != NULL)
-		str_addf(m->errors, "%s:%u: %s/%s is already in line %u\n",
-		    line->file, line->line, line->name, line->type,
-		    first->line);
-	else if (is_absorbed(line))
+	if (is_absorbed(line))
 		str_addf(&m->absorbed, " %s", line->name);
 	else if (strcmp(line->type, "inet") == 0)
 		add_inet(m, line);

@@ -36,7 +36,7 @@ enum unit_flags {
 struct worker {
 	struct unit		*unit;
 	unsigned		 number;	/* from 1 */
-	bool			 is_wanted;	/* somebody called, or AT_ONCE */
+	bool			 is_wanted;	/* called, or AT_ONCE */
 	bool			 is_retired;	/* a reload made a successor */
 	struct process		*process;
 	struct fiber		*keeper;

@@ -1,0 +1,87 @@
+package Postrider::QueueFile;
+
+# What a queue file says, for tests; the format is told in common/queue.
+#
+#	my $f = Postrider::QueueFile->find($mail, $id);
+#	like($f->{content}, qr/^Subject: hello\r\n/m);
+#	is_deeply($f->{recipients}, ['bob@x.test']);
+
+use strict;
+use warnings;
+
+use Carp qw(croak);
+
+# The fields of one record: numbers and strings in their order.
+sub _fields
+{
+	my ($data) = @_;
+	my @values;
+
+	while (length $data) {
+		my $kind = unpack 'C', substr $data, 0, 1, '';
+		if ($kind == 1) {
+			push @values, unpack 'q<', substr $data, 0, 8, '';
+		} elsif ($kind == 3) {
+			my $len = unpack 'V', substr $data, 0, 4, '';
+			push @values, substr $data, 0, $len, '';
+			substr $data, 0, 1, '';
+		} else {
+			croak "unexpected field of kind $kind";
+		}
+	}
+	return @values;
+}
+
+# The file of a message wherever it waits, or undef.
+sub path
+{
+	my ($class, $mail, $id) = @_;
+	my $spool = $mail->spool;
+	my ($path) = grep { -e } "$spool/incoming/$id", "$spool/hold/$id",
+	    glob("$spool/deferred/*/$id");
+
+	return $path;
+}
+
+sub read
+{
+	my ($class, $path) = @_;
+	my $self = bless { path => $path }, $class;
+	my $data;
+
+	open my $f, '<:raw', $path or croak "$path: $!";
+	{ local $/; $data = <$f>; }
+	croak "$path: no queue file" unless $data =~ /^PRQUEUE\n/;
+	my ($at, $len, $envelope_at, $envelope_len) =
+	    unpack 'q<4', substr $data, 16, 32;
+	$self->{content} = substr $data, $at, $len;
+	my $e = substr $data, $envelope_at, $envelope_len;
+	my @head = _fields(substr $e, 4, unpack 'V', $e);
+	@$self{qw(sender origin)} = @head;
+	$self->{full_name} = $head[6];
+	$self->{flags} = $head[12];
+	substr $e, 0, 4 + unpack('V', $e), '';
+	my $count = unpack 'V', substr $e, 0, 4, '';
+	for (1 .. $count) {
+		push @{ $self->{status} }, substr $e, 0, 1, '';
+		my $size = unpack 'V', substr $e, 0, 4, '';
+		my ($address, $original, $orcpt, $notify) =
+		    _fields(substr $e, 0, $size, '');
+		push @{ $self->{recipients} }, $address;
+		push @{ $self->{originals} }, $original;
+		push @{ $self->{notify} }, $notify;
+	}
+	croak "$path: something follows the last recipient" if length $e;
+	return $self;
+}
+
+sub find
+{
+	my ($class, $mail, $id) = @_;
+	my $path = $class->path($mail, $id) // croak "no file of $id\n" .
+	    $mail->log;
+
+	return $class->read($path);
+}
+
+1;

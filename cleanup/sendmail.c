@@ -297,6 +297,19 @@ name_user(struct options *o)
 	o->drop.full_name = name.data;
 }
 
+/* A list of addresses from the command line is one line: another one would be
+ * somebody's attempt at a header. */
+static void
+check_argument(const char *what, const char *text)
+{
+	const char	*at;
+
+	for (at = text; *at != '\0'; at++)
+		if ((unsigned char)*at < ' ' && *at != '\t')
+			errx(EX_DATAERR, "%s %s: a control character", what,
+			    text);
+}
+
 /* The sender that was given, as people write addresses. */
 static void
 take_sender(struct options *o)
@@ -308,6 +321,7 @@ take_sender(struct options *o)
 	if (o->sender == NULL || *o->sender == '\0' ||
 	    strcmp(o->sender, "<>") == 0)
 		return;
+	check_argument("sender", o->sender);
 	why = address_list_parse(o->pool, o->sender, LIST_IS_HEADER, &items,
 	    &count);
 	if (why == NULL && count != 1)
@@ -323,9 +337,11 @@ take_recipients(struct options *o, char **argv)
 {
 	const char	*why;
 
-	for (; *argv != NULL; argv++)
+	for (; *argv != NULL; argv++) {
+		check_argument("recipient", *argv);
 		if ((why = extract_list(o->pool, *argv, &o->drop)) != NULL)
 			errx(EX_DATAERR, "recipient %s: %s", *argv, why);
+	}
 	if (o->drop.count == 0 && !o->wants_headers)
 		errx(EX_USAGE, "recipient names must be specified");
 }

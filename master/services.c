@@ -238,6 +238,12 @@ add_internal(struct maker *m, const struct service *line)
 		    line->command);
 		return;
 	}
+	unit = services_find(m->services, line->name);
+	if (unit != NULL && !(unit->flags & UNIT_IS_INET)) {
+		str_addf(m->warnings, "%s:%u: %s: it is already in %s\n",
+		    line->file, line->line, line->name, unit->where);
+		return;
+	}
 	unit = add(m, line->name, program);
 	unit->flags = builtin == NULL ? 0 : builtin->flags;
 	if (strcmp(program, "smtp") == 0 || strcmp(program, "local") == 0)

@@ -3,9 +3,11 @@
  *
  * At most once a second a question looks at the files first. Changed ones
  * are opened anew and swapped in; who was in the middle of the old one keeps
- * it until he is done. When the new state cannot be opened, the old one goes
- * on answering and the log says so once; when the reason is that only root
- * may read it, this process leaves, so that a fresh one opens it as root.
+ * it until he is done. A new state that cannot be opened (half written, or a
+ * mistake in it) fails every question, for a time: the old one might call a
+ * recipient unknown whom the new one has. Only when the reason is that nobody
+ * but root may read it, the old state goes on answering, and this process
+ * leaves, so that a fresh one opens the table as root.
  */
 #include <errno.h>
 #include <string.h>
@@ -122,36 +124,43 @@ swap(struct table *t, struct opened *fresh)
 	release(old);
 }
 
-/* Look at the files if it is time. */
+/* Only root may read it: a process that starts as root has to. */
+static void
+make_room(struct table *t)
+{
+	if (daemon_is_draining())
+		return;
+	log_info("%s changed and only root may read it: leaving, so that a "
+	    "fresh process opens it", t->parameter);
+	daemon_leave();
+}
+
+/* Look at the files if it is time. The same failure again is no news. */
 static void
 refresh(struct table *t)
 {
-	struct opened	*fresh;
+	struct opened	*fresh, *old = t->now;
 	int64_t		 now = clock_now();
 
 	if (now < t->look_at)
 		return;
 	t->look_at = now + LOOK_EVERY;
-	if (!maps_have_changed(t->now->maps))
+	if (!maps_have_changed(old->maps))
 		return;
-	errno = 0;
 	fresh = open_now(t->list);
-	if (fresh->why == NULL || t->now->why != NULL) {
-		/* The same failure again is no news. */
-		if (fresh->why != NULL && t->now->why != NULL &&
-		    strcmp(fresh->why, t->now->why) == 0)
+	if (fresh->why == NULL) {
+		swap(t, fresh);
+	} else if (old->why != NULL) {
+		if (strcmp(fresh->why, old->why) == 0)
 			discard(fresh);
 		else
 			swap(t, fresh);
-		return;
+	} else if (strstr(fresh->why, strerror(EACCES)) != NULL) {
+		discard(fresh);
+		make_room(t);
+	} else {
+		swap(t, fresh);
 	}
-	complain(t, fresh->why);
-	if (strstr(fresh->why, strerror(EACCES)) != NULL) {
-		log_info("%s changed and only root may read it: leaving, so "
-		    "that a fresh process opens it", t->parameter);
-		daemon_leave();
-	}
-	discard(fresh);
 }
 
 /* --- asking -------------------------------------------------------------------------- */

@@ -52,3 +52,5 @@ crash: test-deps users
 	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build
 	$(Q)POSTRIDER_KILLS=50 POSTRIDER_MESSAGES=20000 \
 	    $(PROVE) -v $(CRASH_TESTS:%=build:%)
+
+include t/fuzz.mk

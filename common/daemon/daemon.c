@@ -16,7 +16,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,6 +30,7 @@
 #include "common/daemon/inside.h"
 #include "common/fiber/loop.h"
 #include "common/param/known.h"
+#include "common/param/manual.h"
 #include "common/param/site.h"
 
 enum {
@@ -107,29 +107,6 @@ apply_overrides(struct maincf *mc)
 	}
 }
 
-/* site_params, if an override may have changed them, and the daemon's own. */
-static int
-load_tables(struct maincf *mc, struct str *problems)
-{
-	const struct param *const	 *own = self.daemon->params;
-	const struct param		**tables;
-	char				 *origin = site.myorigin;
-	size_t				  n = 0, i = 0;
-
-	while (own != NULL && own[n] != NULL)
-		n++;
-	tables = pool_array(maincf_pool(mc), n + 2, sizeof(*tables));
-	if (self.options.override_count > 0)
-		tables[i++] = site_params;
-	while (n > 0)
-		tables[i++] = own[--n];
-	if (param_load(mc, tables, problems) == -1)
-		return -1;
-	if (site.myorigin[0] == '/')	/* a file, which was read before */
-		site.myorigin = origin;
-	return 0;
-}
-
 /* Read main.cf and set every parameter; NULL with the problems told. */
 static struct maincf *
 read_configuration(struct str *problems)
@@ -140,7 +117,12 @@ read_configuration(struct str *problems)
 	if ((mc = site_try(pool, self.options.directory, problems)) == NULL)
 		return NULL;
 	apply_overrides(mc);
-	if (load_tables(mc, problems) == -1)
+	/* Obsolete names are mapped, and paths completed, after overrides too:
+	 * "-o smtpd_enforce_tls=yes" must not be lost. */
+	if (self.options.override_count > 0 && site_apply(mc, problems) == -1)
+		return NULL;
+	if (self.daemon->params != NULL &&
+	    param_load(mc, self.daemon->params, problems) == -1)
 		return NULL;
 	self.unsupported = known_unsupported(mc, self.daemon->name);
 	return mc;
@@ -186,35 +168,6 @@ daemon_read_again(void)
 }
 
 /* --- alone: --parameters and --check -------------------------------------- */
-
-/* The words for a kind. */
-static const char *
-kind_name(enum param_kind kind)
-{
-	switch (kind) {
-	case PARAM_KIND_STRING:	return "string";
-	case PARAM_KIND_RAW:	return "raw";
-	case PARAM_KIND_INT:	return "integer";
-	case PARAM_KIND_BOOL:	return "boolean";
-	case PARAM_KIND_TIME:	return "time";
-	case PARAM_KIND_SIZE:	return "size";
-	}
-	return "?";
-}
-
-/* One line for every parameter that this program declares. */
-static void
-print_parameters(const struct param *const *tables)
-{
-	const struct param	*p;
-
-	for (; tables != NULL && *tables != NULL; tables++)
-		for (p = *tables; p->name != NULL; p++)
-			printf("%s\t%s\t%s\t%" PRId64 "\t%" PRId64 "\t%s\n",
-			    p->name, kind_name(p->kind),
-			    p->standard != NULL ? p->standard : "", p->min,
-			    p->max, p->text);
-}
 
 /* --check: everything that can be wrong before the doors close. */
 static int
@@ -330,7 +283,8 @@ daemon_run(int argc, char **argv, const struct daemon *d)
 		bug("%s has no role", d->name);
 	options_parse(&self.options, argc, argv, d);
 	if (self.options.wants_parameters) {
-		print_parameters(d->params);
+		if (d->params != NULL)
+			param_print_rows(d->params, stdout);
 		return 0;
 	}
 	self.is_checking = self.options.wants_check;

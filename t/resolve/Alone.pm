@@ -12,6 +12,7 @@ use strict;
 use warnings;
 
 use Socket qw(AF_UNIX SOCK_SEQPACKET PF_UNSPEC pack_sockaddr_un);
+use IO::Socket::INET;
 use POSIX ();
 use File::Path qw(make_path);
 use Postrider qw(is_root bin wait_for slurp spew);
@@ -87,6 +88,58 @@ sub prepare
 	spew("$dir/etc/master.cf", '') unless -e "$dir/etc/master.cf";
 }
 
+# --- a name server of our own ---------------------------------------------------
+
+my $nsd_pid;
+
+sub nsd { return (grep { -x } '/usr/sbin/nsd', '/usr/local/sbin/nsd')[0] }
+
+# Serve these zones (name => file in dir) on a port of the loopback.
+sub name_server
+{
+	my ($dir, $port, %zones) = @_;
+
+	spew("$dir/nsd.conf", <<END . join '', map {
+server:
+	ip-address: 127.0.0.1\@$port
+	username: ""
+	chroot: ""
+	zonesdir: "$dir"
+	zonelistfile: "$dir/zone.list"
+	database: ""
+	pidfile: "$dir/nsd.pid"
+	xfrdfile: "$dir/xfrd"
+	logfile: "$dir/nsd.log"
+	server-count: 1
+remote-control:
+	control-enable: no
+END
+		"zone:\n\tname: $_\n\tzonefile: $zones{$_}\n"
+	} sort keys %zones);
+	$nsd_pid = fork // die "fork: $!";
+	if ($nsd_pid == 0) {
+		open STDOUT, '>', "$dir/nsd.out";
+		open STDERR, '>&', \*STDOUT;
+		exec nsd(), '-d', '-c', "$dir/nsd.conf" or POSIX::_exit(127);
+	}
+	wait_for(sub {
+		IO::Socket::INET->new(PeerAddr => '127.0.0.1',
+		    PeerPort => $port)
+	}, 10, 'nsd to listen');
+}
+
+sub stop_name_server
+{
+	return unless $nsd_pid;
+	kill 'TERM', $nsd_pid;
+	waitpid $nsd_pid, 0;
+	undef $nsd_pid;
+}
+
+END { local $?; stop_name_server() }
+
+# --- a daemon --------------------------------------------------------------------
+
 # Start a daemon and wait for READY.
 sub new
 {
@@ -109,8 +162,8 @@ sub new
 		POSIX::close($_) for 4, 6 .. 30;
 		exec bin() . "/$o{program}", '-c', "$o{dir}/etc", '-n',
 		    $o{program}, '-t', 'unix', '-w', 1, '-p', 1, '-m', 0,
-		    '-l', 'unix', @{ $o{arguments} // [] };
-		POSIX::_exit(127);
+		    '-l', 'unix', @{ $o{arguments} // [] }
+		    or POSIX::_exit(127);
 	}
 	$self->{pid} = $pid;
 	$self->{master} = $ours;

@@ -1,0 +1,181 @@
+/*
+ * expand.c - what an alias or a .forward says, sorted.
+ *
+ * Called by alias.c and forward.c with the text. What cannot be done makes the
+ * mail wait, with a sentence that names the place: an address is never left
+ * out silently.
+ */
+#include <string.h>
+
+#include "common/base/text.h"
+#include "common/daemon/daemon.h"
+#include "common/mail/address.h"
+#include "common/mail/dsn.h"
+
+#include "local/local.h"
+
+/* --- what an item is -------------------------------------------------------- */
+
+/* Say that a form is not done here yet. */
+static int
+not_supported(struct expansion *e, const struct list_item *item)
+{
+	const char	*form = "a file", *lead = "";
+
+	if (item->kind == LIST_COMMAND) {
+		form = "a command";
+		lead = "|";
+	} else if (item->kind == LIST_INCLUDE) {
+		form = "an included list";
+		lead = ":include:";
+	}
+	return addressee_settle(e->to, OUTCOME_DEFERRED, 0, "4.3.5",
+	    "%s: %s is not supported yet: \"%s%.200s\"", e->source, form,
+	    lead, item->value);
+}
+
+/* Is this local part the name that is being expanded? */
+static bool
+is_own_name(struct expansion *e, const char *address, size_t len)
+{
+	char	*name = address_unquote_local(e->to->delivery->pool, address,
+		    len);
+
+	return text_equal(name, e->to->name) || text_equal(name, e->to->user);
+}
+
+/*
+ * Does the address, under whichever of our domains, come back to this same
+ * recipient? Then it means his mailbox, and not the way round through the
+ * queue, which would look like a loop. 1, 0, or -1: settled.
+ */
+WAITS static int
+comes_back(struct expansion *e, char *address)
+{
+	struct delivery	*d = e->to->delivery;
+	struct ask_route ask = { address, d->mail->sender };
+	struct route	 route;
+	const char	*local, *domain;
+	size_t		 len;
+
+	address_split(address, &local, &len, &domain);
+	if (!is_own_name(e, local, len))
+		return 0;
+	if (domain != NULL && domain_equal(domain, e->to->domain))
+		return 1;
+	if (link_ask(to_resolve, PACKET_ASK_ROUTE, &ask, PACKET_ROUTE, &route,
+	    d->pool, local_deadline(), true) == -1 ||
+	    route.result == ROUTE_TEMPORARY)
+		return addressee_settle(e->to, OUTCOME_DEFERRED, 0, "4.3.0",
+		    "cannot find out where %s goes", address);
+	return route.result == ROUTE_OK &&
+	    strcmp(route.address_class, "local") == 0 &&
+	    strcmp(route.transport, d->mail->transport) == 0;
+}
+
+/* --- collecting ------------------------------------------------------------- */
+
+/* What becomes of the wish for reports: a list's failures go to its owner;
+ * that it arrived is only said by who delivers to a single one. */
+static int64_t
+notify_for(const struct expansion *e, size_t items)
+{
+	int64_t	notify = e->to->row->notify;
+
+	if (items > 1 && notify != 0) {
+		notify &= ~NOTIFY_SUCCESS;
+		if (notify == 0)
+			notify = NOTIFY_NEVER;
+	}
+	return notify;
+}
+
+/* Add an address to post to, once. */
+static void
+add_row(struct expansion *e, char *address, size_t items)
+{
+	struct deliver_row	*row = e->to->row;
+	size_t			 i;
+
+	for (i = 0; i < e->count; i++)
+		if (text_equal(e->rows[i].address, address))
+			return;
+	e->rows[e->count++] = (struct recipient_row){
+		.address = address,
+		.original = row->original[0] != '\0' ? row->original :
+		    row->address,
+		.orcpt = row->orcpt,
+		.notify = notify_for(e, items)
+	};
+}
+
+/* Add a user whose mailbox it goes to at once, once. */
+static void
+add_direct(struct expansion *e, char *user)
+{
+	size_t	i;
+
+	text_lower(user);
+	for (i = 0; i < e->direct_count; i++)
+		if (strcmp(e->direct[i], user) == 0)
+			return;
+	e->direct[e->direct_count++] = user;
+}
+
+/* Sort one item in. 0, or -1: settled. */
+WAITS static int
+add_item(struct expansion *e, const struct list_item *item, size_t items)
+{
+	struct pool	*pool = e->to->delivery->pool;
+	char		*address = item->value;
+	bool		 is_bare = strchr(address, '@') == NULL;
+	int		 back;
+
+	if (item->kind != LIST_ADDRESS)
+		return not_supported(e, item);
+	if (*address == '\\') {
+		address++;
+		if (is_bare) {
+			add_direct(e, address_unquote_local(pool, address,
+			    strlen(address)));
+			return 0;
+		}
+	}
+	if (strlen(address) > ADDRESS_MAX)
+		return addressee_settle(e->to, OUTCOME_DEFERRED, 0, "4.3.5",
+		    "%s: an address is too long: %.100s...", e->source,
+		    address);
+	back = is_bare ? is_own_name(e, address, strlen(address)) :
+	    comes_back(e, address);
+	if (back == -1)
+		return -1;
+	if (back == 1)
+		e->has_self = true;
+	else
+		add_row(e, address, items);
+	return 0;
+}
+
+/* Read the text and sort what it names. */
+int
+expand_text(struct expansion *e, const char *text)
+{
+	struct pool		*pool = e->to->delivery->pool;
+	struct list_item	*items;
+	const char		*why;
+	size_t			 count, i;
+
+	if ((why = address_list_parse(pool, text, LIST_IS_ALIAS, &items,
+	    &count)) != NULL)
+		return addressee_settle(e->to, OUTCOME_DEFERRED, 0, "4.3.5",
+		    "%s: %s", e->source, why);
+	if (count == 0)
+		return addressee_settle(e->to, OUTCOME_DEFERRED, 0, "4.3.5",
+		    "%s names nobody", e->source);
+	e->rows = pool_array(pool, count, sizeof(*e->rows));
+	e->direct = pool_array(pool, count, sizeof(*e->direct));
+	for (i = 0; i < count; i++)
+		if (add_item(e, &items[i], count) == -1)
+			return -1;
+	return 0;
+}

@@ -1,0 +1,46 @@
+#ifndef QMGR_REPORT_H
+#define QMGR_REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <time.h>
+
+#include "common/base/str.h"
+#include "common/ipc/packets.h"
+
+/*
+ * The text of a delivery status notification: a multipart/report (RFC 6522)
+ * of a letter for people, a message/delivery-status for programs (RFC 3464),
+ * and the message it is about, or its header. Pure: no I/O.
+ *
+ *	report_head()	everything before the message
+ *	(the caller copies `copy_length` bytes of it)
+ *	report_tail()	the end
+ */
+struct report {
+	const struct bounce	*about;
+	const char		*myhostname;
+	const char		*boundary;	/* not in the message */
+	time_t			 now;
+	/* from report_learn() */
+	char			*message_id, *references;
+	size_t			 header_length;
+	/* from report_choose() */
+	bool			 is_headers_only;
+	int64_t			 copy_length;
+};
+
+/* Look at the start of the message: its id, where its header ends. */
+void		 report_learn(struct report *, struct pool *,
+		    const char *data, size_t len);
+/* The whole message, or its header only? By RET, kind and size (bytes). */
+void		 report_choose(struct report *, int64_t size_limit);
+/* Does any part need 8BITMIME? */
+bool		 report_is_8bit(const struct report *);
+void		 report_head(struct str *, const struct report *);
+void		 report_tail(struct str *, const struct report *);
+
+/* "sender non-delivery notification": for the log. */
+const char	*report_name(int64_t kind);
+
+#endif

@@ -1,0 +1,260 @@
+/*
+ * mbox.c - claims about mbox files; P1 to P4 of local/mbox.c.
+ */
+/* needs: local/mbox.c local/copy.c local/storing.c */
+#include "t/local/mailboxes.h"
+
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#define HEADER	"From s@t Sat Nov 21 23:11:00 2026\nDelivered-To: a@b\n"
+
+static void
+a_message_is_appended_with_lf_and_an_empty_line(void **state)
+{
+	struct storing	*s = storing_of("box", "Subject: x\r\n\r\nhi\r\n");
+
+	(void)state;
+	assert_int_equal(mbox_store(s), 0);
+	assert_int_equal(s->outcome, OUTCOME_SENT);
+	assert_string_equal(s->dsn, "2.0.0");
+	assert_string_equal(s->text, "delivered to mailbox");
+	assert_string_equal(content_of("box"),
+	    HEADER "Subject: x\n\nhi\n\n");
+	assert_int_equal(mbox_store(storing_of("box", "A: b\r\n\r\n")), 0);
+	assert_string_equal(content_of("box"),
+	    HEADER "Subject: x\n\nhi\n\n" HEADER "A: b\n\n\n");
+}
+
+/* P3 */
+static void
+no_line_of_a_message_begins_another_message(void **state)
+{
+	(void)state;
+	assert_int_equal(mbox_store(storing_of("box", "A: b\r\n\r\n"
+	    "From me\r\n>From me\r\nFromage\r\n from me\r\nFrom ")), 0);
+	assert_string_equal(content_of("box"), HEADER "A: b\n\n"
+	    ">From me\n>From me\nFromage\n from me\n>From \n\n");
+}
+
+/* P3 */
+static void
+from_is_quoted_wherever_a_buffer_ends(void **state)
+{
+	char	*text, *from, *expected;
+	int	 shift, pad;
+
+	(void)state;
+	for (shift = -8; shift < 8; shift++) {
+		pad = COPY_INPUT - 10 + shift;
+		text = pool_printf(pool, "A: b\r\n\r\n%0*d\r\nFrom x\r\n", pad,
+		    7);
+		expected = pool_printf(pool, HEADER "A: b\n\n%0*d\n>From x\n\n",
+		    pad, 7);
+		(void)unlink("box");
+		assert_int_equal(mbox_store(storing_of("box", text)), 0);
+		from = content_of("box");
+		assert_string_equal(from, expected);
+	}
+}
+
+/* P2 */
+static void
+a_message_begins_on_its_own_line_behind_a_broken_one(void **state)
+{
+	(void)state;
+	write_file("box", "From x\nA: b\n\nhalf a li");
+	assert_int_equal(mbox_store(storing_of("box", "\r\nnew\r\n")), 0);
+	assert_string_equal(content_of("box"),
+	    "From x\nA: b\n\nhalf a li\n\n" HEADER "\nnew\n\n");
+	write_file("box", "From x\nA: b\n\nend\n");
+	assert_int_equal(mbox_store(storing_of("box", "\r\nnew\r\n")), 0);
+	assert_string_equal(content_of("box"),
+	    "From x\nA: b\n\nend\n\n" HEADER "\nnew\n\n");
+}
+
+/* P2 */
+static void
+a_failed_write_leaves_the_mailbox_as_it_was(void **state)
+{
+	struct rlimit	 limit, old;
+	struct storing	*s;
+	char		*big = pool_alloc(pool, 100001);
+
+	(void)state;
+	memset(big, 'x', 100000);
+	write_file("box", "From x\nA: b\n\nold\n\n");
+	s = storing_of("box", big);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &old), 0);
+	limit = old;
+	limit.rlim_cur = 50000;
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	assert_int_equal(mbox_store(s), -1);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &old), 0);
+	assert_int_equal(s->outcome, OUTCOME_DEFERRED);
+	assert_string_equal(content_of("box"), "From x\nA: b\n\nold\n\n");
+	assert_string_equal(s->note, "");
+	assert_int_equal(access("box.lock", F_OK), -1);
+}
+
+/* P2 */
+static void
+a_message_that_was_cut_in_the_queue_leaves_nothing(void **state)
+{
+	struct storing	*s = storing_of("box", "A: b\r\n\r\nhi\r\n");
+	struct store	 longer = *s->what;
+
+	(void)state;
+	write_file("box", "From x\nA: b\n\nold\n\n");
+	longer.content_length += 100;
+	s->what = &longer;
+	assert_int_equal(mbox_store(s), -1);
+	assert_int_equal(s->outcome, OUTCOME_DEFERRED);
+	assert_string_equal(content_of("box"), "From x\nA: b\n\nold\n\n");
+}
+
+static void
+a_full_mailbox_returns_the_message(void **state)
+{
+	struct storing	*s = storing_of("box", "A: b\r\n\r\nhi\r\n");
+	struct store	 limited = *s->what;
+
+	(void)state;
+	write_file("box", "From x\nA: b\n\nold\n\n");
+	limited.size_limit = 40;
+	s->what = &limited;
+	assert_int_equal(mbox_store(s), -1);
+	assert_int_equal(s->outcome, OUTCOME_BOUNCED);
+	assert_string_equal(s->dsn, "5.2.2");
+	assert_non_null(strstr(s->text, "mailbox full"));
+	assert_string_equal(content_of("box"), "From x\nA: b\n\nold\n\n");
+}
+
+/* P4 */
+static void
+links_and_other_things_are_no_mailboxes(void **state)
+{
+	struct storing	*s;
+
+	(void)state;
+	write_file("victim", "precious\n");
+	assert_int_equal(symlink("victim", "soft"), 0);
+	assert_int_equal(link("victim", "hard"), 0);
+	assert_int_equal(mkfifo("fifo", 0600), 0);
+	assert_int_equal(mkdir("directory", 0700), 0);
+
+	s = storing_of("soft", "A: b\r\n\r\n");
+	assert_int_equal(mbox_store(s), -1);
+	assert_non_null(strstr(s->text, "symbolic link"));
+	s = storing_of("hard", "A: b\r\n\r\n");
+	assert_int_equal(mbox_store(s), -1);
+	assert_non_null(strstr(s->text, "more than one name"));
+	s = storing_of("fifo", "A: b\r\n\r\n");
+	assert_int_equal(mbox_store(s), -1);
+	s = storing_of("directory", "A: b\r\n\r\n");
+	assert_int_equal(mbox_store(s), -1);
+	assert_int_equal(s->outcome, OUTCOME_DEFERRED);
+	assert_string_equal(content_of("victim"), "precious\n");
+}
+
+/* P4 */
+static void
+a_mailbox_of_somebody_else_is_not_written_to(void **state)
+{
+	struct storing	*s;
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	write_file("box", "");
+	assert_int_equal(chown("box", 12345, 12345), 0);
+	s = storing_of("box", "A: b\r\n\r\n");
+	assert_int_equal(mbox_store(s), -1);
+	assert_non_null(strstr(s->text, "does not belong"));
+	assert_string_equal(content_of("box"), "");
+}
+
+static void
+a_stale_lock_file_is_removed(void **state)
+{
+	struct timespec	old[2] = { { 1000, 0 }, { 1000, 0 } };
+
+	(void)state;
+	write_file("box.lock", "");
+	assert_int_equal(utimensat(AT_FDCWD, "box.lock", old, 0), 0);
+	assert_int_equal(mbox_store(storing_of("box", "A: b\r\n\r\n")), 0);
+	assert_int_equal(access("box.lock", F_OK), -1);
+}
+
+/* Hold both kinds of locks in another process until told to go. */
+static pid_t
+hold_locks(int *go)
+{
+	struct flock	lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
+	int		ready[2], wait[2], fd;
+	pid_t		pid;
+	char		c;
+
+	assert_int_equal(pipe(ready), 0);
+	assert_int_equal(pipe(wait), 0);
+	if ((pid = fork()) == 0) {
+		close(wait[1]);
+		fd = open("box", O_RDWR | O_CREAT, 0600);
+		if (fd == -1 || fcntl(fd, F_SETLK, &lock) == -1 ||
+		    write(ready[1], "x", 1) != 1)
+			_exit(1);
+		(void)!read(wait[0], &c, 1);
+		if (fs_write(fd, "From x\n\nfirst\n\n", 15) == -1)
+			_exit(1);
+		_exit(0);
+	}
+	close(wait[0]);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	close(ready[0]);
+	close(ready[1]);
+	*go = wait[1];
+	return pid;
+}
+
+static void
+a_reader_with_an_fcntl_lock_is_waited_for(void **state)
+{
+	int	go, status;
+	pid_t	holder = hold_locks(&go), let_go;
+
+	(void)state;
+	if ((let_go = fork()) == 0) {
+		usleep(150 * 1000);
+		_exit(write(go, "x", 1) != 1);
+	}
+	close(go);
+	assert_int_equal(mbox_store(storing_of("box", "A: b\r\n\r\n")), 0);
+	assert_int_equal(waitpid(holder, &status, 0), holder);
+	assert_int_equal(status, 0);
+	assert_int_equal(waitpid(let_go, &status, 0), let_go);
+	assert_string_equal(content_of("box"),
+	    "From x\n\nfirst\n\n" HEADER "A: b\n\n\n");
+}
+
+int
+main(void)
+{
+#define CLAIM_OF(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+	const struct CMUnitTest	claims[] = {
+		CLAIM_OF(a_message_is_appended_with_lf_and_an_empty_line),
+		CLAIM_OF(no_line_of_a_message_begins_another_message),
+		CLAIM_OF(from_is_quoted_wherever_a_buffer_ends),
+		CLAIM_OF(a_message_begins_on_its_own_line_behind_a_broken_one),
+		CLAIM_OF(a_failed_write_leaves_the_mailbox_as_it_was),
+		CLAIM_OF(a_message_that_was_cut_in_the_queue_leaves_nothing),
+		CLAIM_OF(a_full_mailbox_returns_the_message),
+		CLAIM_OF(links_and_other_things_are_no_mailboxes),
+		CLAIM_OF(a_mailbox_of_somebody_else_is_not_written_to),
+		CLAIM_OF(a_stale_lock_file_is_removed),
+		CLAIM_OF(a_reader_with_an_fcntl_lock_is_waited_for)
+	};
+
+	return cmocka_run_group_tests(claims, NULL, NULL);
+}

@@ -1,0 +1,104 @@
+# check.t - every mistake has one clear line, before anything is started.
+
+use strict;
+use warnings;
+use Test::More;
+use Postrider qw(is_root slurp spew);
+
+my $mail = Postrider->new;
+my ($status, $text);
+
+# Check with some settings, without them afterwards.
+sub check
+{
+	my (%settings) = @_;
+
+	$mail->set(%settings);
+	($status, $text) = $mail->postrider('check');
+	$mail->set(map { $_ => undef } keys %settings);
+}
+
+check();
+is $status, 0, 'a good configuration passes' or diag $text;
+is $text, '', 'without a word';
+
+check(message_size_limit => 'ten');
+is $status, 1, 'a bad number';
+like $text, qr/^postrider: error: \S+main\.cf:\d+: message_size_limit = ten: expected /m,
+    'file, line, name, value, what was expected';
+
+check(smtpd_timeout => '1y');
+is $status, 1, "a daemon's own parameter";
+like $text, qr/error: \S+main\.cf:\d+: smtpd_timeout = 1y: expected /,
+    'is checked by the daemon';
+is scalar(() = $text =~ /smtpd_timeout/g), 1, 'and told once';
+
+check(no_such_thing => 'x');
+is $status, 0, 'an unknown parameter stops nothing';
+like $text, qr/warning: \S+main\.cf:\d+: no_such_thing is not a parameter/,
+    'but is told';
+
+check(smtpd_milters => 'inet:localhost:1');
+is $status, 1, 'a protecting setting that is not supported is an error';
+like $text, qr/error: \S+main\.cf:\d+: smtpd_milters/, 'with its line';
+
+check(maillog_file => '/nowhere/at/all');
+is $status, 1, 'a log that cannot be written';
+like $text, qr/maillog_file = \/nowhere\/at\/all: No such file/, 'is named';
+
+check(inet_interfaces => 'no-such-host.invalid');
+is $status, 0, 'a host of inet_interfaces does not matter to 127.0.0.1:port'
+    or diag $text;
+
+$mail->{master} = "2x inet n - n - - smtpd\n";
+check();
+is $status, 1, 'a port that does not exist';
+like $text, qr/master\.cf:2: 2x: there is no TCP service/, 'has its line';
+$mail->{master} = "dovecot unix - n n - - pipe flags=DR user=v argv=/bin/x\n";
+check();
+is $status, 0, 'a transport that is not here stops nothing';
+like $text, qr/warning: \S+master\.cf:2: dovecot: there is no program pipe/,
+    'but is told';
+$mail->{master} = "smtp unix - - n - -\n";
+check();
+is $status, 1, 'a line that is too short';
+like $text, qr/master\.cf:2: expected eight columns/, 'has its number';
+$mail->{master} = "tlsmgr unix - - n 1000? 1 tlsmgr\n";
+check();
+is $status, 0, "Postfix's helpers are accepted";
+unlike $text, qr/warning|error/, 'and merely noted';
+$mail->{master} = '';
+$mail->write_config;
+
+my $taken = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1',
+    LocalPort => $mail->port, ReuseAddr => 1) or die "$!";
+check();
+is $status, 1, 'a port in use';
+like $text, qr/master\.cf:1: port \d+ at 127\.0\.0\.1: Address already in use/,
+    'is told with the line that wants it';
+close $taken;
+
+$mail->start;
+check();
+is $status, 0, 'the ports of the running system are its own' or diag $text;
+$mail->stop;
+
+chmod 0777, $mail->spool . '/incoming';
+check();
+is $status, 1, 'a directory that is too open';
+like $text, qr/incoming has mode 0777, expected 0700/, 'is told';
+($status, $text) = $mail->postrider('set-permissions');
+is $status, 0, 'set-permissions';
+check();
+is $status, 0, 'makes it right' or diag $text;
+
+unlink $mail->etc . '/master.cf';
+($status, $text) = $mail->postrider('check');
+is $status, 1, 'no master.cf';
+like $text, qr/master\.cf: No such file/, 'is told';
+unlink $mail->etc . '/main.cf';
+($status, $text) = $mail->postrider('start');
+is $status, 1, 'no main.cf: no start';
+like $text, qr/main\.cf: No such file/, 'and why';
+
+done_testing;

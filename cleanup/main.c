@@ -84,8 +84,7 @@ start(void)
 	alias_start();
 	commit_start();
 	fiber_start(transaction_sweep, NULL);
-	if (daemon_worker() <= 1)
-		fiber_start(reap, NULL);
+	fiber_start(reap, NULL);
 }
 
 int

@@ -73,7 +73,7 @@ WAITS int	 forward_deliver(struct addressee *, struct home *);
  */
 struct expansion {
 	struct addressee	*to;
-	const char		*source;	/* "alias root", a file's name */
+	const char		*source;	/* "alias root", a file */
 	char			*sender;
 	bool			 is_list;	/* has an owner of its own */
 	struct recipient_row	*rows;		/* to be posted */

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/fs.h"
 #include "common/fiber/loop.h"
 #include "common/ipc/channel.h"
 #include "qmgr/queue.h"
@@ -97,6 +98,7 @@ connect_qmgr(void)
 		close(fd);
 		return -1;
 	}
+	(void)fs_set_nonblocking(fd, true);
 	return fd;
 }
 

@@ -75,6 +75,7 @@ static const struct peer peers[] = {
 	{ "qmgr",	PACKET_ASK_ROUTE,	on_route,	ON_A_FIBER },
 	{ "smtpd",	PACKET_ASK_RECIPIENT,	on_recipient,	ON_A_FIBER },
 	{ "cleanup",	PACKET_ASK_EXPAND,	on_expand,	ON_A_FIBER },
+	{ "local",	PACKET_ASK_ROUTE,	on_route,	ON_A_FIBER },
 	{ "local",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
 	{ "smtp",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
 	{ "smtpd",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },

@@ -18,7 +18,7 @@ $(BUILD)/t/daemon/booty: t/daemon/booty.c
 	$(call say,LD $@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -O1 -static -nostdlib -ffreestanding -fno-stack-protector \
-	    -fcf-protection=none -o $@ $<
+	    -o $@ $<
 
 tests: $(BUILD)/t/daemon/rogue $(BUILD)/t/daemon/booty
 

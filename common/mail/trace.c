@@ -100,12 +100,15 @@ add_date(struct str *to, time_t when)
 	str_addf(to, "; %s\r\n", clock_mail_date(date, sizeof(date), when));
 }
 
-/* Add the field of a message that was submitted on this host. */
+/* Add the field of a message that was submitted on this host, or made by one
+ * of our own programs (no user then). */
 static void
 add_local(struct str *to, const struct trace *t, const char *program)
 {
-	str_addf(to, "Received: by %s (%s, from userid %ld)\r\n\tid %s",
-	    t->myhostname, program, t->uid, t->queue_id);
+	str_addf(to, "Received: by %s (%s", t->myhostname, program);
+	if (t->uid >= 0)
+		str_addf(to, ", from userid %ld", t->uid);
+	str_addf(to, ")\r\n\tid %s", t->queue_id);
 	add_date(to, t->when);
 }
 

@@ -109,8 +109,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	MUST(cut.all.len >= in.left &&
 	    memcmp(cut.all.data, in.at, in.left) == 0);
 	extra = cut.all.len - in.left;
-	MUST(extra <= 2 &&
-	    memcmp(cut.all.data + in.left, "\r\n" + (2 - extra), extra) == 0);
+	MUST(extra <= 2 && memcmp(cut.all.data + in.left, &"\r\n"[2 - extra],
+	    extra) == 0);
 	pool_free(pool);
 	return 0;
 }

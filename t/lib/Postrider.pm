@@ -35,7 +35,8 @@ use Time::HiRes qw(sleep time);
 use Postrider::Client;
 use Postrider::Sink;
 
-our @EXPORT_OK = qw(is_root need_root free_port wait_for slurp spew bin);
+our @EXPORT_OK = qw(is_root need_root free_port wait_for slurp spew bin
+    is_alive);
 use Exporter 'import';
 
 # The users of local deliveries when root tests. They are created if they are
@@ -96,6 +97,14 @@ sub spew
 	open my $f, '>:raw', $path or die "$path: $!";
 	print $f $text;
 	close $f or die "$path: $!";
+}
+
+# Does this process run? One that only waits to be collected does not.
+sub is_alive
+{
+	my ($pid) = @_;
+
+	return slurp("/proc/$pid/stat") =~ /\) ([A-Z])/ && $1 ne 'Z';
 }
 
 # May everybody reach this path?
@@ -309,7 +318,7 @@ sub crash
 	kill 'KILL', $pid, @children;
 	waitpid $pid, 0;
 	delete $self->{pid};
-	wait_for(sub { !grep { kill 0, $_ } @children }, 10,
+	wait_for(sub { !grep { is_alive($_) } @children }, 10,
 	    'the end of the daemons');
 }
 

@@ -77,7 +77,8 @@ storing_of(const char *path, const char *content)
 	what->path = pool_strdup(pool, path);
 	what->queue_id = pool_strdup(pool, "4abcXYZ");
 	what->head = pool_strdup(pool, "Delivered-To: a@b\n");
-	what->from_line = pool_strdup(pool, "From s@t Sat Nov 21 23:11:00 2026");
+	what->from_line = pool_strdup(pool,
+	    "From s@t Sat Nov 21 23:11:00 2026");
 	what->content_offset = 128;
 	what->content_length = (int64_t)strlen(content);
 	what->message = message_file(content, 128);

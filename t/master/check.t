@@ -12,10 +12,11 @@ my ($status, $text);
 sub check
 {
 	my (%settings) = @_;
+	my %before = map { $_ => $mail->{settings}{$_} } keys %settings;
 
 	$mail->set(%settings);
 	($status, $text) = $mail->postrider('check');
-	$mail->set(map { $_ => undef } keys %settings);
+	$mail->set(%before);
 }
 
 check();

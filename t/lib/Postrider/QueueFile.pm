@@ -43,14 +43,17 @@ sub path
 	return $path;
 }
 
+# A file; undef if it is gone or not complete.
 sub read
 {
 	my ($class, $path) = @_;
 	my $self = bless { path => $path }, $class;
 	my $data;
 
-	open my $f, '<:raw', $path or croak "$path: $!";
+	open my $f, '<:raw', $path or return undef;
 	{ local $/; $data = <$f>; }
+	$self->{mode} = (stat $f)[2] & 07777;
+	return undef unless $self->{mode} & 0100;
 	croak "$path: no queue file" unless $data =~ /^PRQUEUE\n/;
 	my ($at, $len, $envelope_at, $envelope_len) =
 	    unpack 'q<4', substr $data, 16, 32;
@@ -75,13 +78,19 @@ sub read
 	return $self;
 }
 
+# The file of a message that is queued; qmgr may be moving it.
 sub find
 {
 	my ($class, $mail, $id) = @_;
-	my $path = $class->path($mail, $id) // croak "no file of $id\n" .
-	    $mail->log;
 
-	return $class->read($path);
+	for (1 .. 100) {
+		my $path = $class->path($mail, $id) // next;
+		my $self = $class->read($path) // next;
+		return $self;
+	} continue {
+		select undef, undef, undef, 0.02;
+	}
+	croak "no file of $id\n" . $mail->log;
 }
 
 1;

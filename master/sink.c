@@ -16,11 +16,13 @@
 
 static int	output_fd = -1, error_fd = -1;
 
-/* Keep what the start of the daemons will close. */
+/* Keep what the start of the daemons will close; in the background only what
+ * was asked for, since somebody may wait for its end. */
 void
 sink_prepare(int is_foreground)
 {
-	output_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
+	if (is_foreground || strcmp(site.maillog_file, "/dev/stdout") == 0)
+		output_fd = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 3);
 	if (is_foreground)
 		error_fd = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 }

@@ -116,7 +116,7 @@ window_failed(struct window *w, const struct pace *p, int64_t now)
 	}
 	step = part(&p->down, w->size);
 	w->failure -= step;
-	while (w->failure - step / 2 < 0 && step > 0) {
+	while (w->failure < -1e-9) {
 		w->size--;
 		w->success = 0;
 		w->failure += 1;

@@ -252,7 +252,7 @@ waiting_take(int64_t now, char id[QUEUE_ID_MAX + 1], enum queue_dir *dir)
 {
 	uint32_t	slot;
 
-	if (waiting_first_due() > now)
+	if (count == 0 || waiting_first_due() > now)
 		return false;
 	slot = heap[0];
 	strlcpy(id, slots[slot].id, QUEUE_ID_MAX + 1);

@@ -9,6 +9,7 @@
 #ifdef HAVE_UNBOUND
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unbound.h>
 

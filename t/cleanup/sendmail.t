@@ -23,8 +23,13 @@ sub post
 	my ($status, $output) = $mail->sendmail($input, @words);
 
 	is($status, 0, "sendmail @words") or diag($output);
-	my @ids = $mail->log =~ /pickup\[\d+\]: (\w+): uid=/g;
-	is(scalar @ids, ++$seen, 'one message');
+	my @ids;
+	$seen++;
+	wait_for(sub {
+		@ids = $mail->log =~ /pickup\[\d+\]: (\w+): uid=/g;
+		return @ids >= $seen;
+	}, 10, 'the line in the log');
+	is(scalar @ids, $seen, 'one message');
 	return Postrider::QueueFile->find($mail, $ids[-1]);
 }
 
@@ -184,6 +189,7 @@ subtest 'SMTP on standard input' => sub {
 	is("@codes", '220 250 250 250 250 354 250 503 250 503 250 252 500 ' .
 	    '250 221');
 	my ($id) = $output =~ /250 2\.0\.0 Ok: queued as (\w+)\r$/m;
+	$mail->wait_log(qr/pickup\[\d+\]: $id: uid=/);
 	my $f = Postrider::QueueFile->find($mail, $id);
 	is($f->{sender}, 'al@some.test');
 	is_deeply($f->{recipients}, [qw(b@far.test c@far.test)]);

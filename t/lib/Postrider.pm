@@ -46,6 +46,12 @@ our @USERS = qw(prt-alice prt-bob);
 my @living;		# systems to end
 my $parent = $$;	# only this process cleans up
 
+# A program that ends leaves its memory to the kernel; leaks are the business
+# of the unit tests. Everything else that a sanitizer finds is an end with 99.
+$ENV{ASAN_OPTIONS} //= 'detect_leaks=0:exitcode=99';
+
+$SIG{INT} = $SIG{TERM} = $SIG{HUP} = sub { exit 1 };	# by END
+
 # --- small helpers ------------------------------------------------------------
 
 sub is_root { return $> == 0 }
@@ -326,7 +332,7 @@ sub crash
 sub children
 {
 	my ($self, $program) = @_;
-	my $pid = $self->{pid} // return ();
+	my $pid = $self->{pid} // $self->_background // return ();
 	my @pids = split ' ', slurp("/proc/$pid/task/$pid/children");
 
 	return @pids unless defined $program;
@@ -488,17 +494,29 @@ sub complaints
 
 # --- the end ------------------------------------------------------------------
 
+# The master that `postrider start` left in the background, if it is ours.
+sub _background
+{
+	my ($self) = @_;
+	my ($pid) = slurp($self->spool . '/pid/master.pid') =~ /^(\d+)$/;
+
+	return undef unless defined $pid && is_alive($pid);
+	return undef if index(slurp("/proc/$pid/cmdline"), $self->etc) < 0;
+	return $pid;
+}
+
 sub _end
 {
 	my ($self) = @_;
-	my $pid = $self->{pid};
+	my $pid = $self->{pid} // $self->_background;
 	my @children = $self->children;
 
 	$_->stop for @{ $self->{sinks} };
 	if (defined $pid) {
 		kill 'TERM', $pid;
-		eval { wait_for(sub { waitpid($pid, WNOHANG) == $pid }, 10) }
-		    or kill('KILL', $pid, @children) && waitpid($pid, 0);
+		eval { wait_for(sub { waitpid $pid, WNOHANG; !is_alive($pid) },
+		    10) } or kill 'KILL', $pid, @children;
+		waitpid $pid, 0;
 		delete $self->{pid};
 	}
 	if ($ENV{KEEP}) {

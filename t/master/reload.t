@@ -78,9 +78,10 @@ $mail->{master} = '';
 $mail->write_config;
 rename $mail->dir . '/log', $mail->dir . '/log.1' or die "$!";
 $mail->reload;
-wait_for(sub { -e $mail->dir . '/log' }, 10, 'a new log file');
-$mail->postrider('log', 'after the rotation');
-$mail->wait_log(qr/after the rotation/);
+wait_for(sub {
+	$mail->postrider('log', 'after the rotation');
+	return $mail->log =~ /after the rotation/;
+}, 10, 'a line in the new file');
 pass 'after a rotation, lines go to the new file';
 
 is $mail->stop, 0, 'stop';

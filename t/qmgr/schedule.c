@@ -1,0 +1,228 @@
+/*
+ * schedule.c - everybody has a turn: sites, and messages within a site.
+ *
+ * needs: qmgr/schedule.c qmgr/site.c
+ */
+#include "qmgr/schedule.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/base/clock.h"
+
+enum { SITES = 4, JOBS = 8 };
+
+static struct pool		*pool;
+static struct schedule		 schedule;
+static struct destination	 sites[SITES];
+static struct job		 jobs[JOBS];
+static struct pace		 pace;
+
+/* A fresh schedule; window 1, no limits. */
+static int
+set_up(void **state)
+{
+	static char	names[SITES][2] = { "a", "b", "c", "d" };
+	int		i;
+
+	(void)state;
+	pool = pool_new("test", 0);
+	pace = (struct pace){ .initial = 1, .limit = 1,
+	    .up = { 1, FEEDBACK_PER_DELIVERY },
+	    .down = { 1, FEEDBACK_PER_DELIVERY }, .cohorts = 1,
+	    .dead_time = 100 };
+	schedule_init(&schedule, NULL);
+	for (i = 0; i < SITES; i++)
+		destination_init(&sites[i], &schedule, &pace, names[i]);
+	memset(jobs, 0, sizeof(jobs));
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	(void)state;
+	pool_free(pool);
+	return 0;
+}
+
+/* A job with so many recipients, queued. */
+static struct job *
+queue(int number, int site, unsigned recipients)
+{
+	struct job	*job = &jobs[number];
+	unsigned	 i;
+
+	job->site = &sites[site];
+	for (i = 0; i < recipients; i++)
+		job_add(job, pool, i);
+	schedule_queue(job);
+	return job;
+}
+
+/* Whose turn is it? */
+static struct job *
+next(int64_t now)
+{
+	bool	is_dead;
+	int64_t	when;
+
+	return schedule_next(&schedule, now, &is_dead, &when);
+}
+
+static void
+sites_take_turns(void **state)
+{
+	struct job	*a = queue(0, 0, 3), *b = queue(1, 1, 3);
+	struct job	*expected[] = { a, b, a, b, a, b };
+	int		 i;
+
+	(void)state;
+	for (i = 0; i < 6; i++) {
+		assert_ptr_equal(next(0), expected[i]);
+		schedule_take(expected[i], 1, 0, true);
+		schedule_ended(expected[i]->site);
+	}
+	assert_null(next(0));
+}
+
+static void
+a_single_recipient_overtakes_a_mailing(void **state)
+{
+	struct job	*mailing = queue(0, 0, 100000), *single;
+	int		 i;
+
+	(void)state;
+	for (i = 0; i < 5; i++) {
+		assert_ptr_equal(next(0), mailing);
+		schedule_take(mailing, 50, 0, true);
+		schedule_ended(mailing->site);
+	}
+	single = queue(1, 0, 1);
+	assert_ptr_equal(next(0), mailing);
+	schedule_take(mailing, 50, 0, true);
+	schedule_ended(mailing->site);
+	assert_ptr_equal(next(0), single);
+	schedule_take(single, 1, 0, true);
+	schedule_ended(mailing->site);
+	assert_ptr_equal(next(0), mailing);
+	assert_int_equal(job_count(mailing), 100000 - 300);
+}
+
+static void
+a_full_window_gives_no_turn(void **state)
+{
+	struct job	*a = queue(0, 0, 10);
+
+	(void)state;
+	assert_ptr_equal(next(0), a);
+	schedule_take(a, 1, 0, true);
+	assert_null(next(0));
+	schedule_ended(&sites[0]);
+	assert_ptr_equal(next(0), a);
+}
+
+static void
+a_stuck_site_holds_up_nobody_else(void **state)
+{
+	struct job	*stuck = queue(0, 0, 50000), *b;
+	int		 i;
+
+	(void)state;
+	schedule_take(stuck, 1, 0, true);	/* and never comes back */
+	for (i = 1; i < 7; i++) {
+		b = queue(i, 1, 1);
+		assert_ptr_equal(next(0), b);
+		schedule_take(b, 1, 0, true);
+		schedule_ended(&sites[1]);
+	}
+	assert_null(next(0));
+}
+
+static void
+a_dead_site_has_its_turns_but_no_deliveries(void **state)
+{
+	struct job	*a = queue(0, 0, 2);
+	bool		 is_dead;
+	int64_t		 when;
+
+	(void)state;
+	schedule_take(a, 1, 0, true);
+	assert_true(window_failed(&sites[0].window, &pace, 0));
+	schedule_ended(&sites[0]);
+	assert_ptr_equal(schedule_next(&schedule, 50, &is_dead, &when), a);
+	assert_true(is_dead);
+	assert_ptr_equal(schedule_next(&schedule, 100, &is_dead, &when), a);
+	assert_false(is_dead);
+}
+
+static void
+a_rate_delay_tells_when(void **state)
+{
+	struct job	*a = queue(0, 0, 2);
+	bool		 is_dead;
+	int64_t		 when;
+
+	(void)state;
+	pace.rate_delay = 30;
+	schedule_take(a, 1, 10, true);
+	schedule_ended(&sites[0]);
+	assert_null(schedule_next(&schedule, 20, &is_dead, &when));
+	assert_int_equal(when, 40);
+	assert_ptr_equal(schedule_next(&schedule, 40, &is_dead, &when), a);
+}
+
+static void
+a_withdrawn_job_has_no_turn(void **state)
+{
+	struct job	*a = queue(0, 0, 2), *b = queue(1, 0, 2);
+
+	(void)state;
+	schedule_withdraw(a);
+	schedule_withdraw(a);
+	assert_ptr_equal(next(0), b);
+	schedule_withdraw(b);
+	assert_null(next(0));
+	assert_int_equal(sites[0].waiting, 0);
+	assert_true(destination_is_idle(&sites[0], 0));
+}
+
+static void
+recipients_may_join_a_queued_job(void **state)
+{
+	struct job	*a = queue(0, 0, 1);
+
+	(void)state;
+	job_add(a, pool, 7);
+	assert_int_equal(sites[0].waiting, 2);
+	schedule_take(a, 2, 0, true);
+	schedule_ended(&sites[0]);
+	assert_false(a->is_queued);
+	assert_null(next(0));
+	job_add(a, pool, 8);
+	schedule_queue(a);
+	assert_ptr_equal(next(0), a);
+	assert_int_equal(a->numbers[a->first], 8);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+#define TEST(f)	cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+		TEST(sites_take_turns),
+		TEST(a_single_recipient_overtakes_a_mailing),
+		TEST(a_full_window_gives_no_turn),
+		TEST(a_stuck_site_holds_up_nobody_else),
+		TEST(a_dead_site_has_its_turns_but_no_deliveries),
+		TEST(a_rate_delay_tells_when),
+		TEST(a_withdrawn_job_has_no_turn),
+		TEST(recipients_may_join_a_queued_job),
+	};
+
+	return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);
+}

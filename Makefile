@@ -37,7 +37,9 @@ VERSION		:= 0.1.0
 
 have = $(if $(filter $(1),$(WITHOUT)),,$(shell pkg-config --exists $(2) && echo yes))
 
-HAVE_UNBOUND	:= $(call have,unbound,libunbound)
+# Debian's libunbound.pc wants the packages of a static link; look ourselves.
+HAVE_UNBOUND	:= $(if $(filter unbound,$(WITHOUT)),,$(shell $(CC) -E \
+		   -include unbound.h -x c /dev/null >/dev/null 2>&1 && echo yes))
 HAVE_PCRE2	:= $(call have,pcre2,libpcre2-8)
 HAVE_SECCOMP	:= $(call have,seccomp,libseccomp)
 HAVE_LMDB	:= $(call have,lmdb,lmdb)
@@ -72,8 +74,10 @@ CPPFLAGS	+= -I. -I$(BUILD) -D_GNU_SOURCE -DLIBBSD_OVERLAY -isystem /usr/include/
 		   $(if $(HAVE_UNBOUND),-DHAVE_UNBOUND) $(if $(HAVE_PCRE2),-DHAVE_PCRE2) \
 		   $(if $(HAVE_SECCOMP),-DHAVE_SECCOMP) $(if $(HAVE_LMDB),-DHAVE_LMDB)
 CFLAGS		+= -std=gnu17 $(OPTIMIZE) -g -fno-omit-frame-pointer -pthread \
+		   -ffunction-sections -fdata-sections \
 		   $(WARNINGS) $(HARDENING) $(SANITIZERS)
-LDFLAGS		+= -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed \
+LDFLAGS		+= -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack \
+		   -Wl,--as-needed -Wl,--gc-sections \
 		   $(SANITIZERS)
 LDLIBS		+= -lbsd -ldb -lcrypto \
 		   $(if $(HAVE_UNBOUND),-lunbound) $(if $(HAVE_PCRE2),-lpcre2-8) \

@@ -109,7 +109,7 @@ mail_of(const struct drop *d, uid_t uid)
 		.return_what = d->return_what,
 		.login = nothing,
 		.extra = nothing,
-		.uid = uid,
+		.uid = uid == (uid_t)-1 ? -1 : (int64_t)uid,
 		.flags = d->flags | MAIL_IS_LOCAL,
 		.arrival_us = clock_wall_us(),
 		.size_hint = d->content_length,
@@ -149,7 +149,7 @@ bring_text(struct pool *pool, char *recipient, const char *text, size_t len,
 				    .envelope_id = nothing,
 				    .return_what = nothing,
 				    .recipients = &row, .count = 1 };
-	struct mail		 mail = mail_of(&d, getuid());
+	struct mail		 mail = mail_of(&d, (uid_t)-1);
 	struct posting		*p;
 
 	mail.flags = MAIL_IS_BOUNCE | MAIL_IS_TRUSTED;

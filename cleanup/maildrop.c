@@ -16,7 +16,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 #include "common/base/fs.h"
@@ -208,7 +207,7 @@ reap(const char *id, int fd)
 {
 	struct stat	st;
 
-	if (flock(fd, LOCK_EX | LOCK_NB) == -1 || fstat(fd, &st) == -1 ||
+	if (queue_lock(fd) == -1 || fstat(fd, &st) == -1 ||
 	    queue_is_complete(st.st_mode))
 		return;
 	if (queue_remove(QUEUE_MAILDROP, id) == 0)

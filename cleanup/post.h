@@ -14,7 +14,7 @@
  * program: it waits where it has to, and runs as its user.
  */
 
-/* --- spool.c: input into an unnamed file ------------------------------------ */
+/* --- spool.c: input into an unnamed file ------------------------------- */
 
 /* An unnamed temporary file; -1 with errno. */
 int		 spool_open(void);
@@ -35,7 +35,7 @@ struct spooled {
 int		 spool_input(int in, int out, int how, int64_t limit,
 		    struct spooled *);
 
-/* --- extract.c: recipients from headers (-t) -------------------------------- */
+/* --- extract.c: recipients from headers (-t) --------------------------- */
 
 /* Add those of To, Cc and Bcc, or of Resent- fields if there are any. NULL,
  * or what is wrong. */
@@ -44,7 +44,7 @@ const char	*extract_recipients(struct pool *, int fd, int64_t length,
 /* Add those of a list as people write them. */
 const char	*extract_list(struct pool *, const char *list, struct drop *);
 
-/* --- submit.c: to pickup, or to postdrop ------------------------------------ */
+/* --- submit.c: to pickup, or to postdrop ------------------------------- */
 
 struct answer {
 	int	 exit_status;
@@ -57,7 +57,7 @@ struct answer {
 void		 submit(struct pool *, struct drop *, int fd,
 		    const char *directory, struct answer *);
 
-/* --- dialogue.c: SMTP on standard input (-bs) ------------------------------- */
+/* --- dialogue.c: SMTP on standard input (-bs) -------------------------- */
 
 int		 dialogue(const char *directory);
 

@@ -22,7 +22,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -127,9 +126,8 @@ set_group(int fd)
 static int
 create(void)
 {
-	char		id[QUEUE_ID_MAX + 1];
-	struct stat	st;
-	int		attempt, fd;
+	char	id[QUEUE_ID_MAX + 1];
+	int	attempt, fd;
 
 	for (attempt = 0; attempt < ATTEMPTS; attempt++) {
 		queue_id_new(id, (unsigned)getpid());
@@ -140,9 +138,9 @@ create(void)
 			continue;
 		if (fd == -1)
 			break;
-		if (flock(fd, LOCK_EX) == 0 && fstat(fd, &st) == 0 &&
-		    st.st_nlink == 1 && set_group(fd) == 0)
+		if (queue_lock(fd) == 0 && set_group(fd) == 0)
 			return fd;
+		unlink(path);
 		close(fd);
 	}
 	*path = '\0';

@@ -206,12 +206,12 @@ parse(struct options *o, int argc, char **argv)
 	return optind;
 }
 
-/* --- other programs --------------------------------------------------------- */
+/* --- other programs ---------------------------------------------------- */
 
 /* Become another command of ours. */
 static _Noreturn void
 run(const struct options *o, const char *program, const char *verb,
-    const char *argument)
+    const char *option, const char *argument)
 {
 	char		*path = pool_printf(o->pool, "%s/%s",
 			    site.command_directory, program);
@@ -223,13 +223,27 @@ run(const struct options *o, const char *program, const char *verb,
 		argv[n++] = "-c";
 		argv[n++] = o->directory;
 	}
-	if (verb != NULL)
-		argv[n++] = verb;
+	argv[n++] = verb;
+	if (option != NULL)
+		argv[n++] = option;
 	if (argument != NULL)
 		argv[n++] = argument;
 	argv[n] = NULL;
 	execv(path, (char *const *)(uintptr_t)argv);
 	err(EX_UNAVAILABLE, "%s", path);
+}
+
+/* -q: try everything now, or one message (I), or what waits for a site (R). */
+static _Noreturn void
+flush(const struct options *o)
+{
+	if (o->flush == NULL)
+		run(o, "postrider-queue", "flush", NULL, NULL);
+	if (*o->flush == 'I')
+		run(o, "postrider-queue", "flush", NULL, o->flush + 1);
+	if (*o->flush == 'R')
+		run(o, "postrider-queue", "flush", "-s", o->flush + 1);
+	errx(EX_UNAVAILABLE, "-q%s: not available", o->flush);
 }
 
 /* Modes that another command serves. */
@@ -238,16 +252,13 @@ delegate(const struct options *o)
 {
 	switch (o->mode) {
 	case MODE_LIST:
-		run(o, "postrider-queue", "list", NULL);
+		run(o, "postrider-queue", "list", NULL, NULL);
 	case MODE_ALIASES:
-		run(o, "postrider-map", "alias", "build");
+		run(o, "postrider-map", "alias", "build", NULL);
 	case MODE_START:
-		run(o, "postrider", "start", NULL);
+		run(o, "postrider", "start", NULL, NULL);
 	case MODE_FLUSH:
-		if (o->flush != NULL && *o->flush != 'I' && *o->flush != 'R')
-			errx(EX_UNAVAILABLE, "-q%s: not available", o->flush);
-		run(o, "postrider-queue", "flush", o->flush != NULL ?
-		    o->flush + 1 : NULL);
+		flush(o);
 	case MODE_VERIFY:
 		errx(EX_UNAVAILABLE, "addresses cannot be verified by mail; "
 		    "see postrider map");
@@ -256,7 +267,7 @@ delegate(const struct options *o)
 	}
 }
 
-/* --- posting ---------------------------------------------------------------- */
+/* --- posting ----------------------------------------------------------- */
 
 /* The full name that the password file has: up to a comma, and & stands for
  * the login name. */

@@ -45,7 +45,7 @@ say(struct answer *a, int status, const char *text)
 	strlcpy(a->text, text, sizeof(a->text));
 }
 
-/* --- pickup ----------------------------------------------------------------- */
+/* --- pickup ------------------------------------------------------------ */
 
 /* Connect to pickup's socket; its path may be too long for an address. */
 static int
@@ -185,7 +185,7 @@ ask_pickup(struct pool *pool, const struct drop *d, int message,
 	return false;
 }
 
-/* --- postdrop --------------------------------------------------------------- */
+/* --- postdrop ---------------------------------------------------------- */
 
 /* Start postdrop between two pipes; 0 or an errno. */
 static int

@@ -59,7 +59,7 @@ struct transaction {
 	const char		*refusal;
 };
 
-/* --- intake.c: packets to transactions -------------------------------------- */
+/* --- intake.c: packets to transactions --------------------------------- */
 
 void		 on_mail(struct request *);
 void		 on_recipients(struct request *);
@@ -72,7 +72,7 @@ WAITS void	 transaction_sweep(void *);
 void		 transaction_refuse(struct transaction *, int code,
 		    const char *reply);
 
-/* --- headers.c: the message's head made final ------------------------------- */
+/* --- headers.c: the message's head made final -------------------------- */
 
 /* Begin the content: Received: and whatever is added in front. */
 void		 headers_begin(struct transaction *);
@@ -80,14 +80,14 @@ void		 headers_feed(struct transaction *, const void *, size_t);
 /* The content is over; the body ends with CRLF. */
 void		 headers_finish(struct transaction *);
 
-/* --- complete.c: addresses in local headers --------------------------------- */
+/* --- complete.c: addresses in local headers ---------------------------- */
 
 /* A header's value with @origin behind every bare local part; NULL when
  * nothing is to be changed or it is not simple enough to be sure. */
 char		*complete_header(struct pool *, const char *value, size_t len,
 		    const char *origin);
 
-/* --- alias.c: the envelope made final --------------------------------------- */
+/* --- alias.c: the envelope made final ---------------------------------- */
 
 void		 alias_start(void);
 /* Complete sender and recipients, expand virtual aliases, drop duplicates. */
@@ -95,7 +95,7 @@ WAITS void	 alias_apply(struct transaction *);
 /* Remove rows whose address came before. */
 size_t		 alias_unique(struct pool *, struct recipient_row *, size_t);
 
-/* --- write.c: bytes to the file --------------------------------------------- */
+/* --- write.c: bytes to the file ---------------------------------------- */
 
 void		 write_begin(struct transaction *);
 void		 write_content(struct transaction *, const void *, size_t);
@@ -107,7 +107,7 @@ void		 write_undo(struct transaction *);
 void		 write_failed(struct transaction *, const char *what,
 		    int error);
 
-/* --- commit.c: after this the message is ours ------------------------------- */
+/* --- commit.c: after this the message is ours -------------------------- */
 
 void		 commit_start(void);
 /* 0 when it is committed and answered with 250; -1 with a refusal noted. */

@@ -63,7 +63,8 @@ install: all $(if $(DESTDIR),,check-place users)
 	    $(TO)$(SYSUSERSDIR)/postrider.conf
 	for f in main.cf master.cf; do \
 	    test -e $(TO)$(CONFDIR)/$$f || \
-	    install -m 644 conf/$$f $(TO)$(CONFDIR)/$$f || exit 1; done
+	    sed 's,/etc/aliases,$(SYSCONFDIR)/aliases,g' conf/$$f \
+	        > $(TO)$(CONFDIR)/$$f || exit 1; done
 	for m in $(MANUALS); do \
 	    d=$(TO)$(MANDIR)/man$${m##*.}; \
 	    install -d $$d && install -m 644 $$m $$d/ || exit 1; done

@@ -59,7 +59,7 @@ static struct {
 	int		 pipe;
 } self;
 
-/* --- before any request --------------------------------------------------- */
+/* --- before any request -------------------------------------------------- */
 
 /* The spool's group, when it can make files there and root owns the spool. */
 void
@@ -79,7 +79,7 @@ become_prepare(void)
 	self.spool_group = st.st_gid;
 }
 
-/* --- what is said --------------------------------------------------------- */
+/* --- what is said -------------------------------------------------------- */
 
 /* Send the report to helper. */
 static void
@@ -102,7 +102,7 @@ fail(enum route_result result, const char *format, ...)
 	_exit(1);
 }
 
-/* --- who ------------------------------------------------------------------ */
+/* --- who ----------------------------------------------------------------- */
 
 /* The user's entry; what is no entry for sure and what only failed now are
  * two things: the first returns the mail. */
@@ -142,7 +142,7 @@ describe(const struct passwd *pw)
 		    pw->pw_name);
 }
 
-/* --- his mailbox in the spool (B3) ---------------------------------------- */
+/* --- his mailbox in the spool (B3) --------------------------------------- */
 
 /* A new file, or directory, and its descriptor; -1 when there is one, or when
  * it cannot be made, which the delivery will notice. */
@@ -189,7 +189,7 @@ make_mailbox(const struct passwd *pw)
 	close(fd);
 }
 
-/* --- becoming (B1, B4) ---------------------------------------------------- */
+/* --- becoming (B1, B4) --------------------------------------------------- */
 
 /* Are we this user and nobody else, for good? */
 static bool
@@ -242,7 +242,7 @@ change_user(const struct passwd *pw)
 		    pw->pw_name);
 }
 
-/* --- a clean slate (B2) --------------------------------------------------- */
+/* --- a clean slate (B2) -------------------------------------------------- */
 
 /* Channel, log, pipe where they are expected; nothing else. */
 static void

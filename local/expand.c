@@ -14,7 +14,7 @@
 
 #include "local/local.h"
 
-/* --- what an item is ------------------------------------------------------ */
+/* --- what an item is ----------------------------------------------------- */
 
 /* Say that a form is not done here yet. */
 static int
@@ -73,7 +73,7 @@ comes_back(struct expansion *e, char *address)
 	    strcmp(route.transport, d->mail->transport) == 0;
 }
 
-/* --- collecting ----------------------------------------------------------- */
+/* --- collecting ---------------------------------------------------------- */
 
 /* What becomes of the wish for reports: a list's failures go to its owner;
  * that it arrived is only said by who delivers to a single one. */

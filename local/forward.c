@@ -16,7 +16,7 @@
 
 enum { READ_TIME = 2 * 60 * 1000 };
 
-/* --- the text ------------------------------------------------------------- */
+/* --- the text ------------------------------------------------------------ */
 
 /* Is there nothing but space in front of the end of this line? */
 static bool
@@ -49,7 +49,7 @@ join_lines(struct pool *pool, const char *text)
 	return list.data;
 }
 
-/* --- the file ------------------------------------------------------------- */
+/* --- the file ------------------------------------------------------------ */
 
 /* Ask for one file: 1 with its list, 0 when there is none, -1: settled. */
 WAITS static int
@@ -104,7 +104,7 @@ find_list(struct addressee *a, struct home *h, char **path, char **list)
 	return found;
 }
 
-/* --- delivery ------------------------------------------------------------- */
+/* --- delivery ------------------------------------------------------------ */
 
 /* As the user's .forward says: 1, or 0 without one, or -1: settled. */
 int

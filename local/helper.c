@@ -46,7 +46,7 @@ struct child {
 static LIST_HEAD(, child)	children = LIST_HEAD_INITIALIZER(children);
 static unsigned			child_count;
 
-/* --- children ------------------------------------------------------------- */
+/* --- children ------------------------------------------------------------ */
 
 /* Remember a child. */
 static void
@@ -93,7 +93,7 @@ on_child(int number)
 	}
 }
 
-/* --- one request ---------------------------------------------------------- */
+/* --- one request --------------------------------------------------------- */
 
 /* The ends of the channel and of the child's report. */
 struct ends {
@@ -227,7 +227,7 @@ on_become(struct request *r)
 	close_ends(&ends);
 }
 
-/* --- main ----------------------------------------------------------------- */
+/* --- main ---------------------------------------------------------------- */
 
 static const struct param *const	params[] = { spool_params, NULL };
 

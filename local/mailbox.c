@@ -47,7 +47,7 @@ static struct {
 	bool		 is_over;
 } self = { .spool_group = STORE_NO_GROUP };
 
-/* --- the life of the process ---------------------------------------------- */
+/* --- the life of the process --------------------------------------------- */
 
 /* One more thing to do. */
 static void
@@ -75,7 +75,7 @@ on_closed(struct channel *c, void *context)
 		loop_stop();
 }
 
-/* --- STORE ---------------------------------------------------------------- */
+/* --- STORE --------------------------------------------------------------- */
 
 /* Is the path in the spool, under the user's own name? */
 static bool
@@ -140,7 +140,7 @@ on_store(struct request *r)
 	end();
 }
 
-/* --- READ_FORWARD --------------------------------------------------------- */
+/* --- READ_FORWARD -------------------------------------------------------- */
 
 /* A .forward that is read on a thread. */
 struct reading {
@@ -263,7 +263,7 @@ on_read_forward(struct request *r)
 	end();
 }
 
-/* --- main ----------------------------------------------------------------- */
+/* --- main ---------------------------------------------------------------- */
 
 static const struct peer	peers[] = {
 	{ "local",	PACKET_STORE,		on_store,	 ON_A_FIBER },

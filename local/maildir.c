@@ -35,7 +35,7 @@ struct maildir {
 	int		 base, tmp, new;
 };
 
-/* --- directories ---------------------------------------------------------- */
+/* --- directories --------------------------------------------------------- */
 
 /* Make `path` and what is missing above it; sync each parent (P4). */
 static int
@@ -144,7 +144,7 @@ maildir_close(struct maildir *m)
 	errno = saved;
 }
 
-/* --- the file ------------------------------------------------------------- */
+/* --- the file ------------------------------------------------------------ */
 
 /* A name that nobody else takes; "/" and ":" in the host mean something. */
 static void

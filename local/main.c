@@ -36,7 +36,7 @@ local_deadline(void)
 	return clock_now() + 60 * 1000;
 }
 
-/* --- outcomes ------------------------------------------------------------- */
+/* --- outcomes ------------------------------------------------------------ */
 
 /* Does the new outcome outweigh the one there is? */
 static bool
@@ -87,7 +87,7 @@ addressee_is_deferred(const struct addressee *a)
 	return a->outcome->outcome == OUTCOME_DEFERRED;
 }
 
-/* --- one message ---------------------------------------------------------- */
+/* --- one message --------------------------------------------------------- */
 
 /* Take a recipient's address apart. */
 static void
@@ -149,7 +149,7 @@ on_deliver(struct request *r)
 	deliveries--;
 }
 
-/* --- main ----------------------------------------------------------------- */
+/* --- main ---------------------------------------------------------------- */
 
 /* Deliveries that run. */
 static unsigned

@@ -47,7 +47,7 @@ struct mbox {
 
 enum attempt { ATTEMPT_DONE, ATTEMPT_BUSY, ATTEMPT_FAILED };
 
-/* --- locks ---------------------------------------------------------------- */
+/* --- locks --------------------------------------------------------------- */
 
 /* FILE.lock; -1 when the name is too long to have one. */
 static int
@@ -135,7 +135,7 @@ kernel_lock(struct storing *s, struct mbox *m)
 	return ATTEMPT_FAILED;
 }
 
-/* --- opening -------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------- */
 
 /* Open the file, or make it. */
 static enum attempt
@@ -238,7 +238,7 @@ mbox_open(struct storing *s, struct mbox *m)
 	return result == ATTEMPT_DONE ? 0 : -1;
 }
 
-/* --- writing -------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------- */
 
 /* The line ends that are missing at the end of what is there (P2). */
 static const char *

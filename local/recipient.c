@@ -32,7 +32,7 @@ const struct param	recipient_params[] = {
 	PARAM_END
 };
 
-/* --- what goes in front of the message ------------------------------------ */
+/* --- what goes in front of the message ----------------------------------- */
 
 /* Return-Path:, X-Original-To:, Delivered-To:, with LF line ends. */
 static char *
@@ -73,7 +73,7 @@ make_from_line(struct addressee *a)
 	return pool_printf(a->delivery->pool, "From %s %s", sender, date);
 }
 
-/* --- mailbox -------------------------------------------------------------- */
+/* --- mailbox ------------------------------------------------------------- */
 
 /* The mailbox's path (R2). */
 static char *
@@ -150,7 +150,7 @@ recipient_to_user(struct addressee *a, const char *user, bool asks_forward)
 	}
 }
 
-/* --- the recipient -------------------------------------------------------- */
+/* --- the recipient ------------------------------------------------------- */
 
 /* Alias, .forward, mailbox, unless the message has been here before. */
 void

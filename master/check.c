@@ -99,7 +99,7 @@ about_setting(const char *line)
 		warning(line);
 }
 
-/* --- the system ----------------------------------------------------------- */
+/* --- the system ---------------------------------------------------------- */
 
 /* Users and groups, when they will be needed. */
 static void
@@ -181,7 +181,7 @@ check_postdrop(void)
 		    "is down", path, site.setgid_group));
 }
 
-/* --- the programs --------------------------------------------------------- */
+/* --- the programs -------------------------------------------------------- */
 
 /* Run a program, its standard error into `to`. The exit status, or -1. */
 static int
@@ -301,7 +301,7 @@ check_services(const struct services *services)
 	}
 }
 
-/* --- all ------------------------------------------------------------------ */
+/* --- all ----------------------------------------------------------------- */
 
 /* master.cf, and what it names. */
 static void

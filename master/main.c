@@ -70,7 +70,7 @@ static struct {
 	int		 exit_status;
 } self;
 
-/* --- the configuration ---------------------------------------------------- */
+/* --- the configuration --------------------------------------------------- */
 
 /* Log every line of a text. */
 static void
@@ -172,7 +172,7 @@ reload(struct str *problems)
 	return 0;
 }
 
-/* --- the end -------------------------------------------------------------- */
+/* --- the end ------------------------------------------------------------- */
 
 /* End every daemon but log. */
 static WAITS void
@@ -254,7 +254,7 @@ on_signal(int number)
 	}
 }
 
-/* --- the beginning -------------------------------------------------------- */
+/* --- the beginning ------------------------------------------------------- */
 
 /* Tell `postrider start` that all is well; it closes our last tie to the
  * terminal. */

@@ -54,7 +54,7 @@ usage(void)
 	exit(2);
 }
 
-/* --- programs ------------------------------------------------------------- */
+/* --- programs ------------------------------------------------------------ */
 
 /* The path of a program beside this one; NULL if there is none. */
 static char *
@@ -98,7 +98,7 @@ become(struct pool *pool, char **argv)
 	die("%s: %s", path, strerror(errno));
 }
 
-/* --- talking to master ---------------------------------------------------- */
+/* --- talking to master --------------------------------------------------- */
 
 struct talk {
 	const char	*verb;
@@ -209,7 +209,7 @@ need_master(struct pool *pool)
 	return pid;
 }
 
-/* --- verbs ---------------------------------------------------------------- */
+/* --- verbs --------------------------------------------------------------- */
 
 /* Check; say how many errors, if any. */
 static unsigned

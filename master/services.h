@@ -49,8 +49,8 @@ struct worker {
 struct unit {
 	struct services		*services;
 	const char		*name;		/* "submission", "slow" */
-	const char		*program;	/* "smtpd": executable, role */
-	const char		*command;	/* as in master.cf: "postscreen" */
+	const char		*program;	/* executable: "smtpd" */
+	const char		*command;	/* "postscreen" */
 	const struct role	*role;
 	unsigned		 flags;
 	int			 maxproc;	/* 0: no limit */
@@ -61,7 +61,7 @@ struct unit {
 	size_t			 address_count;
 	struct worker		*workers;
 	unsigned		 worker_count;
-	const char		*where;		/* "master.cf:12" or "built in" */
+	const char		*where;		/* "master.cf:12" */
 };
 
 struct services {

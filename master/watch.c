@@ -63,7 +63,7 @@ wake_keepers(void)
 				fiber_wake(unit->workers[i].keeper);
 }
 
-/* --- deaths ----------------------------------------------------------------- */
+/* --- deaths -------------------------------------------------------------- */
 
 /* Set the time before which its place is not filled again (W2). */
 static void
@@ -113,7 +113,7 @@ watch_reap(void)
 	watch_changed();
 }
 
-/* --- keepers -------------------------------------------------------------- */
+/* --- keepers ------------------------------------------------------------- */
 
 /* Has somebody called here, or will the place be filled anyway? */
 static bool
@@ -244,7 +244,7 @@ watch_wait_ready(int64_t deadline)
 	return why;
 }
 
-/* --- reload --------------------------------------------------------------- */
+/* --- reload -------------------------------------------------------------- */
 
 /* The same options as before? */
 static bool
@@ -349,7 +349,7 @@ watch_replace(struct services *services)
 	start_keepers(services);
 }
 
-/* --- stop ----------------------------------------------------------------- */
+/* --- stop ---------------------------------------------------------------- */
 
 /* Is one of these programs still running? NULL asks for all but log. */
 static bool
@@ -442,7 +442,7 @@ watch_stop_log(int64_t deadline)
 	waiting = NULL;
 }
 
-/* --- status --------------------------------------------------------------- */
+/* --- status -------------------------------------------------------------- */
 
 /* Name the services without a process. */
 void

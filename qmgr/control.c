@@ -42,7 +42,7 @@ struct command {
 	int		 problems;
 };
 
-/* --- messages that are open ------------------------------------------------- */
+/* --- messages that are open ---------------------------------------------- */
 
 /* Take back what has not been handed out. */
 static void
@@ -103,7 +103,7 @@ change_open(struct message *m, const char *verb)
 	return 1;
 }
 
-/* --- messages that wait ----------------------------------------------------- */
+/* --- messages that wait -------------------------------------------------- */
 
 /* Open one only to give it up. */
 static int
@@ -150,7 +150,7 @@ change_closed(const char *verb, const char *id, enum queue_dir from)
 	return 1;
 }
 
-/* --- one message ------------------------------------------------------------ */
+/* --- one message --------------------------------------------------------- */
 
 /* Note that something went wrong. */
 static void
@@ -212,7 +212,7 @@ flush_one(struct command *c, const char *id, enum queue_dir dir)
 		c->count++;
 }
 
-/* --- many messages ---------------------------------------------------------- */
+/* --- many messages ------------------------------------------------------- */
 
 /* May this directory be part of the command? */
 static bool
@@ -278,7 +278,7 @@ walk_all(struct command *c)
 			break;
 }
 
-/* --- the commands ----------------------------------------------------------- */
+/* --- the commands -------------------------------------------------------- */
 
 /* Everything at once, or what goes to one site, or one message. */
 static WAITS void

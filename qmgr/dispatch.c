@@ -58,7 +58,7 @@ static struct deliveries	deliveries = RB_INITIALIZER(&deliveries);
 static unsigned			in_flight;
 static bool			is_draining;
 
-/* --- handing out ------------------------------------------------------------ */
+/* --- handing out --------------------------------------------------------- */
 
 /* Has the lane a free slot? */
 static bool
@@ -185,7 +185,7 @@ deliver(struct channel *c, struct lane *lane, struct job *job)
 	return is_good;
 }
 
-/* --- the lane's fiber ------------------------------------------------------- */
+/* --- the lane's fiber ---------------------------------------------------- */
 
 /* A dead site's job: nothing is tried, in pieces that let others run. */
 static void
@@ -325,7 +325,7 @@ kick_after(struct lane *lane)
 		lane_kick(&t->lanes[(t->last_lane + i) % t->workers]);
 }
 
-/* --- what comes back -------------------------------------------------------- */
+/* --- what comes back ----------------------------------------------------- */
 
 /* The site's window learns from the delivery. */
 static void
@@ -455,7 +455,7 @@ on_agent_lost(struct channel *c, void *transport)
 		    "are begun again", t->name, lost);
 }
 
-/* --- the end, and a new beginning ------------------------------------------- */
+/* --- the end, and a new beginning ---------------------------------------- */
 
 /* Nothing more. */
 void

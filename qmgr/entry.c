@@ -19,7 +19,7 @@
 
 enum { ROOM = 40 * 1024, ROWS = 500 };
 
-/* --- showing ---------------------------------------------------------------- */
+/* --- showing ------------------------------------------------------------- */
 
 /* Everything that is known of a file. */
 struct known_file {
@@ -156,7 +156,7 @@ entry_goes_to(enum queue_dir dir, const char *id, const char *domain)
 	return goes;
 }
 
-/* --- changing --------------------------------------------------------------- */
+/* --- changing ------------------------------------------------------------ */
 
 /* A complete file that nobody is writing? */
 static bool

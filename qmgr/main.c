@@ -109,10 +109,17 @@ drain(void)
 	scan_now();
 }
 
-/* Read main.cf again; master.cf's transports are those of the start. */
+/* Read main.cf again; master.cf's transports are those of the start. From
+ * inside a jail there is nothing to read. */
 static WAITS void
 reload(void)
 {
+	if (access(site.config_directory, X_OK) == -1) {
+		log_warning("%s is out of sight: new settings of qmgr act "
+		    "after the next start", site.config_directory);
+		dispatch_revive();
+		return;
+	}
 	if (daemon_read_again() == -1)
 		return;
 	transports_refresh();

@@ -83,7 +83,7 @@ message_count(void)
 	return count;
 }
 
-/* --- opening ---------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------- */
 
 /* A message without content, in a pool of its own. */
 static struct message *
@@ -266,7 +266,7 @@ message_open(const char *id, enum queue_dir dir, struct message **to)
 	return OPENED;
 }
 
-/* --- an open message -------------------------------------------------------- */
+/* --- an open message ----------------------------------------------------- */
 
 /* The descriptor, opened again if it was not kept. */
 int

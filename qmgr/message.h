@@ -25,7 +25,7 @@ struct reason {
 struct work {
 	unsigned char	 state;
 	bool		 is_news;	/* the reason is not in the journal */
-	char		*address;	/* to deliver to; NULL: the envelope's */
+	char		*address;	/* where to; NULL: the envelope's */
 	struct reason	*reason;	/* of the last failure, or NULL */
 };
 

@@ -38,7 +38,7 @@ enum {
 
 static unsigned	settling;
 
-/* --- one recipient ---------------------------------------------------------- */
+/* --- one recipient ------------------------------------------------------- */
 
 /* The same text as before, for the journal's sake? */
 static bool
@@ -152,7 +152,7 @@ outcome_withdraw(struct message *m, size_t number)
 	m->open--;
 }
 
-/* --- the end of a message --------------------------------------------------- */
+/* --- the end of a message ------------------------------------------------ */
 
 /* Forget it, and let the next one in. */
 static void
@@ -204,7 +204,7 @@ remove_file(struct message *m)
 	return 0;
 }
 
-/* --- putting back ----------------------------------------------------------- */
+/* --- putting back -------------------------------------------------------- */
 
 /* The records of this attempt. */
 static void
@@ -327,7 +327,7 @@ put_back(struct message *m)
 	leave(m);
 }
 
-/* --- settling --------------------------------------------------------------- */
+/* --- settling ------------------------------------------------------------ */
 
 /* Too old, or an administrator's wish: whoever still waits has failed. */
 static void

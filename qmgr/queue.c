@@ -140,7 +140,7 @@ is_change(const char *verb)
 	return false;
 }
 
-/* --- the three manners of speaking ------------------------------------------ */
+/* --- the three manners of speaking --------------------------------------- */
 
 /* postrider queue VERB ... */
 static void
@@ -293,7 +293,7 @@ take(int argc, char **argv)
 	}
 }
 
-/* --- doing it --------------------------------------------------------------- */
+/* --- doing it ------------------------------------------------------------ */
 
 /* Say what was done, in sum for each verb; the exit status. */
 static int

@@ -166,12 +166,12 @@ alone_run(struct task *tasks, size_t count)
 	    1u << QUEUE_HOLD);
 	if (strcmp(tasks[0].verb, "list") != 0)
 		take_lock();
-	log_to_syslog();		/* what was changed; not on the screen */
+	log_to_syslog();		/* not to the screen */
 	for (i = 0; i < count; i++)
 		run(&tasks[i]);
 }
 
-/* --- cat -------------------------------------------------------------------- */
+/* --- cat ----------------------------------------------------------------- */
 
 /* Open a message wherever it is. */
 static int

@@ -29,7 +29,7 @@ print_start(bool as_json)
 	list.as_json = as_json;
 }
 
-/* --- for people ------------------------------------------------------------- */
+/* --- for people ---------------------------------------------------------- */
 
 /* Text of strangers, without what a terminal obeys. */
 static void
@@ -80,7 +80,7 @@ print_recipient(const struct queue_recipient *r)
 	putchar('\n');
 }
 
-/* --- for programs ----------------------------------------------------------- */
+/* --- for programs -------------------------------------------------------- */
 
 /* A JSON string. */
 static void
@@ -128,7 +128,7 @@ print_row(const struct queue_recipient *r, bool is_first)
 	putchar('}');
 }
 
-/* --- both ------------------------------------------------------------------- */
+/* --- both ---------------------------------------------------------------- */
 
 /* One entry. Returns whether to go on. */
 bool

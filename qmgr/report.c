@@ -17,7 +17,7 @@
 
 enum { WIDTH = 76, LONGEST_WORD = 900, REFERENCES_MAX = 4000 };
 
-/* --- what is known of the message ------------------------------------------- */
+/* --- what is known of the message ---------------------------------------- */
 
 /* What report_learn() gathers. */
 struct lesson {
@@ -118,7 +118,7 @@ report_name(int64_t kind)
 	    "sender delivery status notification";
 }
 
-/* --- pieces of text --------------------------------------------------------- */
+/* --- pieces of text ------------------------------------------------------ */
 
 /* The length of the next word, and of the white space before it. */
 static size_t
@@ -204,7 +204,7 @@ add_boundary(struct str *to, const struct report *r, bool is_last)
 	str_addf(to, "\r\n--%s%s\r\n", r->boundary, is_last ? "--" : "");
 }
 
-/* --- the parts -------------------------------------------------------------- */
+/* --- the parts ----------------------------------------------------------- */
 
 /* The header of the report. */
 static void

@@ -64,7 +64,7 @@ has_room(void)
 	return message_count() < (size_t)active_limit;
 }
 
-/* --- cleanup's packet ------------------------------------------------------- */
+/* --- cleanup's packet ---------------------------------------------------- */
 
 /* Is the packet late? A look through the directories may have found the file
  * first, and even have seen the end of it. */
@@ -101,7 +101,7 @@ on_new_mail(struct request *r)
 	feed_wake();
 }
 
-/* --- when the time has come ------------------------------------------------- */
+/* --- when the time has come ---------------------------------------------- */
 
 /* Open one that is due. */
 static void
@@ -154,7 +154,7 @@ feed_wake(void)
 		fiber_wake(feeder);
 }
 
-/* --- looking through the directories ---------------------------------------- */
+/* --- looking through the directories ------------------------------------- */
 
 /* When a file with this time is due. No time is further away than the longest
  * pause: clocks and hands set strange ones. */

@@ -25,10 +25,11 @@ schedule_init(struct schedule *s, void *owner)
 
 /* A site without jobs. */
 void
-destination_init(struct destination *s, struct schedule *schedule, const struct pace *pace,
-    char *name)
+destination_init(struct destination *s, struct schedule *schedule,
+    const struct pace *pace, char *name)
 {
-	*s = (struct destination){ .schedule = schedule, .pace = pace, .name = name };
+	*s = (struct destination){ .schedule = schedule, .pace = pace,
+	    .name = name };
 	TAILQ_INIT(&s->jobs);
 	window_start(&s->window, pace);
 }

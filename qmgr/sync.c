@@ -47,7 +47,7 @@ static bool			 has_removed, is_running;
 static unsigned			 syncing;
 static struct fiber		*worker;
 
-/* --- one message ------------------------------------------------------------ */
+/* --- one message --------------------------------------------------------- */
 
 /* Overwrite one byte: done, or failed. */
 static int
@@ -97,7 +97,7 @@ write_message(struct message *m)
 	sync_later(fd);
 }
 
-/* --- the disk --------------------------------------------------------------- */
+/* --- the disk ------------------------------------------------------------ */
 
 /* Sync a descriptor and close it; what was removed needs no sync. */
 static WAITS void
@@ -214,7 +214,7 @@ need_worker(void)
 	fiber_start(run, NULL);
 }
 
-/* --- what others ask for ---------------------------------------------------- */
+/* --- what others ask for ------------------------------------------------- */
 
 /* One byte, soon. */
 void

@@ -3,8 +3,8 @@
  * settings, the sites behind them.
  *
  * "smtp" and its kin exist even if no line names them, as master has it.
- * Settings are Postfix's: default_destination_X for all, TRANSPORT_destination_X
- * for one transport.
+ * Settings have Postfix's names: default_destination_X for all transports,
+ * TRANSPORT_destination_X for one.
  */
 #include "qmgr/transport.h"
 
@@ -89,7 +89,7 @@ RB_PROTOTYPE(transport_tree, transport, entry, )
 RB_GENERATE(transport_tree, transport, entry, compare_transports)
 RB_GENERATE(destinations, destination, entry, compare_sites)
 
-/* --- settings --------------------------------------------------------------- */
+/* --- settings ------------------------------------------------------------ */
 
 /* One setting of one transport: a number. What is wrong with a general one
  * was not checked by its row, so it is told here. */
@@ -199,7 +199,7 @@ transports_refresh(void)
 	pool_free(pool);
 }
 
-/* --- master.cf -------------------------------------------------------------- */
+/* --- master.cf ----------------------------------------------------------- */
 
 /* Is this a program that takes deliveries? */
 static bool
@@ -277,7 +277,7 @@ transports_open(const struct peer *peers,
 	}
 }
 
-/* --- finding ---------------------------------------------------------------- */
+/* --- finding ------------------------------------------------------------- */
 
 /* By name. */
 struct transport *

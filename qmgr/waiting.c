@@ -28,7 +28,7 @@ static struct slot	*slots;
 static uint32_t		*heap, *table;
 static uint32_t		 room, count, used, free_slot = NONE, mask;
 
-/* --- heap ------------------------------------------------------------------- */
+/* --- heap ---------------------------------------------------------------- */
 
 /* Put a slot at a place of the heap. */
 static void
@@ -83,7 +83,7 @@ heap_remove(uint32_t place)
 	move_down(slots[last].place);
 }
 
-/* --- hash table ------------------------------------------------------------- */
+/* --- hash table ---------------------------------------------------------- */
 
 /* FNV-1a. */
 static uint32_t
@@ -151,7 +151,7 @@ grow(void)
 		table[find(slots[heap[i]].id)] = heap[i];
 }
 
-/* --- the index -------------------------------------------------------------- */
+/* --- the index ----------------------------------------------------------- */
 
 /* A slot that nobody uses. */
 static uint32_t

@@ -32,11 +32,12 @@ struct domains {
 	struct pattern		*first, **end;
 };
 
-/* --- reading a list ------------------------------------------------------------------ */
+/* --- reading a list ------------------------------------------------------ */
 
 static void	add_words(struct domains *, const char *list, bool negates,
 		    int depth);
 
+/* One more pattern at the end. */
 static struct pattern *
 add_pattern(struct domains *d, bool is_negated)
 {
@@ -82,6 +83,7 @@ is_table(const char *word)
 	return len > 0 && isalpha((unsigned char)*word) && word[len] == ':';
 }
 
+/* A word of the list: a file, a table, or a name. */
 static void
 add_word(struct domains *d, char *word, bool negates, int depth)
 {
@@ -122,6 +124,7 @@ add_words(struct domains *d, const char *list, bool negates, int depth)
 	}
 }
 
+/* Read a list. */
 struct domains *
 domains_new(struct pool *pool, const char *parameter, const char *list,
     enum domain_style style)
@@ -136,7 +139,7 @@ domains_new(struct pool *pool, const char *parameter, const char *list,
 	return d;
 }
 
-/* --- asking it ----------------------------------------------------------------------- */
+/* --- asking it ----------------------------------------------------------- */
 
 /* Does the pattern stand for this lower case name? */
 static bool
@@ -201,7 +204,7 @@ domains_match(struct domains *d, struct pool *pool, const char *name,
 	return MAP_NOT_FOUND;
 }
 
-/* --- classes -------------------------------------------------------------------------- */
+/* --- classes ------------------------------------------------------------- */
 
 /* Is "[192.0.2.1]" or "[IPv6:...]" one of our addresses? */
 static bool
@@ -224,6 +227,7 @@ is_own_literal(const struct rules *r, struct pool *pool, const char *domain)
 	return false;
 }
 
+/* The word for a class in packets. */
 const char *
 class_name(enum address_class class)
 {

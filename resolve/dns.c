@@ -90,6 +90,7 @@ before(void)
 	backend_prepare();
 }
 
+/* The dns program. */
 int
 main(int argc, char **argv)
 {

@@ -22,7 +22,7 @@ struct dns_settings {
 };
 extern struct dns_settings dns_set;
 
-/* --- dns_unbound.c or dns_glibc.c: the way to the name servers -------------- */
+/* --- dns_unbound.c or dns_glibc.c: the way to the name servers ----------- */
 
 enum raw_kind { RAW_BYTES, RAW_NO_NAME, RAW_NO_DATA, RAW_FAILED };
 
@@ -41,7 +41,7 @@ void		 backend_start(void);
 WAITS void	 backend_query(struct pool *, const char *name,
 		    enum answer_type, int64_t deadline, struct raw_answer *);
 
-/* --- dns_query.c: one question, or several at once --------------------------- */
+/* --- dns_query.c: one question, or several at once ----------------------- */
 
 struct query {
 	const char		*name;
@@ -55,7 +55,7 @@ struct query {
 WAITS void	 query_all(struct pool *, struct query *, size_t count);
 const char	*type_name(enum answer_type);
 
-/* --- dns_local.c: names without DNS -------------------------------------------- */
+/* --- dns_local.c: names without DNS -------------------------------------- */
 
 void		 local_read(void);
 /* Addresses of localhost or a name of the hosts file; how many. */
@@ -64,7 +64,7 @@ size_t		 local_addresses(const char *name, struct inetaddr *to,
 /* The name of an address, NULL when the file has none. */
 const char	*local_name(const struct inetaddr *);
 
-/* --- the questions --------------------------------------------------------------- */
+/* --- the questions ------------------------------------------------------- */
 
 WAITS void	 hosts_find(struct pool *, const struct ask_hosts *,
 		    struct hosts *);

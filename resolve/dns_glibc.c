@@ -91,6 +91,7 @@ set_servers(struct __res_state *res)
 	free(list);
 }
 
+/* Make all resolvers while /etc/resolv.conf is in sight. */
 void
 backend_prepare(void)
 {
@@ -110,6 +111,7 @@ backend_prepare(void)
 	}
 }
 
+/* Start the threads. */
 void
 backend_start(void)
 {
@@ -126,6 +128,7 @@ struct job {
 	unsigned char	*bytes;
 };
 
+/* Ask, on a thread. */
 static int
 work(void *arg)
 {
@@ -152,6 +155,7 @@ explain(const struct state *state, struct raw_answer *to)
 	}
 }
 
+/* Ask one question with a free resolver. */
 WAITS void
 backend_query(struct pool *pool, const char *name, enum answer_type type,
     int64_t deadline, struct raw_answer *to)

@@ -12,7 +12,9 @@
 #include "common/base/text.h"
 #include "resolve/dns.h"
 
-enum { HOSTS_LIMIT = 100, ADDRESSES_LIMIT = 40, LOCAL_LIMIT = 20, FAMILIES = 2 };
+enum {
+	HOSTS_LIMIT = 100, ADDRESSES_LIMIT = 40, LOCAL_LIMIT = 20, FAMILIES = 2
+};
 
 struct search {
 	struct pool	*pool;
@@ -21,8 +23,9 @@ struct search {
 	struct hosts	*to;
 };
 
-/* --- words ------------------------------------------------------------------------------ */
+/* --- words --------------------------------------------------------------- */
 
+/* The sentence for an answer that has no host. */
 static char *
 service_error(struct pool *pool, const char *name, enum answer_type type,
     const struct answer *a)
@@ -46,6 +49,7 @@ service_error(struct pool *pool, const char *name, enum answer_type type,
 	    a->why != NULL ? ")" : "");
 }
 
+/* The word of packets.h for an answer. */
 static enum hosts_result
 result_of(enum answer_result result)
 {
@@ -61,6 +65,7 @@ result_of(enum answer_result result)
 	}
 }
 
+/* The whole lives as long as its shortest part. */
 static void
 lower_ttl(struct hosts *to, uint32_t ttl)
 {
@@ -68,14 +73,16 @@ lower_ttl(struct hosts *to, uint32_t ttl)
 		to->ttl = ttl;
 }
 
-/* --- addresses ------------------------------------------------------------------------ */
+/* --- addresses ----------------------------------------------------------- */
 
+/* Does inet_protocols list the family? */
 static bool
 is_wanted(const struct inetaddr *a)
 {
 	return a->family == AF_INET ? dns_set.wants_ipv4 : dns_set.wants_ipv6;
 }
 
+/* One more address of a host. */
 static void
 add_address(struct pool *pool, struct host_row *host,
     const struct inetaddr *a)
@@ -192,8 +199,9 @@ find_addresses(struct search *s)
 		to->text = text;
 }
 
-/* --- hosts ------------------------------------------------------------------------------- */
+/* --- hosts --------------------------------------------------------------- */
 
+/* One more host. */
 static struct host_row *
 add_host(struct search *s, const char *name, uint16_t preference)
 {

@@ -36,6 +36,7 @@ by_name(const void *a, const void *b)
 	return x->number < y->number ? -1 : x->number > y->number;
 }
 
+/* One more name of an address. */
 static void
 add(const struct inetaddr *address, char *name, bool is_first)
 {
@@ -119,6 +120,7 @@ loopback(struct inetaddr *to, size_t free_places)
 	return n;
 }
 
+/* What localhost or the file says of a name. */
 size_t
 local_addresses(const char *name, struct inetaddr *to, size_t free_places)
 {

@@ -21,6 +21,7 @@ struct errand {
 	int64_t			 deadline;
 };
 
+/* The type as people write it. */
 const char *
 type_name(enum answer_type type)
 {

@@ -117,6 +117,7 @@ read_answers(void *unused)
 	    errno != ECANCELED);
 }
 
+/* Listen for answers. */
 void
 backend_start(void)
 {
@@ -161,6 +162,7 @@ take(struct pool *pool, const struct waiter *w, struct raw_answer *to)
 	}
 }
 
+/* Ask one question and wait, until the deadline. */
 WAITS void
 backend_query(struct pool *pool, const char *name, enum answer_type type,
     int64_t deadline, struct raw_answer *to)

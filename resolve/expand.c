@@ -44,6 +44,7 @@ struct expansion {
 	char				*why;
 };
 
+/* The order of keys. */
 static int
 by_key(const struct seen *a, const struct seen *b)
 {

@@ -31,6 +31,7 @@ find_table(struct rules *r, const char *service, const char *parameter)
 	return NULL;
 }
 
+/* No answer for now. */
 static void
 fail(struct found *to, struct pool *pool, const char *why)
 {

@@ -113,6 +113,7 @@ reload(void)
 	log_info("reload -- tables and settings read again");
 }
 
+/* The resolve program. */
 int
 main(int argc, char **argv)
 {

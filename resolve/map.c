@@ -1,12 +1,12 @@
 /*
  * map.c - postrider map: builds, asks and changes lookup tables.
  *
- *	postrider map [options] [type:]file ...		build from the text files
- *	postrider map -q key [type:]file ...		ask; "-": keys from input
- *	postrider map -s [type:]file ...		show everything
- *	postrider map -d key [type:]file ...		remove; "-" as with -q
- *	postrider map -i [-r] [type:]file		add the lines of the input
- *	postrider map -a ..., postrider map alias	the same for alias files
+ *	postrider map [options] [type:]file ...	build from the text files
+ *	postrider map -q key [type:]file ...	ask; "-": keys from the input
+ *	postrider map -s [type:]file ...	show everything
+ *	postrider map -d key [type:]file ...	remove; "-" as with -q
+ *	postrider map -i [-r] [type:]file	add the lines of the input
+ *	postrider map -a ..., map alias ...	the same for alias files
  *
  * Under the names postmap, postalias and newaliases it is those. Exit status
  * 0, or 1 when a key was not found or anything else went wrong. A build by
@@ -53,6 +53,7 @@ static struct {
 
 enum { STDIN_MAX = 1 << 28 };
 
+/* How it is called. */
 _Noreturn static void
 usage(void)
 {
@@ -63,7 +64,7 @@ usage(void)
 	exit(64);
 }
 
-/* --- configuration ------------------------------------------------------------------ */
+/* --- configuration ------------------------------------------------------- */
 
 /* main.cf, when it is needed or was asked for. A host that only has tables
  * and no main.cf gets the defaults. */
@@ -99,7 +100,7 @@ full_name(struct pool *pool, const char *word)
 	return pool_printf(pool, "%s:%s", set.default_database_type, word);
 }
 
-/* --- building -------------------------------------------------------------------------- */
+/* --- building ------------------------------------------------------------ */
 
 /* As the owner of the source; false when that is not possible. */
 static void
@@ -113,6 +114,7 @@ become_owner(const struct stat *st)
 		    strerror(errno));
 }
 
+/* Back from being an owner. */
 static void
 become_root(void)
 {
@@ -125,6 +127,7 @@ become_root(void)
 		die("cannot be root again: %s", strerror(errno));
 }
 
+/* Tell each line of warnings. */
 static void
 say_warnings(char *warnings)
 {
@@ -161,7 +164,7 @@ build(struct pool *pool, const char *name)
 	return 0;
 }
 
-/* --- asking and changing ---------------------------------------------------------------- */
+/* --- asking and changing ------------------------------------------------- */
 
 /* All of standard input. */
 static char *
@@ -263,6 +266,7 @@ delete_key(struct pool *pool, char **names, const char *key)
 	return result;
 }
 
+/* One key, or every line of the input. */
 static int
 delete_keys(struct pool *pool, char **names)
 {
@@ -278,6 +282,7 @@ delete_keys(struct pool *pool, char **names)
 	return result;
 }
 
+/* One row, as its source would have it. */
 static void
 print_row(void *unused, const char *key, const char *value)
 {
@@ -301,7 +306,7 @@ add(struct pool *pool, const char *name)
 		die("%s", why);
 }
 
-/* --- main -------------------------------------------------------------------------------- */
+/* --- main ---------------------------------------------------------------- */
 
 /* One table for the verbs that take each by itself. */
 static int
@@ -324,6 +329,7 @@ each(struct pool *pool, const char *name)
 	return 0;
 }
 
+/* Do what was asked with all tables; the exit status. */
 static int
 run(struct pool *pool, char **names)
 {
@@ -342,6 +348,7 @@ run(struct pool *pool, char **names)
 	}
 }
 
+/* One option. */
 static void
 take_option(int option, char *value)
 {
@@ -409,6 +416,7 @@ take_words(const char *program, char **names)
 	return text_words(pool_new("tables", 0), set.alias_database, &count);
 }
 
+/* The postrider map command. */
 int
 main(int argc, char **argv)
 {

@@ -20,6 +20,7 @@ struct check {
 	bool				 is_ours;
 };
 
+/* Set result and words. */
 static void
 answer(struct check *c, enum recipient_result result, const char *words)
 {

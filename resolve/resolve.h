@@ -17,7 +17,7 @@
  * What the files of the resolve program tell each other.
  */
 
-/* --- rules.c: everything that one reading of main.cf says ------------------- */
+/* --- rules.c: everything that one reading of main.cf says ---------------- */
 
 struct settings {
 	char	*virtual_alias_maps, *virtual_alias_domains;
@@ -90,7 +90,7 @@ enum transport_kind transport_kind(const char *name);
 /* "transport:nexthop" cut at its first colon. */
 struct transport transport_parse(struct pool *, const char *value);
 
-/* --- tables.c: tables that notice when their files change -------------------- */
+/* --- tables.c: tables that notice when their files change ---------------- */
 
 /* In the pool; closed with it. `parameter` is for the log. */
 struct table	*table_new(struct pool *, const char *parameter,
@@ -106,7 +106,7 @@ WAITS enum map_result table_find_address(struct table *, struct pool *,
 		    bool domain_is_ours, char **value, char **extension,
 		    char **why);
 
-/* --- classes.c ------------------------------------------------------------------ */
+/* --- classes.c ----------------------------------------------------------- */
 
 /* A list of domains, patterns, /files and tables. `matches_parents`: an entry
  * stands for its sub-domains too, else ".entry" does; `is_plain`: neither. */
@@ -123,7 +123,7 @@ WAITS int	 domain_is_ours(struct rules *, struct pool *,
 		    const char *domain, bool *is_ours, char **why);
 const char	*class_name(enum address_class);
 
-/* --- rewrite.c ------------------------------------------------------------------- */
+/* --- rewrite.c ----------------------------------------------------------- */
 
 /* The address with a domain, and with a whole one; NULL when it has an empty
  * domain that must not be completed, or would be too long. */
@@ -134,7 +134,7 @@ const char	*address_domain(const char *address);
 char		*lower(struct pool *, const char *);
 char		*reason(struct pool *, const char *);
 
-/* --- the questions ----------------------------------------------------------------- */
+/* --- the questions ------------------------------------------------------- */
 
 WAITS void	 route_find(struct rules *, struct pool *, const char *address,
 		    struct route *);

@@ -21,6 +21,7 @@ struct search {
 	char			*why;
 };
 
+/* A copy for the answer. */
 static char *
 text(struct search *s, const char *what)
 {

@@ -97,10 +97,11 @@ const struct param resolve_params[] = {
 static struct rules	*in_force;
 static int64_t		 generation;
 
-/* --- addresses of this host --------------------------------------------------- */
+/* --- addresses of this host ---------------------------------------------- */
 
 enum { OWN_MAX = 1000 };
 
+/* One more address of this host. */
 static void
 add_own(struct rules *r, const struct inetaddr *address)
 {
@@ -157,7 +158,7 @@ learn_own_addresses(struct rules *r)
 	add_own_words(r, "proxy_interfaces", r->set.proxy_interfaces);
 }
 
-/* --- transports ------------------------------------------------------------------ */
+/* --- transports ---------------------------------------------------------- */
 
 static struct mastercf	*mastercf;
 static struct pool	*mastercf_pool;
@@ -215,7 +216,7 @@ transport_parse(struct pool *pool, const char *value)
 	return t;
 }
 
-/* --- the rules -------------------------------------------------------------------- */
+/* --- the rules ----------------------------------------------------------- */
 
 /* Is the word in this list? */
 static bool
@@ -299,6 +300,7 @@ rules_load(void)
 	}
 }
 
+/* The rules in force, which stay until released. */
 struct rules *
 rules_hold(void)
 {
@@ -307,6 +309,7 @@ rules_hold(void)
 	return in_force;
 }
 
+/* Done with these rules. */
 void
 rules_release(struct rules *r)
 {
@@ -315,6 +318,7 @@ rules_release(struct rules *r)
 		pool_free(r->pool);
 }
 
+/* The number of the present state of things. */
 int64_t
 rules_generation(void)
 {

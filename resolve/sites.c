@@ -43,6 +43,7 @@ static TAILQ_HEAD(known_list, known) used = TAILQ_HEAD_INITIALIZER(used);
 static struct known_tree	 tree = RB_INITIALIZER(&tree);
 static size_t			 count;
 
+/* The order of next hops. */
 static int
 by_nexthop(const struct known *a, const struct known *b)
 {
@@ -53,8 +54,9 @@ by_nexthop(const struct known *a, const struct known *b)
 RB_GENERATE_INTERNAL(known_tree, known, entry, by_nexthop,
     __attribute__((unused)) static)
 
-/* --- what is kept -------------------------------------------------------------------- */
+/* --- what is kept -------------------------------------------------------- */
 
+/* Drop what is known of a next hop. */
 static void
 forget(struct known *k)
 {
@@ -64,6 +66,7 @@ forget(struct known *k)
 	free(k);
 }
 
+/* What is known of a next hop, however old. */
 static struct known *
 recall_entry(const char *nexthop)
 {
@@ -92,6 +95,7 @@ recall(const char *nexthop)
 	return k->site;
 }
 
+/* Keep the site of a next hop for a while. */
 static void
 remember(const char *nexthop, const char *site_text, int64_t seconds)
 {
@@ -113,8 +117,9 @@ remember(const char *nexthop, const char *site_text, int64_t seconds)
 	count++;
 }
 
-/* --- the name of a set --------------------------------------------------------------- */
+/* --- the name of a set --------------------------------------------------- */
 
+/* The order of host names. */
 static int
 by_name(const void *a, const void *b)
 {
@@ -163,7 +168,7 @@ site_name(struct pool *pool, const char *nexthop, const char *port,
 	return name.data;
 }
 
-/* --- asking -------------------------------------------------------------------------- */
+/* --- asking -------------------------------------------------------------- */
 
 /* After the user is dropped: dns must see who asks. */
 void

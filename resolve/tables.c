@@ -40,8 +40,9 @@ struct table {
 	char		 told[200];	/* the last complaint */
 };
 
-/* --- opening ----------------------------------------------------------------------- */
+/* --- opening ------------------------------------------------------------- */
 
+/* Open the tables as they are now. */
 static struct opened *
 open_now(const char *list)
 {
@@ -53,6 +54,7 @@ open_now(const char *list)
 	return o;
 }
 
+/* Close and free a state. */
 static void
 discard(struct opened *o)
 {
@@ -60,6 +62,7 @@ discard(struct opened *o)
 	pool_free(o->pool);
 }
 
+/* Done with a state; an old one goes with its last user. */
 static void
 release(struct opened *o)
 {
@@ -77,6 +80,7 @@ complain(struct table *t, const char *why)
 	log_error("%s: %s", t->parameter, why);
 }
 
+/* The pool of the rules is freed. */
 static void
 close_table(void *table)
 {
@@ -85,6 +89,7 @@ close_table(void *table)
 	discard(t->now);
 }
 
+/* Open the tables of a parameter. */
 struct table *
 table_new(struct pool *pool, const char *parameter, const char *list)
 {
@@ -100,13 +105,14 @@ table_new(struct pool *pool, const char *parameter, const char *list)
 	return t;
 }
 
+/* Does the parameter name no table? */
 bool
 table_is_empty(const struct table *t)
 {
 	return maps_are_empty(t->now->maps);
 }
 
-/* --- changing ---------------------------------------------------------------------- */
+/* --- changing ------------------------------------------------------------ */
 
 /* Put another state in the place of the present one. */
 static void
@@ -163,7 +169,7 @@ refresh(struct table *t)
 	}
 }
 
-/* --- asking -------------------------------------------------------------------------- */
+/* --- asking -------------------------------------------------------------- */
 
 struct question {
 	enum { WHOLE, PART, ADDRESS } kind;
@@ -172,6 +178,7 @@ struct question {
 	char		**value, **extension, **why;
 };
 
+/* Ask in the way that is wanted. */
 static WAITS enum map_result
 ask_once(struct maps *maps, struct pool *pool, const struct question *q)
 {
@@ -210,6 +217,7 @@ ask(struct table *t, struct pool *pool, const struct question *q)
 	return result;
 }
 
+/* Ask for a whole key. */
 WAITS enum map_result
 table_find(struct table *t, struct pool *pool, const char *key, char **value,
     char **why)
@@ -220,6 +228,7 @@ table_find(struct table *t, struct pool *pool, const char *key, char **value,
 	return ask(t, pool, &q);
 }
 
+/* Ask for a part of something. */
 WAITS enum map_result
 table_find_part(struct table *t, struct pool *pool, const char *key,
     char **value, char **why)
@@ -230,6 +239,7 @@ table_find_part(struct table *t, struct pool *pool, const char *key,
 	return ask(t, pool, &q);
 }
 
+/* Ask for an address with all its keys. */
 WAITS enum map_result
 table_find_address(struct table *t, struct pool *pool, const char *address,
     const char *delimiters, bool is_ours, char **value, char **extension,

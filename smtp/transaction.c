@@ -27,7 +27,7 @@ enum {
 	BLOCK = 16 * 1024
 };
 
-/* The commands of one transaction: MAIL, a RCPT for each open recipient, DATA. */
+/* The commands of one transaction: MAIL, RCPT for who is open, DATA. */
 struct transaction {
 	struct delivery		*d;
 	struct connection	*c;

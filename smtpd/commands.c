@@ -139,7 +139,7 @@ command_http(struct session *s, char *args)
 static const struct command {
 	const char	*verb;
 	WAITS int	(*run)(struct session *, char *args);
-	bool		 is_junk;	/* counts toward smtpd_junk_command_limit */
+	bool		 is_junk;	/* smtpd_junk_command_limit */
 } commands[] = {
 	{ "HELO",	command_helo,	true },
 	{ "EHLO",	command_ehlo,	true },

@@ -50,7 +50,7 @@ static struct {
 	int64_t			 leave_by;
 } self = { .queue_fd = -1, .leave_by = NEVER };
 
-/* --- environment and configuration ---------------------------------------- */
+/* --- environment and configuration --------------------------------------- */
 
 /* Keep what is harmless and wanted (D1). */
 static void
@@ -167,7 +167,7 @@ daemon_read_again(void)
 	return mc == NULL ? -1 : 0;
 }
 
-/* --- alone: --parameters and --check -------------------------------------- */
+/* --- alone: --parameters and --check ------------------------------------- */
 
 /* --check: everything that can be wrong before the doors close. */
 static int
@@ -188,7 +188,7 @@ check(const struct daemon *d)
 	return self.unsupported != NULL ? 1 : 0;
 }
 
-/* --- from root to the loop ------------------------------------------------ */
+/* --- from root to the loop ----------------------------------------------- */
 
 /* Log lines go to the log program, or stay on standard error without one. The
  * log program reads from that descriptor. */
@@ -306,7 +306,7 @@ daemon_run(int argc, char **argv, const struct daemon *d)
 	_exit(0);
 }
 
-/* --- the end -------------------------------------------------------------- */
+/* --- the end ------------------------------------------------------------- */
 
 /* Sessions by the daemon's own count, or by ours. */
 unsigned
@@ -381,7 +381,7 @@ daemon_leave(void)
 	daemon_drain(false, 0);
 }
 
-/* --- small questions ------------------------------------------------------ */
+/* --- small questions ----------------------------------------------------- */
 
 /* Our line in master.cf. */
 const char *

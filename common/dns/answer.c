@@ -36,19 +36,21 @@ struct record {
 	size_t		 at, len;	/* of its data */
 };
 
+/* Two bytes, the greater first. */
 static unsigned
 get16(const unsigned char *at)
 {
 	return (unsigned)at[0] << 8 | at[1];
 }
 
+/* Four bytes, the greatest first. */
 static uint32_t
 get32(const unsigned char *at)
 {
 	return (uint32_t)get16(at) << 16 | get16(at + 2);
 }
 
-/* --- names ---------------------------------------------------------------------------- */
+/* --- names --------------------------------------------------------------- */
 
 /* Add a label in presentation form. A dot or NUL inside would read as
  * something else, so no such name is taken at all. */
@@ -126,7 +128,7 @@ answer_is_host_name(const char *name)
 	}
 }
 
-/* --- records --------------------------------------------------------------------------- */
+/* --- records ------------------------------------------------------------- */
 
 /* The next record at *at; false when it is malformed. */
 static bool
@@ -195,8 +197,9 @@ read_data(const struct message *m, const struct record *r, struct pool *pool,
 	}
 }
 
-/* --- the message ----------------------------------------------------------------------- */
+/* --- the message --------------------------------------------------------- */
 
+/* The answer cannot be used. */
 static void
 fail(struct answer *a, const char *why)
 {

@@ -44,7 +44,7 @@ static unsigned			 requests_running;
 static uint64_t			 requests_total, packets_malformed;
 static bool			(*is_trusted)(const char *, uid_t);
 
-/* --- life ----------------------------------------------------------------- */
+/* --- life ---------------------------------------------------------------- */
 
 /* Keep the struct for one more user. */
 void
@@ -116,7 +116,7 @@ close_all(const int *fds, size_t nfds)
 		close(fds[--nfds]);
 }
 
-/* --- HELLO ---------------------------------------------------------------- */
+/* --- HELLO --------------------------------------------------------------- */
 
 /* Say no and close. What was sent is still read by the other side. */
 static void
@@ -191,7 +191,7 @@ hear_hello(struct channel *c, const struct packet *p)
 		refuse(c, "it has no business here");
 }
 
-/* --- packets -------------------------------------------------------------- */
+/* --- packets ------------------------------------------------------------- */
 
 /* Does a table have a field that would point into the shared buffer? */
 bool
@@ -367,7 +367,7 @@ hear_datagram(struct channel *c, size_t len, const int *fds, size_t nfds)
 	}
 }
 
-/* --- the receiving fiber -------------------------------------------------- */
+/* --- the receiving fiber ------------------------------------------------- */
 
 /* Wait for a datagram as long as this peer may be silent. */
 static WAITS void
@@ -480,7 +480,7 @@ channel_new(int fd, bool is_server, const struct peer *peers,
 	return c;
 }
 
-/* --- small questions ------------------------------------------------------ */
+/* --- small questions ----------------------------------------------------- */
 
 /* What the maker of the channel wanted kept. */
 void *

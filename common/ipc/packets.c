@@ -33,7 +33,7 @@ enum {
 #define TIME_MAX	INT64_MAX
 #define SIZE_LIMIT	INT64_MAX
 
-/* --- any channel ---------------------------------------------------------- */
+/* --- any channel --------------------------------------------------------- */
 
 static const struct field hello[] = {
 	FIELD_STR(struct hello, service,	1, NAME_MAX_LEN),
@@ -50,7 +50,7 @@ static const struct field empty[] = {
 	FIELD_END
 };
 
-/* --- master --------------------------------------------------------------- */
+/* --- master -------------------------------------------------------------- */
 
 static const struct field status[] = {
 	FIELD_INT(struct status, sessions,	0, OFFSET_MAX),
@@ -76,7 +76,7 @@ static const struct field control_done[] = {
 	FIELD_END
 };
 
-/* --- cleanup and pickup --------------------------------------------------- */
+/* --- cleanup and pickup -------------------------------------------------- */
 
 static const struct field recipient_row[] = {
 	FIELD_STR(struct recipient_row, address,	0, ADDRESS_MAX),
@@ -151,7 +151,7 @@ static const struct field submitted[] = {
 	FIELD_END
 };
 
-/* --- resolve -------------------------------------------------------------- */
+/* --- resolve ------------------------------------------------------------- */
 
 static const struct field ask_route[] = {
 	FIELD_STR(struct ask_route, address,	0, ADDRESS_MAX),
@@ -221,7 +221,7 @@ static const struct field found[] = {
 	FIELD_END
 };
 
-/* --- dns and anvil -------------------------------------------------------- */
+/* --- dns and anvil ------------------------------------------------------- */
 
 static const struct field ask_hosts[] = {
 	FIELD_STR(struct ask_hosts, name,	1, ADDRESS_MAX),
@@ -278,7 +278,7 @@ static const struct field anvil_counts[] = {
 	FIELD_END
 };
 
-/* --- qmgr ----------------------------------------------------------------- */
+/* --- qmgr ---------------------------------------------------------------- */
 
 static const struct field new_mail[] = {
 	FIELD_STR(struct new_mail, queue_id,	1, QUEUE_ID_MAX),
@@ -413,7 +413,7 @@ static const struct field queue_done[] = {
 	FIELD_END
 };
 
-/* --- local ---------------------------------------------------------------- */
+/* --- local --------------------------------------------------------------- */
 
 static const struct field become[] = {
 	FIELD_STR(struct become, user,		1, NAME_MAX_LEN),
@@ -463,7 +463,7 @@ static const struct field forward[] = {
 	FIELD_END
 };
 
-/* --- the index ------------------------------------------------------------ */
+/* --- the index ----------------------------------------------------------- */
 
 struct type {
 	const char		*name;

@@ -17,7 +17,7 @@ struct trace {
 	const char	*extra;			/* words before "by", or NULL;
 						 * "\n" folds the line */
 	const char	*program;		/* "Postrider" */
-	long		 uid;			/* of who submitted it here; -1 none */
+	long		 uid;			/* who submitted it, or -1 */
 	time_t		 when;
 };
 void		 trace_received(struct str *, const struct trace *);

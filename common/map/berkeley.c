@@ -63,6 +63,7 @@ open_handle(DB **db, const char *file, DBTYPE type, uint32_t flags,
 	return error;
 }
 
+/* Close handle and descriptor. */
 static void
 shut(struct berkeley *b)
 {
@@ -109,6 +110,7 @@ open_locked(struct berkeley *b)
 	return 0;
 }
 
+/* Open what the name means now. 0 or -1 with errno. */
 static int
 open_file(struct berkeley *b)
 {
@@ -146,6 +148,7 @@ explain(struct pool *pool, const char *file)
 	return pool_printf(pool, "%s: %s", file, strerror(errno));
 }
 
+/* Open a table of one type and watch its file. */
 static const char *
 open_as(struct map *m, DBTYPE type)
 {
@@ -160,18 +163,21 @@ open_as(struct map *m, DBTYPE type)
 	return NULL;
 }
 
+/* hash: */
 static const char *
 hash_open(struct map *m)
 {
 	return open_as(m, DB_HASH);
 }
 
+/* btree: */
 static const char *
 btree_open(struct map *m)
 {
 	return open_as(m, DB_BTREE);
 }
 
+/* Let go of the file. */
 static void
 berkeley_close(struct map *m)
 {
@@ -225,6 +231,7 @@ ask(struct berkeley *b, struct pool *pool, const char *key, char **value)
 	return -1;
 }
 
+/* Ask, of a file that is fresh and whole. */
 static enum map_result
 berkeley_find(struct map *m, struct pool *pool, const char *key, char **value,
     char **why)
@@ -250,13 +257,14 @@ berkeley_find(struct map *m, struct pool *pool, const char *key, char **value,
 	return result == 0 ? MAP_FOUND : MAP_NOT_FOUND;
 }
 
-/* --- writing --------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------- */
 
 struct writing {
 	DB	*db;
 	int	 fd;		/* holds the lock; -1 for a new file */
 };
 
+/* A new file, which must not be there yet. */
 static const char *
 create(struct pool *pool, const char *file, bool is_btree, void **state)
 {
@@ -272,6 +280,7 @@ create(struct pool *pool, const char *file, bool is_btree, void **state)
 	return NULL;
 }
 
+/* The file there is, locked against others. */
 static const char *
 change(struct pool *pool, const char *file, bool is_btree, bool only_reads,
     void **state)
@@ -303,6 +312,7 @@ failure(int error)
 	return -1;
 }
 
+/* Store a key and its value, each with its NUL. */
 static int
 put(void *state, const char *key, const char *value, bool replace)
 {
@@ -340,6 +350,7 @@ delete(void *state, const char *key)
 	return result;
 }
 
+/* Every row, in the order of the file. */
 static const char *
 walk(struct pool *pool, void *state,
     void (*each)(void *, const char *, const char *), void *context)

@@ -148,6 +148,7 @@ writable(struct pool *pool, const char *word, const struct map_type **type,
 	return NULL;
 }
 
+/* Build a table beside the old one, then take its name. */
 const char *
 map_build(struct pool *pool, const char *word, bool is_alias,
     unsigned *entries, struct str *warnings)
@@ -189,6 +190,7 @@ change(struct pool *pool, const char *word, bool only_reads,
 	    type->writer->suffix), type == &map_btree, only_reads, state);
 }
 
+/* A copy of the key in lower case, as tables have it. */
 static char *
 folded(struct pool *pool, const char *key)
 {
@@ -198,6 +200,7 @@ folded(struct pool *pool, const char *key)
 	return copy;
 }
 
+/* Add lines to the table where it is. */
 const char *
 map_merge(struct pool *pool, const char *word, char *text,
     const char *text_name, bool is_alias, bool replaces, unsigned *entries,
@@ -217,6 +220,7 @@ map_merge(struct pool *pool, const char *word, char *text,
 	return why != NULL ? why : also;
 }
 
+/* Set one key. */
 const char *
 map_put(struct pool *pool, const char *word, const char *key,
     const char *value)
@@ -233,6 +237,7 @@ map_put(struct pool *pool, const char *word, const char *key,
 	return why != NULL ? why : also;
 }
 
+/* Remove one key. */
 const char *
 map_delete(struct pool *pool, const char *word, const char *key,
     bool *was_there)
@@ -253,6 +258,7 @@ map_delete(struct pool *pool, const char *word, const char *key,
 	return why != NULL ? why : also;
 }
 
+/* Show every row. */
 const char *
 map_walk(struct pool *pool, const char *word,
     void (*each)(void *, const char *, const char *), void *context)

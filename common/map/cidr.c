@@ -61,6 +61,7 @@ read_network(struct rule *rule, char **text)
 	return inetaddr_parse_network(start, &rule->network, &rule->prefix);
 }
 
+/* if [!]NETWORK */
 static const char *
 read_if(struct map *m, char *text, unsigned number)
 {
@@ -77,6 +78,7 @@ read_if(struct map *m, char *text, unsigned number)
 	return why;
 }
 
+/* One logical line. */
 static const char *
 read_line(struct map *m, char *text, unsigned number)
 {
@@ -100,6 +102,7 @@ read_line(struct map *m, char *text, unsigned number)
 	return *text == '\0' ? "expected a result after the network" : NULL;
 }
 
+/* Read the whole table. */
 static const char *
 cidr_open(struct map *m)
 {

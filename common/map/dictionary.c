@@ -22,6 +22,7 @@ struct dictionary {
 	bool		 is_sorted;
 };
 
+/* An empty one. */
 struct dictionary *
 dictionary_new(struct pool *pool)
 {

@@ -30,11 +30,11 @@ enum map_traits {
 /* A table being written; see berkeley.c and lmdb.c. */
 struct map_writer {
 	/* Start an empty one in this file. NULL or why. */
-	const char	*(*create)(struct pool *, const char *file, bool is_btree,
-			    void **state);
+	const char	*(*create)(struct pool *, const char *file,
+			    bool is_btree, void **state);
 	/* Open the one there is, to change it or only to walk it. */
-	const char	*(*change)(struct pool *, const char *file, bool is_btree,
-			    bool only_reads, void **state);
+	const char	*(*change)(struct pool *, const char *file,
+			    bool is_btree, bool only_reads, void **state);
 	/* 0 stored, 1 there already (kept unless `replace`), -1 errno. */
 	int		 (*put)(void *, const char *key, const char *value,
 			    bool replace);

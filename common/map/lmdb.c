@@ -52,15 +52,17 @@ open_env(struct lightning *l, const char *file, unsigned flags)
 	return error;
 }
 
+/* Open the file under its lock, and watch it. */
 static const char *
 lmdb_open(struct map *m)
 {
 	struct lightning	*l = m->state = pool_alloc(m->pool, sizeof(*l));
 	struct map_stamp	 stamp;
 	struct stat		 st;
-	char			*file = pool_printf(m->pool, "%s.lmdb", m->rest);
+	char			*file;
 	int			 error;
 
+	file = pool_printf(m->pool, "%s.lmdb", m->rest);
 	l->fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (l->fd == -1 && errno == ENOENT)
 		return pool_printf(m->pool, "%s: no such file (build it with "
@@ -79,6 +81,7 @@ lmdb_open(struct map *m)
 	return NULL;
 }
 
+/* Let go of the file. */
 static void
 lmdb_close(struct map *m)
 {
@@ -116,6 +119,7 @@ get(struct lightning *l, struct pool *pool, const char *key, char **value)
 	return error;
 }
 
+/* Ask, while nobody writes. */
 static enum map_result
 lmdb_find(struct map *m, struct pool *pool, const char *key, char **value,
     char **why)
@@ -142,7 +146,7 @@ lmdb_find(struct map *m, struct pool *pool, const char *key, char **value,
 	return map_failed(pool, why, "%s: %s", m->name, mdb_strerror(error));
 }
 
-/* --- writing --------------------------------------------------------------------- */
+/* --- writing ------------------------------------------------------------- */
 
 struct writing {
 	struct lightning	 l;
@@ -151,6 +155,7 @@ struct writing {
 	bool			 only_reads;
 };
 
+/* Open a file to write or walk it, locked, in a transaction. */
 static const char *
 start(struct pool *pool, const char *file, int flags, void **state)
 {
@@ -177,6 +182,7 @@ start(struct pool *pool, const char *file, int flags, void **state)
 	return NULL;
 }
 
+/* A new file, which must not be there yet. */
 static const char *
 create(struct pool *pool, const char *file, bool is_btree, void **state)
 {
@@ -184,6 +190,7 @@ create(struct pool *pool, const char *file, bool is_btree, void **state)
 	return start(pool, file, O_RDWR | O_CREAT | O_EXCL, state);
 }
 
+/* The file there is. */
 static const char *
 change(struct pool *pool, const char *file, bool is_btree, bool only_reads,
     void **state)
@@ -201,6 +208,7 @@ failure(int error)
 	return -1;
 }
 
+/* Store a key and its value, each with its NUL. */
 static int
 put(void *state, const char *key, const char *value, bool replace)
 {
@@ -226,6 +234,7 @@ put(void *state, const char *key, const char *value, bool replace)
 	return error == 0 ? 0 : failure(error);
 }
 
+/* Both forms of the key go. */
 static int
 delete(void *state, const char *key)
 {
@@ -243,6 +252,7 @@ delete(void *state, const char *key)
 	return result;
 }
 
+/* Every row, in the order of keys. */
 static const char *
 walk(struct pool *pool, void *state,
     void (*each)(void *, const char *, const char *), void *context)
@@ -266,6 +276,7 @@ walk(struct pool *pool, void *state,
 	    pool_strdup(pool, mdb_strerror(error));
 }
 
+/* Commit, sync, close. */
 static const char *
 finish(void *state)
 {

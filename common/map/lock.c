@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 
+/* Take both kinds of lock or none. */
 static int
 lock_both(int fd, bool is_shared, bool waits)
 {
@@ -31,18 +32,21 @@ lock_both(int fd, bool is_shared, bool waits)
 	return -1;
 }
 
+/* A reader's lock. */
 int
 map_lock_shared(int fd)
 {
 	return lock_both(fd, true, false);
 }
 
+/* The writer's lock. */
 int
 map_lock_exclusive(int fd)
 {
 	return lock_both(fd, false, true);
 }
 
+/* Give both back; errno stays. */
 void
 map_unlock(int fd)
 {

@@ -56,6 +56,7 @@ open_parts(struct map *m)
 	return NULL;
 }
 
+/* Close all tables. */
 static void
 close_parts(struct map *m)
 {

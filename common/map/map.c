@@ -105,8 +105,9 @@ map_open(struct pool *pool, const char *word, char **why)
 	return m;
 }
 
-/* --- what stands for a table that cannot be opened --------------------------- */
+/* --- what stands for a table that cannot be opened ----------------------- */
 
+/* The answer is always the reason why. */
 static enum map_result
 missing_find(struct map *m, struct pool *pool, const char *key, char **value,
     char **why)
@@ -146,12 +147,14 @@ map_close(struct map *m)
 		m->type->close(m);
 }
 
+/* Its name with the type. */
 const char *
 map_name(const struct map *m)
 {
 	return m->name;
 }
 
+/* Are its keys patterns? */
 bool
 map_is_pattern(const struct map *m)
 {
@@ -169,12 +172,14 @@ map_stamp_take(struct map_stamp *stamp, const struct stat *st)
 	stamp->changed = st->st_ctim;
 }
 
+/* Are they the same instant? */
 static bool
 same_time(const struct timespec *a, const struct timespec *b)
 {
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
+/* Does a file look as it did? */
 bool
 map_stamp_equal(const struct map_stamp *a, const struct map_stamp *b)
 {

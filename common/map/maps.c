@@ -16,6 +16,7 @@ struct maps {
 	size_t		  count;
 };
 
+/* What stands between two words. */
 static bool
 is_separator(char c)
 {
@@ -91,6 +92,7 @@ maps_open(struct pool *pool, const char *list, char **why)
 	return NULL;
 }
 
+/* Close all of them. */
 void
 maps_close(struct maps *all)
 {
@@ -100,6 +102,7 @@ maps_close(struct maps *all)
 		map_close(all->maps[i]);
 }
 
+/* Has any of them changed? */
 bool
 maps_have_changed(struct maps *all)
 {
@@ -111,6 +114,7 @@ maps_have_changed(struct maps *all)
 	return false;
 }
 
+/* Is there no table at all? */
 bool
 maps_are_empty(const struct maps *all)
 {
@@ -136,6 +140,7 @@ find(struct maps *all, struct pool *pool, const char *key, bool is_partial,
 	return MAP_NOT_FOUND;
 }
 
+/* Ask each table for the whole key. */
 enum map_result
 maps_find(struct maps *all, struct pool *pool, const char *key, char **value,
     char **why)
@@ -143,6 +148,7 @@ maps_find(struct maps *all, struct pool *pool, const char *key, char **value,
 	return find(all, pool, key, false, value, why);
 }
 
+/* Ask those that take keys in parts. */
 enum map_result
 maps_find_part(struct maps *all, struct pool *pool, const char *key,
     char **value, char **why)

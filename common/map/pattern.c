@@ -40,6 +40,7 @@ struct patterns {
 	size_t				 most_groups;
 };
 
+/* A letter or digit? */
 static bool
 is_alnum(char c)
 {
@@ -230,6 +231,7 @@ pattern_open(struct map *m, const struct pattern_engine *engine)
 	return NULL;
 }
 
+/* Release what was compiled. */
 void
 pattern_close(struct map *m)
 {

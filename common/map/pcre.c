@@ -49,6 +49,7 @@ read_flags(struct pool *pool, const char *flags, uint32_t *options)
 	return NULL;
 }
 
+/* Free a compiled pattern, or half of one. */
 static void
 release(void *arg)
 {
@@ -60,6 +61,7 @@ release(void *arg)
 	free(c);
 }
 
+/* Compile a pattern, with its limits. */
 static const char *
 compile(struct pool *pool, const char *pattern, const char *flags,
     void **compiled, size_t *groups)
@@ -95,6 +97,7 @@ compile(struct pool *pool, const char *pattern, const char *flags,
 	return NULL;
 }
 
+/* Match a subject and tell the spans. */
 static int
 match(void *arg, const char *subject, struct span *spans, size_t groups,
     const char **why)
@@ -125,6 +128,7 @@ match(void *arg, const char *subject, struct span *spans, size_t groups,
 
 static const struct pattern_engine engine = { compile, match, release };
 
+/* Read the table with this engine. */
 static const char *
 pcre_open(struct map *m)
 {

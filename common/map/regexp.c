@@ -35,6 +35,7 @@ read_flags(struct pool *pool, const char *flags, int *options)
 	return NULL;
 }
 
+/* Compile a pattern. */
 static const char *
 compile(struct pool *pool, const char *pattern, const char *flags,
     void **compiled, size_t *groups)
@@ -59,6 +60,7 @@ compile(struct pool *pool, const char *pattern, const char *flags,
 	return pool_printf(pool, "expected at most %d groups", MATCHES - 1);
 }
 
+/* Match a subject and tell the spans. */
 static int
 match(void *compiled, const char *subject, struct span *spans, size_t groups,
     const char **why)
@@ -82,6 +84,7 @@ match(void *compiled, const char *subject, struct span *spans, size_t groups,
 	return 1;
 }
 
+/* Free a compiled pattern. */
 static void
 release(void *compiled)
 {
@@ -91,6 +94,7 @@ release(void *compiled)
 
 static const struct pattern_engine engine = { compile, match, release };
 
+/* Read the table with this engine. */
 static const char *
 regexp_open(struct map *m)
 {

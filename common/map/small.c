@@ -7,8 +7,9 @@
 #include "common/base/text.h"
 #include "common/map/inside.h"
 
-/* --- static:value, static:{ value with spaces } ------------------------------ */
+/* --- static:value, static:{ value with spaces } -------------------------- */
 
+/* Keep the value. */
 static const char *
 static_open(struct map *m)
 {
@@ -16,6 +17,7 @@ static_open(struct map *m)
 	return *(char *)m->state == '\0' ? "expected a value" : NULL;
 }
 
+/* Every key has it. */
 static enum map_result
 static_find(struct map *m, struct pool *pool, const char *key, char **value,
     char **why)
@@ -30,8 +32,9 @@ const struct map_type map_static = {
 	.name = "static", .open = static_open, .find = static_find
 };
 
-/* --- fail:reason ----------------------------------------------------------------- */
+/* --- fail:reason --------------------------------------------------------- */
 
+/* Nothing can go wrong here. */
 static const char *
 fail_open(struct map *m)
 {
@@ -39,6 +42,7 @@ fail_open(struct map *m)
 	return NULL;
 }
 
+/* No key has an answer. */
 static enum map_result
 fail_find(struct map *m, struct pool *pool, const char *key, char **value,
     char **why)
@@ -52,8 +56,9 @@ const struct map_type map_fail = {
 	.name = "fail", .open = fail_open, .find = fail_find
 };
 
-/* --- what inline and texthash share ---------------------------------------------- */
+/* --- what inline and texthash share -------------------------------------- */
 
+/* Look a key up in memory. */
 static enum map_result
 dictionary_answer(struct map *m, struct pool *pool, const char *key,
     char **value, char **why)
@@ -67,8 +72,9 @@ dictionary_answer(struct map *m, struct pool *pool, const char *key,
 	return MAP_FOUND;
 }
 
-/* --- inline:{ key=value, { key = value with spaces } } ---------------------------- */
+/* --- inline:{ key=value, { key = value with spaces } } ------------------- */
 
+/* Read the rows out of the name. */
 static const char *
 inline_open(struct map *m)
 {
@@ -96,8 +102,9 @@ const struct map_type map_inline = {
 	.find = dictionary_answer
 };
 
-/* --- texthash:/path --------------------------------------------------------------- */
+/* --- texthash:/path ------------------------------------------------------ */
 
+/* One row. */
 static const char *
 texthash_line(struct map *m, char *text, unsigned number)
 {
@@ -110,6 +117,7 @@ texthash_line(struct map *m, char *text, unsigned number)
 	return why;
 }
 
+/* Read the file. */
 static const char *
 texthash_open(struct map *m)
 {

@@ -18,6 +18,7 @@
 
 enum { READS = 5 };		/* of a file that changes all the time */
 
+/* Is it white space to a table? */
 static bool
 is_space(char c)
 {

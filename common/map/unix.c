@@ -81,6 +81,7 @@ group_line(struct pool *pool, const struct group *group)
 	return line.data;
 }
 
+/* Ask the system, unless no system could know. */
 static enum map_result
 unix_find(struct map *m, struct pool *pool, const char *key, char **value,
     char **why)

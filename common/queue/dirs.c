@@ -14,8 +14,8 @@
  * P2  While a file is written its writer holds a lock on it. Unfinished and
  *     unlocked means abandoned, however young or old it is.
  * P3  queue_reap() cannot take a file away from a writer that has just
- *     created it: the writer looks, once it has the lock, whether the file
- *     still has its name.
+ *     created it unnoticed: the writer looks, once it has the lock, whether
+ *     the file still has its name, and fails if it has not.
  * P4  A move never replaces another message: it fails with EEXIST.
  * P5  Every name handed out by the walk, or turned into a path, is an id:
  *     letters and digits.
@@ -97,16 +97,16 @@ queue_path(struct pool *pool, enum queue_dir dir, const char *id)
 	return pool_printf(pool, "%s/%s", names[dir], name_of(name, dir, id));
 }
 
-/* Hold a new file's lock, and make sure that nobody took its name before. */
-static int
-claim(int fd)
+/* Take the lock of the open file, which ends with its last descriptor. */
+int
+queue_lock(int fd)
 {
 	struct stat	st;
 
-	if (flock(fd, LOCK_EX) == -1 || fstat(fd, &st) == -1)
+	if (flock(fd, LOCK_EX | LOCK_NB) == -1 || fstat(fd, &st) == -1)
 		return -1;
 	if (st.st_nlink == 0) {
-		errno = EEXIST;
+		errno = ENOENT;
 		return -1;
 	}
 	return 0;
@@ -124,11 +124,10 @@ queue_create(const char *id)
 	    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd == -1)
 		return -1;
-	if (claim(fd) == 0)
+	if (queue_lock(fd) == 0)
 		return fd;
 	saved = errno;
-	if (saved != EEXIST)
-		unlinkat(queue_dir_fd(QUEUE_INCOMING), name, 0);
+	unlinkat(queue_dir_fd(QUEUE_INCOMING), name, 0);
 	close(fd);
 	errno = saved;
 	return -1;
@@ -162,8 +161,8 @@ queue_reap(const char *id)
 
 	if ((fd = queue_open_file(QUEUE_INCOMING, id, O_RDONLY)) == -1)
 		return errno == ENOENT ? 0 : -1;
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0 && fstat(fd, &st) == 0 &&
-	    st.st_nlink > 0 && !queue_is_complete(st.st_mode))
+	if (queue_lock(fd) == 0 && fstat(fd, &st) == 0 &&
+	    !queue_is_complete(st.st_mode))
 		result = queue_remove(QUEUE_INCOMING, id) == 0 ? 1 : -1;
 	close(fd);
 	return result;

@@ -14,7 +14,7 @@
  * (dirs.c). The format and the promises are told at the head of each .c.
  */
 
-/* --- id.c: names of messages ------------------------------------------------ */
+/* --- id.c: names of messages ------------------------------------------- */
 
 /* A fresh id: time in microseconds and the caller's worker number, letters
  * and digits, sorted by time, at most QUEUE_ID_MAX. Unlike any other that
@@ -25,7 +25,7 @@ int64_t		 queue_id_time(const char *);		/* microseconds, -1 */
 /* The hash directory of an id: "00" to "ff", from fast-moving digits. */
 char		*queue_id_hash(char to[3], const char *id);
 
-/* --- file.c: one message ---------------------------------------------------- */
+/* --- file.c: one message ----------------------------------------------- */
 
 enum { QUEUE_PREAMBLE = 128 };
 
@@ -44,7 +44,7 @@ const char	*queue_preamble_decode(const unsigned char *, size_t len,
 		    struct queue_layout *, uint32_t *crc);
 uint32_t	 queue_crc(uint32_t before, const void *, size_t);
 
-/* --- envelope.c: sender, recipients, options -------------------------------- */
+/* --- envelope.c: sender, recipients, options --------------------------- */
 
 enum recipient_status { RECIPIENT_TO_DO = 'R', RECIPIENT_DONE = 'D',
     RECIPIENT_FAILED = 'F' };
@@ -92,7 +92,7 @@ const char	*journal_encode(const struct journal *, struct str *to);
 const char	*journal_read(struct pool *, int fd, const struct queue_layout *,
 		    struct journal **records, size_t *count, int64_t *end);
 
-/* --- dirs.c: the numbered promises about directories ------------------------ */
+/* --- dirs.c: the numbered promises about directories ------------------- */
 
 enum queue_dir { QUEUE_MAILDROP, QUEUE_INCOMING, QUEUE_DEFERRED, QUEUE_HOLD,
     QUEUE_CORRUPT, QUEUE_DIRS };
@@ -109,6 +109,10 @@ char		*queue_path(struct pool *, enum queue_dir, const char *id);
 /* A new file, mode 0600, read and write, EEXIST if the name is taken. It is
  * locked until it is closed, which says that somebody is writing it. */
 int		 queue_create(const char *id);			/* in incoming */
+/* The lock (flock) of an unfinished file, without waiting: its writer's, or
+ * that of who would like to remove it. -1: EAGAIN somebody else has it, ENOENT
+ * the file has no name any more. */
+int		 queue_lock(int fd);
 /* Remove a file of incoming/ that is not complete and that nobody is writing
  * any more: 1 removed, 0 it is alive or gone, -1. */
 int		 queue_reap(const char *id);

@@ -14,7 +14,7 @@ use Test::More;
 
 my $mail = Postrider->new(settings => {
 	relayhost => '[127.0.0.1]:' . Postrider::free_port(),
-	minimal_backoff_time => '1000s' });
+	minimal_backoff_time => '1000s', queue_run_delay => '1s' });
 my $drop = $mail->spool . '/maildrop';
 
 $mail->start;

@@ -178,7 +178,7 @@ sub new
 	$self->_open_mail_directory;
 	$self->{settings} = { $self->_defaults, %{ $o{settings} // {} } };
 	$self->{wants_port} = $o{smtp} // 1;
-	spew("$dir/etc/aliases", "postmaster: root\n");
+	spew("$dir/etc/aliases", "postmaster root\n");	# texthash
 	spew("$dir/etc/$_", $o{files}{$_}) for keys %{ $o{files} // {} };
 	$self->write_config;
 	return $self;

@@ -42,6 +42,7 @@ sub post
 	return $reply =~ /queued as (\w+)/ ? $1 : die $reply;
 }
 
+sub copies { return scalar(my @all = $back->messages) }
 sub count_log { my ($re) = @_; return scalar(my @all = $mail->log =~ /$re/g) }
 
 subtest 'a site that does not answer is left alone' => sub {
@@ -53,6 +54,7 @@ subtest 'a site that does not answer is left alone' => sub {
 	# and tried again by itself
 	wait_for(sub { count_log(qr/: to=<r1\@dead\.test>/) > 2 }, 20,
 	    'a second and a third try');
+	is(copies(), 0);
 	$mail->postrider('queue', 'delete', 'ALL');
 	wait_for(sub { $mail->postrider('queue', 'delete', 'ALL');
 	    $mail->queue_count == 0 }, 20, 'an empty queue');
@@ -71,6 +73,7 @@ subtest 'a transport that sleeps, and one that is not there' => sub {
 	$mail->wait_log(qr/$a: removed/, 20);
 	$mail->postrider('queue', 'delete', 'ALL');
 	$mail->wait_empty;
+	is(copies(), 1);
 };
 
 subtest 'one message overtakes a mailing, to the same site and another' => sub {

@@ -88,7 +88,7 @@ sub prepare
 	spew("$dir/etc/master.cf", '') unless -e "$dir/etc/master.cf";
 }
 
-# --- a name server of our own ---------------------------------------------------
+# --- a name server of our own -------------------------------------------------
 
 my $nsd_pid;
 
@@ -138,7 +138,7 @@ sub stop_name_server
 
 END { local $?; stop_name_server() }
 
-# --- a daemon --------------------------------------------------------------------
+# --- a daemon -----------------------------------------------------------------
 
 # Start a daemon and wait for READY.
 sub new

@@ -12,7 +12,7 @@ use Postrider qw(free_port spew);
 
 plan skip_all => 'nsd is not installed' unless Alone::nsd();
 
-# --- a name server of our own ------------------------------------------------
+# --- a name server of our own -------------------------------------------------
 
 my $dir = File::Temp->newdir('prt-dns-XXXX', DIR => '/tmp');
 chmod 0755, "$dir";
@@ -186,7 +186,7 @@ $h = hosts('wide.example.test', 0);
 cmp_ok(scalar @{ $h->{hosts}[0]{addresses} }, '<=', 100,
     'the addresses of a host are bounded');
 
-# --- without MX -----------------------------------------------------------------
+# --- without MX ---------------------------------------------------------------
 
 is(told(hosts('example.test', 0)), '0 example.test',
     'no MX asked: no MX hosts');
@@ -210,7 +210,7 @@ is(hosts('bad name')->{result}, $no_domain, 'what is no name has no hosts');
 is(hosts('a..b')->{result}, $no_domain, 'nor has an empty label');
 is(hosts(('x' x 64) . '.test')->{result}, $no_domain, 'nor a long one');
 
-# --- reverse ----------------------------------------------------------------------
+# --- reverse ------------------------------------------------------------------
 
 sub reverse_of
 {
@@ -239,13 +239,13 @@ is(reverse_of('127.0.0.1'), "$ok localhost localhost", 'and localhost');
 is(reverse_of('not an address'), "$none unknown unknown",
     'what is no address has no name');
 
-# --- who may ask -------------------------------------------------------------------
+# --- who may ask --------------------------------------------------------------
 
 is($dns->ask_as('local', 'ASK_REVERSE', ['str', '192.0.2.1']), undef,
     'local has no business with dns');
 is(hosts('example.test')->{result}, $ok, 'others are not disturbed by it');
 
-# --- many at once -------------------------------------------------------------------
+# --- many at once -------------------------------------------------------------
 
 {
 	my $start = time;
@@ -264,7 +264,7 @@ is(hosts('example.test')->{result}, $ok, 'others are not disturbed by it');
 	cmp_ok(time - $start, '<', 15, 'and do not wait for each other');
 }
 
-# --- no server ---------------------------------------------------------------------
+# --- no server ----------------------------------------------------------------
 
 {
 	my $other = File::Temp->newdir('prt-dns-XXXX', DIR => '/tmp');

@@ -103,7 +103,7 @@ spew("$e/master.cf", "smtp unix - - n - - smtp\n" .
 my $dns = Alone->new(program => 'dns', dir => $dir);
 my $resolve = Alone->new(program => 'resolve', dir => $dir);
 
-# --- routes -------------------------------------------------------------------------
+# --- routes -------------------------------------------------------------------
 
 sub route
 {
@@ -183,7 +183,7 @@ is(way('x@gone.test'),
     'error: carries its text');
 is(way('x@drop.test'), 'discard drop.test drop.test', 'discard: is one too');
 
-# --- recipients ------------------------------------------------------------------------
+# --- recipients ---------------------------------------------------------------
 
 my ($exists, $unknown, $later) = 0 .. 2;
 
@@ -226,7 +226,7 @@ is(recipient('x@catch.test'), "$exists default 0 ",
 is(recipient('x@gone.test'), "$unknown default 0 this domain has moved",
     'an address routed to error is refused at once');
 
-# --- virtual aliases --------------------------------------------------------------------
+# --- virtual aliases ----------------------------------------------------------
 
 sub expand
 {
@@ -276,7 +276,7 @@ like(expand('wide@valias.test'), qr/^later: .*too many/,
 like(expand('broken@valias.test'), qr/^later: .*virtual_alias_maps/,
     'a broken value is a temporary failure');
 
-# --- other tables --------------------------------------------------------------------------
+# --- other tables -------------------------------------------------------------
 
 sub lookup
 {
@@ -297,7 +297,7 @@ like(lookup('smtpd', 'alias_maps', 'list'), qr/^2 0  .*not yours/,
 is($resolve->ask_as('smtpd', 'ASK_ROUTE', ['str', 'a@b'], ['str', '']),
     undef, 'smtpd may not ask for routes');
 
-# --- changes ---------------------------------------------------------------------------------
+# --- changes ------------------------------------------------------------------
 
 my $before = route('x@far.test')->{generation};
 table('relay', "known\@relay.test x\nnewcomer\@relay.test x\n");
@@ -343,7 +343,8 @@ pass('it recovers when the table is whole');
 Alone::prepare($dir, dns_servers => "127.0.0.1\@$port",
     mydestination => 'new.test', relayhost => '[relay.far.test]:587',
     local_recipient_maps => '', alias_maps => "hash:$e/missing",
-    virtual_alias_maps => 'fail:always', virtual_alias_domains => '', relay_domains => 'relay.test',
+    virtual_alias_maps => 'fail:always', virtual_alias_domains => '',
+    relay_domains => 'relay.test',
     transport_maps => '');
 $resolve->order('RELOAD');
 wait_for(sub { route('x@new.test')->{address_class} eq 'local' }, 10,

@@ -101,7 +101,9 @@ is($body, 'z' x 5000 . "\r\n", 'and arrives whole');
 $mail->set(smtpd_forbid_bare_newline => 'reject',
     smtpd_forbid_bare_newline_exclusions => '');
 $mail->reload;
-like(deliver_raw("Subject: x\r\n\r\na\nb\r\n.\r\n"), qr/^550 5\.5\.2/,
+ok(Postrider::wait_for(sub {
+	(deliver_raw("Subject: x\r\n\r\na\nb\r\n.\r\n"))[0] =~ /^550 5\.5\.2/;
+}, 10, 'the new setting'),
     'smtpd_forbid_bare_newline = reject refuses a bare LF');
 ($reply) = deliver_raw("Subject: x\r\n\r\na\r\nb\r\n.\r\n");
 like($reply, qr/^250/, 'and takes what is in order');

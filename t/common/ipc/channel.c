@@ -148,7 +148,7 @@ next_type(int fd)
 
 static int	answer, ending;
 
-/* --- HELLO ---------------------------------------------------------------- */
+/* --- HELLO --------------------------------------------------------------- */
 
 static void
 speak_in_order(void *unused)
@@ -311,7 +311,7 @@ a_name_belongs_to_its_user(void **state)
 	channel_set_trust(NULL);
 }
 
-/* --- what may be said ----------------------------------------------------- */
+/* --- what may be said ---------------------------------------------------- */
 
 static void
 say_the_forbidden(void *unused)
@@ -478,7 +478,7 @@ a_handler_outlives_its_channel(void **state)
 	assert_int_equal(closed_calls, 1);
 }
 
-/* --- the end -------------------------------------------------------------- */
+/* --- the end ------------------------------------------------------------- */
 
 static unsigned	accepted_before, accepted_after;
 

@@ -230,7 +230,7 @@ a_cancelled_fiber_stops_waiting(void **state)
 	assert_int_equal(error, ECANCELED);
 }
 
-/* --- many at once --------------------------------------------------------- */
+/* --- many at once -------------------------------------------------------- */
 
 enum { ASKERS = 50 };
 static int	right, asking;
@@ -273,7 +273,7 @@ each_asker_gets_his_own_answer(void **state)
 	assert_int_equal(right, ASKERS);
 }
 
-/* --- conversations -------------------------------------------------------- */
+/* --- conversations ------------------------------------------------------- */
 
 static bool	was_answered_early, is_answered_now;
 

@@ -1,0 +1,76 @@
+# syslog.t - without maillog_file, lines go to the system's log, also after
+# that was restarted. The test makes a /dev of its own in a private mount
+# namespace, so that it disturbs nobody.
+
+use strict;
+use warnings;
+use Test::More;
+use Postrider qw(need_root wait_for slurp bin);
+use IO::Socket::UNIX;
+use Socket qw(SOCK_DGRAM);
+
+need_root();
+plan skip_all => 'there is no unshare' if system('unshare -m true 2>/dev/null');
+if (!$ENV{PRIVATE_MOUNTS}) {
+	$ENV{PRIVATE_MOUNTS} = 1;
+	exec 'unshare', '-m', '--propagation', 'private', $^X, '-It/lib', $0;
+}
+
+my $mail = Postrider->new(settings => { maillog_file => '' });
+my $dev = $mail->dir . '/dev';
+mkdir $dev or die "$!";
+system('mount', '-t', 'tmpfs', 'tmpfs', $dev) == 0 or die 'mount';
+for my $node (['null', 3], ['zero', 5], ['random', 8], ['urandom', 9]) {
+	system('mknod', '-m', '666', "$dev/$node->[0]", 'c', 1, $node->[1]);
+}
+system('mount', '--move', $dev, '/dev') == 0 or die 'mount --move';
+
+# A small syslogd.
+my ($server, @lines);
+sub listen_at_dev_log
+{
+	unlink '/dev/log';
+	$server = IO::Socket::UNIX->new(Type => SOCK_DGRAM,
+	    Local => '/dev/log') or die "/dev/log: $!";
+	$server->blocking(0);
+	chmod 0666, '/dev/log';
+}
+sub wait_line
+{
+	my ($re) = @_;
+
+	return wait_for(sub {
+		my $text = '';
+		while (defined $server->recv($text, 8192) && length $text) {
+			push @lines, $text;
+		}
+		return (grep { $_ =~ $re } @lines)[0];
+	}, 10, "a line $re");
+}
+
+listen_at_dev_log();
+$mail->start;
+like wait_line(qr/daemon started/),
+    qr/^<22>\w{3} [ \d]\d \d\d:\d\d:\d\d postrider\/master\[\d+\]: daemon started -- version \S+, configuration \S+$/,
+    'facility mail, severity info, no host, one datagram per line';
+
+my ($qmgr) = $mail->children('qmgr');
+kill 'KILL', $qmgr;
+like wait_line(qr/killed by signal 9/), qr/^<20>.*: warning: process /,
+    'a warning has the severity of one';
+
+# The system's log goes away and comes back.
+close $server;
+unlink '/dev/log';
+$mail->postrider('log', "while it was away $_") for 1 .. 5;
+my ($log) = $mail->children('log');
+listen_at_dev_log();
+wait_line(qr/while it was away 5/);
+is_deeply [ map { /while it was away (\d)/ ? $1 : () } @lines ],
+    [ 1 .. 5 ], 'no line is lost or said twice meanwhile';
+isnt +($mail->children('log'))[0], $log, 'it took another log program';
+
+is $mail->stop, 0, 'stop';
+wait_line(qr/master\[\d+\]: stopped/);
+pass 'to the last line';
+done_testing;

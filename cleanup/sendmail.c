@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pwd.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -369,7 +370,8 @@ read_message(struct options *o)
 		err(EX_TEMPFAIL, "temporary file");
 	if (spool_input(STDIN_FILENO, fd, o->ignores_dots ? 0 :
 	    SPOOL_DOT_ENDS, site.message_size_limit, &spooled) == -1) {
-		if (errno == EFBIG)
+		if (errno == EFBIG && site.message_size_limit > 0 &&
+		    spooled.length >= site.message_size_limit)
 			errx(EX_UNAVAILABLE, "the message is larger than "
 			    "message_size_limit");
 		err(EX_TEMPFAIL, "message");
@@ -463,6 +465,7 @@ main(int argc, char **argv)
 	int		first;
 
 	open_standard_descriptors();
+	signal(SIGXFSZ, SIG_IGN);	/* a write says EFBIG instead */
 	first = parse(&options, argc, argv);
 	configure(&options);
 	delegate(&options);

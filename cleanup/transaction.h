@@ -35,7 +35,7 @@ struct transaction {
 	RB_ENTRY(transaction)	 entry;
 	struct channel		*channel;	/* held */
 	uint64_t		 id;
-	int64_t			 touched;	/* clock_now() of its last packet */
+	int64_t			 touched;	/* when its last packet came */
 	struct pool		*pool;
 
 	struct mail		 mail;

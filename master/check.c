@@ -241,7 +241,7 @@ check_unit(const struct unit *unit)
 		error(pool_printf(run.pool, "%s: %s", path, strerror(errno)));
 		return;
 	}
-	argv = pool_array(run.pool, 8 + 2 * unit->option_count,
+	argv = pool_array(run.pool, 10 + 2 * unit->option_count,
 	    sizeof(char *));
 	argv[n++] = pool_strdup(run.pool, unit->program);
 	argv[n++] = "--check";
@@ -253,6 +253,10 @@ check_unit(const struct unit *unit)
 		argv[n++] = "-o";
 		argv[n++] = pool_printf(run.pool, "%s=%s",
 		    unit->options[i].name, unit->options[i].value);
+	}
+	if (strcmp(unit->command, "postscreen") == 0) {
+		argv[n++] = "-P";
+		argv[n++] = pool_strdup(run.pool, unit->command);
 	}
 	str_init(&output, run.pool, OUTPUT_MAX);
 	status = capture(path, argv, &output);
@@ -331,8 +335,10 @@ check_mastercf(void)
 unsigned
 check_all(struct pool *pool, const char *directory)
 {
+	struct mastercf	*file;
 	struct maincf	*mc;
 	struct str	 text;
+	char		*why;
 
 	run.pool = pool;
 	str_init(&text, pool, 0);
@@ -342,6 +348,8 @@ check_all(struct pool *pool, const char *directory)
 		return run.errors;
 	services_find_programs(mc);
 
+	if ((file = services_file(pool, &why)) != NULL)
+		services_note_uses(file, mc);
 	str_init(&text, pool, 0);
 	(void)known_report(mc, &text);
 	each(&text, about_setting);

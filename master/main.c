@@ -112,6 +112,7 @@ load(struct pool *pool, struct maincf *mc, struct messages *m)
 		str_addf(&m->problems, "%s\n", why);
 		return NULL;
 	}
+	services_note_uses(file, mc);
 	(void)known_report(mc, &m->warnings);
 	return services_read(pool, file, &m->problems, &m->warnings,
 	    &m->notes);

@@ -207,6 +207,7 @@ add_inet(struct maker *m, const struct service *line)
 	unit->flags = UNIT_IS_INET;
 	unit->maxproc = (int)site.default_process_limit;
 	apply(m, unit, behind(m, line));
+	unit->command = line->command;
 	unit->where = pool_printf(m->pool, "%s:%u", line->file, line->line);
 	why = listener_addresses(m->pool, line->name, &unit->addresses,
 	    &unit->address_count);
@@ -344,6 +345,18 @@ services_file(struct pool *pool, char **why)
 {
 	return mastercf_read(pool, pool_printf(pool, "%s/master.cf",
 	    site.config_directory), why);
+}
+
+/* Tell main.cf which names the -o values use. */
+void
+services_note_uses(const struct mastercf *file, struct maincf *mc)
+{
+	size_t	i, k;
+
+	for (i = 0; i < file->count; i++)
+		for (k = 0; k < file->services[i].option_count; k++)
+			maincf_note_uses(mc,
+			    file->services[i].options[k].value);
 }
 
 /* Make the table. */

@@ -90,6 +90,9 @@ char		*services_path(struct pool *, const struct unit *);
 /* The file that holds the table, master.cf beside main.cf. */
 struct mastercf	*services_file(struct pool *, char **why);
 
+/* Names that -o values use as $name are known names. */
+void		 services_note_uses(const struct mastercf *, struct maincf *);
+
 /*
  * When main.cf does not set daemon_directory and the running program lies
  * beside daemons (a build that is not installed), those are used. Returns

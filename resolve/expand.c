@@ -80,12 +80,12 @@ add_node(struct expansion *e, const struct node *parent, const char *address)
 	if (n->address == NULL || (parent != NULL &&
 	    (int64_t)strlen(n->address) >
 	    s->virtual_alias_address_length_limit))
-		e->why = "4.6.0 an alias of this recipient is too long or "
+		e->why = "an alias of this recipient is too long or "
 		    "has no valid domain";
 	else if (n->depth > s->virtual_alias_recursion_limit)
-		e->why = "4.6.0 the aliases of this recipient lead too deep";
+		e->why = "the aliases of this recipient lead too deep";
 	else if (++e->nodes > s->virtual_alias_expansion_limit)
-		e->why = "4.6.0 the aliases of this recipient are too many";
+		e->why = "the aliases of this recipient are too many";
 	if (e->why != NULL)
 		return -1;
 	STAILQ_INSERT_TAIL(&e->open, n, next);
@@ -185,7 +185,7 @@ add_piece(struct expansion *e, const struct node *n, char *piece,
 	problem = address_list_parse(e->pool, piece, LIST_IS_HEADER, &items,
 	    &count);
 	if (problem != NULL) {
-		e->why = pool_printf(e->pool, "4.6.0 virtual_alias_maps: the "
+		e->why = pool_printf(e->pool, "virtual_alias_maps: the "
 		    "value for %.200s: %.200s", n->address, problem);
 		return -1;
 	}

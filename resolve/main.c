@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/bug.h"
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
 #include "resolve/resolve.h"
@@ -54,7 +55,7 @@ on_expand(struct request *r)
 	/* More than one packet holds: cleanup asks in smaller pieces. */
 	memset(&answer, 0, sizeof answer);
 	answer.result = ROUTE_TEMPORARY;
-	answer.text = pool_strdup(r->pool, "4.6.0 the aliases of these "
+	answer.text = pool_strdup(r->pool, "the aliases of these "
 	    "recipients are too many for one answer");
 	(void)channel_reply(r, PACKET_EXPANDED, &answer);
 }
@@ -93,6 +94,8 @@ before(void)
 	(void)getgrnam("root");
 	transports_load();
 	rules_load();
+	if (daemon_is_checking() && tables_broken(false) > 0)
+		die("%u of the tables cannot be opened", tables_broken(false));
 }
 
 /* In the jail. */

@@ -95,6 +95,8 @@ struct transport transport_parse(struct pool *, const char *value);
 /* In the pool; closed with it. `parameter` is for the log. */
 struct table	*table_new(struct pool *, const char *parameter,
 		    const char *list);
+/* Failures to open so far: all, or those that root would not have. */
+unsigned	 tables_broken(bool only_denied);
 bool		 table_is_empty(const struct table *);
 WAITS enum map_result table_find(struct table *, struct pool *,
 		    const char *key, char **value, char **why);

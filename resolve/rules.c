@@ -9,6 +9,7 @@
 #include "common/base/text.h"
 #include "common/param/mastercf.h"
 #include "common/param/site.h"
+#include "common/daemon/daemon.h"
 #include "resolve/resolve.h"
 
 struct settings	set;
@@ -276,12 +277,14 @@ fill(struct rules *r)
 	r->aliases = table_new(r->pool, "alias_maps", s->alias_maps);
 }
 
-/* New rules; the old ones go when nobody uses them any more. */
+/* New rules; the old ones go when nobody uses them any more. They stay when
+ * the new ones need root, who is in this process no longer. */
 void
 rules_load(void)
 {
 	struct pool	*pool = pool_new("rules", 0);
 	struct rules	*r = pool_alloc(pool, sizeof(*r)), *old = in_force;
+	unsigned	 denied = tables_broken(true);
 
 	r->pool = pool;
 	r->set = set;
@@ -291,6 +294,13 @@ rules_load(void)
 	r->delimiters = site.recipient_delimiter;
 	learn_own_addresses(r);
 	fill(r);
+	if (old != NULL && tables_broken(true) != denied) {
+		log_info("only root may read some table: leaving, so that a "
+		    "fresh process opens it");
+		pool_free(pool);
+		daemon_leave();
+		return;
+	}
 	in_force = r;
 	rules_changed();
 	if (old != NULL) {

@@ -40,6 +40,8 @@ struct table {
 	char		 told[200];	/* the last complaint */
 };
 
+static unsigned	broken, denied;
+
 /* --- opening ------------------------------------------------------------- */
 
 /* Open the tables as they are now. */
@@ -70,10 +72,26 @@ release(struct opened *o)
 		discard(o);
 }
 
+/* Is the reason that only root may read it? */
+static bool
+is_denied(const char *why)
+{
+	return strstr(why, strerror(EACCES)) != NULL;
+}
+
+/* How many tables could not be opened so far, and how many for that reason. */
+unsigned
+tables_broken(bool only_denied)
+{
+	return only_denied ? denied : broken;
+}
+
 /* Say once what is wrong. */
 static void
 complain(struct table *t, const char *why)
 {
+	broken++;
+	denied += is_denied(why);
 	if (strncmp(t->told, why, sizeof(t->told) - 1) == 0)
 		return;
 	strlcpy(t->told, why, sizeof(t->told));
@@ -161,7 +179,7 @@ refresh(struct table *t)
 			discard(fresh);
 		else
 			swap(t, fresh);
-	} else if (strstr(fresh->why, strerror(EACCES)) != NULL) {
+	} else if (is_denied(fresh->why)) {
 		discard(fresh);
 		make_room(t);
 	} else {

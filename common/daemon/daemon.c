@@ -125,6 +125,9 @@ read_configuration(struct str *problems)
 	    param_load(mc, self.daemon->params, problems) == -1)
 		return NULL;
 	self.unsupported = known_unsupported(mc, self.daemon->name);
+	if (self.unsupported == NULL && self.options.stands_for != NULL)
+		self.unsupported = known_unsupported(mc,
+		    self.options.stands_for);
 	return mc;
 }
 

@@ -22,6 +22,7 @@ struct options {
 	unsigned	 worker, processes;	/* -w -p, from 1 */
 	unsigned	 maxproc;		/* -m */
 	unsigned	 verbose;
+	const char	*stands_for;		/* -P */
 	bool		 is_unix[HANDOVER_LISTENERS_MAX];	/* -l */
 	size_t		 listeners;
 	char		*overrides[OVERRIDES_MAX]; /* name=value of each -o */

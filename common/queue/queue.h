@@ -56,7 +56,7 @@ struct envelope_recipient {
 };
 
 struct envelope {
-	struct mail			 mail;	/* recipients and count unused */
+	struct mail			 mail;	/* without its recipients */
 	struct envelope_recipient	*recipients;
 	size_t				 count;
 };
@@ -88,9 +88,10 @@ struct journal {
 	char	*dsn, *text, *remote, *diagnostic;
 };
 const char	*journal_encode(const struct journal *, struct str *to);
-/* Every record, oldest first, up to `limit` MiB; *end where to append. */
-const char	*journal_read(struct pool *, int fd, const struct queue_layout *,
-		    struct journal **records, size_t *count, int64_t *end);
+/* Every record, oldest first, of at most 64 MiB; *end where to append. */
+const char	*journal_read(struct pool *, int fd,
+		    const struct queue_layout *, struct journal **records,
+		    size_t *count, int64_t *end);
 
 /* --- dirs.c: the numbered promises about directories ------------------- */
 
@@ -108,7 +109,7 @@ char		*queue_path(struct pool *, enum queue_dir, const char *id);
 
 /* A new file, mode 0600, read and write, EEXIST if the name is taken. It is
  * locked until it is closed, which says that somebody is writing it. */
-int		 queue_create(const char *id);			/* in incoming */
+int		 queue_create(const char *id);		/* in incoming */
 /* The lock (flock) of an unfinished file, without waiting: its writer's, or
  * that of who would like to remove it. -1: EAGAIN somebody else has it, ENOENT
  * the file has no name any more. */
@@ -125,7 +126,8 @@ int		 queue_remove(enum queue_dir, const char *id);
 bool		 queue_is_complete(mode_t);
 int		 queue_set_complete(int fd);
 /* mtime: when to try next (microseconds). */
-int		 queue_set_time(enum queue_dir, const char *id, int64_t when_us);
+int		 queue_set_time(enum queue_dir, const char *id,
+		    int64_t when_us);
 
 /*
  * Walk a directory: each name with its stat in turn, a few at a time so that

@@ -47,7 +47,8 @@ to_cc_and_bcc_are_recipients(void **state)
 {
 	(void)state;
 	assert_string_equal(recipients("From: x@y\nTo: a@b.test\n"
-	    "CC: C <c@d.test>, e\nbcc: f@g.test\nReply-To: h@i.test\n\nTo: z\n"),
+	    "CC: C <c@d.test>, e\nbcc: f@g.test\nReply-To: h@i.test\n\n"
+	    "To: z\n"),
 	    "a@b.test c@d.test e f@g.test");
 }
 

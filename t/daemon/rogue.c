@@ -277,7 +277,7 @@ hear(const struct child *c, struct result *r)
 		if (n != (ssize_t)sizeof(*r))
 			continue;
 		memcpy(r, packet, sizeof(*r));
-		if (memcmp(r->magic, RESULT_MAGIC, sizeof(r->magic)) == 0)
+		if (memcmp(r->magic, RESULT_MAGIC, sizeof(RESULT_MAGIC)) == 0)
 			return true;
 	}
 }

@@ -113,7 +113,11 @@ like($one->send(from => 's@one.test', to => ["$user\@one.test"]), qr/^250/,
     'and mail is taken again');
 ($status, $text) = $one->postrider('stop');
 is($status, 0, 'postrider stop') or diag $text;
-ok(!kill(0, $background), 'stop returns when master is gone');
+($status, $text) = $one->postrider('start');
+is($status, 0, 'a start can follow at once') or diag $text;
+($background) = Postrider::slurp($one->spool . '/pid/master.pid') =~ /(\d+)/;
+is(($one->postrider('stop', '--now'))[0], 0, 'stop --now');
+is(($one->postrider('status'))[0], 1, 'status says that nothing runs');
 undef $background;
 
 is(join('', map { $_->complaints } $one, $two), '', 'nothing crashed');

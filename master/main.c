@@ -170,6 +170,7 @@ reload(struct str *problems)
 	watch_replace(services);
 	listeners_sweep(services);
 	self.services = services;
+	watch_settle(clock_now() + RELOAD_TIME);
 	return 0;
 }
 

@@ -349,6 +349,30 @@ watch_replace(struct services *services)
 	start_keepers(services);
 }
 
+/* An answer that nobody wants to read. */
+static void
+ignore(const struct watch_row *row, void *context)
+{
+	(void)row;
+	(void)context;
+}
+
+/*
+ * Wait for the end of a reload. Orders are obeyed one after the other: who
+ * answers for its status has done what DRAIN asked for before.
+ */
+void
+watch_settle(int64_t deadline)
+{
+	waiting = fiber_self();
+	while (!is_stopping && !is_all_ready() && fiber_park(deadline) == 0)
+		continue;
+	if (waiting == fiber_self())
+		waiting = NULL;
+	if (!is_stopping)
+		watch_status(ignore, NULL);
+}
+
 /* --- stop ---------------------------------------------------------------- */
 
 /* Is one of these programs still running? NULL asks for all but log. */

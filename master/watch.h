@@ -20,6 +20,8 @@ WAITS const char *watch_wait_ready(int64_t deadline);
 /* Another table: fresh processes take over, those before them are told to
  * finish what they have when the fresh ones are ready. */
 void		 watch_replace(struct services *);
+/* Wait until they have: the fresh ones serve, the old ones listen no more. */
+WAITS void	 watch_settle(int64_t deadline);
 
 /* End all but log in the order in which mail flows; those that do not end
  * until the deadline are killed. */

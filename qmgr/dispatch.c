@@ -433,6 +433,7 @@ lose(struct delivery *d)
 		else
 			job_add(d->job, m->pool, d->numbers[i]);
 	}
+	d->job->least = 0;
 	schedule_queue(d->job);
 	end(d);
 }

@@ -52,12 +52,11 @@ assign(struct message *m, size_t number, const struct route *route)
 		    route->recipient);
 	site = transport_destination(t, route->site);
 	job = message_job(m, site, route->nexthop);
+	job->least = t->pace.recipients > 0 ? (size_t)t->pace.recipients :
+	    SIZE_MAX;
 	job_add(job, m->pool, (uint32_t)number);
-	if (t->pace.recipients > 0 &&
-	    job_count(job) >= (size_t)t->pace.recipients) {
-		schedule_queue(job);
-		lane_kick(lane_of(site));
-	}
+	schedule_queue(job);
+	lane_kick(lane_of(site));
 }
 
 /* Or there is nowhere to go, or not now. */
@@ -120,6 +119,7 @@ finish(struct message *m)
 
 	for (job = message_next_job(m, NULL); job != NULL;
 	    job = message_next_job(m, job)) {
+		job->least = 0;
 		if (job_count(job) == 0)
 			continue;
 		schedule_queue(job);

@@ -75,11 +75,18 @@ schedule_refresh(struct destination *s)
 	s->is_listed = wants;
 }
 
+/* Has it recipients enough for a turn? */
+static bool
+is_worth_a_turn(const struct job *job)
+{
+	return job_count(job) > 0 && job_count(job) >= job->least;
+}
+
 /* Queue a job at its site. */
 void
 schedule_queue(struct job *job)
 {
-	if (job->is_queued || job_count(job) == 0)
+	if (job->is_queued || !is_worth_a_turn(job))
 		return;
 	job->is_queued = true;
 	TAILQ_INSERT_TAIL(&job->site->jobs, job, next);
@@ -133,10 +140,11 @@ schedule_take(struct job *job, size_t count, int64_t now, bool is_delivery)
 	job->first += count;
 	s->waiting -= count;
 	TAILQ_REMOVE(&s->jobs, job, next);
-	if (job_count(job) > 0)
+	job->is_queued = is_worth_a_turn(job);
+	if (job->is_queued)
 		TAILQ_INSERT_TAIL(&s->jobs, job, next);
 	else
-		job->is_queued = false;
+		s->waiting -= job_count(job);
 	if (is_delivery) {
 		s->in_flight++;
 		s->not_before = now + s->pace->rate_delay;

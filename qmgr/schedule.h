@@ -23,6 +23,7 @@ struct job {
 	char			*nexthop;
 	uint32_t		*numbers;	/* of recipients */
 	size_t			 first, end, room;
+	size_t			 least;		/* it waits for so many; 0: any */
 	bool			 is_queued;
 };
 
@@ -60,7 +61,8 @@ job_count(const struct job *job)
 	return job->end - job->first;
 }
 
-/* The job's turn will come. Queued already: nothing happens. */
+/* The job's turn will come, if it has recipients enough. Queued already:
+ * nothing happens. */
 void		 schedule_queue(struct job *);
 /* It has no turn any more. */
 void		 schedule_withdraw(struct job *);

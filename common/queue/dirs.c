@@ -13,9 +13,10 @@
  *     renamed after the sync would not.
  * P2  While a file is written its writer holds a lock on it. Unfinished and
  *     unlocked means abandoned, however young or old it is.
- * P3  queue_reap() cannot take a file away from a writer that has just
- *     created it unnoticed: the writer looks, once it has the lock, whether
- *     the file still has its name, and fails if it has not.
+ * P3  queue_reap() cannot take a file away unnoticed from a writer that has
+ *     just created it: it removes a name only while it holds the lock of the
+ *     file, and the writer looks, once it has the lock, whether the file still
+ *     has its name, and creates it again if it has not.
  * P4  A move never replaces another message: it fails with EEXIST.
  * P5  Every name handed out by the walk, or turned into a path, is an id:
  *     letters and digits.
@@ -34,7 +35,10 @@
 #include "common/base/bug.h"
 #include "common/base/fs.h"
 
-enum { NAME_SIZE = QUEUE_ID_MAX + 8 };		/* "3f/ID" */
+enum {
+	NAME_SIZE = QUEUE_ID_MAX + 8,		/* "3f/ID" */
+	CREATE_ATTEMPTS = 10
+};
 
 static const char *const	names[QUEUE_DIRS] = {
 	"maildrop", "incoming", "deferred", "hold", "corrupt"
@@ -112,24 +116,48 @@ queue_lock(int fd)
 	return 0;
 }
 
-/* Create and lock a file in incoming/. */
+/* Wait for the lock, which nobody but queue_reap() may have, and not for
+ * long; ENOENT when it was the one who removed the file. */
+static int
+lock_new(int fd)
+{
+	struct stat	st;
+
+	while (flock(fd, LOCK_EX) == -1)
+		if (errno != EINTR)
+			return -1;
+	if (fstat(fd, &st) == -1)
+		return -1;
+	if (st.st_nlink > 0)
+		return 0;
+	errno = ENOENT;
+	return -1;
+}
+
+/* Create and lock a file in incoming/; again when it was taken for one that
+ * its writer had left (P3). */
 int
 queue_create(const char *id)
 {
 	char	name[NAME_SIZE];
-	int	fd, saved;
+	int	attempt, fd, saved;
 
 	name_of(name, QUEUE_INCOMING, id);
-	fd = openat(queue_dir_fd(QUEUE_INCOMING), name,
-	    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd == -1)
-		return -1;
-	if (queue_lock(fd) == 0)
-		return fd;
-	saved = errno;
-	unlinkat(queue_dir_fd(QUEUE_INCOMING), name, 0);
-	close(fd);
-	errno = saved;
+	for (attempt = 0; attempt < CREATE_ATTEMPTS; attempt++) {
+		fd = openat(queue_dir_fd(QUEUE_INCOMING), name, O_RDWR |
+		    O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+		if (fd == -1)
+			return -1;
+		if (lock_new(fd) == 0)
+			return fd;
+		saved = errno;
+		if (saved != ENOENT)
+			unlinkat(queue_dir_fd(QUEUE_INCOMING), name, 0);
+		close(fd);
+		errno = saved;
+		if (saved != ENOENT)
+			return -1;
+	}
 	return -1;
 }
 

@@ -17,6 +17,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -139,7 +140,7 @@ plant(void)
 		(void)strlcat(path, "/rogue-loot", sizeof(path));
 		if ((fd = open(path, O_WRONLY | O_CREAT, 0600)) == -1 ||
 		    fchown(fd, st.st_uid, st.st_gid) == -1 ||
-		    fchmod(fd, st.st_mode & 0055 ? 0644 : 0600) == -1 ||
+		    fchmod(fd, st.st_mode & 0044 ? 0644 : 0600) == -1 ||
 		    write(fd, "x", 1) != 1)
 			die("%s: %s", path, strerror(errno));
 		close(fd);
@@ -179,6 +180,7 @@ clean(void)
 		clean_directory(path);
 	}
 	clean_directory(facts.queue);
+	clean_directory(facts.home);
 	clean_directory("/tmp");
 }
 
@@ -462,6 +464,8 @@ run_role(const char *role)
 static void
 read_arguments(int argc, char **argv)
 {
+	const struct passwd	*pw;
+
 	if (argc < 6)
 		die("usage: rogue CONFIG USER MAILBOX TABLE BOOTY [ROLE...]");
 	(void)strlcpy(facts.config, argv[1], sizeof(facts.config));
@@ -471,6 +475,9 @@ read_arguments(int argc, char **argv)
 	(void)strlcpy(facts.program, argv[5], sizeof(facts.program));
 	(void)site_load(facts.config);
 	(void)strlcpy(facts.queue, site.queue_directory, sizeof(facts.queue));
+	if ((pw = getpwnam(facts.user)) == NULL)
+		die("there is no user %s", facts.user);
+	(void)strlcpy(facts.home, pw->pw_dir, sizeof(facts.home));
 	load_booty();
 }
 
@@ -482,6 +489,12 @@ main(int argc, char **argv)
 
 	be_mailbox(argv, attempt);
 	read_arguments(argc, argv);
+#ifdef SANITIZED
+	printf("build\tsandbox\tdenied\t\n");
+#endif
+#ifndef HAVE_SECCOMP
+	printf("build\tseccomp\tdenied\t\n");
+#endif
 	open_world();
 	start_victims();
 	run_role("control");

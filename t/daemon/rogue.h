@@ -32,6 +32,7 @@ struct facts {
 	char	role[16], attempt[32];
 	char	config[128], queue[128];
 	char	user[32];		/* the recipient whom mailbox is */
+	char	home[128];
 	char	mailbox[160];		/* of another recipient */
 	char	table[160];		/* that only root may read */
 	char	program[160];		/* the booty */

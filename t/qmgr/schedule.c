@@ -209,6 +209,31 @@ recipients_may_join_a_queued_job(void **state)
 	assert_int_equal(a->numbers[a->first], 8);
 }
 
+static void
+a_job_that_grows_waits_until_it_is_worth_a_turn(void **state)
+{
+	struct job	*a = &jobs[0];
+	unsigned	 i;
+
+	(void)state;
+	a->site = &sites[0];
+	a->least = 50;
+	for (i = 0; i < 53; i++) {
+		job_add(a, pool, i);
+		schedule_queue(a);
+		assert_int_equal(a->is_queued, i >= 49);
+	}
+	assert_int_equal(sites[0].waiting, 53);
+	schedule_take(a, 50, 0, true);
+	schedule_ended(&sites[0]);
+	assert_null(next(0));
+	assert_int_equal(sites[0].waiting, 0);
+	a->least = 0;
+	schedule_queue(a);
+	assert_int_equal(sites[0].waiting, 3);
+	assert_ptr_equal(next(0), a);
+}
+
 int
 main(void)
 {
@@ -222,6 +247,7 @@ main(void)
 		TEST(a_rate_delay_tells_when),
 		TEST(a_withdrawn_job_has_no_turn),
 		TEST(recipients_may_join_a_queued_job),
+		TEST(a_job_that_grows_waits_until_it_is_worth_a_turn),
 	};
 
 	return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);

@@ -151,6 +151,50 @@ what_a_killed_writer_left_is_reaped(void **state)
 	close(ready[1]);
 }
 
+/* Child: take for abandoned whatever looks like it, until killed. */
+static _Noreturn void
+reap_for_ever(void)
+{
+	struct queue_walk	*walk;
+	char			 id[QUEUE_ID_MAX + 1];
+	mode_t			 mode;
+	int64_t			 mtime, size;
+
+	for (;;) {
+		if ((walk = queue_walk_start(QUEUE_INCOMING)) == NULL)
+			_exit(1);
+		while (queue_walk_next(walk, id, &mode, &mtime, &size) == 1)
+			(void)queue_reap(id);
+		queue_walk_end(walk);
+	}
+}
+
+/* P3 */
+static void
+a_new_file_survives_those_who_reap(void **state)
+{
+	char	id[QUEUE_ID_MAX + 1];
+	pid_t	pids[2];
+	int	fd, i;
+
+	(void)state;
+	for (i = 0; i < 2; i++)
+		if ((pids[i] = fork()) == 0)
+			reap_for_ever();
+	for (i = 0; i < 10000; i++) {
+		fd = queue_create(queue_id_new(id, 1));
+		assert_int_not_equal(fd, -1);
+		assert_true(exists(QUEUE_INCOMING, id));
+		assert_int_equal(queue_remove(QUEUE_INCOMING, id), 0);
+		close(fd);
+	}
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(waitpid(pids[i], NULL, WNOHANG), 0);
+		kill(pids[i], SIGKILL);
+		waitpid(pids[i], NULL, 0);
+	}
+}
+
 static void
 a_complete_message_is_never_reaped(void **state)
 {
@@ -266,6 +310,7 @@ main(void)
 		cmocka_unit_test(a_name_is_given_once),
 		cmocka_unit_test(a_file_being_written_is_not_reaped),
 		cmocka_unit_test(what_a_killed_writer_left_is_reaped),
+		cmocka_unit_test(a_new_file_survives_those_who_reap),
 		cmocka_unit_test(a_complete_message_is_never_reaped),
 		cmocka_unit_test(a_deferred_message_has_a_hash_directory),
 		cmocka_unit_test(a_move_replaces_nothing),

@@ -41,7 +41,7 @@ static const struct role roles[] = {
 	    .callers = { "sendmail" } },
 	{ .program = "qmgr", .user = "postrider", .jail = JAIL_QUEUE,
 	    .needs = NEEDS_ACCEPT | NEEDS_UNIX | NEEDS_FILES_READ |
-	    NEEDS_FILES_WRITE | NEEDS_THREADS,
+	    NEEDS_FILES_WRITE | NEEDS_FILES_TIME | NEEDS_THREADS,
 	    .calls = { "resolve", "bounce", "smtp", "local", "error" },
 	    .writes = { "incoming", "deferred", "hold", "corrupt" },
 	    .callers = { "cleanup", "postrider-queue" } },

@@ -25,10 +25,13 @@ seccomp_enter(const struct role *role)
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <netinet/in.h>
 #include <seccomp.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "common/base/bug.h"
 #include "common/base/log.h"
@@ -51,9 +54,9 @@ static const char *const	 always[] = {
 	"clock_nanosleep", "nanosleep", "gettimeofday", "time", "getrandom",
 	"getpid", "gettid", "getppid", "getuid", "geteuid", "getgid",
 	"getegid", "getresuid", "getresgid", "getgroups", "getrlimit",
-	"prlimit64", "getrusage", "rt_sigaction", "rt_sigprocmask",
+	"getrusage", "rt_sigaction", "rt_sigprocmask",
 	"rt_sigreturn", "rt_sigpending", "rt_sigtimedwait", "sigaltstack",
-	"sigreturn", "tgkill", "restart_syscall", "sched_yield",
+	"sigreturn", "restart_syscall", "sched_yield",
 	"sched_getaffinity", "sysinfo", "uname", "exit", "exit_group",
 	"umask", NULL
 };
@@ -68,11 +71,12 @@ static const char *const	 reading_files[] = {
 	"getcwd", "chdir", "fchdir", "statfs", NULL
 };
 
+/* No chmod by name: Landlock does not look at it, and the mode says which
+ * messages are complete. */
 static const char *const	 writing_files[] = {
 	"open", "openat", "creat", "rename", "renameat", "renameat2",
 	"unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "link", "linkat",
-	"fchmod", "chmod", "fchmodat", "utimensat", "futimesat", "fallocate",
-	"copy_file_range", NULL
+	"fchmod", "fallocate", "copy_file_range", NULL
 };
 
 /* Without files these are refused politely. */
@@ -123,16 +127,29 @@ add_all(scmp_filter_ctx filter, uint32_t action, const char *const *names)
 		add(filter, action, *names, 0, NULL);
 }
 
-/* socket() of one family; `type` 0 allows every type. */
+/* socket() of one family, every type. */
 static void
-allow_socket(scmp_filter_ctx filter, int family, int type)
+allow_family(scmp_filter_ctx filter, int family)
 {
-	const struct scmp_arg_cmp	how[2] = {
-		{ 0, SCMP_CMP_EQ, (scmp_datum_t)family, 0 },
-		{ 1, SCMP_CMP_MASKED_EQ, 0xf, (scmp_datum_t)type }
+	const struct scmp_arg_cmp	how = {
+		0, SCMP_CMP_EQ, (scmp_datum_t)family, 0
 	};
 
-	add(filter, SCMP_ACT_ALLOW, "socket", type == 0 ? 1 : 2, how);
+	add(filter, SCMP_ACT_ALLOW, "socket", 1, &how);
+}
+
+/* TCP, by its own name or as the default; its relatives (MPTCP, SCTP) are
+ * streams that Landlock does not count as TCP. */
+static void
+allow_tcp(scmp_filter_ctx filter, int family, int protocol)
+{
+	const struct scmp_arg_cmp	how[3] = {
+		{ 0, SCMP_CMP_EQ, (scmp_datum_t)family, 0 },
+		{ 1, SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM },
+		{ 2, SCMP_CMP_EQ, (scmp_datum_t)protocol, 0 }
+	};
+
+	add(filter, SCMP_ACT_ALLOW, "socket", 3, how);
 }
 
 /* The network, as far as the role has one. */
@@ -142,16 +159,18 @@ allow_network(scmp_filter_ctx filter, unsigned needs)
 	if (needs & NEEDS_ACCEPT)
 		add_all(filter, SCMP_ACT_ALLOW, accepting);
 	if (needs & NEEDS_UNIX)
-		allow_socket(filter, AF_UNIX, 0);
+		allow_family(filter, AF_UNIX);
 	if (needs & NEEDS_INET) {
-		allow_socket(filter, AF_INET, SOCK_STREAM);
-		allow_socket(filter, AF_INET6, SOCK_STREAM);
+		allow_tcp(filter, AF_INET, 0);
+		allow_tcp(filter, AF_INET, IPPROTO_TCP);
+		allow_tcp(filter, AF_INET6, 0);
+		allow_tcp(filter, AF_INET6, IPPROTO_TCP);
 	}
 	if (needs & NEEDS_DNS) {
-		allow_socket(filter, AF_INET, 0);
-		allow_socket(filter, AF_INET6, 0);
-		allow_socket(filter, AF_NETLINK, 0);	/* own addresses */
-		allow_socket(filter, AF_UNIX, 0);	/* thread pairs */
+		allow_family(filter, AF_INET);
+		allow_family(filter, AF_INET6);
+		allow_family(filter, AF_NETLINK);	/* own addresses */
+		allow_family(filter, AF_UNIX);		/* thread pairs */
 		add(filter, SCMP_ACT_ALLOW, "socketpair", 0, NULL);
 	}
 	if (needs & (NEEDS_UNIX | NEEDS_INET | NEEDS_DNS))
@@ -180,6 +199,8 @@ allow_files(scmp_filter_ctx filter, unsigned needs)
 	}
 	if (needs & NEEDS_FILES_WRITE)
 		add_all(filter, SCMP_ACT_ALLOW, writing_files);
+	if (needs & NEEDS_FILES_TIME)
+		add(filter, SCMP_ACT_ALLOW, "utimensat", 0, NULL);
 	if (!(needs & (NEEDS_FILES_READ | NEEDS_FILES_WRITE)))
 		add_all(filter, SCMP_ACT_ERRNO(EACCES), opening);
 }
@@ -207,6 +228,22 @@ allow_names(scmp_filter_ctx filter)
 	add(filter, SCMP_ACT_ALLOW, "prctl", 1, &how);
 }
 
+/* Calls that name a process, for our own alone: abort() signals a thread of
+ * ours, getrlimit() means us by 0. Another process of the same user could be
+ * ended by a limit of its time. */
+static void
+allow_ourselves(scmp_filter_ctx filter)
+{
+	const struct scmp_arg_cmp	us = { 0, SCMP_CMP_MASKED_EQ,
+					    UINT32_MAX,
+					    (scmp_datum_t)getpid() },
+					zero = { 0, SCMP_CMP_MASKED_EQ,
+					    UINT32_MAX, 0 };
+
+	add(filter, SCMP_ACT_ALLOW, "tgkill", 1, &us);
+	add(filter, SCMP_ACT_ALLOW, "prlimit64", 1, &zero);
+}
+
 /* Load the filter for this role. */
 void
 seccomp_enter(const struct role *role)
@@ -224,6 +261,7 @@ seccomp_enter(const struct role *role)
 	allow_files(filter, role->needs);
 	allow_threads(filter, role->needs);
 	allow_names(filter);
+	allow_ourselves(filter);
 	error = seccomp_load(filter);
 	seccomp_release(filter);
 	if (error == 0)

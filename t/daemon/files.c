@@ -24,35 +24,47 @@ note(int *best)
 		*best = errno;
 }
 
-/* By relative path, from the root, by the full path, from above, and by the
- * descriptors that this process was given. */
+/* Try one path. */
+static bool
+works(int (*op)(int at, const char *path), int at, const char *head,
+    const char *place, int *best)
+{
+	static char	path[512];
+
+	(void)snprintf(path, sizeof(path), "%s%s", head, place);
+	if (op(at, path) == 0)
+		return true;
+	if (errno != EBADF)
+		note(best);
+	return false;
+}
+
+/* A place of the queue: by its full path; by relative paths and from the
+ * root, which may be the queue or private/; by the descriptors that this
+ * process was given. What begins with "/" is a place of the system. */
 int
 at_every_path(int (*op)(int at, const char *path), const char *place)
 {
-	static char	 path[512];
-	const char	*bare = strncmp(place, "private/", 8) == 0 ?
-			    place + 8 : place;
-	const char	*heads[] = { "", "/", "../", "../../", facts.queue };
+	static char	 queue[160];
+	const char	*heads[] = { "", "/", "../", "../../" }, *bare = place;
+	bool		 is_jailed = my_role() != NULL &&
+			    my_role()->jail != JAIL_NONE;
 	int		 best = 0, fd;
 	size_t		 i;
 
-	for (i = 0; i < sizeof(heads) / sizeof(heads[0]); i++) {
-		(void)snprintf(path, sizeof(path), "%s%s%s", heads[i],
-		    heads[i] == facts.queue ? "/" : "", place);
-		if (op(AT_FDCWD, path) == 0)
+	(void)snprintf(queue, sizeof(queue), "%s/", facts.queue);
+	if (strncmp(place, "private/", 8) == 0 && is_jailed &&
+	    my_role()->jail == JAIL_PRIVATE)
+		bare = place + 8;
+	if (works(op, AT_FDCWD, *place == '/' ? "" : queue, place, &best))
+		return 0;
+	for (i = 0; i < sizeof(heads) / sizeof(heads[0]) && is_jailed; i++)
+		if (works(op, AT_FDCWD, heads[i], place, &best) ||
+		    works(op, AT_FDCWD, heads[i], bare, &best))
 			return 0;
-		note(&best);
-		(void)snprintf(path, sizeof(path), "%s%s", heads[i], bare);
-		if (heads[i] != facts.queue && op(AT_FDCWD, path) == 0)
+	for (fd = 0; fd < 32; fd++)
+		if (works(op, fd, *place == '/' ? ".." : "", place, &best))
 			return 0;
-		note(&best);
-	}
-	for (fd = 0; fd < 32; fd++) {
-		if (op(fd, place) == 0)
-			return 0;
-		if (errno != EBADF)
-			note(&best);
-	}
 	errno = best;
 	return -1;
 }
@@ -208,7 +220,7 @@ IN_QUEUE(mkdir)
 
 #define IN_OWN(verb, name) \
 static int try_own_##verb(const char *with) \
-{ (void)with; return at_every_path(op_##verb, own(name)); }
+{ (void)with; return op_##verb(AT_FDCWD, own(name)); }
 IN_OWN(mkdir, "rogue-directory")
 IN_OWN(symlink, "rogue-link")
 IN_OWN(fifo, "rogue-fifo")

@@ -170,17 +170,16 @@ for my $attempt (@order) {
 }
 diag("$compared results compared; what succeeded:");
 for my $role (@roles) {
-	my (%verbs, @verbs);
+	my (%objects, @verbs);
 	for my $attempt (grep { ($got{$role}{$_} // '') eq 'allowed' } @order) {
-		my ($verb, $what) = split ' ', $attempt, 2;
-		push @verbs, $verb unless $verbs{$verb};
-		$what .= '=' if defined $what &&
-		    $expected{$attempt}{$role} eq '=';
-		push @{ $verbs{$verb} }, $what // ();
+		my ($verb, $object) = split ' ', $attempt, 2;
+		push @verbs, $verb unless $objects{$verb};
+		push @{ $objects{$verb} }, ($object // '') .
+		    ($expected{$attempt}{$role} eq '=' ? '=' : '');
 	}
-	diag(sprintf '  %-8s %s', $role, join('; ',
-	    map { join ' ', $_, join '/', @{ $verbs{$_} // [] } } @verbs) ||
-	    'nothing');
+	diag(sprintf '  %-8s %s', $role, join('; ', map {
+		join ' ', $_, join(', ', grep { length } @{ $objects{$_} })
+	} @verbs) || 'nothing');
 }
 
 is($mail->stop, 0, 'the system that was attacked still stops in order');

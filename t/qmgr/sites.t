@@ -22,12 +22,20 @@ my $slow = $mail->sink(replies => sub {
 	return undef;
 });
 my $back = $mail->sink;
+my $first = "$mail->{dir}/first";
+my $stuck = $mail->sink(replies => sub {
+	my ($verb) = @_;
+	return undef if $verb ne 'DATA' || -e $first;
+	spew($first, '');
+	return 'HANG';
+});
 my $table = $mail->etc . '/transport';
 
 spew($table, <<"END");
 dead.test	smtp:[127.0.0.1]:$closed
 slow.test	smtp:[127.0.0.1]:@{[ $slow->port ]}
 back.test	smtp:[127.0.0.1]:@{[ $back->port ]}
+stuck.test	smtp:[127.0.0.1]:@{[ $stuck->port ]}
 asleep.test	asleep:[127.0.0.1]:@{[ $back->port ]}
 lost.test	nowhere:
 END
@@ -96,6 +104,23 @@ subtest 'one message overtakes a mailing, to the same site and another' => sub {
 	    'each of them once');
 };
 
+subtest 'who was crossed off stays so when qmgr is killed' => sub {
+	my $id = post('al@back.test', 'once@back.test', 'x@stuck.test');
+
+	$mail->wait_log(qr/$id: to=<once\@back\.test>.*status=sent/);
+	wait_for(sub { -e $first }, 10, 'the other delivery');
+	# 200 ms until it is written, and some for a busy machine
+	my ($file) = glob($mail->spool . "/incoming/$id");
+	my $before = slurp($file);
+	wait_for(sub { slurp($file) ne $before || $before =~ /D/ }, 2);
+	select undef, undef, undef, 0.5;
+	kill 'KILL', $mail->children('qmgr');
+	$mail->wait_log(qr/$id: to=<x\@stuck\.test>.*status=sent/, 20);
+	$mail->wait_log(qr/$id: removed/);
+	is(scalar(grep { $_->{rcpt}[0] eq 'once@back.test' }
+	    $back->messages), 1);
+};
+
 subtest 'a warning, then the end' => sub {
 	$mail->set(delay_warning_time => '1s', maximal_queue_lifetime => '8s',
 	    bounce_queue_lifetime => '1s');
@@ -132,5 +157,5 @@ subtest 'few may be open, all get there' => sub {
 	    'each once');
 };
 
-is_deeply([$mail->complaints], [], 'no complaints');
+is_deeply([grep { !/signal 9/ } $mail->complaints], [], 'no complaints');
 done_testing;

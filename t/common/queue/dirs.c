@@ -181,7 +181,7 @@ a_new_file_survives_those_who_reap(void **state)
 	for (i = 0; i < 2; i++)
 		if ((pids[i] = fork()) == 0)
 			reap_for_ever();
-	for (i = 0; i < 10000; i++) {
+	for (i = 0; i < 3000; i++) {
 		fd = queue_create(queue_id_new(id, 1));
 		assert_int_not_equal(fd, -1);
 		assert_true(exists(QUEUE_INCOMING, id));

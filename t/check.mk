@@ -50,7 +50,9 @@ bench: test-deps users
 .PHONY: crash
 crash: test-deps users
 	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build
-	$(Q)POSTRIDER_KILLS=50 POSTRIDER_MESSAGES=20000 \
+	$(Q)POSTRIDER_KILLS=$${POSTRIDER_KILLS:-50} \
+	    POSTRIDER_MESSAGES=$${POSTRIDER_MESSAGES:-20000} \
+	    POSTRIDER_LEDGER=t/crash/LEDGER \
 	    $(PROVE) -v $(CRASH_TESTS:%=build:%)
 
 include t/fuzz.mk

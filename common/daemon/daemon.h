@@ -28,6 +28,9 @@ struct daemon {
 	 * NULL: connections become channels with `peers`.
 	 */
 	WAITS void			(*session)(int fd);
+	/* A channel that was accepted is gone; may be NULL. Its name is known
+	 * (channel_name()) if it said HELLO. */
+	void				(*closed)(struct channel *, void *);
 	/* Sessions now, for master's limits and for draining; may be NULL. */
 	unsigned			(*busy)(void);
 	/* DRAIN came: stop taking work; called again if the drain turns into

@@ -54,7 +54,8 @@ take(const struct listener *l, int fd)
 {
 	if (daemon_of->peers != NULL &&
 	    (l->is_unix || daemon_of->session == NULL)) {
-		(void)channel_new(fd, true, daemon_of->peers, NULL, NULL);
+		(void)channel_new(fd, true, daemon_of->peers,
+		    daemon_of->closed, NULL);
 	} else if (daemon_of->session != NULL) {
 		sessions++;
 		fiber_start(run_session, (void *)(intptr_t)fd);

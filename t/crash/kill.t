@@ -11,6 +11,7 @@ use strict;
 use warnings;
 use Test::More;
 use File::Path qw(remove_tree);
+use List::Util ();
 use Time::HiRes qw(sleep time);
 use Postrider;
 
@@ -142,6 +143,15 @@ $twice += $_ - 1 for values %copies;
 diag("accepted " . keys(%$accepted) . ", arrived " . keys(%copies) .
     ", lost " . @lost . ", damaged " . @damaged . ", duplicates $twice, " .
     sprintf('queue empty after %.1f s', $drained));
+if (defined $ENV{POSTRIDER_LEDGER}) {
+	open my $ledger, '>>', $ENV{POSTRIDER_LEDGER} or die;
+	chomp(my $version = `git describe --always --dirty 2>/dev/null`);
+	my ($day, $month, $year) = (gmtime)[3 .. 5];
+	printf $ledger "%04d-%02d-%02d\t%s\tkill -9\t%d\t%d\t%d\t%d\t%d\t%.1f\n",
+	    $year + 1900, $month + 1, $day, $version || '-',
+	    List::Util::sum0(values %killed), scalar keys %$accepted,
+	    scalar @lost, $twice, scalar @damaged, $drained;
+}
 diag('kills: ' . join(', ', map { "$_ " . ($killed{$_} // 0) } @classes) .
     (%absent ? '; not running at the time: ' . join(', ',
     map { "$_ $absent{$_}" } sort keys %absent) : ''));

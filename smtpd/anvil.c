@@ -74,10 +74,8 @@ source_of(struct channel *channel)
 		if (sources[i] == NULL && place == -1)
 			place = i;
 	}
-	if (place != -1) {
-		channel_hold(channel);
+	if (place != -1)
 		sources[place] = channel;
-	}
 	return place;
 }
 
@@ -150,21 +148,21 @@ on_disconnect(struct request *r)
 	}
 }
 
-/* Take back what processes counted that are no more. */
+/* A process is no more: take back what it counted. */
 static void
-forget_sources(void)
+on_closed(struct channel *channel, void *context)
 {
 	struct client	*c;
 	int		 i;
 
+	(void)context;
 	for (i = 0; i < SOURCES; i++) {
-		if (sources[i] == NULL || channel_is_open(sources[i]))
+		if (sources[i] != channel)
 			continue;
 		RB_FOREACH(c, clients, &clients) {
 			c->connections -= c->by_source[i];
 			c->by_source[i] = 0;
 		}
-		channel_release(sources[i]);
 		sources[i] = NULL;
 	}
 }
@@ -213,7 +211,6 @@ keep_house(void *unused)
 	(void)unused;
 	next_report = clock_now() + set.report_interval;
 	while (fiber_sleep(10 * 1000) == 0) {
-		forget_sources();
 		sweep();
 		if (clock_now() >= next_report) {
 			report();
@@ -242,6 +239,7 @@ main(int argc, char **argv)
 		.params = params,
 		.peers = peers,
 		.start = start,
+		.closed = on_closed,
 	};
 
 	return daemon_run(argc, argv, &anvil);

@@ -36,6 +36,7 @@ enum {
 	SINK = HANDOVER_LISTENERS,
 	LINE_MAX_BYTES = 4096,		/* of a datagram; the rest is cut */
 	BATCH_BYTES = 64 * 1024,
+	GATHER_TIME = 10,	/* milliseconds; who reads the log cannot tell */
 	RETRY_TIME = 1000		/* after a failed write */
 };
 
@@ -258,8 +259,11 @@ serve(void *arg)
 		more = is_syslog ? pass_on() : gather();
 		if (more == 0 && daemon_is_draining())
 			break;
+		/* Lines come in bursts: one write for those of a moment. */
 		if (more == 0)
 			(void)loop_wait_readable(&watch, NEVER);
+		else if (!is_syslog && !daemon_is_draining())
+			(void)fiber_sleep(GATHER_TIME);
 	}
 	is_over = true;
 	daemon_leave();

@@ -145,13 +145,14 @@ TESTS		:= $(TEST_FILES:%.c=$(BUILD)/%.t)
 all: $(BUILD)/.found $(PROGRAMS:%=$(BIN)/%)
 
 # Objects depend on the flags they were compiled with.
+ALL_FLAGS	= $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS)
+
 $(BUILD)/.flags: FORCE
 	@mkdir -p $(BUILD)
-	@echo '$(CC) $(CPPFLAGS) $(CFLAGS)' | cmp -s - $@ || \
-	    echo '$(CC) $(CPPFLAGS) $(CFLAGS)' > $@
+	@echo '$(ALL_FLAGS)' | cmp -s - $@ || echo '$(ALL_FLAGS)' > $@
 
 $(BUILD)/.found: $(BUILD)/.flags
-	@echo "found: openssl berkeley-db libbsd $(FEATURES)"
+	@echo "found: openssl berkeley-db libbsd $(strip $(FEATURES))"
 	@touch $@
 
 $(BUILD)/%.o: %.c $(BUILD)/.flags
@@ -179,15 +180,22 @@ $(BIN)/$(1): $$($(1)_FILES:%.c=$(BUILD)/%.o) $(LIB)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 
-# A unit test is one file; a test of a daemon's file names the objects that
-# it needs besides the library in a line "needs: dir/file.c ...".
-$(BUILD)/t/%.t: $(BUILD)/t/%.o $(LIB)
+# A unit test is one file; a test of a daemon's file names the sources that it
+# needs besides the library in a line "needs: dir/file.c ...".
+$(BUILD)/needs.mk: $(TEST_FILES)
+	@mkdir -p $(@D)
+	@awk -v build=$(BUILD)/ '/needs: / && !seen[FILENAME]++ { \
+	    sub(/.*needs: /, ""); sub(/\*\/.*/, ""); \
+	    test = FILENAME; sub(/c$$/, "t:", test); line = build test; \
+	    for (i = 1; i <= NF; i++) { sub(/c$$/, "o", $$i); \
+	        line = line " " build $$i } \
+	    print line }' $^ > $@.tmp && mv $@.tmp $@
+
+-include $(BUILD)/needs.mk
+
+$(TESTS): $(BUILD)/%.t: $(BUILD)/%.o $(LIB)
 	$(call say,LD $@)
-	$(Q)objects="$$(sed -n 's/.*needs: \(.*\)/\1/p' t/$*.c | head -1 | \
-	    sed 's/\*\/.*//; s,\([^ ]*\)\.c,$(BUILD)/\1.o,g')"; \
-	{ test -z "$$objects" || \
-	    $(MAKE) --no-print-directory BUILD=$(BUILD) $$objects; } && \
-	$(CC) $(LDFLAGS) -o $@ $< $$objects $(LIB) $(LDLIBS) -lcmocka
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) $(LIB) $(LDLIBS) -lcmocka
 
 .PHONY: tests
 tests: all $(TESTS)

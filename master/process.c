@@ -3,6 +3,7 @@
  */
 #include "master/process.h"
 
+#include <fcntl.h>
 #include <sys/wait.h>
 
 #include <stdio.h>
@@ -11,6 +12,7 @@
 
 #include "common/base/log.h"
 #include "common/ipc/packets.h"
+#include "common/param/site.h"
 #include "master/orphans.h"
 
 enum { STATUS_TIME = 1000 };	/* for an answer to ASK_STATUS */
@@ -26,6 +28,36 @@ process_tell(struct process *p, unsigned type)
 	if (p->channel != NULL)
 		(void)channel_post(p->channel, type,
 		    channel_next_id(p->channel), &nothing);
+}
+
+/* A file of configuration, open; -1 if it cannot be. */
+static int
+open_file(const char *path)
+{
+	return path[0] == '\0' ? -1 : open(path, O_RDONLY | O_CLOEXEC);
+}
+
+/* Read your configuration again: here it is, since your jail hides it. */
+void
+process_reload(struct process *p)
+{
+	struct pool	*pool = pool_new("reload", 0);
+	struct reload	 files;
+
+	files.origin = site.origin_file != NULL ? site.origin_file :
+	    pool_strdup(pool, "");
+	files.main_cf = open_file(pool_printf(pool, "%s/main.cf",
+	    site.config_directory));
+	files.master_cf = open_file(pool_printf(pool, "%s/master.cf",
+	    site.config_directory));
+	files.origin_file = open_file(files.origin);
+	pool_owns_fd(pool, files.main_cf);
+	pool_owns_fd(pool, files.master_cf);
+	pool_owns_fd(pool, files.origin_file);
+	if (p->channel != NULL)
+		(void)channel_post(p->channel, PACKET_RELOAD,
+		    channel_next_id(p->channel), &files);
+	pool_free(pool);
 }
 
 /* Ask it to finish what it has and leave. */

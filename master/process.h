@@ -39,6 +39,8 @@ extern struct processes	 processes;
 struct process	*process_start(struct worker *);
 /* Tell it a packet without fields. */
 void		 process_tell(struct process *, unsigned type);
+/* Tell it to read its configuration again. */
+void		 process_reload(struct process *);
 /* Ask it to finish what it has and to leave. */
 void		 process_drain(struct process *);
 /* Collect who ended; `ended` is told of each before it is forgotten. */

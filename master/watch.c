@@ -331,7 +331,7 @@ succeed_unit(struct unit *unit, struct services *services)
 		before->is_retired = true;
 		after->process = p;
 		p->worker = after;
-		process_tell(p, PACKET_RELOAD);
+		process_reload(p);
 	}
 }
 

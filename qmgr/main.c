@@ -109,22 +109,28 @@ drain(void)
 	scan_now();
 }
 
-/* Read main.cf again; master.cf's transports are those of the start. From
- * inside a jail there is nothing to read. */
+/* Read main.cf and master.cf again; master lends us both, since our jail hides
+ * them. */
 static WAITS void
 reload(void)
 {
-	if (access(site.config_directory, X_OK) == -1) {
-		log_warning("%s is out of sight: new settings of qmgr act "
-		    "after the next start", site.config_directory);
-		dispatch_revive();
-		return;
-	}
 	if (daemon_read_again() == -1)
 		return;
-	transports_refresh();
+	transports_read_again(agents, on_agent_lost);
 	dispatch_revive();
 	scan_now();
+}
+
+/* A cleanup process has gone, perhaps between a commit and its packet to us:
+ * look for what it could not tell, and do not wait for the usual time. */
+static void
+on_closed(struct channel *channel, void *context)
+{
+	const char	*name = channel_name(channel);
+
+	(void)context;
+	if (name != NULL && strcmp(name, "cleanup") == 0)
+		scan_now();
 }
 
 int
@@ -136,6 +142,7 @@ main(int argc, char **argv)
 		.peers = peers,
 		.before = before,
 		.start = start,
+		.closed = on_closed,
 		.busy = busy,
 		.drain = drain,
 		.reload = reload,

@@ -23,7 +23,7 @@ struct job {
 	char			*nexthop;
 	uint32_t		*numbers;	/* of recipients */
 	size_t			 first, end, room;
-	size_t			 least;		/* it waits for so many; 0: any */
+	size_t			 least;		/* waits for so many */
 	bool			 is_queued;
 };
 

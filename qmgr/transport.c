@@ -239,11 +239,11 @@ add(const char *name, const char *program, int maxproc)
 	RB_INSERT(transport_tree, &transports, t);
 }
 
-/* Every line that delivers, then what is there without a line. */
-void
-transports_read(void)
+/* Every line that delivers, then what is there without a line. NULL, or what
+ * is wrong with the file, in the pool. */
+static const char *
+read_file(struct pool *pool)
 {
-	struct pool		*pool = pool_new("transports", 0);
 	const struct mastercf	*file;
 	const struct service	*s;
 	char			*why;
@@ -252,7 +252,7 @@ transports_read(void)
 	file = mastercf_read(pool, pool_printf(pool, "%s/master.cf",
 	    site.config_directory), &why);
 	if (file == NULL)
-		die("%s", why);
+		return why;
 	for (i = 0; i < file->count; i++) {
 		s = &file->services[i];
 		if (strcmp(s->type, "unix") == 0 && delivers(s->command))
@@ -260,11 +260,23 @@ transports_read(void)
 	}
 	for (i = 0; i < sizeof(builtins) / sizeof(builtins[0]); i++)
 		add(builtins[i][0], builtins[i][1], -1);
+	return NULL;
+}
+
+/* At the start. */
+void
+transports_read(void)
+{
+	struct pool	*pool = pool_new("transports", 0);
+	const char	*why;
+
+	if ((why = read_file(pool)) != NULL)
+		die("%s", why);
 	pool_free(pool);
 	transports_refresh();
 }
 
-/* Make the links. */
+/* Make the links that are not there yet. */
 void
 transports_open(const struct peer *peers,
     void (*closed)(struct channel *, void *))
@@ -272,9 +284,27 @@ transports_open(const struct peer *peers,
 	struct transport	*t;
 
 	RB_FOREACH(t, transport_tree, &transports) {
+		if (t->link != NULL)
+			continue;
 		t->link = link_new(t->name, t->workers, peers);
 		link_on_closed(t->link, closed, t);
 	}
+}
+
+/* After a reload: new lines are new transports. One whose line has gone stays
+ * known; its socket has gone too, and its mail waits. */
+void
+transports_read_again(const struct peer *peers,
+    void (*closed)(struct channel *, void *))
+{
+	struct pool	*pool = pool_new("transports", 0);
+	const char	*why;
+
+	if ((why = read_file(pool)) != NULL)
+		log_error("%s; the transports stay as they were", why);
+	pool_free(pool);
+	transports_open(peers, closed);
+	transports_refresh();
 }
 
 /* --- finding ------------------------------------------------------------- */

@@ -45,6 +45,9 @@ void		 transports_read(void);
 /* Make the links. `closed` hears of channels that die. */
 void		 transports_open(const struct peer *,
 		    void (*closed)(struct channel *, void *));
+/* The same again after a reload, with what is new in master.cf. */
+void		 transports_read_again(const struct peer *,
+		    void (*closed)(struct channel *, void *));
 /* The settings again, after a reload. */
 void		 transports_refresh(void);
 

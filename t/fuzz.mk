@@ -1,6 +1,6 @@
 # Included by t/check.mk: programs that attack, the rogue and the fuzz targets.
 #
-#   make fuzz         every target for FUZZ_SECONDS, a line each in t/fuzz/LEDGER
+#   make fuzz         each target for FUZZ_SECONDS, a line each in t/fuzz/LEDGER
 #   make fuzz-short   three seconds each, no line: do they still build and run?
 #   make fuzz FUZZ_TARGETS="data header"
 
@@ -12,7 +12,8 @@ ROGUE_FILES	:= $(filter-out t/daemon/booty.c,$(wildcard t/daemon/*.c)) \
 
 $(BUILD)/t/daemon/rogue: $(ROGUE_FILES:%.c=$(BUILD)/%.o) $(LIB)
 	$(call say,LD $@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $(ROGUE_FILES:%.c=$(BUILD)/%.o) $(LIB) $(LDLIBS)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $(ROGUE_FILES:%.c=$(BUILD)/%.o) $(LIB) \
+	    $(LDLIBS)
 
 $(BUILD)/t/daemon/booty: t/daemon/booty.c
 	$(call say,LD $@)
@@ -27,7 +28,8 @@ tests: $(BUILD)/t/daemon/rogue $(BUILD)/t/daemon/booty
 FUZZ_SECONDS	?= 60
 FUZZ_NAMES	:= $(patsubst t/fuzz/%.c,%,$(wildcard t/fuzz/*.c))
 FUZZ_TARGETS	?= $(FUZZ_NAMES)
-FUZZ_CFLAGS	:= -std=gnu17 -O1 -g -fno-omit-frame-pointer -pthread -DSANITIZED \
+FUZZ_CFLAGS	:= -std=gnu17 -O1 -g -fno-omit-frame-pointer -pthread \
+		   -DSANITIZED \
 		   -fsanitize=fuzzer-no-link,address,undefined \
 		   -fno-sanitize-recover=undefined
 FUZZ_LIB	:= $(BUILD)/fuzz/libcommon.a

@@ -3,12 +3,15 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/bug.h"
 #include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/daemon/inside.h"
 #include "common/ipc/packets.h"
+#include "common/param/lent.h"
+#include "common/param/site.h"
 
 enum {
 	WITHOUT_MASTER = 10 * 1000	/* the longest life without one */
@@ -24,11 +27,21 @@ on_drain(struct request *r)
 	daemon_drain(false, 0);
 }
 
-/* RELOAD, for daemons that can do it in place. */
+/* RELOAD, for daemons that can do it in place. The files of configuration
+ * come with it, since a jail hides them. */
 static WAITS void
 on_reload(struct request *r)
 {
-	(void)r;
+	struct reload	*files = r->object;
+
+	lent_file(pool_printf(r->pool, "%s/main.cf", site.config_directory),
+	    files->main_cf);
+	lent_file(pool_printf(r->pool, "%s/master.cf", site.config_directory),
+	    files->master_cf);
+	if (files->origin[0] != '\0')
+		lent_file(files->origin, files->origin_file);
+	else if (files->origin_file != -1)
+		close(files->origin_file);
 	daemon_reload();
 }
 

@@ -52,6 +52,14 @@ static const struct field empty[] = {
 
 /* --- master -------------------------------------------------------------- */
 
+static const struct field reload[] = {
+	FIELD_STR(struct reload, origin,	0, 1024),
+	FIELD_OPT_FD(struct reload, main_cf),
+	FIELD_OPT_FD(struct reload, master_cf),
+	FIELD_OPT_FD(struct reload, origin_file),
+	FIELD_END
+};
+
 static const struct field status[] = {
 	FIELD_INT(struct status, sessions,	0, OFFSET_MAX),
 	FIELD_INT(struct status, fibers,	0, OFFSET_MAX),
@@ -481,7 +489,7 @@ static const struct type types[PACKET_TYPES] = {
 
 	TYPE(READY,		empty,			empty),
 	TYPE(DRAIN,		empty,			empty),
-	TYPE(RELOAD,		empty,			empty),
+	TYPE(RELOAD,		reload,			reload),
 	TYPE(ASK_STATUS,	empty,			empty),
 	TYPE(STATUS,		status,			status),
 	TYPE(CONTROL,		control,		control),

@@ -70,6 +70,13 @@ enum { IPC_VERSION = 1 };
 struct refused { char *why; };
 struct empty { char unused; };			/* GOODBYE READY DRAIN ... */
 
+/* RELOAD: the files of configuration, for those who cannot reach them by name
+ * any more; origin is the file that myorigin names, "" when it names none. */
+struct reload {
+	char	*origin;
+	int	 main_cf, master_cf, origin_file;
+};
+
 /* STATUS: what a daemon says of itself. */
 struct status { int64_t sessions, fibers, requests, malformed; char *note; };
 

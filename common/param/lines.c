@@ -6,8 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
-#include "common/base/fs.h"
 #include "common/base/str.h"
+#include "common/param/lent.h"
 
 enum { FILE_LIMIT = 16 * 1024 * 1024 };
 
@@ -18,7 +18,7 @@ lines_open(struct lines *l, struct pool *pool, const char *path)
 	char	*data;
 	size_t	 len;
 
-	if ((data = fs_read_file(pool, path, FILE_LIMIT, &len)) == NULL)
+	if ((data = lent_read(pool, path, FILE_LIMIT, &len)) == NULL)
 		return pool_printf(pool, "%s: %s", path, strerror(errno));
 	if (memchr(data, '\0', len) != NULL)
 		return pool_printf(pool, "%s: expected text, found a NUL byte",

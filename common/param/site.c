@@ -19,6 +19,7 @@
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/param/known.h"
+#include "common/param/lent.h"
 #include "common/param/networks.h"
 
 struct site	site;
@@ -273,7 +274,8 @@ read_origin(struct maincf *mc, struct str *problems)
 	if (path == NULL || *path != '/')
 		return 0;
 	where = maincf_where(pool, s);
-	data = fs_read_file(pool, path, 65536, &len);
+	site.origin_file = pool_strdup(pool, path);
+	data = lent_read(pool, path, 65536, &len);
 	line = data == NULL ? NULL : text_trim(strsep(&data, "\n"));
 	if (line == NULL || *line == '\0') {
 		str_addf(problems, "%s: myorigin = %s: %s\n", where, path,

@@ -30,6 +30,7 @@ struct site {
 	/* processes per program; sessions share them */
 	int64_t	 smtpd_processes, cleanup_processes, resolve_processes,
 		 dns_processes, smtp_processes, local_processes;
+	char	*origin_file;	/* that myorigin names, or NULL */
 	bool	 is_root;	/* false: one user, isolation is off */
 };
 extern struct site site;

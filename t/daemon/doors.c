@@ -134,7 +134,9 @@ be_mailbox(char **argv, void (*deed)(void))
 void
 behind_doors(const struct role *role, void (*deed)(void))
 {
-	static const struct param *const	params[] = { spool_params, NULL };
+	static const struct param *const	params[] = {
+		spool_params, NULL
+	};
 	static char	 directory[160];
 	bool		 is_mailbox = strcmp(role->program, "mailbox") == 0;
 	char		*argv[] = { (char *)(uintptr_t)role->program,
@@ -143,8 +145,8 @@ behind_doors(const struct role *role, void (*deed)(void))
 	struct daemon	 daemon = { .name = role->program, .start = start };
 
 	deed_behind = deed;
-	(void)snprintf(directory, sizeof(directory), "daemon_directory=%s/rogue",
-	    facts.config);
+	(void)snprintf(directory, sizeof(directory),
+	    "daemon_directory=%s/rogue", facts.config);
 	if (role->needs & NEEDS_BECOME) {
 		daemon.name = "helper";
 		daemon.params = params;

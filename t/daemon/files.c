@@ -14,7 +14,7 @@
 
 #include "t/daemon/rogue.h"
 
-/* --- paths ------------------------------------------------------------------ */
+/* --- paths ---------------------------------------------------------------- */
 
 /* Remember the errno that says more. */
 static void
@@ -83,7 +83,7 @@ own(const char *name)
 	return path;
 }
 
-/* --- operations ------------------------------------------------------------- */
+/* --- operations ----------------------------------------------------------- */
 
 /* See a name in a directory. */
 static int
@@ -190,7 +190,8 @@ op_device(int at, const char *path)
 static int
 op_execute(int at, const char *path)
 {
-	char	*argv[] = { (char *)(uintptr_t)"booty", NULL }, *none[] = { NULL };
+	char	*argv[] = { (char *)(uintptr_t)"booty", NULL };
+	char	*none[] = { NULL };
 	int	 fd = openat(at, path, O_WRONLY | O_CREAT | O_TRUNC, 0700);
 
 	if (fd == -1)
@@ -205,10 +206,11 @@ op_execute(int at, const char *path)
 	return -1;
 }
 
-/* --- attempts --------------------------------------------------------------- */
+/* --- attempts ------------------------------------------------------------- */
 
 #define IN_QUEUE(verb) \
-static int try_##verb(const char *with) { return at_every_path(op_##verb, with); }
+static int try_##verb(const char *with) \
+{ return at_every_path(op_##verb, with); }
 IN_QUEUE(list)
 IN_QUEUE(read)
 IN_QUEUE(write)

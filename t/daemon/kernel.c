@@ -33,7 +33,7 @@
 
 #include "t/daemon/rogue.h"
 
-/* --- other processes -------------------------------------------------------- */
+/* --- other processes ------------------------------------------------------ */
 
 /* The process of a user. */
 static pid_t
@@ -135,7 +135,7 @@ try_priority(const char *with)
 	return setpriority(PRIO_PROCESS, (id_t)facts.own, 1);
 }
 
-/* --- more of us ------------------------------------------------------------- */
+/* --- more of us ----------------------------------------------------------- */
 
 static int
 try_fork(const char *with)
@@ -197,7 +197,7 @@ try_execute_memory(const char *with)
 	return -1;
 }
 
-/* --- somebody else ---------------------------------------------------------- */
+/* --- somebody else -------------------------------------------------------- */
 
 static int
 try_root(const char *with)
@@ -224,7 +224,7 @@ try_other_user(const char *with)
 	return setresuid(65534, 65534, 65534);
 }
 
-/* --- the kernel ------------------------------------------------------------- */
+/* --- the kernel ----------------------------------------------------------- */
 
 /* Another error than "you may not" means that we may. */
 static int

@@ -19,7 +19,7 @@
 #define IPPROTO_MPTCP	262
 #endif
 
-/* --- inside: UNIX sockets --------------------------------------------------- */
+/* --- inside: UNIX sockets ------------------------------------------------- */
 
 /* Connect to a path; the descriptors' turn comes once. */
 static int
@@ -83,7 +83,7 @@ try_serve(const char *with)
 	return bind(fd, (struct sockaddr *)&at, sizeof(at));
 }
 
-/* --- outside ---------------------------------------------------------------- */
+/* --- outside -------------------------------------------------------------- */
 
 /* A place on this host. */
 static struct sockaddr_in

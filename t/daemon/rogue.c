@@ -61,7 +61,7 @@ struct child {
 static struct child	victims[VICTIMS];
 static pid_t		victim_pids[VICTIMS];
 
-/* --- the world outside ------------------------------------------------------ */
+/* --- the world outside ---------------------------------------------------- */
 
 /* A socket of this kind on a free or given port of this host, -1 if taken. */
 static int
@@ -121,7 +121,7 @@ open_world(void)
 	(void)open_abstract(facts.abstract);
 }
 
-/* --- what is there to be taken ---------------------------------------------- */
+/* --- what is there to be taken -------------------------------------------- */
 
 /* A file in each directory, of the directory's owner. */
 static void
@@ -184,7 +184,7 @@ clean(void)
 	clean_directory("/tmp");
 }
 
-/* --- one process ------------------------------------------------------------ */
+/* --- one process ---------------------------------------------------------- */
 
 /* What a daemon finds as descriptor 5: smtpd its port, with a client at the
  * door; log its file; the others a socket. */
@@ -306,7 +306,7 @@ last_words(const struct child *c)
 	return text;
 }
 
-/* --- deeds ------------------------------------------------------------------ */
+/* --- deeds ---------------------------------------------------------------- */
 
 /* Be there until the end of everything. */
 static void
@@ -340,7 +340,7 @@ attempt(void)
 	_exit(1);
 }
 
-/* --- victims ---------------------------------------------------------------- */
+/* --- victims -------------------------------------------------------------- */
 
 /* The user of a role as a name. */
 static const char *
@@ -401,7 +401,7 @@ find_own(const char *role)
 	return found;
 }
 
-/* --- attempts --------------------------------------------------------------- */
+/* --- attempts ------------------------------------------------------------- */
 
 /* Print what became of it. */
 static void

@@ -117,6 +117,7 @@ subtest 'who was crossed off stays so when qmgr is killed' => sub {
 	$mail->wait_log(qr/$id: removed/);
 	is(scalar(grep { $_->{rcpt}[0] eq 'once@back.test' }
 	    $back->messages), 1);
+	kill 'KILL', $mail->children('smtp');	# it still waits for an answer
 };
 
 subtest 'a warning, then the end' => sub {

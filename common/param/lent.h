@@ -1,0 +1,23 @@
+#ifndef PARAM_LENT_H
+#define PARAM_LENT_H
+
+#include <stddef.h>
+
+#include "common/base/mem.h"
+
+/*
+ * A daemon in a jail cannot reach its configuration by name any more. For a
+ * reload master lends it the open files; who reads a file of configuration
+ * reads it through lent_read(), which takes the lent one if there is one.
+ */
+enum { LENT_MAX = 4 };
+
+/* This descriptor is the file of this name, until another one is lent. It is
+ * owned here; a negative one takes the name back. */
+void		 lent_file(const char *path, int fd);
+
+/* As fs_read_file(), from what was lent or from the path. */
+char		*lent_read(struct pool *, const char *path, size_t limit,
+		    size_t *len);
+
+#endif

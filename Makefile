@@ -138,6 +138,9 @@ say		= @echo "  $(1)"
 endif
 
 LIB		:= $(BUILD)/libcommon.a
+ifdef SANITIZE
+EXTRA		:= $(BUILD)/t/lib/sanitized.o
+endif
 BIN		:= $(BUILD)/bin
 TESTS		:= $(TEST_FILES:%.c=$(BUILD)/%.t)
 
@@ -173,10 +176,10 @@ $(LIB): $(LIB_FILES:%.c=$(BUILD)/%.o)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
 define program
-$(BIN)/$(1): $$($(1)_FILES:%.c=$(BUILD)/%.o) $(LIB)
+$(BIN)/$(1): $$($(1)_FILES:%.c=$(BUILD)/%.o) $(EXTRA) $(LIB)
 	$$(call say,LD $$@)
 	@mkdir -p $$(@D)
-	$$(Q)$(CC) $(LDFLAGS) -o $$@ $$($(1)_FILES:%.c=$(BUILD)/%.o) $(LIB) $(LDLIBS)
+	$$(Q)$(CC) $(LDFLAGS) -o $$@ $$^ $(LDLIBS)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 

@@ -150,8 +150,7 @@ static void
 write_field(struct transaction *t, const struct known_field *known,
     const struct header_field *f)
 {
-	char		*value = NULL;
-	struct str	 text;
+	char	*value = NULL;
 
 	if (known != NULL && known->lists && is_local(t) &&
 	    set.append_at_myorigin)
@@ -161,11 +160,10 @@ write_field(struct transaction *t, const struct known_field *known,
 		write_content(t, f->raw, f->raw_len);
 		return;
 	}
-	new_text(t, &text);
-	str_add_mem(&text, f->raw, (size_t)(f->value - f->raw));
-	str_add(&text, value);
-	str_add(&text, "\r\n");
-	write_text(t, &text);
+	/* In pieces: a list of recipients may be long. */
+	write_content(t, f->raw, (size_t)(f->value - f->raw));
+	write_content(t, value, strlen(value));
+	write_content(t, "\r\n", 2);
 }
 
 /* One field has been read. */

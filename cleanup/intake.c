@@ -271,7 +271,10 @@ take_content(struct transaction *t, const struct bytes *data)
 		headers_begin(t);
 	}
 	t->received += (int64_t)data->len;
+	/* A report of ours, or mail passed on, is a little longer than what
+	 * was accepted: refused here, it would be tried for ever. */
 	if (site.message_size_limit > 0 &&
+	    (t->mail.flags & (MAIL_IS_BOUNCE | MAIL_IS_FORWARD)) == 0 &&
 	    t->received > site.message_size_limit) {
 		log_info("%s: warning: message is larger than "
 		    "message_size_limit", t->queue_id);

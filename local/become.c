@@ -17,6 +17,8 @@
  *     him: O_EXCL, no links, and the descriptor that was made is what changes
  *     its owner.
  * B4  For root there are no capabilities left, and none can be had by exec.
+ * B5  Nobody becomes a user of the mail system's own: an owned local reads no
+ *     queue.
  */
 #include "local/become.h"
 
@@ -39,6 +41,7 @@
 #include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
+#include "common/daemon/daemon.h"
 #include "common/daemon/handover.h"
 #include "common/ipc/packets.h"
 #include "common/param/site.h"
@@ -61,7 +64,11 @@ static struct {
 
 /* --- before any request -------------------------------------------------- */
 
-/* The spool's group, when it can make files there and root owns the spool. */
+/*
+ * The spool's group, when it can make files there and root owns the spool. With
+ * no_new_privs, before Linux 6.16, exec would make the real group the effective
+ * one; then mailboxes do without lock files.
+ */
 void
 become_prepare(void)
 {
@@ -75,7 +82,8 @@ become_prepare(void)
 		return;
 	}
 	self.has_group = site.is_root && st.st_uid == 0 && st.st_gid != 0 &&
-	    (st.st_mode & S_IWGRP) != 0;
+	    (st.st_mode & S_IWGRP) != 0 &&
+	    prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 0;
 	self.spool_group = st.st_gid;
 }
 
@@ -118,7 +126,8 @@ find_user(const char *name)
 	if (pw == NULL)
 		fail(ROUTE_TEMPORARY, "cannot look up user \"%s\": %s", name,
 		    strerror(errno));
-	if (!spool_is_name(pw->pw_name))
+	if (!spool_is_name(pw->pw_name) ||
+	    (site.is_root && daemon_is_own_user(pw->pw_uid)))	/* B5 */
 		fail(ROUTE_IMPOSSIBLE, "unknown user: \"%s\"", name);
 	if (!site.is_root && pw->pw_uid != geteuid())
 		fail(ROUTE_TEMPORARY, "this instance runs without root and "

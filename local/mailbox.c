@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "common/base/bug.h"
+#include "common/base/clock.h"
 #include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
@@ -35,7 +36,12 @@
 
 #include "local/store.h"
 
-enum { THREADS = 4, EXPLANATION = 256 };
+enum {
+	THREADS = 4,
+	EXPLANATION = 256,
+	TURN_TIME = 5 * 60 * 1000	/* local waits for ten minutes; what is
+					 * done later is delivered twice */
+};
 
 static struct {
 	const char	*user, *host, *spool;
@@ -100,7 +106,7 @@ store(struct storing *s)
 		(void)offload(maildir_store, s);
 		return;
 	}
-	if (semaphore_take(&self.mbox, NEVER) == -1) {
+	if (semaphore_take(&self.mbox, clock_now() + TURN_TIME) == -1) {
 		storing_failed(s, "wait for", s->what->path, errno);
 		return;
 	}

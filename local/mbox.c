@@ -207,7 +207,8 @@ mbox_close(struct storing *s, struct mbox *m)
 	return result;
 }
 
-/* Open, lock and look, once. What is not done is undone. */
+/* Open, lock and look, once; not before both locks, since some programs know
+ * only one of them. What is not done is undone. */
 static enum attempt
 try_open(struct storing *s, struct mbox *m)
 {
@@ -215,8 +216,8 @@ try_open(struct storing *s, struct mbox *m)
 
 	if ((result = open_file(s, m)) == ATTEMPT_DONE &&
 	    (result = kernel_lock(s, m)) == ATTEMPT_DONE &&
-	    (result = check_file(s, m)) == ATTEMPT_DONE)
-		result = dotlock(s, m);
+	    (result = dotlock(s, m)) == ATTEMPT_DONE)
+		result = check_file(s, m);
 	if (result != ATTEMPT_DONE)
 		(void)mbox_close(s, m);
 	return result;

@@ -17,6 +17,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/param/known.h"
@@ -176,6 +177,7 @@ main(int argc, char **argv)
 	struct request	 r = { .verb = SHOW, .which = ALL };
 	int		 status;
 
+	fs_open_standard();
 	log_name("postrider", "postrider-conf");
 	if (!parse(pool, argc, argv, &r))
 		return usage();

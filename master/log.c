@@ -10,13 +10,17 @@
  * L1  A line is taken from the socket only if it can be written: after a
  *     failed write nothing is read until the same bytes went out.
  * L2  What a daemon had to drop is told, with the number of lines.
- * L3  Rotation: master starts another log program with the file opened anew;
+ * L3  A datagram becomes one line, whoever wrote it: an owned daemon can lie,
+ *     but neither bring lines in another shape nor stop those of the others.
+ * L4  Rotation: master starts another log program with the file opened anew;
  *     we write what is in the socket and leave.
  */
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
@@ -34,9 +38,11 @@
 
 enum {
 	SINK = HANDOVER_LISTENERS,
-	LINE_MAX_BYTES = 4096,		/* of a datagram; the rest is cut */
+	LINE_MAX_BYTES = 4096,		/* of a datagram */
+	TEXT_MAX_BYTES = 2000,		/* of a line; the rest is cut */
+	NAME_MAX_BYTES = 64,
 	BATCH_BYTES = 64 * 1024,
-	GATHER_TIME = 10,	/* milliseconds; who reads the log cannot tell */
+	GATHER_TIME = 10,		/* milliseconds; no reader can tell */
 	RETRY_TIME = 1000		/* after a failed write */
 };
 
@@ -101,6 +107,16 @@ priority(uint32_t level)
 	}
 }
 
+/* Escaped again: what an honest daemon escaped stays as it is (L3). */
+static void
+add_escaped(const char *text, size_t most)
+{
+	static char	escaped[TEXT_MAX_BYTES + 1];
+
+	(void)log_escape(escaped, most + 1, text, strlen(text));
+	str_add(&batch, escaped);
+}
+
 /* What stands before the text. */
 static void
 add_prefix(const struct line *line, const char *program)
@@ -110,12 +126,13 @@ add_prefix(const struct line *line, const char *program)
 
 	clock_log_date(date, sizeof(date), when);
 	if (is_syslog)
-		str_addf(&batch, "<%d>%s %s/%s[%ju]: ",
-		    priority(line->head.level), date, line->name, program,
-		    (uintmax_t)line->head.number);
+		str_addf(&batch, "<%d>%s ", priority(line->head.level), date);
 	else
-		str_addf(&batch, "%s %s %s/%s[%ju]: ", date, host, line->name,
-		    program, (uintmax_t)line->head.number);
+		str_addf(&batch, "%s %s ", date, host);
+	add_escaped(line->name, NAME_MAX_BYTES);
+	str_add_char(&batch, '/');
+	add_escaped(program, NAME_MAX_BYTES);
+	str_addf(&batch, "[%ju]: ", (uintmax_t)line->head.number);
 }
 
 /* Add a line to the batch. */
@@ -124,7 +141,7 @@ add_line(const struct line *line)
 {
 	add_prefix(line, line->program);
 	str_add(&batch, log_level_prefix(line->head.level));
-	str_add(&batch, line->text);
+	add_escaped(line->text, TEXT_MAX_BYTES);
 	if (!is_syslog)
 		str_add_char(&batch, '\n');
 }
@@ -138,9 +155,12 @@ add_lost(const struct line *line)
 	told.head.level = LOG_LEVEL_WARNING;
 	told.head.number = (uint64_t)getpid();
 	add_prefix(&told, "log");
-	str_addf(&batch, "%s%u lines of %s were lost: the log was too slow%s",
-	    log_level_prefix(LOG_LEVEL_WARNING), line->head.lost,
-	    line->program, is_syslog ? "" : "\n");
+	str_addf(&batch, "%s%u lines of ",
+	    log_level_prefix(LOG_LEVEL_WARNING), line->head.lost);
+	add_escaped(line->program, NAME_MAX_BYTES);
+	str_add(&batch, " were lost: the log was too slow");
+	if (!is_syslog)
+		str_add_char(&batch, '\n');
 }
 
 /* Write the batch or its rest: 0, or -1 with errno; then try again later. */
@@ -184,7 +204,17 @@ flush(void)
 	}
 }
 
-/* Receive one line: 1, 0 when there is none now or it is not ours. */
+/* Is there anything behind a datagram without a byte, which looks like the
+ * end of all? */
+static bool
+has_more(void)
+{
+	int	bytes;
+
+	return ioctl(HANDOVER_LOG, SIOCINQ, &bytes) == 0 && bytes > 0;
+}
+
+/* Receive one line: 1, 0 when there is none now. What is not ours goes. */
 static int
 receive(struct line *line, int flags)
 {
@@ -194,13 +224,15 @@ receive(struct line *line, int flags)
 	for (;;) {
 		n = recv(HANDOVER_LOG, data, LINE_MAX_BYTES,
 		    MSG_DONTWAIT | flags);
-		if (n <= 0)
+		if (n == -1)
 			return 0;
 		data[n] = '\0';
 		if (parse(line, data, (size_t)n) == 0)
 			return 1;
 		if (flags & MSG_PEEK)
 			(void)recv(HANDOVER_LOG, data, 1, MSG_DONTWAIT);
+		if (n == 0 && !has_more())
+			return 0;
 	}
 }
 

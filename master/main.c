@@ -447,6 +447,7 @@ main(int argc, char **argv)
 	struct messages	 messages;
 	struct maincf	*mc;
 
+	fs_open_standard();
 	log_name("postrider", "master");
 	if (argc > 1 && strcmp(argv[1], "--parameters") == 0) {
 		param_print_rows(master_tables, stdout);

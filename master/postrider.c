@@ -462,6 +462,7 @@ main(int argc, char **argv)
 	size_t		 i;
 	int		 option;
 
+	fs_open_standard();
 	log_name("postrider", "postrider");
 	while ((option = getopt(argc, argv, "+c:")) != -1) {
 		if (option != 'c')

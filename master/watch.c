@@ -17,6 +17,8 @@
  */
 #include "master/watch.h"
 
+#include <sys/wait.h>
+
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -84,6 +86,14 @@ punish(struct worker *w, const struct process *p, int status)
 		w->not_before = clock_now() + FIRST_PAUSE;
 }
 
+/* Was it told to leave, so early that nothing in it heard SIGTERM? */
+static bool
+is_obedient(const struct process *p, int status)
+{
+	return p->is_leaving && WIFSIGNALED(status) &&
+	    WTERMSIG(status) == SIGTERM;
+}
+
 /* One ended: say so, and see to its place. */
 static void
 ended(struct process *p, int status)
@@ -92,7 +102,7 @@ ended(struct process *p, int status)
 	char		 text[512];
 
 	process_describe(p, status, text, sizeof(text));
-	if (status != 0)
+	if (status != 0 && !is_obedient(p, status))
 		log_warning("%s", text);
 	if (status != 0 && !p->is_ready && !is_stopping)
 		log_warning("%s: bad command startup -- throttling", p->path);

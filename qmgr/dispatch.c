@@ -414,14 +414,20 @@ on_outcome(struct request *r)
 }
 
 /* The agent is gone: its recipients are handed out again, but not for ever,
- * since it may be the message that kills it. */
+ * since it may be the message that kills it. An agent dies once, however many
+ * deliveries of the message it had. */
 static void
-lose(struct delivery *d)
+lose(struct delivery *d, unsigned death)
 {
 	struct message	*m = d->message;
-	bool		 is_enough = ++m->deaths > DEATHS_MAX;
+	bool		 is_enough;
 	size_t		 i;
 
+	if (m->last_death != death) {
+		m->last_death = death;
+		m->deaths++;
+	}
+	is_enough = m->deaths > DEATHS_MAX;
 	for (i = 0; i < d->count; i++) {
 		if (m->work[d->numbers[i]].state != WORK_WAITING)
 			continue;
@@ -444,12 +450,14 @@ on_agent_lost(struct channel *c, void *transport)
 {
 	struct transport	*t = transport;
 	struct delivery		*d, *following;
+	static unsigned		 deaths;
 	unsigned		 lost = 0;
 
+	deaths++;
 	RB_FOREACH_SAFE(d, deliveries, &deliveries, following)
 		if (d->channel == c) {
 			lost++;
-			lose(d);
+			lose(d, deaths);
 		}
 	if (lost > 0)
 		log_warning("an agent of transport %s is gone: %u deliveries "

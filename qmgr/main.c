@@ -87,6 +87,7 @@ start(void)
 	to_bounce = link_new("bounce", site_processes("bounce"), NULL);
 	transports_open(agents, on_agent_lost);
 	take_lock();
+	(void)retry_may_expire();	/* the clocks are compared from now */
 	if (daemon_unsupported() != NULL)
 		log_error("%s; all mail is deferred", daemon_unsupported());
 	scan_start();

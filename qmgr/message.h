@@ -54,6 +54,7 @@ struct message {
 	int64_t			 active_us;
 	int64_t			 journal_end;
 	unsigned		 attempt, deaths;
+	unsigned		 last_death;	/* counted: dispatch.c */
 	bool			 was_warned, is_warned_now;
 	bool			 is_asking, is_dirty, is_settling;
 	enum fate		 fate;

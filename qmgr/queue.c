@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/base/bug.h"
+#include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/param/site.h"
@@ -356,6 +357,7 @@ run(void)
 int
 main(int argc, char **argv)
 {
+	fs_open_standard();
 	log_name("postrider", "queue");
 	command.pool = pool_new("command", 0);
 	take(argc, argv);

@@ -16,6 +16,7 @@
 #include "qmgr/scan.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -67,7 +68,7 @@ has_room(void)
 /* --- cleanup's packet ---------------------------------------------------- */
 
 /* Is the packet late? A look through the directories may have found the file
- * first, and even have seen the end of it. */
+ * first, and even have seen the end of it; or somebody has put it on hold. */
 static bool
 is_known(const struct new_mail *mail)
 {
@@ -75,8 +76,9 @@ is_known(const struct new_mail *mail)
 
 	return !queue_id_is_valid(mail->queue_id) || daemon_is_draining() ||
 	    message_find(mail->queue_id) != NULL ||
-	    waiting_has(mail->queue_id) || (mail->message != -1 &&
-	    (fstat(mail->message, &st) == -1 || st.st_nlink == 0));
+	    waiting_has(mail->queue_id) ||
+	    fstatat(queue_dir_fd(QUEUE_INCOMING), mail->queue_id, &st,
+	    AT_SYMLINK_NOFOLLOW) == -1;
 }
 
 /* PACKET_NEW_MAIL. The packet is a hint: what it does not bring is read from

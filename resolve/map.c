@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 #include "common/base/bug.h"
+#include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/map/map.h"
@@ -424,6 +425,7 @@ main(int argc, char **argv)
 	struct pool	*pool;
 	int		 option, result;
 
+	fs_open_standard();
 	program = program != NULL ? program + 1 : argv[0];
 	log_name("postrider", program);
 	while ((option = getopt(argc, argv, "+ac:d:fiNnopq:rsuUvw")) != -1)

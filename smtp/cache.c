@@ -36,13 +36,14 @@ static TAILQ_HEAD(warms_head, warm) warms =
     TAILQ_HEAD_INITIALIZER(warms);
 
 /* Nothing unread and still open? A host that speaks out of turn has said 421
- * or gone away. */
+ * or gone away, or its answers would be one behind ours. */
 static bool
 is_quiet(const struct connection *c)
 {
-	char	byte;
+	const char	*unread;
+	char		 byte;
 
-	return recv(io_fd(c->io), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1 &&
+	return io_peek(c->io, &unread) == 0 && recv(io_fd(c->io), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1 &&
 	    (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 

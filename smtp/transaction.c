@@ -35,7 +35,7 @@ struct transaction {
 	size_t			*to;		/* recipients, by their place */
 	char			*accepted;	/* one flag for each of them */
 	size_t			 count, accepted_count;
-	bool			 is_mail_refused, is_data_sent, wants_data;
+	bool			 is_mail_refused, wants_data, is_dot_out;
 };
 
 /* "4.2.0" from the reply, or made from its code. */
@@ -79,14 +79,48 @@ refuse(struct transaction *t, size_t n, const struct smtp_reply *reply,
 	    diagnostic);
 }
 
+/* The answer to RSET, when it was sent: whoever does not like that has lost
+ * his place. */
+WAITS static int
+hear_reset(struct transaction *t)
+{
+	struct smtp_reply	reply;
+
+	if (!t->c->needs_reset)
+		return 0;
+	t->c->doing = "sending RSET";
+	if (connection_hear(t->c, t->pool, &reply, set.rset_timeout) == -1)
+		return -1;
+	if (reply.code / 100 != 2) {
+		errno = ECONNRESET;
+		return -1;
+	}
+	t->c->needs_reset = false;
+	return 0;
+}
+
+/* RSET goes before MAIL when it is needed; its answer comes first too. */
+WAITS static int
+send_reset(struct transaction *t)
+{
+	if (!t->c->needs_reset)
+		return 0;
+	if (io_write(t->c->io, "RSET\r\n", 6) == -1)
+		return -1;
+	if (t->c->has_pipelining)
+		return 0;		/* hear_mail() hears it */
+	return io_flush(t->c->io) == -1 ? -1 : hear_reset(t);
+}
+
 WAITS static int
 send_mail(struct transaction *t)
 {
 	struct deliver	*mail = t->d->mail;
 
+	if (send_reset(t) == -1)
+		return -1;
 	t->c->doing = "sending MAIL FROM";
-	if (io_printf(t->c->io, "%sMAIL FROM:<%s>",
-	    t->c->needs_reset ? "RSET\r\n" : "", mail->sender) == -1)
+	if (io_printf(t->c->io, "MAIL FROM:<%s>", mail->sender) == -1)
 		return -1;
 	if (t->c->has_size && io_printf(t->c->io, " SIZE=%lld",
 	    (long long)mail->content_length) == -1)
@@ -106,23 +140,7 @@ send_command(struct transaction *t, size_t n)
 	if (n <= t->count)
 		return io_printf(t->c->io, "RCPT TO:<%s>\r\n",
 		    t->d->mail->recipients[t->to[n - 1]].address);
-	t->is_data_sent = true;
 	return io_printf(t->c->io, "DATA\r\n");
-}
-
-/* RSET goes before MAIL when it is needed; its answer comes first too. */
-WAITS static int
-hear_reset(struct transaction *t)
-{
-	struct smtp_reply	reply;
-
-	if (!t->c->needs_reset)
-		return 0;
-	t->c->doing = "sending RSET";
-	if (connection_hear(t->c, t->pool, &reply, set.rset_timeout) == -1)
-		return -1;
-	t->c->needs_reset = false;
-	return 0;
 }
 
 WAITS static int
@@ -138,6 +156,11 @@ hear_mail(struct transaction *t)
 		return -1;
 	if (reply.code / 100 == 2)
 		return 0;
+	if (reply.code == 421 && t->c->uses > 1) {
+		/* It is tired of the conversation, not of the message. */
+		errno = ECONNRESET;
+		return -1;
+	}
 	t->is_mail_refused = true;
 	for (i = 0; i < t->count; i++)
 		refuse(t, i, &reply, "MAIL FROM command");
@@ -224,9 +247,30 @@ exchange(struct transaction *t)
 		if (hear_command(t, heard) == -1)
 			return -1;
 	}
-	if (!t->is_data_sent)
+	/* RFC 5321 4.1.1.4: a DATA that is refused ends no transaction; the
+	 * next MAIL would be nested. */
+	if (!t->wants_data)
 		t->c->needs_reset = true;
 	return 0;
+}
+
+/* The host speaks before the final dot. A refusal is believed, since it wants
+ * no more of this; anything else cannot be about the whole message. */
+WAITS static int
+hear_early(struct transaction *t)
+{
+	struct smtp_reply	reply;
+	size_t			i;
+
+	if (connection_hear(t->c, t->pool, &reply, set.data_done_timeout) ==
+	    -1)
+		return -1;
+	t->c->is_broken = true;
+	for (i = 0; i < t->count && reply.code >= 400; i++)
+		if (t->accepted[i])
+			refuse(t, i, &reply, "message content");
+	errno = EPROTO;
+	return -1;
 }
 
 /* The message, from the queue file to the wire, and the final dot. */
@@ -259,6 +303,9 @@ send_content(struct transaction *t)
 		    (size_t)n, out)) == -1)
 			return -1;
 	}
+	if (io_has_input(t->c->io))
+		return hear_early(t);
+	t->is_dot_out = true;
 	if (io_write(t->c->io, out, smtp_stuff_finish(&stuff, out)) == -1)
 		return -1;
 	t->c->doing = "sending end of data -- message may be sent more than "
@@ -319,8 +366,6 @@ cancel_data(struct transaction *t)
 WAITS static int
 speak(struct transaction *t)
 {
-	int	dot_is_out;
-
 	if (exchange(t) == -1)
 		return -1;
 	if (!t->wants_data)
@@ -328,8 +373,7 @@ speak(struct transaction *t)
 	if (t->accepted_count == 0)
 		return cancel_data(t);
 	if (send_content(t) == -1) {
-		dot_is_out = io_pending(t->c->io) == 0 && errno != EIO;
-		if (dot_is_out)
+		if (t->is_dot_out)
 			settle_unanswered(t, errno);
 		return -1;
 	}

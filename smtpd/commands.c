@@ -21,6 +21,20 @@
 #include "smtpd/replies.h"
 #include "smtpd/settings.h"
 
+/* Appliances call themselves 192.0.2.1 or "host.example.", which is no reason
+ * to refuse their mail (RFC 5321 4.1.4). */
+static bool
+may_be_name(char *name)
+{
+	size_t	len = strlen(name);
+
+	if (domain_is_literal(name) || strspn(name, "0123456789.") == len)
+		return true;
+	if (name[len - 1] == '.')
+		name[len - 1] = '\0';
+	return domain_is_valid(name, true);
+}
+
 /* EHLO and HELO (RFC 5321 4.1.1.1): who the client says it is. */
 WAITS static int
 meet(struct session *s, char *args, const char *syntax)
@@ -30,8 +44,7 @@ meet(struct session *s, char *args, const char *syntax)
 	name = text_trim(args);
 	if (*name == '\0')
 		return say(s, REPLY_BAD_SYNTAX, syntax);
-	if (strlen(name) >= sizeof(s->helo) ||
-	    (!domain_is_literal(name) && !domain_is_valid(name, true)))
+	if (strlen(name) >= sizeof(s->helo) || !may_be_name(name))
 		return say(s, REPLY_BAD_HELO, name);
 
 	/* RFC 5321 4.1.4: EHLO in a transaction acts as RSET. */

@@ -9,6 +9,8 @@
  * P2  2yz is said only after cleanup answered 2yz, which it does only when
  *     the message is on stable storage.
  * P3  A client that stops in the middle leaves nothing behind.
+ * P4  The text of a message is never taken for commands, though it was sent
+ *     without waiting for the answer to DATA and the answer was no.
  */
 
 #include <errno.h>
@@ -32,6 +34,8 @@
 
 enum {
 	INPUT_ROOM = 32 * 1024,
+	EXCESS = 8 * 1024 * 1024,
+	DISCARDS = 64,
 	CLEANUP_PATIENCE = 30 * 1000
 };
 
@@ -143,6 +147,14 @@ pass_on(struct delivery *d, const char *in, size_t len)
 	return 0;
 }
 
+/* Whoever was refused may bring his message to its end, since he does not
+ * listen before; one without an end he may not. */
+static bool
+is_endless(const struct delivery *d)
+{
+	return d->is_lost && d->bytes / 8 > site.message_size_limit + EXCESS;
+}
+
 /*
  * Read until the final dot. The deadline moves on with what has arrived, so
  * that a byte every few minutes does not keep a session for ever.
@@ -160,6 +172,10 @@ receive(struct delivery *d)
 	patience = limits_patience();
 	io_patience(io, patience);
 	while (!d->decoder.is_over) {
+		if (is_endless(d)) {
+			d->session->is_over = true;
+			break;
+		}
 		if ((len = io_peek(io, &in)) == 0) {
 			if (set.data_rate > 0)
 				io_deadline(io, start + patience +
@@ -220,26 +236,36 @@ settle(struct delivery *d)
 	return say_line(s, answer.reply);
 }
 
-/* RFC 5321 4.1.1.4. */
-int
-command_data(struct session *s, char *args)
+/* RFC 2920 3.1: nothing follows DATA before its answer. When that is no, what
+ * follows all the same is the text of the message: it is thrown away, and the
+ * client sent away. */
+WAITS static int
+turn_away(struct session *s, int result)
+{
+	int	i;
+
+	if (result != REFUSED || !io_has_input(s->io))
+		return result;
+	log_info("improper command pipelining after DATA from %s", s->ident);
+	for (i = 0; i < DISCARDS && io_has_input(s->io); i++)
+		io_discard_input(s->io);
+	s->is_over = true;
+	return result;
+}
+
+/* Hear the message and say what becomes of it; the transaction is there and
+ * has recipients. */
+WAITS static int
+take_message(struct session *s)
 {
 	struct delivery	d;
 	int		result;
 
-	if (*text_trim(args) != '\0')
-		return say(s, REPLY_NO_ARGUMENT, "DATA");
-	if (s->mail == NULL)
-		return say(s, REPLY_NEED_MAIL);
-	if (s->mail->count == 0)
-		return say(s, REPLY_NEED_RCPT);
-
 	memset(&d, 0, sizeof(d));
 	d.session = s;
-	if ((d.posting = open_posting(s)) == NULL) {
-		transaction_end(s);
-		return errno == ECANCELED ? GONE : say(s, REPLY_NO_SERVICE);
-	}
+	if ((d.posting = open_posting(s)) == NULL)
+		return errno == ECANCELED ? GONE :
+		    turn_away(s, say(s, REPLY_NO_SERVICE));
 	d.decoded = pool_alloc(s->mail->pool, INPUT_ROOM + 2);
 	d.repaired = pool_alloc(s->mail->pool, 2 * (INPUT_ROOM + 2));
 	smtp_data_start(&d.decoder);
@@ -248,11 +274,28 @@ command_data(struct session *s, char *args)
 	    receive(&d) == -1) {
 		result = errno;
 		posting_abandon(d.posting);
-		transaction_end(s);
 		errno = result;
 		return GONE;
 	}
-	result = settle(&d);
+	return settle(&d);
+}
+
+/* RFC 5321 4.1.1.4. */
+int
+command_data(struct session *s, char *args)
+{
+	int	result, error;
+
+	if (*text_trim(args) != '\0')
+		return turn_away(s, say(s, REPLY_NO_ARGUMENT, "DATA"));
+	if (s->mail == NULL)
+		return turn_away(s, say(s, REPLY_NEED_MAIL));
+	if (s->mail->count == 0)
+		return turn_away(s, say(s, REPLY_NEED_RCPT));
+
+	result = take_message(s);
+	error = errno;
 	transaction_end(s);
+	errno = error;
 	return result;
 }

@@ -133,9 +133,11 @@ has_space(const struct session *s)
 	if (site.message_size_limit > 0 &&
 	    need < site.message_size_limit + site.message_size_limit / 2)
 		need = site.message_size_limit + site.message_size_limit / 2;
+	free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
+	if (s->mail->size_hint >= free_bytes)	/* any number up to 2^63 */
+		return false;
 	if (s->mail->size_hint > 0 && site.message_size_limit == 0)
 		need += s->mail->size_hint;
-	free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
 	return free_bytes > need && (fs.f_files == 0 || fs.f_favail > 100);
 }
 

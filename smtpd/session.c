@@ -105,8 +105,11 @@ static int
 greet(struct session *s)
 {
 	io_patience(s->io, limits_patience());
-	if (daemon_is_stopping())
-		return say(s, REPLY_SHUTTING_DOWN, site.myhostname);
+	if (daemon_is_stopping()) {
+		say(s, REPLY_SHUTTING_DOWN, site.myhostname);
+		io_flush(s->io);
+		return REFUSED;
+	}
 	if (limits_client(s) == REFUSED) {
 		io_flush(s->io);
 		return REFUSED;
@@ -144,8 +147,8 @@ converse(struct session *s)
 }
 
 /*
- * One command line. Replies go out when there is no more input to work on,
- * so that a pipelined group is answered in one segment (RFC 2920 3.2).
+ * One command line. Replies go out when no whole line is left to work on, so
+ * that a pipelined group is answered in one segment (RFC 2920 3.2).
  * REFUSED: too long, and told so.
  */
 static int
@@ -157,7 +160,8 @@ hear(struct session *s, char **line)
 	int		 got;
 
 	io_patience(s->io, limits_patience());
-	if (io_peek(s->io, &unread) == 0 && io_flush(s->io) == -1)
+	len = io_peek(s->io, &unread);
+	if (memchr(unread, '\n', len) == NULL && io_flush(s->io) == -1)
 		return GONE;
 
 	io_deadline(s->io, clock_now() + limits_patience());

@@ -11,6 +11,7 @@ PERL_TESTS	:= $(sort $(wildcard t/smtpd/*.t t/smtp/*.t t/qmgr/*.t \
 		   t/daemon/*.t t/journey/*.t))
 STYLE_TESTS	:= $(sort $(wildcard t/style/*.t))
 CRASH_TESTS	:= $(sort $(wildcard t/crash/*.t))
+LOAD_TESTS	:= $(sort $(wildcard t/load/*.t))
 
 C_TESTS		= $(TEST_FILES:%.c=%.t)
 PROVE		:= prove --exec t/lib/run
@@ -23,7 +24,7 @@ check: test-deps users
 	    $(STYLE_TESTS:%=build:%) \
 	    $(foreach b,build build/sanitize build/minimal, \
 	        $(C_TESTS:%=$(b):$(b)/%) $(PERL_TESTS:%=$(b):%)) \
-	    $(CRASH_TESTS:%=build:%)
+	    $(CRASH_TESTS:%=build:%) $(LOAD_TESTS:%=build:%)
 
 check-builds:
 	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build tests

@@ -322,6 +322,19 @@ fs_set_cloexec(int fd, bool on)
 	return fcntl(fd, F_SETFD, flags) == -1 ? -1 : 0;
 }
 
+/* Open what is missing of descriptors 0 to 2. */
+void
+fs_open_standard(void)
+{
+	int	fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd > STDERR_FILENO)
+		close(fd);
+}
+
 /* A count of the kernel's as one of ours. */
 static int64_t
 bounded(uint64_t count, uint64_t unit)

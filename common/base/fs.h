@@ -47,6 +47,10 @@ int	 fs_make_directory(const char *path, mode_t, uid_t, gid_t);
 int	 fs_set_nonblocking(int fd, bool on);
 int	 fs_set_cloexec(int fd, bool on);
 
+/* A command that was started with standard descriptors closed gets /dev/null
+ * there, so that no file of its own takes their numbers. First in main(). */
+void	 fs_open_standard(void);
+
 /* Free bytes and files of the file system that holds fd. */
 int	 fs_free_space(int fd, int64_t *bytes, int64_t *inodes);
 

@@ -76,12 +76,26 @@ row_size(const struct outcome_row *row)
 	    strlen(row->diagnostic) + 96;
 }
 
+/* A packet that cannot be sent would keep qmgr waiting for ever: what a
+ * remote host says at great length is cut to what a field holds. */
+static char *
+fit(struct pool *pool, char *text, size_t size)
+{
+	return strlen(text) <= size ? text : pool_strndup(pool, text, size);
+}
+
 void
 agent_report(struct request *r, struct outcome_row *rows, size_t count)
 {
 	struct outcome_packet	packet;
 	size_t			done, n, used;
 
+	for (n = 0; n < count; n++) {
+		rows[n].text = fit(r->pool, rows[n].text, REPLY_MAX);
+		rows[n].diagnostic = fit(r->pool, rows[n].diagnostic,
+		    REPLY_MAX);
+		rows[n].remote = fit(r->pool, rows[n].remote, ADDRESS_MAX);
+	}
 	done = 0;
 	do {
 		used = 0;

@@ -2,6 +2,7 @@
 #define DAEMON_DAEMON_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "common/fiber/fiber.h"
 #include "common/ipc/channel.h"
@@ -79,6 +80,8 @@ struct maincf	*daemon_maincf(void);
 /* For reload() of daemons whose jail leaves /etc in sight (resolve): read
  * main.cf again and set every row; -1, all told, if it is not good. */
 int		 daemon_read_again(void);
+/* Is this one of the users that the daemons run as? */
+bool		 daemon_is_own_user(uid_t);
 /* before() runs for --check: create and change nothing. */
 bool		 daemon_is_checking(void);
 

@@ -115,6 +115,18 @@ privs_is_user_of(const char *service, uid_t uid)
 	return false;
 }
 
+/* Does any program of ours run as this user? */
+bool
+daemon_is_own_user(uid_t uid)
+{
+	size_t	i;
+
+	for (i = 0; i < user_count; i++)
+		if (uid != 0 && users[i].uid == uid)
+			return true;
+	return false;
+}
+
 /* No core files with other people's mail, and all descriptors we may have. */
 void
 privs_limits(void)

@@ -43,6 +43,7 @@ static const char *const	 always[] = {
 	"pwritev2", "sendto", "sendmsg", "sendmmsg", "sendfile", "shutdown",
 	"getsockopt", "setsockopt", "getsockname", "getpeername", "close",
 	"close_range", "dup", "dup2", "dup3", "fcntl", "fstat", "fstatfs",
+	"statfs",			/* smtpd: is there room in the queue? */
 	"newfstatat", "statx", "lseek", "_llseek", "flock", "ftruncate",
 	"fsync", "fdatasync", "sync_file_range", "fadvise64", "pipe2",
 	"poll", "ppoll", "select", "pselect6", "epoll_create1", "epoll_ctl",
@@ -68,7 +69,7 @@ static const char *const	 binding[] = { "bind", NULL };
 static const char *const	 reading_files[] = {
 	"stat", "lstat", "stat64", "lstat64", "access", "faccessat",
 	"faccessat2", "readlink", "readlinkat", "getdents", "getdents64",
-	"getcwd", "chdir", "fchdir", "statfs", NULL
+	"getcwd", "chdir", "fchdir", NULL
 };
 
 /* No chmod by name: Landlock does not look at it, and the mode says which

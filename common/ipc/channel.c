@@ -4,7 +4,8 @@
  *
  * A fiber per channel receives into a buffer that all channels share: nothing
  * waits between a datagram's arrival and the moment it has been decoded into
- * a pool or handled in order. Sending is in send.c, replies in exchange.c.
+ * a pool or handled in order. Sending is in send.c, replies in exchange.c, how
+ * many may come in admit.c.
  *
  * C1  What the other side sends can close its channel and nothing else.
  * C2  Every descriptor that comes in is handed to one owner or closed.
@@ -27,8 +28,7 @@
 enum {
 	SEND_BUFFER = 1024 * 1024,
 	HELLO_TIME = 10 * 1000,
-	STRANGER_TIME = 10 * 60 * 1000,	/* silence allowed to any user */
-	STRANGERS_MAX = 100		/* connections of one user */
+	STRANGER_TIME = 10 * 60 * 1000	/* silence allowed to any user */
 };
 
 /* A request on its way to its handler's fiber. */
@@ -37,7 +37,7 @@ struct job {
 	void		(*handler)(struct request *);
 };
 
-static LIST_HEAD(, channel)	 channels = LIST_HEAD_INITIALIZER(channels);
+struct channel_list		 channels = LIST_HEAD_INITIALIZER(channels);
 static char			 scratch[PACKET_MAX];
 static bool			 scratch_is_lent;	/* to a handler */
 static unsigned			 requests_running;
@@ -148,20 +148,15 @@ may_be(const char *service, uid_t uid)
 	    (is_trusted != NULL && is_trusted(service, uid));
 }
 
-/* One more connection of a user's; he may not have all of them. */
+/* He came by a "*" row: one of a user's commands. */
 static void
 admit_stranger(struct channel *c)
 {
-	struct channel	*other;
-	unsigned	 n = 0;
+	const char	*why;
 
 	c->is_stranger = true;
-	LIST_FOREACH(other, &channels, entry)
-		if (other->is_stranger && other->is_open &&
-		    other->uid == c->uid)
-			n++;
-	if (n > STRANGERS_MAX)
-		refuse(c, "too many connections of this user");
+	if ((why = admit(c)) != NULL)
+		refuse(c, why);
 }
 
 /* The first packet: who are you, and which language do you speak? */
@@ -231,7 +226,7 @@ run_job(void *arg)
 	job->handler(&job->request);
 	pool_free(job->request.pool);
 	requests_running--;
-	if (c->running-- == REQUESTS_MAX)
+	if (c->running-- == admit_requests(c))
 		fiber_queue_wake_all(&c->places);
 	channel_unreference(c);
 }
@@ -426,7 +421,7 @@ receive(void *arg)
 
 	fiber_name("channel");
 	while (c->is_open) {
-		if (c->running < REQUESTS_MAX)
+		if (c->running < admit_requests(c))
 			receive_one(c);
 		else if (fiber_queue_wait(&c->places, NEVER) == -1)
 			channel_close(c);
@@ -457,6 +452,7 @@ channel_new(int fd, bool is_server, const struct peer *peers,
     void (*closed)(struct channel *, void *), void *context)
 {
 	struct channel	*c = mem_alloc(sizeof(*c));
+	const char	*why;
 	int		 size = SEND_BUFFER;
 
 	*c = (struct channel){ .fd = fd, .references = 1, .is_open = true,
@@ -477,6 +473,8 @@ channel_new(int fd, bool is_server, const struct peer *peers,
 		c->is_open = false;
 	}
 	fiber_start(receive, c);
+	if (is_server && (why = admit(c)) != NULL)
+		refuse(c, why);
 	return c;
 }
 

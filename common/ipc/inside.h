@@ -12,7 +12,8 @@
 
 /*
  * What the files of this directory tell each other; nobody else includes it.
- * channel.c receives, send.c sends, exchange.c matches replies.
+ * channel.c receives, send.c sends, exchange.c matches replies, admit.c says
+ * how much one of them may take.
  */
 enum {
 	CHANNEL_NAME_SIZE = 256,
@@ -75,6 +76,15 @@ struct channel {
 	struct exchanges	 exchanges;
 	unsigned		 exchange_count;
 };
+
+LIST_HEAD(channel_list, channel);
+extern struct channel_list	channels;
+
+/* admit.c: may this connection stay? NULL, or why not. */
+const char	*admit(const struct channel *);
+/* Its handlers at once, and bytes kept because it does not read. */
+unsigned	 admit_requests(const struct channel *);
+size_t		 admit_kept(const struct channel *);
 
 /* channel.c */
 void		 channel_reference(struct channel *);

@@ -3,6 +3,9 @@
  *
  * Called by everything that brings mail: smtpd, pickup, bounce, local. The
  * packets and their order are told in packets.h.
+ *
+ * P1  The last piece is sent only behind all the others: a message of which a
+ *     part could not be handed over is abandoned, never finished.
  */
 
 #include "common/ipc/posting.h"
@@ -19,6 +22,7 @@ struct posting {
 	char		*buffer;	/* CONTENT_MAX bytes */
 	size_t		 filled;
 	unsigned	 sent;		/* content packets so far */
+	bool		 is_torn;	/* a piece could not be sent */
 };
 
 /* What a recipient's row takes in a packet, generously. */
@@ -138,8 +142,10 @@ posting_write(struct posting *p, const void *data, size_t len,
 
 	while (len > 0) {
 		if (p->filled == CONTENT_MAX &&
-		    send_content(p, false, deadline) == -1)
+		    send_content(p, false, deadline) == -1) {
+			p->is_torn = true;
 			return -1;
+		}
 		if (exchange_is_answered(p->exchange)) {
 			errno = EPIPE;
 			return -1;
@@ -161,6 +167,11 @@ posting_finish(struct posting *p, struct queued *answer, int64_t deadline)
 	int	result;
 
 	result = 0;
+	if (p->is_torn && !exchange_is_answered(p->exchange)) {
+		posting_abandon(p);
+		errno = EPIPE;
+		return -1;
+	}
 	if (!exchange_is_answered(p->exchange))
 		result = send_content(p, true, deadline);
 	if (result == 0 || exchange_is_answered(p->exchange))

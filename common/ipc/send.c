@@ -132,7 +132,7 @@ keep(struct channel *c)
 {
 	struct kept	*k;
 
-	if (c->kept_bytes + out.data.len > KEPT_MAX) {
+	if (c->kept_bytes + out.data.len > admit_kept(c)) {
 		log_warning("%s (process %jd) reads too slowly: closed",
 		    c->name, (intmax_t)c->pid);
 		channel_close(c);

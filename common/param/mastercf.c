@@ -179,7 +179,8 @@ columns(struct reader *r, struct service *s, char **words)
 	if (strcmp(s->type, "inet") == 0 && strcmp(words[2], "y") == 0)
 		return fail(r, "private", "expected n, since an inet "
 		    "service is open to the network", words[2]);
-	if (strchr(s->name, '/') != NULL && strcmp(s->type, "inet") != 0)
+	if (*s->name == '\0' ||
+	    (strchr(s->name, '/') != NULL && strcmp(s->type, "inet") != 0))
 		return fail(r, "service", "expected a name without /",
 		    s->name);
 	return 0;
@@ -250,7 +251,8 @@ parse(struct reader *r, char *line, struct service *s)
 	if (columns(r, s, w.items) == -1)
 		return -1;
 	s->command = w.items[COLUMNS];
-	if (strchr(s->command, '/') != NULL || *s->command == '.')
+	if (*s->command == '\0' || *s->command == '.' ||
+	    strchr(s->command, '/') != NULL)
 		return fail(r, "command", "expected a program's name "
 		    "without a directory", s->command);
 	s->arguments = w.items + COLUMNS + 1;

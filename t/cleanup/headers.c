@@ -250,6 +250,26 @@ a_head_that_is_too_long_is_passed_on(void **state)
 }
 
 static void
+a_long_list_is_completed_whole(void **state)
+{
+	struct str	text;
+	int		i;
+
+	(void)state;
+	make_local();
+	set.header_size_limit = 200000;
+	str_init(&text, pool, 0);
+	str_add(&text, "To: first");
+	for (i = 0; i < 5000; i++)
+		str_addf(&text, ",\r\n user%d@x.test", i);
+	str_add(&text, "\r\nSubject: hi\r\n\r\n");
+	through(text.data);
+	assert_non_null(strstr(written.data, "To: first@o.test,\r\n user0@"));
+	assert_non_null(strstr(written.data, " user4999@x.test\r\n"
+	    "Subject: hi\r\n"));
+}
+
+static void
 mail_that_names_nobody_says_so_if_wanted(void **state)
 {
 	(void)state;
@@ -283,6 +303,7 @@ main(void)
 		TEST(a_body_without_a_head_is_separated),
 		TEST(the_last_line_is_ended),
 		TEST(a_head_that_is_too_long_is_passed_on),
+		TEST(a_long_list_is_completed_whole),
 		TEST(mail_that_names_nobody_says_so_if_wanted),
 		TEST(a_blind_recipient_is_a_recipient),
 	};

@@ -108,7 +108,7 @@ my $big = "Subject: big\n\n" . ('y' x 70 . "\n") x 8000;
 like(interrupted('full@relay.test', $big, sub { fill("$spool/filler") }),
     qr/^452 4\.3\.1 /, 'a disk that fills during DATA is told with 452');
 like(mail_from(), qr/^452 4\.3\.1 /, 'a full disk is told at MAIL with 452');
-like($mail->log, qr/NOQUEUE: reject: MAIL from .*: 452 4\.3\.1 /,
+ok($mail->wait_log(qr/NOQUEUE: reject: MAIL from .*: 452 4\.3\.1 /),
     'and logged');
 my ($status, $text) = $mail->sendmail("To: s\@relay.test\n\nx\n", '-t');
 is($status, 75, 'sendmail says "try later"');

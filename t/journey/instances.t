@@ -93,10 +93,18 @@ is(($two->postrider('status'))[0], 0, 'the second runs on');
 # In the background, as administrators start it.
 my $background;
 END { kill 'TERM', $background if $background }
-($status, $text) = $one->postrider('start');
+{
+	local $^F = 1000;		# what is open now is inherited
+	open my $secret, '>', $one->dir . '/secret' or die;
+	($status, $text) = $one->postrider('start');
+}
 is($status, 0, 'postrider start') or diag $text;
 ($background) = Postrider::slurp($one->spool . '/pid/master.pid') =~ /(\d+)/;
 ok($background && kill(0, $background), 'the pid file has its number');
+my @holders = grep { my $pid = $_; grep { (readlink // '') =~ m{/secret$} }
+    glob "/proc/$pid/fd/*" } $background, split ' ',
+    Postrider::slurp("/proc/$background/task/$background/children");
+is("@holders", '', 'no daemon has what the caller had open');
 like($one->send(from => 's@one.test', to => ["$user\@one.test"]), qr/^250/,
     'mail is taken as soon as start returns');
 

@@ -177,16 +177,16 @@ SKIP: {
 	chown 0, scalar(getgrnam 'postrider-drop'), $damaged if $is_root;
 	chmod 0740, $damaged;
 	$mail->start;
-	delivered_once('whole@relay.test') if Postrider::wait_for(sub {
-	    !-e $unfinished && !-e $damaged }, 15, "both to go\n" . $mail->log)
-	    || 1;
+	Postrider::wait_for(sub { !-e $unfinished && !-e $damaged }, 15,
+	    "both to go\n" . $mail->log);
 	pass('what is not complete is removed');
-	like($mail->log, qr/maildrop\/.*kept as maildrop\/(bad-\S+)/,
+	ok($mail->wait_log(qr/maildrop\/.*kept as maildrop\/bad-\S+/),
 	    'what is no message is told');
 	my ($kept) = glob "$maildrop/bad-*";
 	is(Postrider::slurp($kept // ''), 'no posted message',
 	    'and kept under another name');
 	unlink $kept if defined $kept;
+	delivered_once('whole@relay.test');
 	$mail->stop;
 }
 

@@ -240,6 +240,15 @@ sub set
 	$self->write_config;
 }
 
+# A file that nobody finds half written: daemons start at any time.
+sub _put
+{
+	my ($path, $text) = @_;
+
+	spew("$path.new", $text);
+	rename "$path.new", $path or die "$path: $!";
+}
+
 sub write_config
 {
 	my ($self) = @_;
@@ -247,9 +256,9 @@ sub write_config
 	my $port = $self->{wants_port} ?
 	    "127.0.0.1:$self->{port} inet n - n - - smtpd\n" : '';
 
-	spew("$self->{dir}/etc/main.cf",
+	_put("$self->{dir}/etc/main.cf",
 	    join('', map { "$_ = $s->{$_}\n" } sort keys %$s));
-	spew("$self->{dir}/etc/master.cf", $port . $self->{master});
+	_put("$self->{dir}/etc/master.cf", $port . $self->{master});
 }
 
 sub dir   { return $_[0]{dir} }

@@ -35,12 +35,13 @@ $mail->set(relayhost => '[127.0.0.1]:' . $sink->port);
 $mail->start;
 my $user = $mail->user(0);
 
-# Kilobytes that the whole system keeps from others (PSS shares fairly).
+# Kilobytes of all processes, what they share counted once; 0 if nobody tells.
 sub memory {
 	my $sum = 0;
 	for my $pid ($mail->pid, $mail->children) {
-		$sum += $1 if Postrider::slurp("/proc/$pid/smaps_rollup") =~
-		    /^Pss:\s+(\d+)/m;
+		Postrider::slurp("/proc/$pid/smaps_rollup") =~
+		    /^Pss:\s+(\d+)/m or return 0;
+		$sum += $1;
 	}
 	return $sum;
 }
@@ -119,10 +120,15 @@ my $each = ($during - $before) / $wanted;
 diag(sprintf '%d sessions in %.1f s; greeting at most %.0f ms, a message ' .
     'through in at most %.0f ms', $wanted, $opened, 1000 * $slowest,
     1000 * $longest);
-diag(sprintf 'memory of all processes: %.1f MiB before, %.1f MiB with them, ' .
-    '%.1f KiB per session', $before / 1024, $during / 1024, $each);
-cmp_ok($each, '<', 64, 'a session costs less than 64 KiB')
-    unless ($ENV{BUILD} // '') =~ /sanitize/;
+SKIP: {
+	skip 'only root may look at the memory of the daemons', 1 unless $before;
+	diag(sprintf 'memory of all processes: %.1f MiB before, %.1f MiB ' .
+	    'with them, %.1f KiB per session', $before / 1024, $during / 1024,
+	    $each);
+	skip 'sanitizers need memory of their own', 1
+	    if ($ENV{BUILD} // '') =~ /sanitize/;
+	cmp_ok($each, '<', 64, 'a session costs less than 64 KiB');
+}
 
 # A stop tells each of them.
 $start = time;

@@ -59,6 +59,17 @@ subtest 'root\'s process can do nothing that root can' => sub {
 	is((stat $mail->dir . '/mail/root')[4], 0, 'it still delivers');
 };
 
+subtest 'nobody becomes a user of the mail system itself' => sub {
+	for my $user ('postrider', 'postrider-map') {
+		my $id = post("$user\@local.test", "Subject: x\n\ny\n");
+
+		like($mail->wait_log(qr/$id: to=.*status=.*/),
+		    qr/status=bounced \(unknown user: "$user"\)/, $user);
+		is(process_of($user), 0, 'there is no process');
+		ok(!-e $mail->dir . "/mail/$user", 'and no mailbox');
+	}
+};
+
 subtest 'a full mailbox returns mail' => sub {
 	my $id = post("$alice\@local.test", "Subject: x\n\n" . 'x' x 900 .
 	    "\n" x 2);

@@ -6,9 +6,32 @@
 
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #define HEADER	"From s@t Sat Nov 21 23:11:00 2026\nDelivered-To: a@b\n"
+
+/* What another program does just before the lock file is ours. */
+static void	(*before_lock_file)(void);
+
+/* open(2), seen by mbox.c as well. */
+int
+open(const char *path, int flags, ...)
+{
+	void	(*act)(void) = before_lock_file;
+	va_list	 ap;
+	mode_t	 mode = 0;
+
+	va_start(ap, flags);
+	if (flags & (O_CREAT | O_TMPFILE))
+		mode = va_arg(ap, mode_t);
+	va_end(ap);
+	if (act != NULL && strcmp(path, "box.lock") == 0) {
+		before_lock_file = NULL;
+		act();
+	}
+	return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
 
 static void
 a_message_is_appended_with_lf_and_an_empty_line(void **state)
@@ -97,6 +120,55 @@ a_failed_write_leaves_the_mailbox_as_it_was(void **state)
 	assert_string_equal(content_of("box"), "From x\nA: b\n\nold\n\n");
 	assert_string_equal(s->note, "");
 	assert_int_equal(access("box.lock", F_OK), -1);
+}
+
+/* Another program's message comes in under the lock file alone. */
+static void
+append_another(void)
+{
+	int	fd = open("box", O_WRONLY | O_APPEND);
+
+	assert_int_equal(fs_write(fd, "From x\n\nother\n\n", 15), 0);
+	close(fd);
+}
+
+/* P2 */
+static void
+what_others_wrote_under_the_lock_file_survives_a_failure(void **state)
+{
+	struct storing	*s = storing_of("box", "A: b\r\n\r\nhi\r\n");
+	struct store	 longer = *s->what;
+
+	(void)state;
+	write_file("box", "From x\n\nold\n\n");
+	longer.content_length += 100;
+	s->what = &longer;
+	before_lock_file = append_another;
+	assert_int_equal(mbox_store(s), -1);
+	assert_null(before_lock_file);
+	assert_string_equal(content_of("box"),
+	    "From x\n\nold\n\nFrom x\n\nother\n\n");
+}
+
+/* The mailbox is replaced under the lock file alone. */
+static void
+replace_mailbox(void)
+{
+	assert_int_equal(rename("box", "old"), 0);
+	write_file("box", "From x\n\nnew\n\n");
+}
+
+/* P4 */
+static void
+a_mailbox_that_was_replaced_under_the_lock_file_is_opened_again(void **state)
+{
+	(void)state;
+	write_file("box", "From x\n\nold\n\n");
+	before_lock_file = replace_mailbox;
+	assert_int_equal(mbox_store(storing_of("box", "A: b\r\n\r\n")), 0);
+	assert_string_equal(content_of("old"), "From x\n\nold\n\n");
+	assert_string_equal(content_of("box"),
+	    "From x\n\nnew\n\n" HEADER "A: b\n\n\n");
 }
 
 /* P2 */
@@ -249,6 +321,10 @@ main(void)
 		CLAIM_OF(a_message_begins_on_its_own_line_behind_a_broken_one),
 		CLAIM_OF(a_failed_write_leaves_the_mailbox_as_it_was),
 		CLAIM_OF(a_message_that_was_cut_in_the_queue_leaves_nothing),
+		CLAIM_OF(
+		    what_others_wrote_under_the_lock_file_survives_a_failure),
+		CLAIM_OF(
+	    a_mailbox_that_was_replaced_under_the_lock_file_is_opened_again),
 		CLAIM_OF(a_full_mailbox_returns_the_message),
 		CLAIM_OF(links_and_other_things_are_no_mailboxes),
 		CLAIM_OF(a_mailbox_of_somebody_else_is_not_written_to),

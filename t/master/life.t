@@ -81,6 +81,16 @@ is $status, 0, 'the next start may follow at once' or diag $text;
 ($status, $text) = $mail->postrider('stop');
 is $status, 0, 'postrider stop';
 
+# Closed standard descriptors: no file of master's takes their place.
+for my $closed ('<&-', '<&- >&-', '<&- >&- 2>&-') {
+	my @command = (bin() . '/postrider', '-c', $mail->etc);
+	($status) = $mail->run('', 'sh', '-c', "exec \"\$@\" $closed",
+	    'sh', @command, 'start');
+	is $status, 0, "start $closed";
+	is +($mail->postrider('status'))[0], 0, 'it runs, and holds its lock';
+	is +($mail->postrider('stop'))[0], 0, 'stop';
+}
+
 # What keeps it from starting is said, and nothing stays behind.
 my $taken = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1',
     LocalPort => $mail->port, ReuseAddr => 1) or die "$!";

@@ -61,6 +61,24 @@ like(deliver_raw('x' x 78 . "\r\n" x 1 . ('y' x 78 . "\r\n") x 1300 . ".\r\n"),
 like($reply, qr/^250/, 'a long line is a message all the same');
 is($body, 'z' x 5000 . "\r\n", 'and arrives whole');
 
+# Who was refused may finish his message, not go on for ever.
+{
+	my $c = $mail->client;
+	$c->expect(220);
+	$c->script('EHLO c.test' => 250, 'MAIL FROM:<s@local.test>' => 250,
+	    'RCPT TO:<r@relay.test>' => 250, 'DATA' => 354);
+	my $block = ('x' x 78 . "\r\n") x 800;
+	my $written = 0;
+	eval {
+		for (; $written < 200e6; $written += length $block) {
+			$c->raw($block);
+		}
+	};
+	cmp_ok($written, '<', 120e6, 'a message without end is cut off');
+	ok($mail->wait_log(qr/END-OF-MESSAGE from .*: 552 5\.3\.4/),
+	    'with the refusal it had from the beginning');
+}
+
 # Split at every place, a message stays what it was.
 {
 	my $bytes = "Subject: x\r\n\r\n..a\r\nb\r\n.\r\n";
@@ -107,6 +125,17 @@ ok(Postrider::wait_for(sub {
     'smtpd_forbid_bare_newline = reject refuses a bare LF');
 ($reply) = deliver_raw("Subject: x\r\n\r\na\r\nb\r\n.\r\n");
 like($reply, qr/^250/, 'and takes what is in order');
+
+# Without a limit any SIZE is heard, and the disk has the last word.
+$mail->set(message_size_limit => 0, queue_minfree => 1000);
+$mail->reload;
+ok(Postrider::wait_for(sub {
+	my $c = $mail->client;
+	$c->expect(220);
+	return $c->command('EHLO c.test', 250) =~ /^250[- ]SIZE 0$/m &&
+	    $c->command('MAIL FROM:<> SIZE=9223372036854775807') =~
+	    /^452 4\.3\.1/;
+}, 10, 'the new limit'), 'a SIZE beyond the disk is refused');
 
 is(join('', $mail->complaints), '', 'nothing crashed');
 done_testing();

@@ -93,6 +93,8 @@ sub session {
 	like($c->command('HELO'), qr/^501/, 'HELO needs a name');
 	like($c->command('EHLO foo(bar)'), qr/^501/, 'EHLO needs a good name');
 	like($c->command('EHLO [127.0.0.1]'), qr/^250/, 'a literal is a name');
+	like($c->command('EHLO 192.0.2.1'), qr/^250/, 'so are numbers');
+	like($c->command('HELO host.test.'), qr/^250/, 'and a final dot');
 }
 
 # A pipelined group is answered in order.
@@ -107,6 +109,29 @@ sub session {
 	    'and the message is accepted');
 	like($c->command('RCPT TO:<a@local.test>'), qr/^503/,
 	    'after the message its transaction is over');
+}
+
+# An answer waits for no half line.
+{
+	my $c = session();
+	$c->raw("NOOP\r\nNO");
+	like($c->reply, qr/^250/, 'half a command does not hold answers back');
+	$c->raw("OP\r\n");
+	like($c->reply, qr/^250/, 'and becomes a whole one');
+}
+
+# A client that does not wait for 354 gets none: its text is not run.
+{
+	my $c = session();
+	$c->command('EHLO client.test', 250);
+	$c->raw(join "\r\n", 'MAIL FROM:<s@remote.test>',
+	    'RCPT TO:<nobody@elsewhere', 'DATA', 'Subject: x', '',
+	    'MAIL FROM:<evil@local.test>', 'RCPT TO:<a@local.test>', '.', '');
+	my @codes = map { substr $c->reply, 0, 3 } 1 .. 3;
+	is("@codes", '250 501 554', 'DATA without recipients is refused');
+	ok($c->is_closed, 'and the text behind it ends the session');
+	ok($mail->wait_log(qr/improper command pipelining after DATA from/),
+	    'the log says why');
 }
 
 # Lines that are too long, NULs, and other languages.

@@ -321,6 +321,37 @@ flags_go_on_and_off(void **state)
 	assert_int_equal(fs_set_nonblocking(fd, true), -1);
 }
 
+/* Which of 0 to 3 are open after these were closed? As bits. */
+static unsigned
+open_after(unsigned closed)
+{
+	int	fd, status;
+	pid_t	pid;
+
+	if ((pid = fork()) == 0) {
+		for (fd = 0; fd < 4; fd++)
+			if (fd == 3 || (closed & 1u << fd))
+				close(fd);
+		fs_open_standard();
+		for (status = fd = 0; fd < 4; fd++)
+			if (fcntl(fd, F_GETFD) == 0)
+				status |= 1 << fd;
+		_exit(status);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return (unsigned)WEXITSTATUS(status);
+}
+
+static void
+closed_standard_descriptors_are_opened_on_nothing(void **state)
+{
+	unsigned	closed;
+
+	(void)state;
+	for (closed = 0; closed < 8; closed++)
+		assert_int_equal(open_after(closed), 7);
+}
+
 static void
 free_space_is_told(void **state)
 {
@@ -355,6 +386,7 @@ main(void)
 		CLAIM_THAT(directory_is_made_once_with_exact_mode),
 		CLAIM_THAT(directory_can_be_synced),
 		CLAIM_THAT(flags_go_on_and_off),
+		CLAIM_THAT(closed_standard_descriptors_are_opened_on_nothing),
 		CLAIM_THAT(free_space_is_told),
 	};
 

@@ -243,7 +243,9 @@ know_users(void)
 	    privs_is_user_of("qmgr", 4001) &&
 	    !privs_is_user_of("smtpd", 4001) &&
 	    !privs_is_user_of("dns", 0) &&
-	    !privs_is_user_of("stranger", 4001) ? 0 : 1;
+	    !privs_is_user_of("stranger", 4001) &&
+	    daemon_is_own_user(4001) && daemon_is_own_user(4002) &&
+	    !daemon_is_own_user(0) && !daemon_is_own_user(9999) ? 0 : 1;
 }
 
 static void

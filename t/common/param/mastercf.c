@@ -136,6 +136,9 @@ bad_columns_are_told_with_their_place(void **state)
 	expect_error("smtp inet y - n - - smtpd\n", "private: expected n");
 	expect_error("a/b unix - - n - - smtp\n", "service: expected");
 	expect_error("a unix - - n - - ../smtp\n", "command: expected");
+	/* braces around nothing are a word of no letters */
+	expect_error("smtp inet n - n - - {} smtpd\n", "command: ");
+	expect_error("{} inet n - n - - smtpd\n", "service: ");
 }
 
 static void

@@ -181,7 +181,7 @@ a_new_file_survives_those_who_reap(void **state)
 	for (i = 0; i < 2; i++)
 		if ((pids[i] = fork()) == 0)
 			reap_for_ever();
-	for (i = 0; i < 3000; i++) {
+	for (i = 0; i < 6000; i++) {
 		if ((fd = queue_create(queue_id_new(id, 1))) == -1)
 			failed++;
 		else if (!exists(QUEUE_INCOMING, id))

@@ -124,6 +124,8 @@ sub _reply
 		    @{ $self->{extensions} // [qw(PIPELINING 8BITMIME
 		    ENHANCEDSTATUSCODES DSN), 'SIZE 0'] }), '250 HELP';
 	}
+	$reply //= '554 5.5.1 no valid recipients'
+	    if $verb eq 'DATA' && !@{ $session->{rcpt} };
 	return $reply // $usual{$verb} // '500 5.5.2 what?';
 }
 

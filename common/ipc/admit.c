@@ -1,0 +1,70 @@
+/*
+ * admit.c - nobody takes all of a daemon.
+ *
+ * Every connection and every request is a fiber with a stack, and often a
+ * descriptor. Any user may call pickup and qmgr, and an owned daemon may call
+ * those that it is allowed to: none of them may use up what the others need.
+ *
+ * A1  A user has a bounded number of connections, whether he has said HELLO
+ *     or not, and so have all users together.
+ * A2  A user's command has a few requests at once; the rest waits unread.
+ *
+ * Root is bound as far as it comes by commands, and so is our own user, who
+ * is everybody where root is missing: master's socket pairs are theirs.
+ */
+#include <unistd.h>
+
+#include "common/ipc/inside.h"
+
+enum {
+	STRANGERS_MAX = 100,		/* of one user */
+	ALL_STRANGERS_MAX = 1000,
+	USER_MAX = 1000,		/* of a daemon's user */
+	STRANGER_REQUESTS = 4,
+	STRANGER_KEPT = 256 * 1024
+};
+
+/* Root, or our own user? */
+static bool
+is_ours(const struct channel *c)
+{
+	return c->uid == 0 || c->uid == geteuid();
+}
+
+/* May it stay? */
+const char *
+admit(const struct channel *c)
+{
+	const struct channel	*other;
+	unsigned		 strangers = 0, his = 0, known = 0;
+
+	if (is_ours(c) && !c->is_stranger)
+		return NULL;
+	LIST_FOREACH(other, &channels, entry) {
+		if (!other->is_server || !other->is_open)
+			continue;
+		if (other->is_known && !other->is_stranger) {
+			known += other->uid == c->uid;
+		} else {
+			his += other->uid == c->uid;
+			strangers++;
+		}
+	}
+	if (his > STRANGERS_MAX || (known >= USER_MAX && !is_ours(c)))
+		return "too many connections of this user";
+	return strangers > ALL_STRANGERS_MAX ? "too many connections" : NULL;
+}
+
+/* Handlers at once. */
+unsigned
+admit_requests(const struct channel *c)
+{
+	return c->is_stranger ? STRANGER_REQUESTS : REQUESTS_MAX;
+}
+
+/* Bytes that wait for it. */
+size_t
+admit_kept(const struct channel *c)
+{
+	return c->is_stranger ? STRANGER_KEPT : KEPT_MAX;
+}

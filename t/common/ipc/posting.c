@@ -1,0 +1,187 @@
+/*
+ * posting.c - a message is handed over whole, or not at all.
+ */
+#include "common/ipc/posting.h"
+
+#include <sys/un.h>
+
+#include "t/common/ipc/pair.h"
+
+enum { PATIENCE = 200 };
+
+/* A cleanup in this process: it collects, answers the last piece with 250,
+ * and gives credit if it is told to. */
+static struct {
+	struct loop_fd	 watch;
+	int		 listener;
+	bool		 gives_credit, is_abandoned, had_last;
+	size_t		 bytes;
+	struct channel	*channel;
+} cleanup;
+
+static char		 directory[64], path[128];
+static struct link	*to_cleanup;
+static int		 written, finished, error;
+static struct queued	 answer;
+
+static void
+on_mail(struct request *r)
+{
+	cleanup.channel = r->channel;
+}
+
+static void
+on_content(struct request *r)
+{
+	const struct content	*c = r->object;
+	struct empty		 nothing = { 0 };
+	struct queued		 queued = { .queue_id = (char *)"X",
+				    .reply = (char *)"250 ok", .code = 250 };
+
+	cleanup.bytes += c->data.len;
+	if (c->is_last) {
+		cleanup.had_last = true;
+		(void)channel_reply(r, PACKET_QUEUED, &queued);
+	} else if (c->wants_credit && cleanup.gives_credit)
+		(void)channel_reply(r, PACKET_CREDIT, &nothing);
+}
+
+static void
+on_abandon(struct request *r)
+{
+	(void)r;
+	cleanup.is_abandoned = true;
+}
+
+static const struct peer	peers[] = {
+	{ "tester",	PACKET_MAIL,	on_mail,	IN_ORDER },
+	{ "tester",	PACKET_CONTENT,	on_content,	IN_ORDER },
+	{ "tester",	PACKET_ABANDON,	on_abandon,	IN_ORDER },
+	{ NULL,		PACKET_NONE,	NULL,		IN_ORDER }
+};
+
+/* Take the one connection. */
+static void
+serve(void *unused)
+{
+	int	fd;
+
+	(void)unused;
+	while ((fd = accept4(cleanup.listener, NULL, NULL,
+	    SOCK_NONBLOCK | SOCK_CLOEXEC)) == -1)
+		if (loop_wait_readable(&cleanup.watch, NEVER) == -1)
+			return;
+	(void)channel_new(fd, true, peers, NULL, NULL);
+}
+
+/* Listen as "test.1". */
+static void
+listen_here(void)
+{
+	struct sockaddr_un	at = { .sun_family = AF_UNIX };
+
+	strlcpy(at.sun_path, path, sizeof(at.sun_path));
+	cleanup.listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK |
+	    SOCK_CLOEXEC, 0);
+	if (cleanup.listener == -1 ||
+	    bind(cleanup.listener, (struct sockaddr *)&at, sizeof(at)) == -1 ||
+	    listen(cleanup.listener, 1) == -1 ||
+	    loop_add(&cleanup.watch, cleanup.listener) == -1)
+		abort();
+}
+
+/* Post a message of so many bytes, with little patience, as smtpd does it:
+ * after a failure the rest is not written, and then it is finished. */
+static void
+post(size_t bytes)
+{
+	static char	 piece[1000];
+	static char	 nothing[1];
+	struct pool	*pool = pool_new("poster", 0);
+	struct recipient_row row = { (char *)"a@b", nothing, nothing, 0 };
+	struct mail	 mail = { .sender = nothing, .origin = (char *)"t",
+	    .client_name = nothing, .client_address = nothing,
+	    .helo = nothing, .protocol = nothing, .full_name = nothing,
+	    .envelope_id = nothing, .return_what = nothing, .login = nothing,
+	    .extra = nothing, .recipients = &row, .count = 1 };
+	struct posting	*p;
+
+	p = posting_open(pool, to_cleanup, &mail, clock_now() + PATIENCE);
+	for (written = 0; p != NULL && written == 0 && bytes > 0;
+	    bytes -= sizeof(piece))
+		written = posting_write(p, piece, sizeof(piece),
+		    clock_now() + PATIENCE);
+	finished = p == NULL ? -2 : posting_finish(p, &answer,
+	    clock_now() + PATIENCE);
+	error = errno;
+	(void)fiber_sleep(50);		/* for what is on its way */
+	pool_free(pool);
+}
+
+/* One posting from its beginning to the end of both sides. */
+static void
+story(void *bytes)
+{
+	listen_here();
+	fiber_start(serve, NULL);
+	link_identity("tester", directory);
+	to_cleanup = link_new("test", 1, NULL);
+	post(*(size_t *)bytes);
+	loop_remove(&cleanup.watch);
+	close(cleanup.listener);
+	unlink(path);
+	if (cleanup.channel != NULL)
+		channel_close(cleanup.channel);
+}
+
+/* Run it. */
+static void
+tell(size_t bytes, bool gives_credit)
+{
+	memset(&cleanup, 0, sizeof(cleanup));
+	cleanup.gives_credit = gives_credit;
+	loop_open();
+	log_to_nothing();
+	fiber_start(story, &bytes);
+	loop_run();
+}
+
+static void
+a_message_arrives_whole(void **state)
+{
+	(void)state;
+	tell(1000000, true);
+	assert_int_equal(written, 0);
+	assert_int_equal(finished, 0);
+	assert_int_equal(answer.code, 250);
+	assert_int_equal(cleanup.bytes, 1000000);
+	assert_false(cleanup.is_abandoned);
+}
+
+/* Credit that does not come in time: what was written so far is not a
+ * message, though cleanup would gladly take it for one. */
+static void
+a_part_is_never_finished_as_the_whole(void **state)
+{
+	(void)state;
+	tell(1000000, false);
+	assert_int_equal(written, -1);
+	assert_int_equal(finished, -1);
+	assert_int_equal(error, EPIPE);
+	assert_false(cleanup.had_last);
+	assert_true(cleanup.is_abandoned);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(a_message_arrives_whole),
+		cmocka_unit_test(a_part_is_never_finished_as_the_whole),
+	};
+
+	snprintf(directory, sizeof(directory), "/tmp/posting.%d.",
+	    (int)getpid());
+	snprintf(path, sizeof(path), "%stest.1", directory);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

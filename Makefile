@@ -4,7 +4,8 @@
 #   make [-j2]            build                    make deps       what it needs
 #   make check            all tests                make test-deps  what tests need
 #   make demo             see a message travel     make install    (as root)
-#   make bench            beside Postfix           make uninstall
+#   make lint             what cppcheck says       make uninstall
+#   make bench            beside Postfix
 #
 # Knobs: V=1 shows commands. SANITIZE=1 builds with ASan and UBSan. CC=clang.
 # WITHOUT="unbound pcre2 seccomp lmdb" leaves libraries out. BUILD=dir.
@@ -48,6 +49,7 @@ FEATURES	:= $(if $(HAVE_UNBOUND),unbound) $(if $(HAVE_PCRE2),pcre2) \
 		   $(if $(HAVE_SECCOMP),seccomp) $(if $(HAVE_LMDB),lmdb)
 
 # --- how it is compiled ------------------------------------------------------
+# CPPFLAGS, CFLAGS, LDFLAGS and LDLIBS of yours are added, and come last.
 
 WARNINGS	:= -Wall -Wextra -Wshadow -Wvla -Wframe-larger-than=2048 \
 		   -Wformat=2 -Wstrict-prototypes -Wmissing-prototypes -Werror
@@ -65,23 +67,26 @@ else
 OPTIMIZE	:= -O2 -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
 endif
 
-CPPFLAGS	+= -I. -I$(BUILD) -D_GNU_SOURCE -DLIBBSD_OVERLAY -isystem /usr/include/bsd \
+override CPPFLAGS := -I. -I$(BUILD) -D_GNU_SOURCE -DLIBBSD_OVERLAY -isystem /usr/include/bsd \
 		   -DPOSTRIDER_VERSION='"$(VERSION)"' \
 		   -DDEFAULT_CONFIG_DIRECTORY='"$(SYSCONFDIR)/postrider"' \
 		   -DDEFAULT_QUEUE_DIRECTORY='"$(SPOOLDIR)"' \
 		   -DDEFAULT_DAEMON_DIRECTORY='"$(LIBEXECDIR)"' \
 		   -DDEFAULT_COMMAND_DIRECTORY='"$(SBINDIR)"' \
 		   $(if $(HAVE_UNBOUND),-DHAVE_UNBOUND) $(if $(HAVE_PCRE2),-DHAVE_PCRE2) \
-		   $(if $(HAVE_SECCOMP),-DHAVE_SECCOMP) $(if $(HAVE_LMDB),-DHAVE_LMDB)
-CFLAGS		+= -std=gnu17 $(OPTIMIZE) -g -fno-omit-frame-pointer -pthread \
+		   $(if $(HAVE_SECCOMP),-DHAVE_SECCOMP) $(if $(HAVE_LMDB),-DHAVE_LMDB) \
+		   $(CPPFLAGS)
+override CFLAGS	:= -std=gnu17 $(OPTIMIZE) -g -fno-omit-frame-pointer -pthread \
 		   -ffunction-sections -fdata-sections \
-		   $(WARNINGS) $(HARDENING) $(SANITIZERS)
-LDFLAGS		+= -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack \
+		   $(WARNINGS) $(HARDENING) $(SANITIZERS) $(CFLAGS)
+override LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack \
 		   -Wl,--as-needed -Wl,--gc-sections \
-		   $(SANITIZERS)
-LDLIBS		+= -lbsd -ldb -lcrypto \
+		   $(SANITIZERS) $(LDFLAGS)
+override LDLIBS	:= -lbsd -ldb -lcrypto \
 		   $(if $(HAVE_UNBOUND),-lunbound) $(if $(HAVE_PCRE2),-lpcre2-8) \
-		   $(if $(HAVE_SECCOMP),-lseccomp) $(if $(HAVE_LMDB),-llmdb) -lresolv
+		   $(if $(HAVE_SECCOMP),-lseccomp) $(if $(HAVE_LMDB),-llmdb) -lresolv \
+		   $(LDLIBS)
+unexport CPPFLAGS CFLAGS LDFLAGS LDLIBS
 
 # --- what is built -----------------------------------------------------------
 # A program is a list of files of one directory; all of common/ is a library.

@@ -9,6 +9,9 @@
  *     id that were on the way are ignored.
  * P2  When the channel dies before the commit began, nothing is committed and
  *     the file is removed.
+ * P3  Where a message comes from is what the channel says, not its packet: an
+ *     owned smtpd brings no mail of local users', no reports, and no address
+ *     that would be a line of its own somewhere.
  */
 #include "cleanup/transaction.h"
 
@@ -17,6 +20,7 @@
 
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
+#include "common/mail/chars.h"
 #include "common/param/site.h"
 #include "common/queue/queue.h"
 
@@ -110,13 +114,42 @@ keep(struct transaction *t, const char *text)
 	return pool_strdup(t->pool, text);
 }
 
+/* Believe of its origin only what the peer may say (P3). */
+static void
+take_origin(struct transaction *t, const char *peer)
+{
+	struct mail	*m = &t->mail;
+	bool		 is_pickup = strcmp(peer, "pickup") == 0;
+
+	m->origin = keep(t, peer);
+	if (!is_pickup) {
+		m->uid = -1;
+		m->flags &= ~MAIL_IS_LOCAL;
+	}
+	if (!is_pickup && strcmp(peer, "bounce") != 0)
+		m->flags &= ~MAIL_IS_BOUNCE;
+	if (strcmp(peer, "local") != 0)
+		m->flags &= ~MAIL_IS_FORWARD;
+}
+
+/* Would this text end a line? Whoever brings mail has seen to that. */
+static void
+check_text(struct transaction *t, const char *text)
+{
+	for (; *text != '\0'; text++)
+		if (is_control((unsigned char)*text)) {
+			transaction_refuse(t, 553, "553 5.1.3 Error: a "
+			    "control character in an address");
+			return;
+		}
+}
+
 /* The envelope's head, copied out of the packet. */
 static void
 keep_mail(struct transaction *t, const struct mail *m)
 {
 	t->mail = *m;
 	t->mail.sender = keep(t, m->sender);
-	t->mail.origin = keep(t, m->origin);
 	t->mail.client_name = keep(t, m->client_name);
 	t->mail.client_address = keep(t, m->client_address);
 	t->mail.helo = keep(t, m->helo);
@@ -130,6 +163,9 @@ keep_mail(struct transaction *t, const struct mail *m)
 	t->mail.count = 0;
 	if (t->mail.arrival_us <= 0)
 		t->mail.arrival_us = clock_wall_us();
+	check_text(t, t->mail.sender);
+	check_text(t, t->mail.envelope_id);
+	check_text(t, t->mail.full_name);
 }
 
 /* Make room for `more` recipients. */
@@ -167,6 +203,9 @@ keep_recipients(struct transaction *t, const struct recipient_row *rows,
 		to->original = keep(t, rows[i].original);
 		to->orcpt = keep(t, rows[i].orcpt);
 		to->notify = rows[i].notify;
+		check_text(t, to->address);
+		check_text(t, to->original);
+		check_text(t, to->orcpt);
 	}
 	if (pool_is_over(t->pool))
 		transaction_refuse(t, 452,
@@ -217,6 +256,7 @@ on_mail(struct request *r)
 	}
 	queue_id_new(t->queue_id, daemon_worker());
 	keep_mail(t, m);
+	take_origin(t, r->peer);
 	t->expects_recipients = m->has_more;
 	keep_recipients(t, m->recipients, m->count);
 	write_begin(t);

@@ -57,11 +57,11 @@ install: all $(if $(DESTDIR),,check-place users)
 	ln -sf $(SBINDIR)/sendmail $(TO)$(BINDIR)/mailq
 	ln -sf $(SBINDIR)/sendmail $(TO)$(BINDIR)/newaliases
 	ln -sf $(SBINDIR)/sendmail $(TO)$(PREFIX)/lib/sendmail
-	sed 's,@SBINDIR@,$(SBINDIR),g' conf/postrider.service \
+	umask 022; sed 's,@SBINDIR@,$(SBINDIR),g' conf/postrider.service \
 	    > $(TO)$(UNITDIR)/postrider.service
 	install -m 644 conf/postrider.sysusers \
 	    $(TO)$(SYSUSERSDIR)/postrider.conf
-	for f in main.cf master.cf; do \
+	umask 022; for f in main.cf master.cf; do \
 	    test -e $(TO)$(CONFDIR)/$$f || \
 	    sed 's,/etc/aliases,$(SYSCONFDIR)/aliases,g' conf/$$f \
 	        > $(TO)$(CONFDIR)/$$f || exit 1; done
@@ -69,7 +69,7 @@ install: all $(if $(DESTDIR),,check-place users)
 	    d=$(TO)$(MANDIR)/man$${m##*.}; \
 	    install -d $$d && install -m 644 $$m $$d/ || exit 1; done
 ifeq ($(DESTDIR),)
-	test -e $(SYSCONFDIR)/aliases || \
+	umask 022; test -e $(SYSCONFDIR)/aliases || \
 	    echo 'postmaster: root' > $(SYSCONFDIR)/aliases
 	$(SBINDIR)/postrider set-permissions
 	test -e $(SYSCONFDIR)/aliases.db || $(BINDIR)/newaliases || \

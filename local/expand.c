@@ -3,10 +3,12 @@
  *
  * Called by alias.c and forward.c with the text. What cannot be done makes the
  * mail wait, with a sentence that names the place: an address is never left
- * out silently.
+ * out silently. The sentence may reach the sender in the end, and what stands
+ * in the file is none of his business: that is for the log alone.
  */
 #include <string.h>
 
+#include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/daemon/daemon.h"
 #include "common/mail/address.h"
@@ -29,9 +31,21 @@ not_supported(struct expansion *e, const struct list_item *item)
 		form = "an included list";
 		lead = ":include:";
 	}
+	log_warning("%s: %s: %s is not supported yet: \"%s%.200s\"",
+	    e->to->delivery->mail->queue_id, e->source, form, lead,
+	    item->value);
 	return addressee_settle(e->to, OUTCOME_DEFERRED, 0, "4.3.5",
-	    "%s: %s is not supported yet: \"%s%.200s\"", e->source, form,
-	    lead, item->value);
+	    "%s: %s is not supported yet", e->source, form);
+}
+
+/* Say what is wrong with the text. */
+static int
+malformed(struct expansion *e, const char *why)
+{
+	log_warning("%s: %s: %s", e->to->delivery->mail->queue_id, e->source,
+	    why);
+	return addressee_settle(e->to, OUTCOME_DEFERRED, 0, "4.3.5",
+	    "%s is malformed", e->source);
 }
 
 /* Is this local part the name that is being expanded? */
@@ -142,9 +156,8 @@ add_item(struct expansion *e, const struct list_item *item, size_t items)
 		}
 	}
 	if (strlen(address) > ADDRESS_MAX)
-		return addressee_settle(e->to, OUTCOME_DEFERRED, 0, "4.3.5",
-		    "%s: an address is too long: %.100s...", e->source,
-		    address);
+		return malformed(e, pool_printf(pool,
+		    "an address is too long: %.100s...", address));
 	back = is_bare ? is_own_name(e, address, strlen(address)) :
 	    comes_back(e, address);
 	if (back == -1)
@@ -167,8 +180,7 @@ expand_text(struct expansion *e, const char *text)
 
 	if ((why = address_list_parse(pool, text, LIST_IS_ALIAS, &items,
 	    &count)) != NULL)
-		return addressee_settle(e->to, OUTCOME_DEFERRED, 0, "4.3.5",
-		    "%s: %s", e->source, why);
+		return malformed(e, why);
 	if (count == 0)
 		return addressee_settle(e->to, OUTCOME_DEFERRED, 0, "4.3.5",
 		    "%s names nobody", e->source);

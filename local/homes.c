@@ -185,11 +185,12 @@ enum home_result
 home_take(struct pool *pool, const char *name, struct home **home,
     const char **why)
 {
+	int64_t			 deadline = local_deadline();
 	struct home		*h;
 	enum home_result	 result;
 
 	while ((h = find(name)) != NULL && h->is_opening)
-		if (fiber_queue_wait(&opened, local_deadline()) == -1) {
+		if (fiber_queue_wait(&opened, deadline) == -1) {
 			*why = "the user's process does not start";
 			return HOME_TEMPORARY;
 		}

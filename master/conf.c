@@ -117,7 +117,7 @@ cut_words(struct pool *pool, const struct request *r, const char **names,
 
 	for (i = 0; i < r->word_count; i++) {
 		value = copy = pool_strdup(pool, r->words[i]);
-		strsep(&value, "=");
+		(void)strsep(&value, "=");
 		names[i] = text_trim(copy);
 		if ((r->verb == EDIT) != (value != NULL)) {
 			log_error("%s: expected %s", r->words[i],

@@ -212,7 +212,7 @@ override(struct pool *pool, struct maincf *mc, const char *setting)
 {
 	char	*copy = pool_strdup(pool, setting), *value = copy;
 
-	strsep(&value, "=");
+	(void)strsep(&value, "=");
 	if (value == NULL)
 		log_warning("-o %s: expected name=value", setting);
 	else

@@ -79,8 +79,11 @@ static void
 say_process(const struct watch_row *row, void *context)
 {
 	struct request	*r = context;
-	char		 up[32], sessions[32] = "-", name[160];
+	char		 up[32], sessions[32] = "-", name[160],
+			 note[sizeof(row->note)];
 
+	/* A daemon's own words, on the administrator's terminal. */
+	(void)log_escape(note, sizeof(note), row->note, strlen(row->note));
 	if (row->is_answering)
 		(void)snprintf(sessions, sizeof(sessions), "%" PRId64,
 		    row->sessions);
@@ -89,7 +92,7 @@ say_process(const struct watch_row *row, void *context)
 	say(r, pool_printf(r->pool, "%-20s %-8s %8d %-9s %8s %9s  %s", name,
 	    row->program, (int)row->pid,
 	    row->is_leaving ? "leaving" : row->is_ready ? "ready" : "starting",
-	    age(up, sizeof(up), row->started), sessions, row->note));
+	    age(up, sizeof(up), row->started), sessions, note));
 }
 
 /* One name of a service that nobody needed yet. */

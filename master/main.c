@@ -408,6 +408,13 @@ read_options(int argc, char **argv)
 		die("unexpected argument \"%s\"", argv[optind]);
 }
 
+/* What the caller has open is no daemon's business. */
+static void
+close_inherited(void)
+{
+	closefrom(self.is_reported ? REPORT_FD + 1 : REPORT_FD);
+}
+
 /* Make ready for fibers: the loop, signals. */
 static void
 open_loop(void)
@@ -454,6 +461,7 @@ main(int argc, char **argv)
 		return 0;
 	}
 	read_options(argc, argv);
+	close_inherited();
 	umask(022);
 	mc = site_load(self.directory);
 	log_name(site.syslog_name, "master");

@@ -6,7 +6,8 @@
  * are. Otherwise the file is read, with its journal.
  *
  * P1  A file that cannot be understood is moved to corrupt/, with a line in
- *     the log, and harms nobody else.
+ *     the log, and harms nobody else; one that cannot be read now is tried
+ *     again.
  * P2  A file whose writer still holds the lock is not touched: it may yet be
  *     refused.
  */
@@ -255,11 +256,16 @@ message_open(const char *id, enum queue_dir dir, struct message **to)
 		return result;
 	}
 	m = message_new(id, dir);
+	errno = 0;			/* EIO, or what is written there? */
 	if ((why = read_file(m, fd)) != NULL) {
+		result = errno == 0 ? OPENED_GONE : OPENED_LATER;
+		if (result == OPENED_LATER)
+			log_error("%s: %s: %s", id, why, strerror(errno));
+		else
+			set_aside(id, dir, why);
 		close(fd);
 		pool_free(m->pool);
-		set_aside(id, dir, why);
-		return OPENED_GONE;
+		return result;
 	}
 	keep_fd(m, fd);
 	*to = m;

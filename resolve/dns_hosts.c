@@ -13,7 +13,9 @@
 #include "resolve/dns.h"
 
 enum {
-	HOSTS_LIMIT = 100, ADDRESSES_LIMIT = 40, LOCAL_LIMIT = 20, FAMILIES = 2
+	HOSTS_LIMIT = 100, ADDRESSES_LIMIT = 40, LOCAL_LIMIT = 20,
+	FAMILIES = 2,
+	AT_ONCE = 32		/* questions: each is a fiber */
 };
 
 struct search {
@@ -165,7 +167,20 @@ judge(struct search *s, struct host_row *host, const struct query *queries,
 	*text = service_error(s->pool, host->name, q->type, &q->answer);
 }
 
-/* Look all hosts up at once; the whole has the best result of any host. */
+/* Ask a few at a time, so that nobody's domain has us start fibers until there
+ * are no stacks left. */
+static WAITS void
+ask_all(struct pool *pool, struct query *queries, size_t count)
+{
+	size_t	n;
+
+	for (; count > 0; queries += n, count -= n) {
+		n = count < AT_ONCE ? count : AT_ONCE;
+		query_all(pool, queries, n);
+	}
+}
+
+/* Look all hosts up; the whole has the best result of any host. */
 static WAITS void
 find_addresses(struct search *s)
 {
@@ -178,7 +193,7 @@ find_addresses(struct search *s)
 	queries = pool_array(s->pool, to->count * FAMILIES, sizeof(*queries));
 	for (i = 0; i < to->count; i++)
 		n += each = add_queries(queries + n, to->hosts[i].name);
-	query_all(s->pool, queries, n);
+	ask_all(s->pool, queries, n);
 	for (i = 0; i < to->count; i++) {
 		judge(s, &to->hosts[i], queries + i * each, each, &text);
 		if (to->hosts[i].result == HOSTS_OK)

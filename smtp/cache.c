@@ -43,7 +43,8 @@ is_quiet(const struct connection *c)
 	const char	*unread;
 	char		 byte;
 
-	return io_peek(c->io, &unread) == 0 && recv(io_fd(c->io), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1 &&
+	return io_peek(c->io, &unread) == 0 &&
+	    recv(io_fd(c->io), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1 &&
 	    (errno == EAGAIN || errno == EWOULDBLOCK);
 }
 

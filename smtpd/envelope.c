@@ -290,10 +290,9 @@ command_rcpt(struct session *s, char *args)
 
 	if (s->mail == NULL)
 		return say(s, REPLY_NEED_MAIL);
-	if (s->mail->count >= (size_t)set.recipient_limit)
+	if (s->mail->count >= (size_t)set.recipient_limit ||
+	    pool_is_over(s->mail->pool))
 		return too_many(s);
-	if (pool_is_over(s->mail->pool))
-		return say(s, REPLY_OUT_OF_MEMORY);
 
 	why = parse_path(s->mail->pool, args, "TO:", PATH_ALLOW_BARE_LOCAL,
 	    &address, &rest);

@@ -63,8 +63,6 @@ static const char *const sentences[REPLIES] = {
 	[REPLY_NO_SPACE] =	"452 4.3.1 Insufficient system storage",
 	[REPLY_TOO_MANY_RECIPIENTS] =
 				"452 4.5.3 Error: too many recipients",
-	[REPLY_OUT_OF_MEMORY] =	"452 4.3.1 Error: this session takes too much "
-				"memory",
 	[REPLY_NO_SERVICE] =	"451 4.3.0 Error: queue file write error",
 	[REPLY_MISCONFIGURED] =	"451 4.3.5 Server configuration error",
 	[REPLY_LOOKUP_FAILED] =	"451 4.3.0 <%s>: Temporary lookup failure",

@@ -56,4 +56,24 @@ crash: test-deps users
 	    POSTRIDER_LEDGER=t/crash/LEDGER \
 	    $(PROVE) -v $(CRASH_TESTS:%=build:%)
 
+# What the compilers do not see. t/style/lint.suppress tells what is not so.
+# ANALYZE=1 adds gcc's analyzer, which takes a minute and guesses.
+LINT		:= common master smtpd smtp qmgr cleanup local resolve
+LINT_FLAGS	= $(filter-out -isystem /usr/include/bsd,$(CPPFLAGS)) \
+		  -I/usr/include/bsd -D__linux__ -D__GNUC__
+
+.PHONY: lint
+lint: $(BUILD)/common/param/known.inc
+	$(Q)cppcheck -q --std=c11 --error-exitcode=1 \
+	    --enable=warning,performance,portability \
+	    --library=posix,gnu,bsd,t/style/lint.cfg \
+	    --suppressions-list=t/style/lint.suppress \
+	    --template='{file}:{line}: {severity}: {id}: {message}' \
+	    $(LINT_FLAGS) $(LINT)
+ifdef ANALYZE
+	$(Q)for f in $(wildcard common/*/*.c $(LINT:%=%/*.c)); do \
+	    gcc $(CPPFLAGS) -std=gnu17 -O2 -fanalyzer -c -o /dev/null $$f \
+	    || exit 1; done
+endif
+
 include t/fuzz.mk

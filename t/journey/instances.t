@@ -95,7 +95,8 @@ my $background;
 END { kill 'TERM', $background if $background }
 {
 	local $^F = 1000;		# what is open now is inherited
-	open my $secret, '>', $one->dir . '/secret' or die;
+	my @secrets = map { open my $f, '>', $one->dir . '/secret' or die; $f }
+	    1 .. 20;
 	($status, $text) = $one->postrider('start');
 }
 is($status, 0, 'postrider start') or diag $text;
@@ -127,6 +128,19 @@ is($status, 0, 'a start can follow at once') or diag $text;
 is(($one->postrider('stop', '--now'))[0], 0, 'stop --now');
 is(($one->postrider('status'))[0], 1, 'status says that nothing runs');
 undef $background;
+
+# Whom a delivery needs is started for it, even while the system stops.
+my $slowest = 0;
+for my $n (1 .. 4) {
+	my $boxes = $one->mbox($user);
+	$one->start;
+	$one->send(from => 's@one.test', to => ["$user\@one.test"]);
+	$start = time;
+	is($one->stop, 0, 'a stop in the middle of a delivery');
+	$slowest = time - $start if time - $start > $slowest;
+	is($one->mbox($user), $boxes + 1, 'which is finished first');
+}
+cmp_ok($slowest, '<', 5, 'none of them waited for its last moment');
 
 is(join('', map { $_->complaints } $one, $two), '', 'nothing crashed');
 done_testing();

@@ -17,7 +17,8 @@ use POSIX ();
 use File::Path qw(make_path);
 use Postrider qw(is_root bin wait_for slurp spew);
 
-my %kind = (int => 1, bool => 2, str => 3, opt => 4, data => 5, list => 6);
+my %kind = (int => 1, bool => 2, str => 3, opt => 4, data => 5, list => 6,
+    file => 8);
 
 # What comes back, as far as the tests ask.
 my $address = [['address', 'str']];
@@ -196,21 +197,23 @@ sub log { return slurp("$_[0]{dir}/$_[0]{program}.log") }
 # Tell the daemon something as master does.
 sub order
 {
-	my ($self, $type) = @_;
+	my ($self, $type, @fields) = @_;
 
-	syswrite $self->{master}, encode($type, 0, 0, ['bool', 0]);
+	syswrite $self->{master}, encode($type, 0, 0, @fields);
+}
+
+# RELOAD, without files that the daemon can read itself.
+sub reload
+{
+	$_[0]->order('RELOAD', ['str', ''], map { ['file', undef] } 1 .. 3);
 }
 
 sub encode
 {
 	my ($type, $flags, $id, @fields) = @_;
-	my $body = join '', map { encode_field(@$_) } @fields;
-	# A struct empty has a table without fields.
-	my $count = @fields;
-	($body, $count) = ('', 0)
-	    if $type =~ /^(?:RELOAD|DRAIN|ASK_STATUS|READY)$/;
 
-	return pack('vvvvQ<', $number{$type}, $count, 0, $flags, $id) . $body;
+	return pack('vvvvQ<', $number{$type}, scalar @fields, 0, $flags, $id) .
+	    join '', map { encode_field(@$_) } @fields;
 }
 
 sub encode_field
@@ -220,6 +223,7 @@ sub encode_field
 
 	return $head . pack('q<', $value) if $kind eq 'int';
 	return $head . chr($value ? 1 : 0) if $kind eq 'bool';
+	return $head . chr 0 if $kind eq 'file';
 	return $head . pack('V', length $value) . "$value\0"
 	    if $kind eq 'str';
 	if ($kind eq 'list') {		# rows of fields

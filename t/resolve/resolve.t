@@ -346,7 +346,7 @@ Alone::prepare($dir, dns_servers => "127.0.0.1\@$port",
     virtual_alias_maps => 'fail:always', virtual_alias_domains => '',
     relay_domains => 'relay.test',
     transport_maps => '');
-$resolve->order('RELOAD');
+$resolve->reload;
 wait_for(sub { route('x@new.test')->{address_class} eq 'local' }, 10,
     'the reload');
 pass('reload acts in place');

@@ -93,14 +93,14 @@ ready_is_said_after_the_start(void **state)
 static void
 a_reload_runs_on_a_fiber(void **state)
 {
-	struct empty	nothing = { 0 };
+	struct reload	files = { (char []){ "" }, -1, -1, -1 };
 	char		text[32] = "";
 	int		tries;
 
 	(void)state;
 	assert_int_equal(hear(&instance, instance.master, NULL),
 	    PACKET_READY);
-	say(&instance, instance.master, PACKET_RELOAD, &nothing);
+	say(&instance, instance.master, PACKET_RELOAD, &files);
 	for (tries = 0; tries < 1000 && strcmp(text, "1 1") != 0; tries++)
 		ask(text);
 	assert_string_equal(text, "1 1");

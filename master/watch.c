@@ -14,6 +14,8 @@
  *     that cannot start, the old one goes on.
  * W4  Of a service that must be alone (qmgr, pickup) a second process is
  *     started only when the first has gone.
+ * W5  While the system stops, who is called is still started until its own
+ *     turn to end comes: a delivery that began can end.
  */
 #include "master/watch.h"
 
@@ -36,8 +38,22 @@ enum {
 
 int64_t				 watch_throttle_time = 60 * 1000;
 
+/* Who ends after whom: first those who bring mail in, last those whom others
+ * need. */
+enum { STAGES = 4 };
+static const struct {
+	const char	*programs[6];
+	int		 time_left;		/* sixths of all time */
+} stop_order[STAGES] = {
+	{ { "smtpd", "pickup" }, 4 },
+	{ { "qmgr" }, 2 },
+	{ { "smtp", "local", "error", "bounce" }, 1 },
+	{ { "helper", "cleanup", "resolve", "dns", "anvil" }, 0 }
+};
+
 static struct services		*current;
 static bool			 is_stopping;
+static unsigned			 stage;		/* rows that were told to end */
 static struct fiber		*waiting;	/* in wait_ready() or stop() */
 static char			 failure[512];	/* for wait_ready() */
 
@@ -175,7 +191,21 @@ refused(struct worker *w)
 	watch_changed();
 }
 
-/* Fiber: keep a process in this place until a reload takes the place away. */
+/* May this program still be started? (W5) */
+static bool
+may_start(const char *program)
+{
+	unsigned	i, k;
+
+	for (i = stage; is_stopping && i < STAGES; i++)
+		for (k = 0; stop_order[i].programs[k] != NULL; k++)
+			if (strcmp(stop_order[i].programs[k], program) == 0)
+				return true;
+	return !is_stopping;
+}
+
+/* Fiber: keep a process in this place until a reload takes the place away, or
+ * the end of the system comes to it. */
 static void
 keep(void *arg)
 {
@@ -184,7 +214,7 @@ keep(void *arg)
 	int64_t		 until;
 
 	fiber_name(w->unit->name);
-	while (!w->is_retired && !is_stopping) {
+	while (!w->is_retired && may_start(w->unit->program)) {
 		if ((until = next_look(w)) != 0)
 			(void)fiber_park(until);
 		else if ((w->process = process_start(w)) == NULL)
@@ -439,27 +469,21 @@ kill_rest(bool is_log)
 		continue;
 }
 
-/* End all, first those who bring mail in, last those whom others need. */
+/* End all in the order of the table. */
 void
 watch_stop(int64_t deadline)
 {
-	static const char *const	intake[] = { "smtpd", "pickup", NULL };
-	static const char *const	scheduler[] = { "qmgr", NULL };
-	static const char *const	agents[] = {
-		"smtp", "local", "error", "bounce", NULL
-	};
-	static const char *const	helpers[] = {
-		"helper", "cleanup", "resolve", "dns", "anvil", NULL
-	};
-	int64_t				time = deadline - clock_now();
+	int64_t	time = deadline - clock_now();
+	size_t	i;
 
 	is_stopping = true;
 	waiting = fiber_self();
-	wake_keepers();
-	drain_programs(intake, true, deadline - time * 2 / 3);
-	drain_programs(scheduler, false, deadline - time / 3);
-	drain_programs(agents, false, deadline - time / 6);
-	drain_programs(helpers, false, deadline);
+	for (i = 0; i < STAGES; i++) {
+		stage++;
+		wake_keepers();
+		drain_programs(stop_order[i].programs, i == 0,
+		    deadline - time * stop_order[i].time_left / 6);
+	}
 	kill_rest(false);
 	waiting = NULL;
 }

@@ -146,6 +146,7 @@ feed(void *arg)
 		}
 		(void)fiber_park(has_room() ? waiting_first_due() : NEVER);
 	}
+	feeder = NULL;
 }
 
 /* Look again. */
@@ -240,6 +241,7 @@ scan(void *arg)
 		transports_sweep();
 		(void)fiber_park(clock_now() + retry.scan_every);
 	}
+	scanner = NULL;
 }
 
 /* Do not wait for the next time. */

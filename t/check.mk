@@ -17,14 +17,23 @@ C_TESTS		= $(TEST_FILES:%.c=%.t)
 PROVE		:= prove --exec t/lib/run
 JOBS		?= 2
 
+# What a round could not see on this machine or in a build is told in its end;
+# t/lib/run takes notes.
+BUILDS		:= build build/sanitize build/minimal
+forget_skipped	= rm -f $(1:%=%/skipped)
+tell_skipped	= for b in $(1); do test ! -e $$b/skipped || \
+		  sort -u $$b/skipped | sed "s,^,skipped in $$b: ,"; done
+
 .PHONY: check check-builds
 check: test-deps users
 	$(Q)$(MAKE) --no-print-directory check-builds
-	$(Q)$(PROVE) -j$(JOBS) --merge \
+	$(Q)$(call forget_skipped,$(BUILDS))
+	$(Q)status=0; $(PROVE) -j$(JOBS) --merge \
 	    $(STYLE_TESTS:%=build:%) \
-	    $(foreach b,build build/sanitize build/minimal, \
+	    $(foreach b,$(BUILDS), \
 	        $(C_TESTS:%=$(b):$(b)/%) $(PERL_TESTS:%=$(b):%)) \
-	    $(CRASH_TESTS:%=build:%) $(LOAD_TESTS:%=build:%)
+	    $(CRASH_TESTS:%=build:%) $(LOAD_TESTS:%=build:%) || status=$$?; \
+	$(call tell_skipped,$(BUILDS)); exit $$status
 
 check-builds:
 	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build tests
@@ -35,8 +44,10 @@ check-builds:
 # The quick round while working: one build, no kills.
 .PHONY: test
 test: tests
-	$(Q)$(PROVE) -j$(JOBS) $(STYLE_TESTS:%=$(BUILD):%) \
-	    $(C_TESTS:%=$(BUILD):$(BUILD)/%) $(PERL_TESTS:%=$(BUILD):%)
+	$(Q)$(call forget_skipped,$(BUILD))
+	$(Q)status=0; $(PROVE) -j$(JOBS) $(STYLE_TESTS:%=$(BUILD):%) \
+	    $(C_TESTS:%=$(BUILD):$(BUILD)/%) $(PERL_TESTS:%=$(BUILD):%) \
+	    || status=$$?; $(call tell_skipped,$(BUILD)); exit $$status
 
 .PHONY: demo
 demo: deps users

@@ -144,6 +144,7 @@ tell(size_t bytes, bool gives_credit)
 	log_to_nothing();
 	fiber_start(story, &bytes);
 	loop_run();
+	free(to_cleanup);		/* programs keep theirs */
 }
 
 static void

@@ -17,23 +17,17 @@ C_TESTS		= $(TEST_FILES:%.c=%.t)
 PROVE		:= prove --exec t/lib/run
 JOBS		?= 2
 
-# What a round could not see on this machine or in a build is told in its end;
-# t/lib/run takes notes.
+# t/lib/round tells what could not be seen on this machine or in a build.
 BUILDS		:= build build/sanitize build/minimal
-forget_skipped	= rm -f $(1:%=%/skipped)
-tell_skipped	= for b in $(1); do test ! -e $$b/skipped || \
-		  sort -u $$b/skipped | sed "s,^,skipped in $$b: ,"; done
 
 .PHONY: check check-builds
 check: test-deps users
 	$(Q)$(MAKE) --no-print-directory check-builds
-	$(Q)$(call forget_skipped,$(BUILDS))
-	$(Q)status=0; $(PROVE) -j$(JOBS) --merge \
+	$(Q)t/lib/round "$(BUILDS)" -j$(JOBS) --merge \
 	    $(STYLE_TESTS:%=build:%) \
 	    $(foreach b,$(BUILDS), \
 	        $(C_TESTS:%=$(b):$(b)/%) $(PERL_TESTS:%=$(b):%)) \
-	    $(CRASH_TESTS:%=build:%) $(LOAD_TESTS:%=build:%) || status=$$?; \
-	$(call tell_skipped,$(BUILDS)); exit $$status
+	    $(CRASH_TESTS:%=build:%) $(LOAD_TESTS:%=build:%)
 
 check-builds:
 	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build tests
@@ -44,10 +38,8 @@ check-builds:
 # The quick round while working: one build, no kills.
 .PHONY: test
 test: tests
-	$(Q)$(call forget_skipped,$(BUILD))
-	$(Q)status=0; $(PROVE) -j$(JOBS) $(STYLE_TESTS:%=$(BUILD):%) \
-	    $(C_TESTS:%=$(BUILD):$(BUILD)/%) $(PERL_TESTS:%=$(BUILD):%) \
-	    || status=$$?; $(call tell_skipped,$(BUILD)); exit $$status
+	$(Q)t/lib/round "$(BUILD)" -j$(JOBS) $(STYLE_TESTS:%=$(BUILD):%) \
+	    $(C_TESTS:%=$(BUILD):$(BUILD)/%) $(PERL_TESTS:%=$(BUILD):%)
 
 .PHONY: demo
 demo: deps users

@@ -108,7 +108,9 @@ agent_report(struct request *r, struct outcome_row *rows, size_t count)
 		packet.count = n;
 		done += n;
 		packet.is_last = done >= count;
-		channel_post(r->channel, PACKET_OUTCOME, r->id, &packet);
+		if (channel_post(r->channel, PACKET_OUTCOME, r->id,
+		    &packet) == -1)
+			channel_close(r->channel);	/* it will ask again */
 	} while (done < count);
 }
 

@@ -20,6 +20,7 @@ my $user = $mail->user(0);
 my $spool = $mail->spool;
 END {
 	if ($mail) {
+		local $?;
 		$mail->stop;
 		Postrider::Mounts::leave();
 	}

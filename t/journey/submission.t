@@ -40,6 +40,7 @@ $mail->set(relayhost => '[127.0.0.1]:' . $sink->port);
 my $maildrop = $mail->spool . '/maildrop';
 END {
 	if ($mail) {
+		local $?;
 		$mail->stop;
 		Postrider::Mounts::leave();
 	}

@@ -46,7 +46,13 @@ my $user = $mail->user;
 my $sink = $mail->sink;
 my ($status, $text);
 $mail->set(relayhost => '[127.0.0.1]:' . $sink->port);
-END { remove_tree($mail->home . "/$maildir") if $mail }
+END {
+	if ($mail) {
+		local $?;
+		$mail->stop;
+		remove_tree($mail->home . "/$maildir");
+	}
+}
 
 # It starts, and says what is missing.
 ($status, $text) = $mail->postrider('check');

@@ -44,6 +44,7 @@ use Exporter 'import';
 our @USERS = qw(prt-alice prt-bob);
 
 my @living;		# systems to end
+my @reports;		# what sanitizers said in them
 my $parent = $$;	# only this process cleans up
 
 # A program that ends leaves its memory to the kernel; leaks are the business
@@ -528,6 +529,8 @@ sub _end
 		waitpid $pid, 0;
 		delete $self->{pid};
 	}
+	push @reports, grep { /Sanitizer|runtime error/ } split /^/,
+	    $self->log . $self->output;
 	if ($ENV{KEEP}) {
 		Test::More::diag("kept: $self->{dir}");
 	} else {
@@ -540,7 +543,8 @@ END {
 		my $status = $?;
 		$_->_end for @living;
 		remove_tree($_) for @Postrider::copies;
-		$? = $status;
+		Test::More::diag('a sanitizer found: ', @reports) if @reports;
+		$? = $status || (@reports ? 99 : 0);
 	}
 }
 

@@ -88,8 +88,16 @@ chmod 0777, $mail->spool . '/incoming';
 check();
 is $status, 1, 'a directory that is too open';
 like $text, qr/incoming has mode 0777, expected 0700/, 'is told';
+# On a copy: the programs that are tested are everybody's.
+my $commands = $mail->dir . '/commands';
+mkdir $commands or die;
+system('cp', Postrider::bin() . '/postdrop', $commands) == 0 or die;
+$mail->set(command_directory => $commands);
 ($status, $text) = $mail->postrider('set-permissions');
 is $status, 0, 'set-permissions';
+is +(stat "$commands/postdrop")[2] & 07777, 02755,
+    'lends the posting command its group' if is_root;
+$mail->set(command_directory => Postrider::bin());
 check();
 is $status, 0, 'makes it right' or diag $text;
 

@@ -211,7 +211,7 @@ tests: all $(TESTS)
 .PHONY: FORCE
 FORCE:
 
--include $(shell find $(BUILD) -name '*.d' 2>/dev/null)
+-include $(shell find $(BUILD) -path '*/bench' -prune -o -name '*.d' -type f -print 2>/dev/null)
 
 include t/check.mk
 include conf/install.mk

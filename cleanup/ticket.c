@@ -1,9 +1,10 @@
 /*
  * ticket.c - what makes a repeated submission harmless.
  *
- * When pickup or its connection dies between the commit and the answer,
- * sendmail submits again with the same token. Tokens are remembered per user
- * for some minutes; more than TICKETS of them push the oldest out.
+ * When the connection breaks between the commit and the answer, sendmail
+ * submits again with the same token. Tokens are remembered per user for some
+ * minutes; more than TICKETS of them push the oldest out. They live in memory:
+ * when pickup itself is killed in that moment, the message is there twice.
  */
 #include "cleanup/ticket.h"
 

@@ -110,7 +110,7 @@ arguments(struct pool *pool, const struct worker *w)
 	size_t			 i, n = 0;
 	char			**argv;
 
-	argv = pool_array(pool, 24 + 2 * w->listener_count +
+	argv = pool_array(pool, 28 + 2 * w->listener_count +
 	    2 * unit->option_count, sizeof(char *));
 	add(argv, &n, pool_strdup(pool, unit->program), NULL);
 	add(argv, &n, "-c", site.config_directory);
@@ -122,6 +122,10 @@ arguments(struct pool *pool, const struct worker *w)
 	for (i = 0; i < w->listener_count; i++)
 		add(argv, &n, "-l", listener_is_inet(w->listeners[i]) ?
 		    "inet" : "unix");
+	/* Whatever an editor is doing to main.cf at this moment: nobody may
+	 * take the queue of another instance for ours. */
+	add(argv, &n, "-o", pool_printf(pool, "queue_directory=%s",
+	    site.queue_directory));
 	if (are_beside)
 		add(argv, &n, "-o", pool_printf(pool, "daemon_directory=%s",
 		    site.daemon_directory));

@@ -32,6 +32,7 @@ struct warm {
 	struct connection	*connection;
 	TAILQ_ENTRY(warm)	 next;
 };
+static bool	 is_closing;
 static TAILQ_HEAD(warms_head, warm) warms =
     TAILQ_HEAD_INITIALIZER(warms);
 
@@ -82,7 +83,7 @@ cache_give(struct connection *c)
 {
 	struct warm	*w;
 
-	if (c->is_broken || set.cache_time == 0 ||
+	if (c->is_broken || is_closing || set.cache_time == 0 ||
 	    clock_now() - c->born >= set.reuse_time ||
 	    (set.reuse_count > 0 && c->uses >= (unsigned)set.reuse_count)) {
 		connection_close(c);
@@ -124,5 +125,6 @@ cache_start(void)
 void
 cache_close_all(void)
 {
+	is_closing = true;
 	close_cold(0);
 }

@@ -31,6 +31,20 @@ start(void)
 	cache_start();
 }
 
+WAITS static void
+say_quit(void *unused)
+{
+	(void)unused;
+	cache_close_all();
+}
+
+/* Warm conversations end with QUIT, not with a broken connection. */
+static void
+drain(void)
+{
+	fiber_start(say_quit, NULL);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -40,6 +54,7 @@ main(int argc, char **argv)
 		.peers = peers,
 		.start = start,
 		.busy = delivery_count,
+		.drain = drain,
 	};
 
 	return daemon_run(argc, argv, &smtp);

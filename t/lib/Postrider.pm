@@ -46,6 +46,7 @@ our @USERS = qw(prt-alice prt-bob);
 my @living;		# systems to end
 my @reports;		# what sanitizers said in them
 my $parent = $$;	# only this process cleans up
+$SIG{TERM} = $SIG{INT} = sub { exit 1 };	# and does so when ended early
 
 # A program that ends leaves its memory to the kernel; leaks are the business
 # of the unit tests. Everything else that a sanitizer finds is an end with 99.

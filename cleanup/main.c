@@ -60,8 +60,7 @@ reap(void *unused)
 		return;
 	while (queue_walk_next(walk, id, &mode, &mtime, &size) == 1) {
 		if (!queue_is_complete(mode) && queue_reap(id) == 1)
-			log_info("%s: removed (its sender was never told that "
-			    "it is accepted)", id);
+			log_info("%s: an unfinished file, taken away", id);
 		fiber_breathe();
 	}
 	queue_walk_end(walk);

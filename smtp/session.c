@@ -24,8 +24,6 @@ enum { REPLY_LINE = 2048, REPLY_ROOM = 4000, CONNECTION_MEMORY = 64 * 1024 };
 const struct param session_params[] = {
 	PARAM_STRING("smtp_helo_name", set.helo_name, "$myhostname", 1, 255,
 	    "The name we give in EHLO."),
-	PARAM_BOOL("smtp_always_send_ehlo", set.always_ehlo, "yes",
-	    "Say EHLO whatever the greeting says."),
 	PARAM_BOOL("smtp_never_send_ehlo", set.never_ehlo, "no",
 	    "Say HELO only."),
 	PARAM_STRING("smtp_discard_ehlo_keywords", set.discard_ehlo_keywords,

@@ -15,7 +15,7 @@ struct settings {
 
 	/* session.c */
 	char	*helo_name;
-	bool	 always_ehlo, never_ehlo;
+	bool	 never_ehlo;
 	int64_t	 connect_timeout, helo_timeout, mail_timeout, rcpt_timeout,
 		 data_init_timeout, data_xfer_timeout, data_done_timeout,
 		 rset_timeout, quit_timeout;

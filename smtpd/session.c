@@ -44,8 +44,6 @@ const struct param session_params[] = {
 	    3600, "The same while most sessions are in use."),
 	PARAM_BOOL("smtpd_helo_required", set.helo_required, "no",
 	    "Whether MAIL needs HELO or EHLO before it."),
-	PARAM_BOOL("smtpd_delay_reject", set.wants_delay_reject, "yes",
-	    "Wait for RCPT before a refusal of the client is told."),
 	PARAM_STRING("smtpd_discard_ehlo_keywords", set.discard_ehlo_keywords,
 	    "", 0, 1000,
 	    "EHLO keywords that are not announced, for instance \"dsn, etrn\"."),

@@ -12,7 +12,7 @@ struct settings {
 	/* session.c */
 	char	*banner;
 	int64_t	 timeout, overload_timeout;
-	bool	 helo_required, wants_delay_reject;
+	bool	 helo_required;
 	char	*discard_ehlo_keywords;
 
 	/* envelope.c */
@@ -33,7 +33,6 @@ struct settings {
 
 	/* client.c */
 	bool	 wants_reverse;
-	char	*authorized_xclient;
 
 	/* restrict.c */
 	char	*relay_restrictions, *recipient_restrictions;

@@ -489,7 +489,11 @@ sub wait_log
 	my ($self, $re, $seconds) = @_;
 
 	return eval {
-		wait_for(sub { $self->log =~ $re ? $& : '' }, $seconds // 10,
+		wait_for(sub {
+			# Whole lines only: one may be half written now.
+			my $log = $self->log =~ s/[^\n]*\z//r;
+			return $log =~ $re ? $& : '';
+		}, $seconds // 10,
 		    "the log to match $re");
 	} // croak "$@" . $self->log . $self->output;
 }

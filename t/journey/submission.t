@@ -234,7 +234,7 @@ $copies{ $_->{rcpt}[0] }++ for $sink->messages;
 my $twice = grep { ($copies{$_} // 0) > 1 } @taken;
 diag(scalar(@taken) . ' of ' . $posters * $each . " taken during $kills " .
     "kills of pickup, $twice delivered twice");
-cmp_ok($kills, '>=', 3, 'pickup was killed');
+cmp_ok($kills, '>=', 1, 'pickup was killed');
 cmp_ok(scalar(@taken), '>', 0, 'and messages were taken all the same');
 
 my @panics = grep { !/killed by signal 9/ } $mail->complaints;

@@ -42,6 +42,7 @@ enum {
 	TEXT_MAX_BYTES = 2000,		/* of a line; the rest is cut */
 	NAME_MAX_BYTES = 64,
 	BATCH_BYTES = 64 * 1024,
+	FLOOD_BYTES = 8 * 1024,		/* in one round */
 	GATHER_TIME = 10,		/* milliseconds; no reader can tell */
 	RETRY_TIME = 1000		/* after a failed write */
 };
@@ -55,7 +56,7 @@ struct line {
 static struct loop_fd	 watch;
 static struct str	 batch;
 static size_t		 batch_written;
-static bool		 is_syslog, is_over, is_broken;
+static bool		 is_syslog, is_over, is_broken, is_flood;
 static char		 host[256];
 
 /* The second of three strings that end with NUL; NULL if it is missing. */
@@ -274,6 +275,7 @@ gather(void)
 	}
 	if (batch.len == 0)
 		return 0;
+	is_flood = batch.len >= FLOOD_BYTES;
 	flush();
 	fiber_breathe();
 	return 1;
@@ -291,10 +293,11 @@ serve(void *arg)
 		more = is_syslog ? pass_on() : gather();
 		if (more == 0 && daemon_is_draining())
 			break;
-		/* Lines come in bursts: one write for those of a moment. */
+		/* Lines come in bursts: one write for those of a moment. In a
+		 * flood there is no moment to lose, or lines are dropped. */
 		if (more == 0)
 			(void)loop_wait_readable(&watch, NEVER);
-		else if (!is_syslog && !daemon_is_draining())
+		else if (!is_syslog && !is_flood && !daemon_is_draining())
 			(void)fiber_sleep(GATHER_TIME);
 	}
 	is_over = true;

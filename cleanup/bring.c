@@ -107,6 +107,7 @@ mail_of(const struct drop *d, uid_t uid)
 		.full_name = d->full_name,
 		.envelope_id = d->envelope_id,
 		.return_what = d->return_what,
+		.verp = d->verp,
 		.login = nothing,
 		.extra = nothing,
 		.uid = uid == (uid_t)-1 ? -1 : (int64_t)uid,
@@ -148,6 +149,7 @@ bring_text(struct pool *pool, char *recipient, const char *text, size_t len,
 	struct drop		 d = { .sender = nothing, .full_name = nothing,
 				    .envelope_id = nothing,
 				    .return_what = nothing,
+				    .verp = nothing,
 				    .recipients = &row, .count = 1 };
 	struct mail		 mail = mail_of(&d, (uid_t)-1);
 	struct posting		*p;

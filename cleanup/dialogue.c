@@ -54,7 +54,7 @@ reset(struct dialogue *d)
 	d->has_mail = false;
 	memset(&d->drop, 0, sizeof(d->drop));
 	d->drop.sender = d->drop.full_name = nothing;
-	d->drop.envelope_id = d->drop.return_what = nothing;
+	d->drop.envelope_id = d->drop.return_what = d->drop.verp = nothing;
 }
 
 /* Read more input: false at its end. */

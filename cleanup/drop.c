@@ -41,6 +41,7 @@ static const struct field drop_fields[] = {
 	FIELD_STR(struct drop, full_name,	0, ADDRESS_MAX),
 	FIELD_STR(struct drop, envelope_id,	0, 255),
 	FIELD_STR(struct drop, return_what,	0, 8),
+	FIELD_STR(struct drop, verp,		0, 2),
 	FIELD_INT(struct drop, flags,		0, MAIL_IS_8BIT | MAIL_IS_UTF8),
 	FIELD_INT(struct drop, content_length,	0, INT64_MAX / 4),
 	FIELD_LIST(struct drop, recipients, count, DROP_RECIPIENTS_MAX,
@@ -135,7 +136,8 @@ drop_check(struct pool *pool, struct drop *d)
 
 	if (d->count == 0)
 		return "no recipients";
-	if (has_control(d->full_name) || has_control(d->envelope_id))
+	if (has_control(d->full_name) || has_control(d->envelope_id) ||
+	    has_control(d->verp))
 		return "a control character in the envelope";
 	if (*d->return_what != '\0' && strcmp(d->return_what, "FULL") != 0 &&
 	    strcmp(d->return_what, "HDRS") != 0)

@@ -21,7 +21,7 @@ enum {
 struct drop {
 	char			*sender;
 	char			*full_name;
-	char			*envelope_id, *return_what;
+	char			*envelope_id, *return_what, *verp;
 	int64_t			 flags;		/* MAIL_IS_8BIT, MAIL_IS_UTF8 */
 	int64_t			 content_length;
 	struct recipient_row	*recipients;

@@ -157,6 +157,7 @@ keep_mail(struct transaction *t, const struct mail *m)
 	t->mail.full_name = keep(t, m->full_name);
 	t->mail.envelope_id = keep(t, m->envelope_id);
 	t->mail.return_what = keep(t, m->return_what);
+	t->mail.verp = keep(t, m->verp);
 	t->mail.login = keep(t, m->login);
 	t->mail.extra = keep(t, m->extra);
 	t->mail.recipients = NULL;

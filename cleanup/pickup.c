@@ -64,6 +64,7 @@ envelope_of(struct request *r, struct drop *d)
 		.full_name = s->full_name,
 		.envelope_id = s->envelope_id,
 		.return_what = s->return_what,
+		.verp = s->verp,
 		.flags = s->flags & (MAIL_IS_8BIT | MAIL_IS_UTF8),
 		.content_length = st.st_size,
 		.recipients = s->recipients,

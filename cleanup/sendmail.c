@@ -199,7 +199,7 @@ parse(struct options *o, int argc, char **argv)
 	int		option;
 
 	o->drop.sender = o->drop.full_name = nothing;
-	o->drop.envelope_id = o->drop.return_what = nothing;
+	o->drop.envelope_id = o->drop.return_what = o->drop.verp = nothing;
 	o->mode = mode_of_name(argv[0]);
 	while ((option = getopt(argc, argv, "+A:B:C:D:F:GIL:N:O:R:UV:X:"
 	    "ab:cd::e:f:h:imno:p:q::r:s:tvx")) != -1)

@@ -168,6 +168,7 @@ ask_pickup(struct pool *pool, const struct drop *d, int message,
 	struct submit	request = {
 		.sender = d->sender, .full_name = d->full_name,
 		.envelope_id = d->envelope_id, .return_what = d->return_what,
+		.verp = d->verp,
 		.token = make_token(pool), .flags = d->flags,
 		.recipients = d->recipients, .count = d->count,
 		.message = message

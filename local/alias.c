@@ -21,8 +21,9 @@ WAITS static int
 look_up(struct addressee *a, struct key_row *keys, size_t count,
     struct found *found)
 {
-	char			parameter[] = "alias_maps";
-	struct ask_lookup	ask = { parameter, keys, count };
+	static char		service[] = "", parameter[] = "alias_maps";
+	struct ask_lookup	ask = { service, parameter, LOOKUP_KEYS, keys,
+				    count };
 
 	if (link_ask(to_resolve, PACKET_ASK_LOOKUP, &ask, PACKET_FOUND, found,
 	    a->delivery->pool, local_deadline(), true) == -1 ||

@@ -67,7 +67,8 @@ WAITS static int
 comes_back(struct expansion *e, char *address)
 {
 	struct delivery	*d = e->to->delivery;
-	struct ask_route ask = { address, d->mail->sender };
+	static char	 nothing[1];
+	struct ask_route ask = { address, d->mail->sender, nothing };
 	struct route	 route;
 	const char	*local, *domain;
 	size_t		 len;

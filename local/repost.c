@@ -37,7 +37,7 @@ make_envelope(const struct expansion *e, struct mail *mail)
 		.helo = nothing, .protocol = nothing, .full_name = nothing,
 		.envelope_id = e->is_list ? nothing : old->envelope_id,
 		.return_what = e->is_list ? nothing : old->return_what,
-		.login = nothing, .extra = nothing, .uid = -1,
+		.login = nothing, .extra = nothing, .verp = nothing, .uid = -1,
 		.flags = MAIL_IS_FORWARD |
 		    (old->flags & (MAIL_IS_8BIT | MAIL_IS_UTF8)),
 		.arrival_us = clock_wall_us(),

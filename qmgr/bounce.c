@@ -102,6 +102,7 @@ open_posting(const struct report *r, struct pool *pool)
 	    .client_address = nothing, .helo = nothing, .protocol = nothing,
 	    .full_name = nothing, .envelope_id = nothing,
 	    .return_what = nothing, .login = nothing, .extra = nothing,
+	    .verp = nothing,
 	    .uid = -1, .flags = MAIL_IS_BOUNCE,
 	    .arrival_us = clock_wall_us(), .recipients = &to, .count = 1 };
 

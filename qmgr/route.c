@@ -97,7 +97,8 @@ ask(struct message *m, size_t number)
 	pool = pool_new("route", 0);
 	question = (struct ask_route){
 	    .address = m->envelope.recipients[number].row.address,
-	    .sender = m->envelope.mail.sender };
+	    .sender = m->envelope.mail.sender,
+	    .via = (char *)(uintptr_t)"" };
 	if (link_ask(to_resolve, PACKET_ASK_ROUTE, &question, PACKET_ROUTE,
 	    &route, pool, clock_now() + PATIENCE, true) == -1) {
 		log_warning("%s: resolve does not answer: %s", m->id,

@@ -50,7 +50,7 @@ lookup(struct rules *r, struct pool *pool, const char *service,
 
 	memset(to, 0, sizeof(*to));
 	to->result = LOOKUP_NOT_FOUND;
-	to->value = to->text = pool_strdup(pool, "");
+	to->value = to->extension = to->text = pool_strdup(pool, "");
 	if ((table = find_table(r, service, ask->parameter)) == NULL) {
 		log_warning("%s may not ask for %s", service, ask->parameter);
 		fail(to, pool, "this parameter is not yours to ask for");

@@ -103,6 +103,7 @@ open_posting(struct session *s)
 	mail.helo = s->helo;
 	mail.protocol = s->is_extended ? "ESMTP" : "SMTP";
 	mail.full_name = mail.envelope_id = mail.return_what = "";
+	mail.verp = "";
 	mail.login = mail.extra = "";
 	mail.uid = -1;
 	mail.flags = s->mail->flags | (s->is_trusted ? MAIL_IS_TRUSTED : 0);

@@ -36,6 +36,7 @@ enum packet_type {
 	PACKET_ASK_RECIPIENT, PACKET_RECIPIENT,
 	PACKET_ASK_EXPAND, PACKET_EXPANDED,
 	PACKET_ASK_LOOKUP, PACKET_FOUND,
+	PACKET_ASK_DIAL, PACKET_DIALED,
 
 	/* into dns */
 	PACKET_ASK_HOSTS, PACKET_HOSTS,
@@ -46,7 +47,8 @@ enum packet_type {
 
 	/* around qmgr */
 	PACKET_NEW_MAIL, PACKET_DELIVER, PACKET_OUTCOME,
-	PACKET_BOUNCE, PACKET_BOUNCED,
+	PACKET_BOUNCE, PACKET_BOUNCED, PACKET_TRANSCRIPT,
+	PACKET_FLUSH_SITE, PACKET_FLUSHED,
 	PACKET_QUEUE_COMMAND, PACKET_QUEUE_ENTRY, PACKET_QUEUE_DONE,
 
 	/* local, its helper, and the recipient's own process */
@@ -125,7 +127,8 @@ struct mail {
 	int64_t			 flags;		/* enum mail_flags */
 	int64_t			 arrival_us;
 	int64_t			 size_hint;	/* SIZE=, 0 unknown */
-	int64_t			 hops;		/* reserved, 0 */
+	char			*verp;		/* VERP: its two delimiters
+						 * ("+="), or "" */
 	bool			 has_more;	/* RECIPIENTS follow */
 	struct recipient_row	*recipients;
 	size_t			 count;
@@ -148,7 +151,7 @@ struct queued {
 struct submit {
 	char			*sender;	/* NULL: the user's own name */
 	char			*full_name;
-	char			*envelope_id, *return_what;
+	char			*envelope_id, *return_what, *verp;
 	char			*token;		/* tells a repeat */
 	int64_t			 flags;		/* MAIL_IS_8BIT, MAIL_IS_UTF8 */
 	struct recipient_row	*recipients;
@@ -157,13 +160,18 @@ struct submit {
 };
 struct submitted { int64_t exit_status; char *queue_id, *text; };
 
-/* Where does this address go? For qmgr. */
-struct ask_route { char *address, *sender; };
+/*
+ * Where does this address go? For qmgr. via: "transport:nexthop" that is to
+ * take it whatever the tables say (an agent passed it on), or "".
+ */
+struct ask_route { char *address, *sender, *via; };
 enum route_result { ROUTE_OK, ROUTE_TEMPORARY, ROUTE_IMPOSSIBLE };
 struct route {
 	int64_t	 result;
 	char	*transport;	/* service name of master.cf: "smtp" "local" */
-	char	*nexthop;	/* domain, "[host]:port", user part ... */
+	char	*nexthop;	/* domain, "[host]:port", user part ...; a
+				 * list of them, in the order to try, with
+				 * commas or white space between them */
 	char	*site;		/* shares concurrency; or nexthop */
 	char	*recipient;	/* the address to deliver, rewritten */
 	char	*address_class;	/* "local" "virtual-alias" "virtual-mailbox"
@@ -193,18 +201,43 @@ struct expanded {
 	size_t			 count;
 };
 
-/* What does this parameter's table say? Several keys, the first that hits. */
+/*
+ * What does this parameter's table say? Several keys, the first that hits.
+ * service: "relay/unix" in master.cf, whose -o settings count; "" for none.
+ */
+enum lookup_how {
+	LOOKUP_KEYS,		/* each key as it is */
+	LOOKUP_ADDRESS,		/* a key is an address: user+ext@domain, then
+				 * user@domain, user+ext, user, @domain */
+	LOOKUP_DOMAIN		/* the parameter is a list of domains */
+};
 struct key_row { char *key; };
 struct ask_lookup {
-	char		*parameter;	/* "alias_maps" */
+	char		*service, *parameter;	/* "alias_maps" */
+	int64_t		 how;
 	struct key_row	*keys;
 	size_t		 count;
 };
 enum lookup_result { LOOKUP_FOUND, LOOKUP_NOT_FOUND, LOOKUP_TEMPORARY };
-struct found { int64_t result, which; char *value, *text; };
+/* extension: what LOOKUP_ADDRESS left out of the key to find it, or "". */
+struct found { int64_t result, which; char *value, *extension, *text; };
+
+/*
+ * A connection to a UNIX socket, for smtp, which has no way there. resolve
+ * makes it only if the route of this address leads to this endpoint (an
+ * absolute path, or one below the queue directory).
+ */
+struct ask_dial { char *endpoint, *transport, *address, *sender; };
+struct dialed { int64_t result; char *text; int socket; };	/* route_result */
 
 /* Hosts for a domain. Addresses are text ("192.0.2.1", "2001:db8::1"). */
-enum hosts_flags { HOSTS_WITH_MX = 1, HOSTS_NAMES_ONLY = 2 };
+enum hosts_flags {
+	HOSTS_WITH_MX = 1, HOSTS_NAMES_ONLY = 2,
+	HOSTS_WITH_SRV = 4,	/* name is "_submission._tcp.example.com" */
+	/* Where addresses come from (smtp_host_lookup); neither: the file
+	 * first, but not for hosts of MX records. */
+	HOSTS_FROM_DNS = 8, HOSTS_FROM_FILE = 16
+};
 struct ask_hosts { char *name; int64_t flags; };
 enum hosts_result { HOSTS_OK, HOSTS_NONE, HOSTS_NO_DOMAIN, HOSTS_NULL_MX,
     HOSTS_TEMPORARY };
@@ -212,6 +245,7 @@ struct address_row { char *address; };
 struct host_row {
 	char			*name;
 	int64_t			 preference;
+	int64_t			 port;		/* of SRV, else 0 */
 	int64_t			 result;	/* of its own address lookup */
 	struct address_row	*addresses;
 	size_t			 count;
@@ -220,7 +254,7 @@ struct hosts {
 	int64_t		 result;
 	char		*text;		/* "Host or domain name not ..." */
 	bool		 is_secure;	/* DNSSEC validated */
-	bool		 had_mx;
+	bool		 had_mx;	/* or SRV; hosts in the order to try */
 	int64_t		 ttl;		/* seconds */
 	struct host_row	*hosts;
 	size_t		 count;
@@ -261,7 +295,11 @@ struct deliver {
 	size_t			 count;
 	int			 message;
 };
-enum outcome { OUTCOME_SENT, OUTCOME_DEFERRED, OUTCOME_BOUNCED };
+enum outcome {
+	OUTCOME_SENT, OUTCOME_DEFERRED, OUTCOME_BOUNCED,
+	OUTCOME_REROUTED	/* not mine: text is the "transport:nexthop"
+				 * that is to take it, in this attempt */
+};
 enum outcome_flags {
 	OUTCOME_SITE_FAILED = 1,	/* no host could be talked to: counts
 					 * against the site's window */
@@ -301,6 +339,18 @@ struct bounce {
 	int			 message;
 };
 struct bounced { int64_t code; char *queue_id, *text; };	/* 250 or 4xx */
+
+/*
+ * smtpd and smtp to bounce, which answers BOUNCED: tell the postmaster of a
+ * session that went wrong, if notify_classes has the class ("protocol",
+ * "resource", "policy", "software").
+ */
+struct transcript { char *class, *peer, *queue_id, *lines; };
+
+/* smtpd to qmgr: ETRN (RFC 1985). found: messages that will be tried. */
+enum flush_result { FLUSH_STARTED, FLUSH_NONE, FLUSH_REFUSED, FLUSH_LATER };
+struct flush_site { char *domain; };
+struct flushed { int64_t result, count; };
 
 /* postrider queue to qmgr; id is "" or "ALL" where a verb wants neither. */
 struct queue_command { char *verb, *id, *argument; };

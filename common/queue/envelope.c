@@ -47,7 +47,7 @@ static const struct field head_fields[] = {
 	FIELD_INT(struct mail, flags,		0, INT64_MAX),
 	FIELD_INT(struct mail, arrival_us,	0, INT64_MAX),
 	FIELD_INT(struct mail, size_hint,	INT64_MIN, INT64_MAX),
-	FIELD_INT(struct mail, hops,		INT64_MIN, INT64_MAX),
+	FIELD_STR(struct mail, verp,		0, 2),
 	FIELD_END
 };
 
@@ -141,6 +141,7 @@ add_head(struct str *to, const struct mail *mail)
 	m.envelope_id = or_empty(m.envelope_id);
 	m.return_what = or_empty(m.return_what);
 	m.login = or_empty(m.login);
+	m.verp = or_empty(m.verp);
 	m.extra = or_empty(m.extra);
 	return add_part(to, head_fields, &m);
 }

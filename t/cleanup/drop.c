@@ -28,7 +28,7 @@ begin(void)
 	rows[1] = (struct recipient_row){ "carol", "", "", 5 };
 	drop = (struct drop){
 		.sender = "alice", .full_name = "Alice A", .envelope_id = "",
-		.return_what = "HDRS", .flags = MAIL_IS_8BIT,
+		.return_what = "HDRS", .verp = "", .flags = MAIL_IS_8BIT,
 		.content_length = 123, .recipients = rows, .count = 2
 	};
 	assert_null(drop_encode(&drop, &data));

@@ -31,7 +31,7 @@ every_call_has_its_caller(void **state)
 
 	(void)state;
 	for (r = role_all(); r->program != NULL; r++)
-		for (i = 0; i < 6 && r->calls[i] != NULL; i++) {
+		for (i = 0; i < 8 && r->calls[i] != NULL; i++) {
 			called = role_find(r->calls[i]);
 			assert_non_null(called);
 			assert_true(lists(called->callers, 8, r->program));
@@ -49,7 +49,7 @@ every_caller_calls(void **state)
 	for (r = role_all(); r->program != NULL; r++)
 		for (i = 0; i < 8 && r->callers[i] != NULL; i++)
 			if ((caller = role_find(r->callers[i])) != NULL) {
-				assert_true(lists(caller->calls, 6,
+				assert_true(lists(caller->calls, 8,
 				    r->program));
 				assert_true(caller->needs & NEEDS_UNIX);
 			}
@@ -78,7 +78,9 @@ the_sockets_are_owned_as_the_design_says(void **state)
 	    "postrider-to-resolve");
 	assert_string_equal(role_socket_group("dns"), "postrider-to-dns");
 	assert_string_equal(role_socket_user("anvil"), "postrider-smtpd");
-	assert_string_equal(role_socket_user("qmgr"), "postrider");
+	assert_string_equal(role_socket_group("qmgr"), "postrider-to-qmgr");
+	assert_string_equal(role_socket_group("bounce"),
+	    "postrider-to-bounce");
 	assert_string_equal(role_socket_user("smtp"), "postrider");
 	assert_string_equal(role_socket_user("helper"), "postrider-local");
 	assert_string_equal(role_socket_user("pickup"), "root");

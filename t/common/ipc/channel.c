@@ -406,7 +406,7 @@ submit_a_file(void *unused)
 {
 	FILE		*file = tmpfile();
 	struct submit	 s = { .sender = NULL, .full_name = "",
-			    .envelope_id = "", .return_what = "",
+			    .envelope_id = "", .return_what = "", .verp = "",
 			    .token = "" };
 	int		 fd = begin(peers);
 

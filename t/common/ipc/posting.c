@@ -103,7 +103,7 @@ post(size_t bytes)
 	    .client_name = nothing, .client_address = nothing,
 	    .helo = nothing, .protocol = nothing, .full_name = nothing,
 	    .envelope_id = nothing, .return_what = nothing, .login = nothing,
-	    .extra = nothing, .recipients = &row, .count = 1 };
+	    .extra = nothing, .verp = nothing, .recipients = &row, .count = 1 };
 	struct posting	*p;
 
 	p = posting_open(pool, to_cleanup, &mail, clock_now() + PATIENCE);

@@ -283,8 +283,8 @@ connect anvil          + s u u u u u u u u u u u u
 connect cleanup        + u u u u + u u u u + + + u
 connect resolve        + u u u + + u u + + u + + u
 connect dns            + u u u + u u + u u u u + u
-connect qmgr           u u u u u u u u + = = u u u
-connect bounce         u u u u u u u u = + = u u u
+connect qmgr           + u u u u u u u + u u u + u
+connect bounce         + u u u + u u u u + u u + u
 connect pickup         u u u u u u u u u u u u + u
 connect smtp           u u u u u u u u = + = u u u
 connect local          u u u u u u u u = + = u u u

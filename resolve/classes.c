@@ -204,6 +204,19 @@ domains_match(struct domains *d, struct pool *pool, const char *name,
 	return MAP_NOT_FOUND;
 }
 
+/* Can what it says be remembered until a table changes? */
+bool
+domains_are_stable(const struct domains *d)
+{
+	const struct pattern	*p;
+
+	for (p = d->first; p != NULL; p = p->next)
+		if (p->broken != NULL ||
+		    (p->table != NULL && !table_is_stable(p->table)))
+			return false;
+	return true;
+}
+
 /* --- classes ------------------------------------------------------------- */
 
 /* Is "[192.0.2.1]" or "[IPv6:...]" one of our addresses? */
@@ -242,9 +255,9 @@ class_name(enum address_class class)
 	return names[class];
 }
 
-/* The class whose list names the domain. */
-WAITS int
-class_of(struct rules *r, struct pool *pool, const char *domain,
+/* Ask the lists in turn, until one names the domain. */
+static WAITS int
+find_class(struct rules *r, struct pool *pool, const char *name,
     enum address_class *class, char **why)
 {
 	struct domains *const	lists[] = {
@@ -253,7 +266,6 @@ class_of(struct rules *r, struct pool *pool, const char *domain,
 		[CLASS_VIRTUAL_MAILBOX] = r->virtual_mailbox_domains,
 		[CLASS_RELAY] = r->relay_domains
 	};
-	const char		*name = lower(pool, domain);
 
 	*class = CLASS_LOCAL;
 	if (is_own_literal(r, pool, name))
@@ -270,24 +282,50 @@ class_of(struct rules *r, struct pool *pool, const char *domain,
 	return 0;
 }
 
+/* The class whose list names the domain. */
+WAITS int
+class_of(struct rules *r, struct pool *pool, const char *domain,
+    enum address_class *class, char **why)
+{
+	const char		*name = lower(pool, domain);
+	const struct fact	*fact;
+	int64_t			 generation = rules_generation();
+
+	if (rules_remember(r, FACT_CLASS) &&
+	    (fact = memory_recall(name, FACT_CLASS)) != NULL) {
+		*class = (enum address_class)fact->number;
+		return 0;
+	}
+	if (find_class(r, pool, name, class, why) == -1)
+		return -1;
+	if (rules_remember(r, FACT_CLASS))
+		memory_keep(name, FACT_CLASS, generation, (int)*class, NULL);
+	return 0;
+}
+
 /* mydestination, our literals, and myorigin. */
 WAITS int
 domain_is_ours(struct rules *r, struct pool *pool, const char *domain,
     bool *is_ours, char **why)
 {
-	const char	*name = lower(pool, domain);
+	const char		*name = lower(pool, domain);
+	const struct fact	*fact;
+	enum map_result		 result;
+	int64_t			 generation = rules_generation();
 
-	*is_ours = domain_equal(name, r->myorigin) ||
-	    is_own_literal(r, pool, name);
-	if (*is_ours)
+	*is_ours = true;
+	if (domain_equal(name, r->myorigin) || is_own_literal(r, pool, name))
 		return 0;
-	switch (domains_match(r->mydestination, pool, name, why)) {
-	case MAP_ERROR:
-		return -1;
-	case MAP_FOUND:
-		*is_ours = true;
-		return 0;
-	default:
+	if (rules_remember(r, FACT_IS_OURS) &&
+	    (fact = memory_recall(name, FACT_IS_OURS)) != NULL) {
+		*is_ours = fact->number;
 		return 0;
 	}
+	result = domains_match(r->mydestination, pool, name, why);
+	if (result == MAP_ERROR)
+		return -1;
+	*is_ours = result == MAP_FOUND;
+	if (rules_remember(r, FACT_IS_OURS))
+		memory_keep(name, FACT_IS_OURS, generation, *is_ours, NULL);
+	return 0;
 }

@@ -5,6 +5,7 @@
  * mail; what it makes of an answer leaves it as checked names and addresses.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/text.h"
 #include "common/daemon/daemon.h"
@@ -22,12 +23,23 @@ static const struct param dns_params[] = {
 	    "that we validate ourselves; empty: no validation."),
 	PARAM_STRING("dns_hosts_file", dns_set.hosts_file, "/etc/hosts", 0,
 	    1000, "Names and addresses that count before DNS where no MX "
-	    "record is asked for; empty: none."),
+	    "record is asked for, and where smtp_host_lookup says so; empty: "
+	    "none."),
 	PARAM_TIME("dns_timeout", dns_set.timeout, "20s", 1, 600,
 	    "How long one question to DNS may take."),
 	PARAM_BOOL("disable_dns_lookups", dns_set.disable_dns_lookups, "no",
 	    "Look up no MX records: a domain is the host that receives for "
 	    "it."),
+	PARAM_STRING("smtp_dns_support_level", dns_set.support, "", 0, 32,
+	    "disabled: look up no MX records for mail that goes out, as "
+	    "disable_dns_lookups does."),
+	PARAM_STRING("smtp_dns_resolver_options", dns_set.resolver_options,
+	    "", 0, 100, "For short names of next hops: res_defnames completes "
+	    "them by the first domain of /etc/resolv.conf, res_dnsrch tries "
+	    "all of them."),
+	PARAM_BOOL("ignore_mx_lookup_error", dns_set.ignores_mx_error, "no",
+	    "When nobody could tell a domain's MX records, take the domain "
+	    "for the host that receives for it."),
 	PARAM_END
 };
 
@@ -37,7 +49,10 @@ on_hosts(struct request *r)
 {
 	struct hosts	answer;
 
-	hosts_find(r->pool, r->object, &answer);
+	if (strcmp(r->peer, "smtpd") == 0)
+		hosts_find(r->pool, r->object, false, &answer);
+	else
+		hosts_search(r->pool, r->object, &answer);
 	(void)channel_reply(r, PACKET_HOSTS, &answer);
 }
 
@@ -87,6 +102,7 @@ before(void)
 {
 	choose_protocols();
 	local_read();
+	search_read(dns_set.resolver_options, "/etc/resolv.conf");
 	backend_prepare();
 }
 

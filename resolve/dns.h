@@ -15,16 +15,17 @@
  * What the files of the dns program tell each other.
  */
 struct dns_settings {
-	char	*servers, *trust_anchor_file, *hosts_file;
+	char	*servers, *trust_anchor_file, *hosts_file, *resolver_options,
+		*support;
 	int64_t	 timeout;			/* milliseconds */
-	bool	 disable_dns_lookups;
+	bool	 disable_dns_lookups, ignores_mx_error;
 	bool	 wants_ipv4, wants_ipv6;	/* from inet_protocols */
 };
 extern struct dns_settings dns_set;
 
 /* --- dns_unbound.c or dns_glibc.c: the way to the name servers ----------- */
 
-enum raw_kind { RAW_BYTES, RAW_NO_NAME, RAW_NO_DATA, RAW_FAILED };
+enum raw_kind { RAW_BYTES, RAW_FAILED };
 
 struct raw_answer {
 	enum raw_kind		 kind;
@@ -64,10 +65,28 @@ size_t		 local_addresses(const char *name, struct inetaddr *to,
 /* The name of an address, NULL when the file has none. */
 const char	*local_name(const struct inetaddr *);
 
+/* --- dns_search.c: short names ------------------------------------------- */
+
+/* smtp_dns_resolver_options, and the file with the domains. */
+void		 search_read(const char *options, const char *path);
+/* What to try in place of a name, in order, ended by NULL. */
+const char	**search_names(struct pool *, const char *name);
+
+/* --- dns_srv.c ----------------------------------------------------------- */
+
+/* Priority, then chance by weight; below(n) draws from 0 to n - 1. */
+void		 srv_order(struct answer_record *, size_t count,
+		    uint32_t (*below)(uint32_t));
+
 /* --- the questions ------------------------------------------------------- */
 
-WAITS void	 hosts_find(struct pool *, const struct ask_hosts *,
+/* For the way out, with smtp_dns_support_level and smtp_dns_resolver_options:
+ * a short name is completed where that is asked for. */
+WAITS void	 hosts_search(struct pool *, const struct ask_hosts *,
 		    struct hosts *);
+/* is_blind: ask for no MX records, as with disable_dns_lookups. */
+WAITS void	 hosts_find(struct pool *, const struct ask_hosts *,
+		    bool is_blind, struct hosts *);
 WAITS void	 reverse_find(struct pool *, const char *address,
 		    struct reverse *);
 

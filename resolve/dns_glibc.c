@@ -22,7 +22,8 @@
 #include "common/fiber/queue.h"
 #include "resolve/dns.h"
 
-enum { STATES = 16, SERVERS = MAXNS, ANSWER_MAX = 65535, DNS_PORT = 53 };
+enum { STATES = 16, SERVERS = MAXNS, ANSWER_MAX = 65535,
+    QUESTION_MAX = 512, DNS_PORT = 53 };
 
 /* A resolver; the free ones form a list. */
 struct state {
@@ -91,6 +92,21 @@ set_servers(struct __res_state *res)
 	free(list);
 }
 
+/* Share dns_timeout out among servers and tries, as the resolver counts: one
+ * round with this much for each server, then a round with twice as much for
+ * all together. */
+static void
+set_patience(struct __res_state *res)
+{
+	int	seconds = (int)(dns_set.timeout / 1000);
+	int	servers = res->nscount > 0 ? res->nscount : 1;
+
+	res->retry = seconds >= servers + 2 ? 2 : 1;
+	res->retrans = seconds / (res->retry == 2 ? servers + 2 : servers);
+	if (res->retrans < 1)
+		res->retrans = 1;
+}
+
 /* Make all resolvers while /etc/resolv.conf is in sight. */
 void
 backend_prepare(void)
@@ -104,8 +120,8 @@ backend_prepare(void)
 		memset(&states[i].res, 0, sizeof(states[i].res));
 		if (res_ninit(&states[i].res) == -1)
 			die("the resolver cannot be initialised");
-		states[i].res.options |= RES_USE_EDNS0;
 		set_servers(&states[i].res);
+		set_patience(&states[i].res);
 		states[i].next = idle;
 		idle = &states[i];
 	}
@@ -128,31 +144,19 @@ struct job {
 	unsigned char	*bytes;
 };
 
-/* Ask, on a thread. */
+/* Ask, on a thread. The length of whatever answer there is, or -1: the
+ * library's res_nquery() would keep answers without records to itself. */
 static int
 work(void *arg)
 {
 	struct job	*job = arg;
+	unsigned char	 question[QUESTION_MAX];
+	int		 len;
 
-	return res_nquery(&job->state->res, job->name, C_IN, (int)job->type,
+	len = res_nmkquery(&job->state->res, QUERY, job->name, C_IN,
+	    (int)job->type, NULL, 0, NULL, question, sizeof(question));
+	return len == -1 ? -1 : res_nsend(&job->state->res, question, len,
 	    job->bytes, ANSWER_MAX);
-}
-
-/* What the resolver's failure means. */
-static void
-explain(const struct state *state, struct raw_answer *to)
-{
-	switch (state->res.res_h_errno) {
-	case HOST_NOT_FOUND:
-		to->kind = RAW_NO_NAME;
-		break;
-	case NO_DATA:
-		to->kind = RAW_NO_DATA;
-		break;
-	default:
-		to->kind = RAW_FAILED;
-		to->why = "no answer from any name server";
-	}
 }
 
 /* Ask one question with a free resolver. */
@@ -177,7 +181,7 @@ backend_query(struct pool *pool, const char *name, enum answer_type type,
 		to->bytes = (unsigned char *)pool_strndup(pool, job.bytes,
 		    to->len);
 	} else {
-		explain(job.state, to);
+		to->why = "no answer from any name server";
 	}
 	free(job.bytes);
 	job.state->next = idle;

@@ -2,9 +2,13 @@
  * dns_hosts.c - the hosts that receive for a domain (RFC 5321 5.1).
  *
  * MX records in the order of preference; without any, the domain itself; a
- * single "." says that nobody receives (RFC 7505). That a name does not
- * exist, that it has no such records, and that nobody could tell are three
- * different answers: only the last may be tried again.
+ * single "." says that nobody receives (RFC 7505). Or SRV records in the order
+ * of dns_srv.c, and nothing instead of them. That a name does not exist, that
+ * it has no such records, and that nobody could tell are three different
+ * answers: only the last may be tried again.
+ *
+ * Addresses come from DNS, or from the hosts file first, or from the file for
+ * those that DNS has not, as the question says (smtp_host_lookup).
  */
 #include <stdlib.h>
 #include <string.h>
@@ -18,10 +22,14 @@ enum {
 	AT_ONCE = 32		/* questions: each is a fiber */
 };
 
+/* When the hosts file counts. */
+enum file_use { FILE_NEVER, FILE_FIRST, FILE_LAST };
+
 struct search {
 	struct pool	*pool;
 	char		*name;		/* lower case, no final dot */
-	bool		 names_only;
+	enum file_use	 file;
+	bool		 is_blind;	/* no MX records, SRV records */
 	struct hosts	*to;
 };
 
@@ -180,38 +188,75 @@ ask_all(struct pool *pool, struct query *queries, size_t count)
 	}
 }
 
-/* Look all hosts up; the whole has the best result of any host. */
+/* localhost and the hosts file: true when that settles the host. */
+static bool
+fill_from_file(struct search *s, struct host_row *host)
+{
+	struct inetaddr	 found[LOCAL_LIMIT];
+	size_t		 i, n;
+
+	n = local_addresses(host->name, found, LOCAL_LIMIT);
+	for (i = 0; i < n; i++)
+		add_address(s->pool, host, &found[i]);
+	if (host->count == 0)
+		return false;
+	host->result = HOSTS_OK;
+	s->to->is_secure = false;
+	return true;
+}
+
+/* The result of the whole: the best of any host. */
+static void
+sum_up(struct search *s, char *text)
+{
+	struct hosts	*to = s->to;
+	bool		 has_temporary = false;
+	size_t		 i;
+
+	for (i = 0; i < to->count; i++) {
+		if (to->hosts[i].result == HOSTS_OK) {
+			to->text = pool_strdup(s->pool, "");
+			return;
+		}
+		if (to->hosts[i].result == HOSTS_TEMPORARY)
+			has_temporary = true;
+	}
+	to->text = text;
+	to->result = has_temporary ? HOSTS_TEMPORARY : to->had_mx ||
+	    to->count != 1 ? HOSTS_NONE : to->hosts[0].result;
+}
+
+/* Look all hosts up. The text is about the first that may be found later, or
+ * about the last. */
 static WAITS void
 find_addresses(struct search *s)
 {
 	struct hosts	*to = s->to;
-	struct query	*queries;
-	char		*text = NULL;
-	size_t		 i, each = 0, n = 0;
-	bool		 has_ok = false, has_temporary = false;
+	struct host_row	*host;
+	struct query	*queries, *next;
+	char		*text = NULL, *why = NULL;
+	size_t		 each = 0, n = 0;
+	bool		 has_temporary = false;
 
 	queries = pool_array(s->pool, to->count * FAMILIES, sizeof(*queries));
-	for (i = 0; i < to->count; i++)
-		n += each = add_queries(queries + n, to->hosts[i].name);
+	for (host = to->hosts; host < to->hosts + to->count; host++)
+		if (s->file != FILE_FIRST || !fill_from_file(s, host))
+			n += each = add_queries(queries + n, host->name);
 	ask_all(s->pool, queries, n);
-	for (i = 0; i < to->count; i++) {
-		judge(s, &to->hosts[i], queries + i * each, each, &text);
-		if (to->hosts[i].result == HOSTS_OK)
-			has_ok = true;
-		if (to->hosts[i].result == HOSTS_TEMPORARY &&
-		    !has_temporary) {
-			has_temporary = true;
-			to->text = text;
-		}
+	for (host = to->hosts, next = queries; host < to->hosts + to->count;
+	    host++) {
+		if (host->count > 0)
+			continue;
+		judge(s, host, next, each, &why);
+		next += each;
+		if (host->result == HOSTS_OK ||
+		    (s->file == FILE_LAST && fill_from_file(s, host)))
+			continue;
+		if (!has_temporary)
+			text = why;
+		has_temporary |= host->result == HOSTS_TEMPORARY;
 	}
-	if (has_ok) {
-		to->text = pool_strdup(s->pool, "");
-		return;
-	}
-	to->result = has_temporary ? HOSTS_TEMPORARY : to->had_mx ||
-	    to->count != 1 ? HOSTS_NONE : to->hosts[0].result;
-	if (!has_temporary)
-		to->text = text;
+	sum_up(s, text);
 }
 
 /* --- hosts --------------------------------------------------------------- */
@@ -269,6 +314,12 @@ find_mx(struct search *s)
 	case ANSWER_NO_DATA:
 		add_host(s, s->name, 0);
 		return true;
+	case ANSWER_FAILED:
+		if (dns_set.ignores_mx_error) {
+			add_host(s, s->name, 0);
+			return true;
+		}
+		/* FALLTHROUGH */
 	default:
 		to->result = result_of(q.answer.result);
 		to->text = service_error(s->pool, s->name, ANSWER_MX,
@@ -283,6 +334,42 @@ find_mx(struct search *s)
 	to->result = HOSTS_NULL_MX;
 	to->text = pool_printf(s->pool, "Domain %s does not accept mail "
 	    "(nullMX)", s->name);
+	return false;
+}
+
+/* Ask for SRV. true: go on to addresses. */
+static WAITS bool
+find_srv(struct search *s)
+{
+	struct query	 q = { .name = s->name, .type = ANSWER_SRV };
+	struct hosts	*to = s->to;
+	struct host_row	*host;
+	size_t		 i;
+
+	query_all(s->pool, &q, 1);
+	to->is_secure = q.is_secure;
+	if (q.answer.result != ANSWER_OK) {
+		to->result = result_of(q.answer.result);
+		to->text = service_error(s->pool, s->name, ANSWER_SRV,
+		    &q.answer);
+		return false;
+	}
+	to->had_mx = true;
+	lower_ttl(to, q.answer.ttl);
+	srv_order(q.answer.records, q.answer.count, arc4random_uniform);
+	for (i = 0; i < q.answer.count && to->count < HOSTS_LIMIT; i++) {
+		if (*q.answer.records[i].name == '\0')
+			continue;
+		text_lower(q.answer.records[i].name);
+		host = add_host(s, q.answer.records[i].name,
+		    q.answer.records[i].preference);
+		host->port = q.answer.records[i].port;
+	}
+	if (to->count > 0)
+		return true;
+	to->result = HOSTS_NULL_MX;
+	to->text = pool_printf(s->pool, "The service %s is not available (its "
+	    "SRV record names no host)", s->name);
 	return false;
 }
 
@@ -311,26 +398,6 @@ find_literal(struct search *s)
 	return true;
 }
 
-/* localhost and the hosts file. */
-static bool
-find_local(struct search *s)
-{
-	struct inetaddr	 found[LOCAL_LIMIT];
-	struct host_row	*host;
-	size_t		 i, n;
-
-	n = local_addresses(s->name, found, LOCAL_LIMIT);
-	if (n == 0)
-		return false;
-	host = add_host(s, s->name, 0);
-	for (i = 0; i < n; i++)
-		add_address(s->pool, host, &found[i]);
-	if (host->count > 0)
-		return true;
-	s->to->count = 0;
-	return false;
-}
-
 /* Names in brackets are hosts, names without a final dot are as good. */
 static char *
 clean_name(struct pool *pool, const char *name)
@@ -345,33 +412,93 @@ clean_name(struct pool *pool, const char *name)
 	return copy;
 }
 
+/* What the question says about the hosts file; without a word it is for those
+ * who name a host themselves. */
+static enum file_use
+use_of_file(int64_t flags, bool is_blind)
+{
+	bool	wants_records = (flags & (HOSTS_WITH_MX | HOSTS_WITH_SRV)) != 0;
+
+	if (is_blind)
+		return FILE_FIRST;
+	switch (flags & (HOSTS_FROM_DNS | HOSTS_FROM_FILE)) {
+	case HOSTS_FROM_DNS:
+		return FILE_NEVER;
+	case HOSTS_FROM_FILE:
+		return FILE_FIRST;
+	case 0:
+		return wants_records ? FILE_NEVER : FILE_FIRST;
+	default:
+		return FILE_LAST;
+	}
+}
+
+/* The hosts whose addresses are wanted. false: there are none. */
+static WAITS bool
+find_hosts(struct search *s, int64_t flags)
+{
+	s->to->is_secure = true;
+	if ((flags & HOSTS_WITH_SRV) != 0)
+		return find_srv(s);
+	if ((flags & HOSTS_WITH_MX) != 0 && !s->is_blind)
+		return find_mx(s);
+	add_host(s, s->name, 0);
+	return true;
+}
+
+/* What the name itself is, and all that is known of it. */
+static WAITS void
+find_name(struct search *s, int64_t flags)
+{
+	struct hosts	*to = s->to;
+
+	if (find_literal(s))
+		return;
+	/* RFC 6761 6.3: no server may say what localhost is. */
+	if (text_equal(s->name, "localhost")) {
+		(void)fill_from_file(s, add_host(s, s->name, 0));
+		return;
+	}
+	if (!answer_is_host_name(s->name)) {
+		to->result = HOSTS_NO_DOMAIN;
+		to->text = pool_printf(s->pool, "Host or domain name not "
+		    "found. %.255s is not a valid domain name", s->name);
+		return;
+	}
+	if (find_hosts(s, flags) && (flags & HOSTS_NAMES_ONLY) == 0)
+		find_addresses(s);
+}
+
 /* Answer the question. */
 WAITS void
-hosts_find(struct pool *pool, const struct ask_hosts *ask, struct hosts *to)
+hosts_find(struct pool *pool, const struct ask_hosts *ask, bool is_blind,
+    struct hosts *to)
 {
 	struct search	s = { .pool = pool, .to = to };
-	bool		wants_mx = (ask->flags & HOSTS_WITH_MX) != 0 &&
-			    !dns_set.disable_dns_lookups;
 
 	memset(to, 0, sizeof(*to));
 	to->ttl = INT32_MAX;
 	to->text = pool_strdup(pool, "");
 	to->hosts = pool_array(pool, HOSTS_LIMIT, sizeof(*to->hosts));
 	s.name = clean_name(pool, ask->name);
-	if (find_literal(&s) || ((!wants_mx || text_equal(s.name,
-	    "localhost")) && find_local(&s)))
-		return;
-	if (!answer_is_host_name(s.name)) {
-		to->result = HOSTS_NO_DOMAIN;
-		to->text = pool_printf(pool, "Host or domain name not found. "
-		    "%.255s is not a valid domain name", s.name);
-		return;
+	s.is_blind = is_blind || dns_set.disable_dns_lookups;
+	s.file = use_of_file(ask->flags, s.is_blind);
+	find_name(&s, ask->flags);
+}
+
+/* Answer for the first of a short name's completions that exists. */
+WAITS void
+hosts_search(struct pool *pool, const struct ask_hosts *ask, struct hosts *to)
+{
+	struct ask_hosts	 question = *ask;
+	const char		**name = search_names(pool, ask->name);
+	bool			 is_blind = text_equal(dns_set.support,
+				    "disabled");
+
+	for (; *name != NULL; name++) {
+		question.name = pool_strdup(pool, *name);
+		hosts_find(pool, &question, is_blind, to);
+		if (to->result != HOSTS_NO_DOMAIN)
+			return;
 	}
-	to->is_secure = true;
-	if (!wants_mx)
-		add_host(&s, s.name, 0);
-	else if (!find_mx(&s))
-		return;
-	if ((ask->flags & HOSTS_NAMES_ONLY) == 0)
-		find_addresses(&s);
 }

@@ -31,6 +31,7 @@ type_name(enum answer_type type)
 	case ANSWER_MX:		return "MX";
 	case ANSWER_PTR:	return "PTR";
 	case ANSWER_CNAME:	return "CNAME";
+	case ANSWER_SRV:	return "SRV";
 	}
 	return "?";
 }
@@ -47,12 +48,6 @@ ask(struct pool *pool, struct query *q, int64_t deadline)
 	case RAW_BYTES:
 		answer_parse(&q->answer, pool, q->name, q->type, raw.bytes,
 		    raw.len);
-		break;
-	case RAW_NO_NAME:
-		q->answer.result = ANSWER_NO_NAME;
-		break;
-	case RAW_NO_DATA:
-		q->answer.result = ANSWER_NO_DATA;
 		break;
 	case RAW_FAILED:
 		q->answer.result = ANSWER_FAILED;

@@ -1,34 +1,186 @@
 /*
  * lookup.c - what does this parameter's table say? Only for those whose work
  * it is: an smtpd that fell into wrong hands learns no passwords here.
+ *
+ * A question names a service of master.cf and a parameter. The tables of
+ * main.cf are for all services of a program; a service whose line sets the
+ * parameter has its own. All are opened when the rules are made, while root
+ * can still do it.
  */
-#include <stddef.h>
+#include <errno.h>
+#include <pwd.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/base/text.h"
+#include "common/fiber/offload.h"
+#include "common/mail/address.h"
 #include "resolve/resolve.h"
 
-/* Who may ask for which parameter. */
-static const struct {
-	const char	*service, *parameter;
-	size_t		 table;		/* offset in struct rules */
-} allowed[] = {
-	{ "local",	"alias_maps",	offsetof(struct rules, aliases) },
-	{ NULL,		NULL,		0 }
+/* Who may ask for which parameter, and what that is. */
+enum kind { TABLE, DOMAINS, USERS, TEXT };
+static const struct row {
+	const char	*program, *parameter;
+	enum kind	 kind;		/* TEXT: nobody may ask; below */
+} rows[] = {
+	{ "local",	"alias_maps",				TABLE },
+	{ "local",	"fallback_transport_maps",		TABLE },
+	{ "local",	"mailbox_transport_maps",		TABLE },
+	{ "local",	"local_delivery_status_filter",		TABLE },
+	{ "local",	"fallback_transport",			TEXT },
+	{ "local",	"mailbox_transport",			TEXT },
+	{ "qmgr",	"authorized_flush_users",		USERS },
+	{ "qmgr",	"authorized_mailq_users",		USERS },
+	{ "qmgr",	"fast_flush_domains",			DOMAINS },
+	{ "smtp",	"smtp_generic_maps",			TABLE },
+	{ "smtp",	"smtp_header_checks",			TABLE },
+	{ "smtp",	"smtp_mime_header_checks",		TABLE },
+	{ "smtp",	"smtp_nested_header_checks",		TABLE },
+	{ "smtp",	"smtp_body_checks",			TABLE },
+	{ "smtp",	"smtp_reply_filter",			TABLE },
+	{ "smtp",	"smtp_dns_reply_filter",		TABLE },
+	{ "smtp",	"smtp_delivery_status_filter",		TABLE },
+	{ "smtp",	"smtp_discard_ehlo_keyword_address_maps", TABLE },
+	{ "smtp",	"lmtp_generic_maps",			TABLE },
+	{ "smtp",	"lmtp_header_checks",			TABLE },
+	{ "smtp",	"lmtp_mime_header_checks",		TABLE },
+	{ "smtp",	"lmtp_nested_header_checks",		TABLE },
+	{ "smtp",	"lmtp_body_checks",			TABLE },
+	{ "smtp",	"lmtp_reply_filter",			TABLE },
+	{ "smtp",	"lmtp_dns_reply_filter",		TABLE },
+	{ "smtp",	"lmtp_delivery_status_filter",		TABLE },
+	{ "smtp",	"lmtp_discard_lhlo_keyword_address_maps", TABLE },
+	{ "smtp",	"smtp_connection_cache_destinations",	DOMAINS },
+	{ "smtp",	"lmtp_connection_cache_destinations",	DOMAINS },
+};
+enum { ROWS = sizeof(rows) / sizeof(rows[0]), ACCOUNT_ROOM = 16 * 1024 };
+
+/* What one service's setting of one parameter says. */
+struct source {
+	struct source		*next;
+	const struct row	*row;
+	const char		*service;	/* "": all that set none */
+	const char		*list;
+	struct table		*table;
+	struct domains		*domains;
+	const char		*broken;	/* the value cannot be used */
 };
 
-/* The table, NULL when it is none of the asker's business. */
-static struct table *
-find_table(struct rules *r, const char *service, const char *parameter)
-{
-	size_t	i;
+struct lookups {
+	struct rules	*rules;
+	struct source	*first, **end;
+};
 
-	for (i = 0; allowed[i].service != NULL; i++)
-		if (strcmp(allowed[i].service, service) == 0 &&
-		    strcmp(allowed[i].parameter, parameter) == 0)
-			return *(struct table **)(void *)
-			    ((char *)r + allowed[i].table);
+/* --- opening ------------------------------------------------------------- */
+
+/* What has been opened for the same list already, NULL when nothing has. */
+static struct source *
+find_same(struct lookups *l, const struct row *row, const char *list)
+{
+	struct source	*s;
+
+	for (s = l->first; s != NULL; s = s->next)
+		if (s->broken == NULL && s->row->kind == row->kind &&
+		    (row->kind == TABLE || s->row == row) &&
+		    strcmp(s->list, list) == 0)
+			return s;
 	return NULL;
+}
+
+/* Open the list of one parameter of one service. */
+static void
+add_source(struct lookups *l, const char *service, const struct row *row,
+    const char *list, const char *broken)
+{
+	struct pool	*pool = l->rules->pool;
+	struct source	*s = pool_alloc(pool, sizeof(*s));
+	struct source	*same = broken == NULL ? find_same(l, row, list) :
+			    NULL;
+
+	s->row = row;
+	s->service = pool_strdup(pool, service);
+	s->list = pool_strdup(pool, list);
+	if (broken != NULL)
+		s->broken = pool_strdup(pool, broken);
+	else if (same != NULL)
+		*s = (struct source){ .row = row, .service = s->service,
+		    .list = s->list, .table = same->table,
+		    .domains = same->domains };
+	else if (row->kind == TABLE)
+		s->table = table_new(pool, row->parameter, s->list);
+	else if (row->kind == DOMAINS || row->kind == USERS)
+		s->domains = rules_domains(l->rules, row->parameter, s->list);
+	*l->end = s;
+	l->end = &s->next;
+}
+
+/* All parameters of a service that differ from main.cf. */
+static void
+add_service(void *context, const char *service, const char *program,
+    struct maincf *mc)
+{
+	struct lookups		*l = context;
+	const struct row	*row;
+	const char		*list;
+	char			*why;
+	struct pool		*pool = pool_new("lookups", 0);
+
+	for (row = rows; row < rows + ROWS; row++) {
+		if (program != NULL && strcmp(row->program, program) != 0)
+			continue;
+		why = NULL;
+		list = maincf_value(mc, pool, row->parameter, &why);
+		if (why != NULL)
+			log_error("%s: %s", row->parameter, why);
+		add_source(l, service, row, list != NULL ? list : "", why);
+	}
+	pool_free(pool);
+}
+
+/* Open everything that anybody may ask for. */
+struct lookups *
+lookups_new(struct rules *r)
+{
+	struct lookups	*l = pool_alloc(r->pool, sizeof(*l));
+
+	l->rules = r;
+	l->end = &l->first;
+	services_walk(add_service, l);
+	return l;
+}
+
+/* --- asking -------------------------------------------------------------- */
+
+/* The row, NULL when it is none of the asker's business. */
+static const struct row *
+find_row(const char *program, const char *parameter)
+{
+	const struct row	*row;
+
+	for (row = rows; row < rows + ROWS; row++)
+		if (strcmp(row->program, program) == 0 &&
+		    strcmp(row->parameter, parameter) == 0)
+			return row;
+	return NULL;
+}
+
+/* The service's own source, else that of main.cf. */
+static const struct source *
+find_source(const struct lookups *l, const struct row *row,
+    const char *service)
+{
+	const struct source	*s, *general = NULL;
+
+	for (s = l->first; s != NULL; s = s->next) {
+		if (s->row != row)
+			continue;
+		if (strcmp(s->service, service) == 0)
+			return s;
+		if (*s->service == '\0')
+			general = s;
+	}
+	return general;
 }
 
 /* No answer for now. */
@@ -39,35 +191,211 @@ fail(struct found *to, struct pool *pool, const char *why)
 	to->text = reason(pool, why);
 }
 
-/* The first key that hits. */
-WAITS void
-lookup(struct rules *r, struct pool *pool, const char *service,
+/* What a question is about, NULL with the refusal in the answer. */
+static const struct source *
+find_permitted(struct rules *r, struct pool *pool, const char *program,
     const struct ask_lookup *ask, struct found *to)
 {
-	struct table	*table;
-	char		*value, *why;
-	size_t		 i;
+	const struct row	*row = find_row(program, ask->parameter);
+	const struct source	*s;
+
+	if (row == NULL || row->kind == TEXT || (*ask->service != '\0' &&
+	    strcmp(service_program(pool, ask->service), program) != 0) ||
+	    (row->kind == DOMAINS) != (ask->how == LOOKUP_DOMAIN) ||
+	    (row->kind == USERS) != (ask->how == LOOKUP_USER)) {
+		log_warning("%s may not ask for %s of service %s", program,
+		    ask->parameter, *ask->service != '\0' ? ask->service :
+		    "none");
+		fail(to, pool, "this parameter is not yours to ask for");
+		return NULL;
+	}
+	s = find_source(r->lookups, row, ask->service);
+	if (s->broken == NULL)
+		return s;
+	fail(to, pool, s->broken);
+	return NULL;
+}
+
+/* An address, in the usual order of its parts. */
+static WAITS enum map_result
+find_address(struct rules *r, struct pool *pool, struct table *table,
+    const char *address, struct found *to, char **why)
+{
+	char		*extension = NULL;
+	enum map_result	 result;
+	bool		 is_ours;
+
+	if (table_is_empty(table))
+		return MAP_NOT_FOUND;
+	if (domain_is_ours(r, pool, address_domain(address), &is_ours,
+	    why) == -1)
+		return MAP_ERROR;
+	result = table_find_address(table, pool, address, r->delimiters,
+	    is_ours, &to->value, &extension, why);
+	if (result == MAP_FOUND && extension != NULL)
+		to->extension = extension;
+	return result;
+}
+
+/* A user's number, and his name. */
+struct account { uid_t uid; char *name; };
+
+/* On a thread, since accounts may be far away: 1 found, 0 not, -1. */
+static int
+find_account(void *arg)
+{
+	struct account	*a = arg;
+	struct passwd	 pw, *found = NULL;
+	char		*room = mem_alloc(ACCOUNT_ROOM);
+	int		 error;
+
+	error = getpwuid_r(a->uid, &pw, room, ACCOUNT_ROOM, &found);
+	if (found != NULL)
+		a->name = mem_strdup(pw.pw_name);
+	free(room);
+	errno = error;
+	return found != NULL ? 1 : error == 0 || error == ENOENT ||
+	    error == ESRCH ? 0 : -1;
+}
+
+/* Is the user of this number in the list? Who has no name is "unknown". */
+static WAITS enum map_result
+find_user(struct pool *pool, const struct source *s, const char *number,
+    char **why)
+{
+	struct account	 a = { .name = NULL };
+	const char	*name;
+	int64_t		 uid;
+
+	if (text_integer(number, 0, UINT32_MAX, &uid) != NULL)
+		return MAP_NOT_FOUND;
+	a.uid = (uid_t)uid;
+	if (offload(find_account, &a) == -1) {
+		*why = pool_strdup(pool, "the accounts of this machine cannot "
+		    "be read");
+		return MAP_ERROR;
+	}
+	/* Lists of names are kept in small letters. */
+	name = a.name != NULL ? lower(pool, a.name) : "unknown";
+	free(a.name);
+	return domains_match(s->domains, pool, name, why);
+}
+
+/* One key, in the way that is wanted. */
+static WAITS enum map_result
+find_key(struct rules *r, struct pool *pool, const struct source *s,
+    int64_t how, const char *key, struct found *to, char **why)
+{
+	switch (how) {
+	case LOOKUP_ADDRESS:
+		return find_address(r, pool, s->table, key, to, why);
+	case LOOKUP_DOMAIN:
+		return domains_match(s->domains, pool, lower(pool, key), why);
+	case LOOKUP_USER:
+		return find_user(pool, s, key, why);
+	default:
+		return table_find(s->table, pool, key, &to->value, why);
+	}
+}
+
+/* The first key that hits. */
+WAITS void
+lookup(struct rules *r, struct pool *pool, const char *program,
+    const struct ask_lookup *ask, struct found *to)
+{
+	const struct source	*s;
+	char			*nothing = pool_strdup(pool, ""), *why;
+	size_t			 i;
 
 	memset(to, 0, sizeof(*to));
 	to->result = LOOKUP_NOT_FOUND;
-	to->value = to->extension = to->text = pool_strdup(pool, "");
-	if ((table = find_table(r, service, ask->parameter)) == NULL) {
-		log_warning("%s may not ask for %s", service, ask->parameter);
-		fail(to, pool, "this parameter is not yours to ask for");
-		return;
-	}
-	for (i = 0; i < ask->count; i++)
-		switch (table_find(table, pool, ask->keys[i].key, &value,
+	to->value = to->extension = to->text = nothing;
+	s = find_permitted(r, pool, program, ask, to);
+	for (i = 0; s != NULL && i < ask->count; i++) {
+		switch (find_key(r, pool, s, ask->how, ask->keys[i].key, to,
 		    &why)) {
 		case MAP_FOUND:
 			to->result = LOOKUP_FOUND;
 			to->which = (int64_t)i;
-			to->value = value;
 			return;
 		case MAP_ERROR:
+			to->value = nothing;
 			fail(to, pool, why);
 			return;
 		default:
+			to->value = nothing;
 			break;
 		}
+	}
+}
+
+/* --- what local passes on ------------------------------------------------ */
+
+/* The keys under which tables of transports know a user. */
+static size_t
+add_user_keys(struct rules *r, struct pool *pool, const char *address,
+    char *keys[3])
+{
+	const char	*local, *domain;
+	char		*user;
+	size_t		 len, user_len, n = 0;
+
+	address_split(address, &local, &len, &domain);
+	user = address_unquote_local(pool, local, len);
+	len = strlen(user);
+	keys[n++] = user;
+	keys[n++] = lower(pool, user);
+	if (address_split_extension(user, len, r->delimiters, &user_len))
+		keys[n++] = lower(pool, pool_strndup(pool, user, user_len));
+	return n;
+}
+
+/* The values of one table for this user. */
+static WAITS size_t
+add_values(struct pool *pool, struct table *table, char **keys, size_t count,
+    const char **to)
+{
+	char	*value, *why;
+	size_t	 i, n = 0;
+
+	for (i = 0; i < count; i++)
+		if (table_find(table, pool, keys[i], &value, &why) ==
+		    MAP_FOUND)
+			to[n++] = value;
+	return n;
+}
+
+/* Is it one of mailbox_transport, fallback_transport and their tables? */
+static bool
+passes_on(const struct row *row)
+{
+	return strcmp(row->program, "local") == 0 &&
+	    strstr(row->parameter, "_transport") != NULL;
+}
+
+/* What these say for one user, in all services. */
+WAITS const char **
+lookups_passing(struct rules *r, struct pool *pool, const char *address,
+    size_t *count)
+{
+	const struct source	*s;
+	const char		**values;
+	char			*keys[3];
+	size_t			 n, room = 0;
+
+	n = add_user_keys(r, pool, address, keys);
+	for (s = r->lookups->first; s != NULL; s = s->next)
+		room += 3;
+	values = pool_array(pool, room, sizeof(*values));
+	*count = 0;
+	for (s = r->lookups->first; s != NULL; s = s->next) {
+		if (!passes_on(s->row))
+			continue;
+		if (s->row->kind == TEXT)
+			values[(*count)++] = s->list;
+		else if (s->table != NULL)
+			*count += add_values(pool, s->table, keys, n,
+			    values + *count);
+	}
+	return values;
 }

@@ -9,22 +9,39 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/bug.h"
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
 #include "resolve/resolve.h"
 
+/* Never fail open: a setting that we should act upon and do not makes
+ * everybody wait. */
+static char *
+refusal(struct pool *pool)
+{
+	const char	*unsupported = daemon_unsupported();
+
+	return unsupported == NULL ? NULL : pool_printf(pool,
+	    "Server configuration error: %.900s", unsupported);
+}
+
 /* ASK_ROUTE, from qmgr. */
 static WAITS void
 on_route(struct request *r)
 {
-	const struct ask_route	*ask = r->object;
-	struct rules		*rules = rules_hold();
-	struct route		 answer;
+	struct rules	*rules = rules_hold();
+	struct route	 answer;
+	char		*why;
 
-	route_find(rules, r->pool, ask->address, &answer);
+	route_find(rules, r->pool, r->object, &answer);
 	rules_release(rules);
+	if ((why = refusal(r->pool)) != NULL) {
+		answer.result = ROUTE_TEMPORARY;
+		answer.dsn = pool_strdup(r->pool, "4.3.5");
+		answer.text = why;
+	}
 	(void)channel_reply(r, PACKET_ROUTE, &answer);
 }
 
@@ -32,12 +49,16 @@ on_route(struct request *r)
 static WAITS void
 on_recipient(struct request *r)
 {
-	const struct ask_recipient	*ask = r->object;
-	struct rules			*rules = rules_hold();
-	struct recipient_answer		 answer;
+	struct rules		*rules = rules_hold();
+	struct recipient_answer	 answer;
+	char			*why;
 
-	recipient_check(rules, r->pool, ask->address, &answer);
+	recipient_check(rules, r->pool, r->object, &answer);
 	rules_release(rules);
+	if ((why = refusal(r->pool)) != NULL) {
+		answer.result = RECIPIENT_TEMPORARY;
+		answer.text = why;
+	}
 	(void)channel_reply(r, PACKET_RECIPIENT, &answer);
 }
 
@@ -69,7 +90,27 @@ on_lookup(struct request *r)
 
 	lookup(rules, r->pool, r->peer, r->object, &answer);
 	rules_release(rules);
+	if (channel_reply(r, PACKET_FOUND, &answer) == 0)
+		return;
+	answer.result = LOOKUP_TEMPORARY;
+	answer.value = answer.extension = pool_strdup(r->pool, "");
+	answer.text = pool_strdup(r->pool, "the value in the table is too "
+	    "long");
 	(void)channel_reply(r, PACKET_FOUND, &answer);
+}
+
+/* ASK_DIAL, from smtp. */
+static WAITS void
+on_dial(struct request *r)
+{
+	struct rules	*rules = rules_hold();
+	struct dialed	 answer;
+
+	dial_find(rules, r->pool, r->object, &answer);
+	rules_release(rules);
+	(void)channel_reply(r, PACKET_DIALED, &answer);
+	if (answer.socket != -1)
+		close(answer.socket);
 }
 
 static const struct peer peers[] = {
@@ -79,6 +120,7 @@ static const struct peer peers[] = {
 	{ "local",	PACKET_ASK_ROUTE,	on_route,	ON_A_FIBER },
 	{ "local",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
 	{ "smtp",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
+	{ "smtp",	PACKET_ASK_DIAL,	on_dial,	ON_A_FIBER },
 	{ "smtpd",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
 	{ "cleanup",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
 	{ "qmgr",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
@@ -92,8 +134,10 @@ before(void)
 {
 	(void)getpwnam("root");
 	(void)getgrnam("root");
-	transports_load();
+	services_load();
 	rules_load();
+	if (daemon_unsupported() != NULL)
+		log_error("%s; all mail waits", daemon_unsupported());
 	if (daemon_is_checking() && tables_broken(false) > 0)
 		die("%u of the tables cannot be opened", tables_broken(false));
 }
@@ -111,7 +155,7 @@ reload(void)
 {
 	if (daemon_read_again() == -1)
 		return;
-	transports_load();
+	services_load();
 	rules_load();
 	log_info("reload -- tables and settings read again");
 }

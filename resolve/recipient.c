@@ -14,10 +14,11 @@
 struct check {
 	struct rules			*rules;
 	struct pool			*pool;
-	const char			*address;
+	const struct ask_recipient	*ask;
+	const char			*address;	/* completed */
+	struct target			 target;	/* whom it means */
 	struct recipient_answer		*answer;
 	char				*why;
-	bool				 is_ours;
 };
 
 /* Set result and words. */
@@ -30,12 +31,16 @@ answer(struct check *c, enum recipient_result result, const char *words)
 
 /* One table about the address. */
 static WAITS enum map_result
-look(struct check *c, struct table *table)
+look(struct check *c, struct table *table, const char *address)
 {
 	char	*value, *extension;
+	bool	 is_ours;
 
-	return table_find_address(table, c->pool, c->address,
-	    c->rules->delimiters, c->is_ours, &value, &extension, &c->why);
+	if (domain_is_ours(c->rules, c->pool, address_domain(address),
+	    &is_ours, &c->why) == -1)
+		return MAP_ERROR;
+	return table_find_address(table, c->pool, address,
+	    c->rules->delimiters, is_ours, &value, &extension, &c->why);
 }
 
 /* The table that must know addresses of a class, and its name in replies. */
@@ -64,16 +69,19 @@ table_of_class(struct rules *r, enum address_class class, const char **name)
 static WAITS void
 check_route(struct check *c)
 {
+	struct ask_route ask = { pool_strdup(c->pool, c->address),
+			    c->ask->sender, pool_strdup(c->pool, "") };
 	struct route	 route;
 	const char	*words;
 
 	if (table_is_empty(c->rules->transports) &&
+	    table_is_empty(c->rules->sender_transports) &&
 	    strcmp(c->rules->local.name, "error") != 0 &&
 	    strcmp(c->rules->virtual.name, "error") != 0 &&
 	    strcmp(c->rules->relay.name, "error") != 0 &&
 	    strcmp(c->rules->standard.name, "error") != 0)
 		return;
-	route_find(c->rules, c->pool, c->address, &route);
+	route_find_way(c->rules, c->pool, &ask, &route);
 	if (route.result == ROUTE_TEMPORARY) {
 		answer(c, RECIPIENT_TEMPORARY, route.text);
 		return;
@@ -99,7 +107,7 @@ check_class(struct check *c, enum address_class class)
 	if (table == NULL || (table_is_empty(table) &&
 	    class != CLASS_VIRTUAL_ALIAS))
 		return;
-	result = look(c, table);
+	result = look(c, table, c->target.address);
 	if (result == MAP_ERROR)
 		answer(c, RECIPIENT_TEMPORARY, c->why);
 	else if (result == MAP_NOT_FOUND)
@@ -108,20 +116,36 @@ check_class(struct check *c, enum address_class class)
 		    "User unknown");
 }
 
+/* Is there a virtual alias for it, as it is written or as it is meant? */
+static WAITS enum map_result
+find_alias(struct check *c)
+{
+	struct table	*table = c->rules->virtual_alias;
+	enum map_result	 result = look(c, table, c->address);
+
+	return result != MAP_NOT_FOUND ||
+	    strcmp(c->address, c->target.address) == 0 ? result :
+	    look(c, table, c->target.address);
+}
+
 /* Fill in class and existence of a complete address. */
 static WAITS int
 check(struct check *c)
 {
-	const char		*domain = address_domain(c->address);
-	enum address_class	 class;
+	struct target	*t = &c->target;
 
-	if (class_of(c->rules, c->pool, domain, &class, &c->why) == -1 ||
-	    domain_is_ours(c->rules, c->pool, domain, &c->is_ours,
-	    &c->why) == -1)
+	if (target_find(c->rules, c->pool, c->address, t, &c->why) == -1)
 		return -1;
-	c->answer->address_class = pool_strdup(c->pool, class_name(class));
-	c->answer->is_final = class != CLASS_DEFAULT;
-	switch (look(c, c->rules->virtual_alias)) {
+	if (t->address == NULL) {
+		answer(c, RECIPIENT_UNKNOWN, "Bad recipient address syntax");
+		return 0;
+	}
+	c->answer->address_class = pool_strdup(c->pool,
+	    class_name(t->class));
+	/* Who is told to send it on by somebody else's words is no
+	 * destination of ours. */
+	c->answer->is_final = t->class != CLASS_DEFAULT && !t->is_routed;
+	switch (find_alias(c)) {
 	case MAP_ERROR:
 		return -1;
 	case MAP_FOUND:
@@ -131,22 +155,23 @@ check(struct check *c)
 	}
 	check_route(c);
 	if (c->answer->result == RECIPIENT_EXISTS)
-		check_class(c, class);
+		check_class(c, t->class);
 	return 0;
 }
 
 /* Answer smtpd. */
 WAITS void
-recipient_check(struct rules *r, struct pool *pool, const char *address,
-    struct recipient_answer *to)
+recipient_check(struct rules *r, struct pool *pool,
+    const struct ask_recipient *ask, struct recipient_answer *to)
 {
-	struct check	c = { .rules = r, .pool = pool, .answer = to };
+	struct check	c = { .rules = r, .pool = pool, .ask = ask,
+			    .answer = to };
 
 	memset(to, 0, sizeof(*to));
 	to->text = pool_strdup(pool, "");
-	to->address = pool_strdup(pool, address);
+	to->address = pool_strdup(pool, ask->address);
 	to->address_class = pool_strdup(pool, class_name(CLASS_DEFAULT));
-	if ((c.address = address_complete(r, pool, address)) == NULL) {
+	if ((c.address = address_complete(r, pool, ask->address)) == NULL) {
 		answer(&c, RECIPIENT_UNKNOWN, "Bad recipient address syntax");
 		return;
 	}

@@ -1,9 +1,10 @@
 /*
  * route.c - transport, next hop and site of an address.
  *
- * The class of the domain proposes, transport_maps disposes. A transport
- * entry without a next hop means the recipient's own domain, whatever
- * relayhost says; one with neither part changes nothing.
+ * The class of the domain proposes, the sender may change that for mail that
+ * leaves, transport_maps disposes. A transport entry without a next hop means
+ * the recipient's own domain, whatever relayhost says; one with neither part
+ * changes nothing. What an agent has passed on goes where he says.
  */
 #include <string.h>
 
@@ -15,8 +16,8 @@
 struct search {
 	struct rules		*rules;
 	struct pool		*pool;
-	const char		*address, *domain;
-	enum address_class	 class;
+	const char		*sender;
+	struct target		 target;
 	struct transport	 to;
 	char			*why;
 };
@@ -28,13 +29,83 @@ text(struct search *s, const char *what)
 	return pool_strdup(s->pool, what);
 }
 
-/* The class's own transport and next hop. */
-static void
+/* --- what the class and the sender say ----------------------------------- */
+
+/* A table about senders: MAP_FOUND with a value that is not DUNNO. */
+static WAITS enum map_result
+find_sender(struct search *s, struct table *table, const char *empty_key,
+    char **value)
+{
+	const char	*key = *s->sender != '\0' ? s->sender : empty_key;
+	char		*extension;
+	enum map_result	 result;
+
+	if (table_is_empty(table))
+		return MAP_NOT_FOUND;
+	if (*s->sender == '\0')
+		result = table_find(table, s->pool, key, value, &s->why);
+	else
+		result = table_find_address(table, s->pool, key,
+		    s->rules->delimiters, false, value, &extension, &s->why);
+	if (result != MAP_FOUND)
+		return result;
+	*value = text_trim(*value);
+	return **value == '\0' || text_equal(*value, "DUNNO") ?
+	    MAP_NOT_FOUND : MAP_FOUND;
+}
+
+/* The default class's transport may depend on the sender. 0 or -1. */
+static WAITS int
+propose_standard(struct search *s)
+{
+	struct rules		*r = s->rules;
+	struct transport	 entry;
+	char			*value;
+
+	s->to = r->standard;
+	switch (find_sender(s, r->sender_transports,
+	    r->set.empty_sender_transport, &value)) {
+	case MAP_ERROR:
+		return -1;
+	case MAP_NOT_FOUND:
+		return 0;
+	default:
+		entry = transport_parse(s->pool, value);
+		if (*entry.name != '\0')
+			s->to = entry;
+		else if (*entry.nexthop != '\0')
+			s->to.nexthop = entry.nexthop;
+		return 0;
+	}
+}
+
+/* Where mail that leaves is handed on, "" for nowhere special. 0 or -1. */
+static WAITS int
+propose_relay(struct search *s)
+{
+	struct rules	*r = s->rules;
+	char		*value;
+
+	s->to.nexthop = r->set.relayhost;
+	switch (find_sender(s, r->sender_relayhosts,
+	    r->set.empty_sender_relayhost, &value)) {
+	case MAP_ERROR:
+		return -1;
+	case MAP_FOUND:
+		s->to.nexthop = value;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+/* The class's own transport and next hop. 0, or -1 with why. */
+static WAITS int
 propose(struct search *s)
 {
 	struct rules	*r = s->rules;
 
-	switch (s->class) {
+	switch (s->target.class) {
 	case CLASS_LOCAL:
 		s->to = r->local;
 		break;
@@ -45,21 +116,26 @@ propose(struct search *s)
 		s->to = r->relay;
 		break;
 	default:
-		s->to = r->standard;
+		if (propose_standard(s) == -1)
+			return -1;
 		break;
 	}
-	if (*s->to.nexthop == '\0' && s->class >= CLASS_RELAY)
-		s->to.nexthop = r->set.relayhost;
+	if (*s->to.nexthop == '\0' && s->target.class >= CLASS_RELAY &&
+	    propose_relay(s) == -1)
+		return -1;
 	if (*s->to.nexthop == '\0')
-		s->to.nexthop = s->domain;
+		s->to.nexthop = s->target.domain;
+	return 0;
 }
+
+/* --- what transport_maps says -------------------------------------------- */
 
 /* The keys that a domain stands for: itself, .parent ..., and *. */
 static WAITS enum map_result
-find_domain(struct search *s, char **value)
+ask_domain(struct search *s, const char *name, char **value)
 {
 	struct table	*t = s->rules->transports;
-	const char	*name = lower(s->pool, s->domain), *dot;
+	const char	*dot;
 	bool		 has_dots;
 	enum map_result	 result;
 
@@ -76,6 +152,29 @@ find_domain(struct search *s, char **value)
 	return result;
 }
 
+/* The same from memory, if it is there. */
+static WAITS enum map_result
+find_domain(struct search *s, char **value)
+{
+	const char		*name = lower(s->pool, s->target.domain);
+	bool			 remembers = rules_remember(s->rules,
+				    FACT_TRANSPORT);
+	int64_t			 generation = rules_generation();
+	const struct fact	*fact;
+	enum map_result		 result;
+
+	if (remembers && (fact = memory_recall(name, FACT_TRANSPORT)) !=
+	    NULL) {
+		*value = pool_strdup(s->pool, fact->text);
+		return *value != NULL ? MAP_FOUND : MAP_NOT_FOUND;
+	}
+	result = ask_domain(s, name, value);
+	if (remembers && result != MAP_ERROR)
+		memory_keep(name, FACT_TRANSPORT, generation, 0,
+		    result == MAP_FOUND ? *value : NULL);
+	return result;
+}
+
 /* The address with and without its extension. */
 static WAITS enum map_result
 find_address(struct search *s, char **value)
@@ -85,9 +184,9 @@ find_address(struct search *s, char **value)
 	size_t		 len, user_len;
 	enum map_result	 result;
 
-	result = table_find(s->rules->transports, s->pool, s->address, value,
-	    &s->why);
-	address_split(s->address, &local, &len, &domain);
+	result = table_find(s->rules->transports, s->pool, s->target.address,
+	    value, &s->why);
+	address_split(s->target.address, &local, &len, &domain);
 	if (result != MAP_NOT_FOUND || !address_split_extension(local, len,
 	    s->rules->delimiters, &user_len))
 		return result;
@@ -115,33 +214,58 @@ dispose(struct search *s)
 	entry = transport_parse(s->pool, value);
 	if (*entry.name != '\0') {
 		s->to.name = entry.name;
-		s->to.nexthop = s->domain;
+		s->to.nexthop = s->target.domain;
 	}
 	if (*entry.nexthop != '\0')
 		s->to.nexthop = entry.nexthop;
 	return 0;
 }
 
-/* Who shares concurrency: a mailbox, a set of hosts, or the next hop. */
-static WAITS char *
-choose_site(struct search *s)
+/* --- the answer ---------------------------------------------------------- */
+
+/* The mailbox, as a site. */
+static char *
+mailbox_site(struct search *s)
 {
 	const char	*local, *domain;
 	size_t		 len, user_len;
 
-	switch (transport_kind(s->to.name)) {
-	case TRANSPORT_SMTP:
-		return site_of(s->pool, s->to.nexthop);
+	address_split(s->target.address, &local, &len, &domain);
+	if (address_split_extension(local, len, s->rules->delimiters,
+	    &user_len))
+		len = user_len;
+	return lower(s->pool, pool_printf(s->pool, "%.*s@%s", (int)len,
+	    local, domain));
+}
+
+/* Who shares concurrency: a mailbox, a set of hosts, or the next hop. */
+static WAITS void
+choose_site(struct search *s, struct route *to, bool may_change)
+{
+	enum transport_kind	kind = transport_kind(s->to.name);
+	struct site_answer	site;
+
+	switch (kind) {
 	case TRANSPORT_MAILBOX:
-		address_split(s->address, &local, &len, &domain);
-		if (address_split_extension(local, len, s->rules->delimiters,
-		    &user_len))
-			len = user_len;
-		return lower(s->pool, pool_printf(s->pool, "%.*s@%s",
-		    (int)len, local, domain));
+		to->site = mailbox_site(s);
+		return;
+	case TRANSPORT_OTHER:
+		to->site = lower(s->pool, s->to.nexthop);
+		return;
 	default:
-		return lower(s->pool, s->to.nexthop);
+		break;
 	}
+	site_find(s->rules, s->pool, s->to.nexthop, kind, &site);
+	to->site = site.name;
+	if (!site.is_us || !may_change || *s->rules->best_mx.name == '\0')
+		return;
+	/* Nobody is better than we are, so it must be for us. */
+	s->to.name = s->rules->best_mx.name;
+	if (*s->rules->best_mx.nexthop != '\0')
+		s->to.nexthop = s->rules->best_mx.nexthop;
+	to->transport = text(s, s->to.name);
+	to->nexthop = text(s, s->to.nexthop);
+	choose_site(s, to, false);
 }
 
 /* An answer that is no route. */
@@ -164,21 +288,10 @@ fits(const struct search *s)
 	    strlen(s->to.nexthop) <= ADDRESS_MAX;
 }
 
-/* Fill in the route of a class and address that are known. */
-static WAITS void
-find(struct search *s, struct route *to)
+/* Take what was found, if it is any good. */
+static void
+accept_route(struct search *s, struct route *to)
 {
-	if (s->class == CLASS_VIRTUAL_ALIAS) {
-		refuse(s, to, ROUTE_IMPOSSIBLE, "5.1.1",
-		    s->rules->set.show_user_unknown_table_name ?
-		    "User unknown in virtual alias table" : "User unknown");
-		return;
-	}
-	propose(s);
-	if (dispose(s) == -1) {
-		refuse(s, to, ROUTE_TEMPORARY, "4.3.0", s->why);
-		return;
-	}
 	if (!fits(s)) {
 		refuse(s, to, ROUTE_TEMPORARY, "4.3.5", "Server configuration "
 		    "error: transport or next hop of this address is empty "
@@ -188,32 +301,80 @@ find(struct search *s, struct route *to)
 	to->result = ROUTE_OK;
 	to->transport = text(s, s->to.name);
 	to->nexthop = text(s, s->to.nexthop);
-	to->site = choose_site(s);
+	to->site = text(s, "");
+}
+
+/* Fill in the way of a class and address that are known. */
+static WAITS void
+find(struct search *s, struct route *to)
+{
+	if (s->target.class == CLASS_VIRTUAL_ALIAS)
+		refuse(s, to, ROUTE_IMPOSSIBLE, "5.1.1",
+		    s->rules->set.show_user_unknown_table_name ?
+		    "User unknown in virtual alias table" : "User unknown");
+	else if (propose(s) == -1 || dispose(s) == -1)
+		refuse(s, to, ROUTE_TEMPORARY, "4.3.0", s->why);
+	else
+		accept_route(s, to);
+}
+
+/* The way that an agent chose. */
+static void
+follow(struct search *s, const char *via, struct route *to)
+{
+	s->to = transport_parse(s->pool, via);
+	if (*s->to.nexthop == '\0')
+		s->to.nexthop = s->target.domain;
+	accept_route(s, to);
+}
+
+/* Everything but the site. */
+static WAITS void
+find_way(struct search *s, const struct ask_route *ask, struct route *to)
+{
+	memset(to, 0, sizeof(*to));
+	s->sender = ask->sender;
+	to->dsn = to->text = text(s, "");
+	to->recipient = text(s, ask->address);
+	to->address_class = text(s, class_name(CLASS_DEFAULT));
+	to->generation = rules_generation();
+	if (target_find(s->rules, s->pool, ask->address, &s->target,
+	    &s->why) == -1) {
+		refuse(s, to, ROUTE_TEMPORARY, "4.3.0", s->why);
+		return;
+	}
+	if (s->target.address == NULL) {
+		refuse(s, to, ROUTE_IMPOSSIBLE, "5.1.3",
+		    "Bad recipient address syntax");
+		return;
+	}
+	to->recipient = text(s, s->target.address);
+	to->address_class = text(s, class_name(s->target.class));
+	if (*ask->via != '\0')
+		follow(s, ask->via, to);
+	else
+		find(s, to);
+}
+
+/* The way without the site. */
+WAITS void
+route_find_way(struct rules *r, struct pool *pool,
+    const struct ask_route *ask, struct route *to)
+{
+	struct search	s = { .rules = r, .pool = pool };
+
+	find_way(&s, ask, to);
 }
 
 /* Where does it go? */
 WAITS void
-route_find(struct rules *r, struct pool *pool, const char *address,
+route_find(struct rules *r, struct pool *pool, const struct ask_route *ask,
     struct route *to)
 {
 	struct search	s = { .rules = r, .pool = pool };
 
-	memset(to, 0, sizeof(*to));
-	to->dsn = to->text = text(&s, "");
-	to->recipient = pool_strdup(pool, address);
-	to->address_class = text(&s, class_name(CLASS_DEFAULT));
-	to->generation = rules_generation();
-	if ((s.address = address_complete(r, pool, address)) == NULL) {
-		refuse(&s, to, ROUTE_IMPOSSIBLE, "5.1.3",
-		    "Bad recipient address syntax");
-		return;
-	}
-	to->recipient = pool_strdup(pool, s.address);
-	s.domain = address_domain(s.address);
-	if (class_of(r, pool, s.domain, &s.class, &s.why) == -1) {
-		refuse(&s, to, ROUTE_TEMPORARY, "4.3.0", s.why);
-		return;
-	}
-	to->address_class = text(&s, class_name(s.class));
-	find(&s, to);
+	find_way(&s, ask, to);
+	if (to->result == ROUTE_OK)
+		choose_site(&s, to, *ask->via == '\0' &&
+		    s.target.class >= CLASS_RELAY);
 }

@@ -7,7 +7,6 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
-#include "common/param/mastercf.h"
 #include "common/param/site.h"
 #include "common/daemon/daemon.h"
 #include "resolve/resolve.h"
@@ -40,6 +39,9 @@ const struct param resolve_params[] = {
 	    "every name is valid."),
 	PARAM_STRING("alias_maps", set.alias_maps, "hash:/etc/aliases", 0, 0,
 	    "Tables of aliases that local delivery uses."),
+	PARAM_STRING("fast_flush_domains", set.fast_flush_domains,
+	    "$relay_domains", 0, 0, "Domains whose waiting mail a client may "
+	    "ask for by ETRN."),
 	PARAM_STRING("transport_maps", set.transport_maps, "", 0, 0,
 	    "Tables that say transport and next hop of addresses and "
 	    "domains, against everything else."),
@@ -57,6 +59,36 @@ const struct param resolve_params[] = {
 	    "virtual_mailbox_domains."),
 	PARAM_STRING("relay_transport", set.relay_transport, "relay", 1, 255,
 	    "Transport, and next hop after a colon, for relay_domains."),
+	PARAM_STRING("best_mx_transport", set.best_mx_transport, "", 0, 255,
+	    "Transport, and next hop after a colon, for domains whose best "
+	    "MX host is this one though no list here names them; empty: "
+	    "that is a mail loop."),
+	PARAM_STRING("sender_dependent_relayhost_maps",
+	    set.sender_relayhosts, "", 0, 0,
+	    "Tables that say a relayhost for senders and their @domain; "
+	    "DUNNO ends the search."),
+	PARAM_STRING("empty_address_relayhost_maps_lookup_key",
+	    set.empty_sender_relayhost, "<>", 1, 255,
+	    "What sender_dependent_relayhost_maps is asked for the null "
+	    "sender."),
+	PARAM_STRING("sender_dependent_default_transport_maps",
+	    set.sender_transports, "", 0, 0,
+	    "Tables that say a transport in place of default_transport for "
+	    "senders and their @domain; DUNNO ends the search."),
+	PARAM_STRING("empty_address_default_transport_maps_lookup_key",
+	    set.empty_sender_transport, "<>", 1, 255,
+	    "What sender_dependent_default_transport_maps is asked for the "
+	    "null sender."),
+	PARAM_STRING("smtp_dns_support_level", set.dns_support, "", 0, 32,
+	    "disabled: look up no MX records for mail that goes out, as "
+	    "disable_dns_lookups does."),
+	PARAM_STRING("use_srv_lookup", set.srv_services, "", 0, 0,
+	    "Services (the port names of next hops, as submission) whose "
+	    "hosts are found by SRV records."),
+	PARAM_BOOL("allow_srv_lookup_fallback", set.allows_srv_fallback,
+	    "no", "Look up MX records where there are no SRV records."),
+	PARAM_BOOL("ignore_srv_lookup_error", set.ignores_srv_error, "no",
+	    "Look up MX records where nobody could tell the SRV records."),
 	PARAM_STRING("proxy_interfaces", set.proxy_interfaces, "", 0, 0,
 	    "Addresses by which others reach this host through a proxy or "
 	    "an address translator."),
@@ -80,6 +112,17 @@ const struct param resolve_params[] = {
 	    "Complete domains without a dot by mydomain."),
 	PARAM_BOOL("resolve_null_domain", set.resolve_null_domain, "no",
 	    "Take user@ for user@myhostname instead of refusing it."),
+	PARAM_BOOL("allow_percent_hack", set.allow_percent_hack, "yes",
+	    "Take user%domain for user@domain, where nothing or a domain of "
+	    "ours stands behind it."),
+	PARAM_BOOL("swap_bangpath", set.swap_bangpath, "yes",
+	    "Take site!user for user@site, where nothing or a domain of "
+	    "ours stands behind it."),
+	PARAM_BOOL("resolve_dequoted_address", set.resolve_dequoted_address,
+	    "yes", "Look for @, ! and % in quoted local parts, too."),
+	PARAM_BOOL("resolve_numeric_domain", set.resolve_numeric_domain,
+	    "no", "Take user@192.0.2.1 for user@[192.0.2.1] instead of "
+	    "refusing it."),
 	PARAM_BOOL("show_user_unknown_table_name",
 	    set.show_user_unknown_table_name, "yes",
 	    "Name the kind of table when a recipient is unknown."),
@@ -161,47 +204,6 @@ learn_own_addresses(struct rules *r)
 
 /* --- transports ---------------------------------------------------------- */
 
-static struct mastercf	*mastercf;
-static struct pool	*mastercf_pool;
-
-/* Read master.cf; without it names mean what they mean in the one we ship. */
-void
-transports_load(void)
-{
-	struct pool	*pool = pool_new("master.cf", 0);
-	struct mastercf	*read;
-	char		*why;
-
-	read = mastercf_read(pool, pool_printf(pool, "%s/master.cf",
-	    site.config_directory), &why);
-	if (read == NULL) {
-		log_debug("%s", why);
-		pool_free(pool);
-		return;
-	}
-	pool_free(mastercf_pool);
-	mastercf = read;
-	mastercf_pool = pool;
-}
-
-/* What program stands behind a transport. */
-enum transport_kind
-transport_kind(const char *name)
-{
-	const struct service	*service = NULL;
-	const char		*program = name;
-
-	if (mastercf != NULL)
-		service = mastercf_find(mastercf, name, "unix");
-	if (service != NULL)
-		program = service->command;
-	if (strcmp(program, "smtp") == 0 || strcmp(program, "relay") == 0)
-		return TRANSPORT_SMTP;
-	if (strcmp(program, "local") == 0 || strcmp(program, "virtual") == 0)
-		return TRANSPORT_MAILBOX;
-	return TRANSPORT_OTHER;
-}
-
 /* transport:nexthop */
 struct transport
 transport_parse(struct pool *pool, const char *value)
@@ -234,8 +236,8 @@ lists(struct pool *pool, const char *list, const char *word)
 }
 
 /* A list of domains in the style that parent_domain_... asks for. */
-static struct domains *
-new_domains(struct rules *r, const char *parameter, const char *list)
+struct domains *
+rules_domains(struct rules *r, const char *parameter, const char *list)
 {
 	return domains_new(r->pool, parameter, list,
 	    lists(r->pool, r->set.parent_domain_matches_subdomains,
@@ -252,12 +254,13 @@ fill(struct rules *r)
 	r->virtual = transport_parse(r->pool, s->virtual_transport);
 	r->relay = transport_parse(r->pool, s->relay_transport);
 	r->standard = transport_parse(r->pool, s->default_transport);
+	r->best_mx = transport_parse(r->pool, s->best_mx_transport);
 	r->propagates_virtual = lists(r->pool,
 	    s->propagate_unmatched_extensions, "virtual");
 
-	r->mydestination = new_domains(r, "mydestination",
+	r->mydestination = rules_domains(r, "mydestination",
 	    site.mydestination);
-	r->relay_domains = new_domains(r, "relay_domains", s->relay_domains);
+	r->relay_domains = rules_domains(r, "relay_domains", s->relay_domains);
 	r->virtual_alias_domains = domains_new(r->pool,
 	    "virtual_alias_domains", s->virtual_alias_domains, DOMAINS_PLAIN);
 	r->virtual_mailbox_domains = domains_new(r->pool,
@@ -274,7 +277,16 @@ fill(struct rules *r)
 	    s->relay_recipient_maps);
 	r->transports = table_new(r->pool, "transport_maps",
 	    s->transport_maps);
-	r->aliases = table_new(r->pool, "alias_maps", s->alias_maps);
+	r->sender_relayhosts = table_new(r->pool,
+	    "sender_dependent_relayhost_maps", s->sender_relayhosts);
+	r->sender_transports = table_new(r->pool,
+	    "sender_dependent_default_transport_maps", s->sender_transports);
+	r->lookups = lookups_new(r);
+	r->has_stable_transports = table_is_stable(r->transports);
+	r->has_stable_classes = domains_are_stable(r->mydestination) &&
+	    domains_are_stable(r->relay_domains) &&
+	    domains_are_stable(r->virtual_alias_domains) &&
+	    domains_are_stable(r->virtual_mailbox_domains);
 }
 
 /* New rules; the old ones go when nobody uses them any more. They stay when
@@ -303,6 +315,7 @@ rules_load(void)
 	}
 	in_force = r;
 	rules_changed();
+	sites_forget();
 	if (old != NULL) {
 		old->is_old = true;
 		old->users++;
@@ -310,11 +323,21 @@ rules_load(void)
 	}
 }
 
+/* Only the rules in force have a memory; what tables say that change unseen
+ * is not kept in it. */
+bool
+rules_remember(const struct rules *r, enum fact_kind kind)
+{
+	return !r->is_old && (kind == FACT_TRANSPORT ?
+	    r->has_stable_transports : r->has_stable_classes);
+}
+
 /* The rules in force, which stay until released. */
 struct rules *
 rules_hold(void)
 {
 	CLAIM(in_force != NULL);
+	tables_look();
 	in_force->users++;
 	return in_force;
 }

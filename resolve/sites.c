@@ -2,9 +2,10 @@
  * sites.c - which next hops are the same receivers.
  *
  * The site of a next hop that is looked up in DNS is its set of MX hosts,
- * sorted: domains that share receivers share concurrency and pace. What is
- * no such name, and what dns cannot tell now, is a site of its own. Answers
- * are kept for a while, within bounds: least recently asked goes first.
+ * sorted: domains that share receivers share concurrency and pace. The site of
+ * a list of next hops is the union of theirs. What is no such name, and what
+ * dns cannot tell now, is a site of its own. Answers are kept for a while,
+ * within bounds: least recently asked goes first.
  */
 #include <sys/queue.h>
 #include <sys/tree.h>
@@ -33,6 +34,7 @@ struct known {
 	TAILQ_ENTRY(known)	 by_use;
 	int64_t			 until;
 	const char		*site;		/* behind the next hop */
+	bool			 is_us;
 	char			 nexthop[];
 };
 
@@ -66,6 +68,16 @@ forget(struct known *k)
 	free(k);
 }
 
+/* Drop everything: the settings have changed. */
+void
+sites_forget(void)
+{
+	struct known	*k;
+
+	while ((k = TAILQ_FIRST(&used)) != NULL)
+		forget(k);
+}
+
 /* What is known of a next hop, however old. */
 static struct known *
 recall_entry(const char *nexthop)
@@ -78,8 +90,8 @@ recall_entry(const char *nexthop)
 	return k;
 }
 
-/* The site, NULL when it is not known or too old. */
-static const char *
+/* What is known and not too old. */
+static struct known *
 recall(const char *nexthop)
 {
 	struct known	*k = recall_entry(nexthop);
@@ -92,15 +104,16 @@ recall(const char *nexthop)
 	}
 	TAILQ_REMOVE(&used, k, by_use);
 	TAILQ_INSERT_HEAD(&used, k, by_use);
-	return k->site;
+	return k;
 }
 
 /* Keep the site of a next hop for a while. */
 static void
-remember(const char *nexthop, const char *site_text, int64_t seconds)
+remember(const char *nexthop, const struct site_answer *site_answer,
+    int64_t seconds)
 {
 	size_t		 len = strlen(nexthop) + 1;
-	size_t		 site_len = strlen(site_text) + 1;
+	size_t		 site_len = strlen(site_answer->name) + 1;
 	struct known	*k;
 
 	if ((k = recall_entry(nexthop)) != NULL)
@@ -109,8 +122,9 @@ remember(const char *nexthop, const char *site_text, int64_t seconds)
 		forget(TAILQ_LAST(&used, known_list));
 	k = mem_alloc(sizeof(*k) + len + site_len);
 	memcpy(k->nexthop, nexthop, len);
-	memcpy(k->nexthop + len, site_text, site_len);
+	memcpy(k->nexthop + len, site_answer->name, site_len);
 	k->site = k->nexthop + len;
+	k->is_us = site_answer->is_us;
 	k->until = clock_now() + seconds * 1000;
 	(void)RB_INSERT(known_tree, &tree, k);
 	TAILQ_INSERT_HEAD(&used, k, by_use);
@@ -137,35 +151,83 @@ digest(const char *at)
 	return hash;
 }
 
-/* "mx1.example.net,mx2.example.net", ":port" behind it when not 25. */
+/* The names sorted, each once: "mx1.example.net,mx2.example.net". */
 char *
-site_name(struct pool *pool, const char *nexthop, const char *port,
-    const struct hosts *hosts)
+site_join(struct pool *pool, char **names, size_t n)
 {
-	struct str	 name;
-	char		**names;
-	size_t		 i;
+	struct str	name;
+	uint64_t	short_name;
+	size_t		i;
 
-	if (!hosts->had_mx || hosts->count == 0)
-		return lower(pool, nexthop);
-	names = pool_array(pool, hosts->count, sizeof(*names));
-	for (i = 0; i < hosts->count; i++)
-		names[i] = lower(pool, hosts->hosts[i].name);
-	qsort(names, hosts->count, sizeof(*names), by_name);
+	qsort(names, n, sizeof(*names), by_name);
 	str_init(&name, pool, 0);
-	for (i = 0; i < hosts->count; i++)
+	for (i = 0; i < n; i++)
 		if (i == 0 || strcmp(names[i], names[i - 1]) != 0)
 			str_addf(&name, "%s%s", i > 0 ? "," : "", names[i]);
-	if (name.len > NAME_LIMIT) {
-		uint64_t	short_name = digest(name.data);
+	if (name.len <= NAME_LIMIT)
+		return name.data;
+	short_name = digest(name.data);
+	return pool_printf(pool, "%.*s,+%zu,%016jx", NAME_LIMIT / 2,
+	    names[0], n - 1, (uintmax_t)short_name);
+}
 
-		str_clear(&name);
-		str_addf(&name, "%.*s,+%zu,%016jx", NAME_LIMIT / 2, names[0],
-		    hosts->count - 1, (uintmax_t)short_name);
-	}
-	if (*port != '\0')
-		str_addf(&name, ":%s", port);
-	return name.data;
+/* "host", or "host:587". */
+static char *
+with_port(struct pool *pool, const char *host, const char *port)
+{
+	return *port == '\0' ? lower(pool, host) :
+	    lower(pool, pool_printf(pool, "%s:%s", host, port));
+}
+
+/* The name of the hosts that dns found, or of the next hop itself. */
+char *
+site_name(struct pool *pool, const char *host, const char *port,
+    const struct hosts *hosts)
+{
+	char	**names;
+	size_t	  i;
+
+	if (!hosts->had_mx || hosts->count == 0)
+		return with_port(pool, host, port);
+	names = pool_array(pool, hosts->count, sizeof(*names));
+	for (i = 0; i < hosts->count; i++)
+		names[i] = with_port(pool, hosts->hosts[i].name,
+		    hosts->hosts[i].port == 0 ? port : pool_printf(pool,
+		    "%jd", (intmax_t)hosts->hosts[i].port));
+	return site_join(pool, names, hosts->count);
+}
+
+/* --- is it this host? ---------------------------------------------------- */
+
+/* Is this MX host ourselves, by name or by address? */
+static bool
+host_is_us(const struct rules *r, const struct host_row *host)
+{
+	struct inetaddr	address;
+	size_t		i, n;
+
+	if (text_equal(host->name, r->myhostname))
+		return true;
+	for (i = 0; i < host->count; i++)
+		for (n = 0; n < r->own_count; n++)
+			if (inetaddr_parse(&address,
+			    host->addresses[i].address) &&
+			    inetaddr_equal(&address, &r->own_addresses[n]))
+				return true;
+	return false;
+}
+
+/* Is nobody better than we are? Hosts come by preference. */
+static bool
+we_are_best(const struct rules *r, const struct hosts *hosts)
+{
+	size_t	i;
+
+	for (i = 0; i < hosts->count && hosts->hosts[i].preference ==
+	    hosts->hosts[0].preference; i++)
+		if (host_is_us(r, &hosts->hosts[i]))
+			return true;
+	return false;
 }
 
 /* --- asking -------------------------------------------------------------- */
@@ -177,48 +239,131 @@ sites_start(void)
 	dns = link_new("dns", site_processes("dns"), NULL);
 }
 
-/* Cut "host:port"; the port is "" when there is none. */
-static void
-cut_port(struct pool *pool, const char *nexthop, char **host,
-    const char **port)
+/* One question to dns; HOSTS_TEMPORARY when it does not answer. */
+static WAITS void
+ask_dns(struct pool *pool, const char *name, int64_t flags,
+    struct hosts *hosts)
 {
-	char	*colon;
+	struct ask_hosts	ask = { pool_strdup(pool, name), flags };
 
-	*host = pool_strdup(pool, nexthop);
-	*port = "";
-	if ((colon = strrchr(*host, ':')) == NULL ||
-	    strchr(*host, ':') != colon)
-		return;
-	*colon = '\0';
-	*port = strcmp(colon + 1, "25") == 0 || text_equal(colon + 1, "smtp") ?
-	    "" : colon + 1;
+	memset(hosts, 0, sizeof(*hosts));
+	if (link_ask(dns, PACKET_ASK_HOSTS, &ask, PACKET_HOSTS, hosts, pool,
+	    clock_now() + ASK_TIME, true) == -1) {
+		memset(hosts, 0, sizeof(*hosts));
+		hosts->result = HOSTS_TEMPORARY;
+	}
 }
 
-/* The site of a next hop of an SMTP transport. */
-WAITS char *
-site_of(struct pool *pool, const char *nexthop)
+/* Are this port's hosts in SRV records? */
+static bool
+has_srv(const struct rules *r, struct pool *pool, const char *port)
 {
-	struct ask_hosts	 ask = { .flags = HOSTS_WITH_MX |
-				     HOSTS_NAMES_ONLY };
-	struct hosts		 hosts = { 0 };
-	char			*name = lower(pool, nexthop);
-	const char		*port, *known;
-	int64_t			 keep = KEEP_FAILURE;
+	char	**words;
+	size_t	  i, n;
 
-	/* Literals, hosts without MX, lists of them, sockets. */
-	if (strpbrk(name, "[]/, \t") != NULL || *name == '\0')
-		return name;
-	if ((known = recall(name)) != NULL)
-		return pool_strdup(pool, known);
-	cut_port(pool, name, &ask.name, &port);
-	known = name;
-	if (*ask.name != '\0' && link_ask(dns, PACKET_ASK_HOSTS, &ask,
-	    PACKET_HOSTS, &hosts, pool, clock_now() + ASK_TIME, true) == 0 &&
-	    hosts.result == HOSTS_OK) {
-		known = site_name(pool, name, port, &hosts);
-		keep = hosts.ttl < KEEP_LEAST ? KEEP_LEAST :
-		    hosts.ttl > KEEP_MOST ? KEEP_MOST : hosts.ttl;
+	words = text_words(pool, r->set.srv_services, &n);
+	for (i = 0; i < n; i++)
+		if (text_equal(words[i], port))
+			return true;
+	return false;
+}
+
+/* SRV records, and whether MX records are the next thing to ask for. */
+static WAITS bool
+ask_srv(struct rules *r, struct pool *pool, const struct hop *hop,
+    struct hosts *hosts)
+{
+	ask_dns(pool, pool_printf(pool, "_%s._tcp.%s", hop->port, hop->host),
+	    HOSTS_WITH_SRV | HOSTS_NAMES_ONLY, hosts);
+	switch (hosts->result) {
+	case HOSTS_OK:
+	case HOSTS_NULL_MX:
+		return false;
+	case HOSTS_TEMPORARY:
+		return r->set.ignores_srv_error;
+	default:
+		return r->set.allows_srv_fallback;
 	}
-	remember(name, known, keep);
-	return pool_strdup(pool, known);
+}
+
+/* Look one next hop up; how long the answer is good, in seconds. */
+static WAITS int64_t
+look(struct rules *r, struct pool *pool, const struct hop *hop,
+    const char *port, struct site_answer *to)
+{
+	struct hosts	hosts;
+	bool		wants_us = *port == '\0' &&
+			    *r->best_mx.name != '\0';
+
+	if (!has_srv(r, pool, hop->port) || ask_srv(r, pool, hop, &hosts))
+		ask_dns(pool, hop->host, HOSTS_WITH_MX |
+		    (wants_us ? 0 : HOSTS_NAMES_ONLY), &hosts);
+	if (hosts.result == HOSTS_TEMPORARY && hosts.count == 0)
+		return KEEP_FAILURE;
+	to->name = site_name(pool, hop->host, port, &hosts);
+	to->is_us = wants_us && hosts.had_mx && we_are_best(r, &hosts);
+	return hosts.ttl < KEEP_LEAST ? KEEP_LEAST :
+	    hosts.ttl > KEEP_MOST ? KEEP_MOST : hosts.ttl;
+}
+
+/* The site of one next hop. */
+static WAITS void
+find_one(struct rules *r, struct pool *pool, const struct hop *hop,
+    bool wants_mx, const char *usual_port, struct site_answer *to)
+{
+	const char		*port = port_number(hop->port);
+	const char		*key;
+	const struct known	*known;
+	int64_t			 keep;
+
+	if (strcmp(port, usual_port) == 0)
+		port = "";
+	to->is_us = false;
+	to->name = hop->is_unix ? pool_printf(pool, "unix:%s", hop->host) :
+	    with_port(pool, hop->has_brackets ? pool_printf(pool, "[%s]",
+	    hop->host) : hop->host, port);
+	if (!wants_mx || hop->is_unix || hop->has_brackets ||
+	    *hop->host == '\0')
+		return;
+	key = pool_printf(pool, "%s:%s", hop->host, hop->port);
+	if ((known = recall(key)) != NULL) {
+		to->name = pool_strdup(pool, known->site);
+		to->is_us = known->is_us;
+		return;
+	}
+	keep = look(r, pool, hop, port, to);
+	remember(key, to, keep);
+}
+
+/* The site of all next hops together. Only one alone can be us: in a list the
+ * others would have to be tried. */
+WAITS void
+site_find(struct rules *r, struct pool *pool, const char *nexthop,
+    enum transport_kind kind, struct site_answer *to)
+{
+	struct hop	*hops;
+	struct str	 names;
+	char		**words;
+	size_t		 i, n;
+	bool		 wants_mx = kind == TRANSPORT_SMTP &&
+			    !text_equal(r->set.dns_support, "disabled");
+
+	hops = hops_parse(pool, nexthop, &n);
+	if (n == 1) {
+		find_one(r, pool, &hops[0], wants_mx,
+		    kind == TRANSPORT_LMTP ? "24" : "25", to);
+		return;
+	}
+	to->is_us = false;
+	to->name = lower(pool, nexthop);
+	str_init(&names, pool, 0);
+	for (i = 0; i < n; i++) {
+		find_one(r, pool, &hops[i], wants_mx,
+		    kind == TRANSPORT_LMTP ? "24" : "25", to);
+		str_addf(&names, "%s,", to->name);
+	}
+	words = text_words(pool, names.data, &n);
+	to->is_us = false;
+	if (n > 0)
+		to->name = site_join(pool, words, n);
 }

@@ -9,11 +9,15 @@
  * but root may read it, the old state goes on answering, and this process
  * leaves, so that a fresh one opens the table as root.
  */
+#include <sys/queue.h>
+
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/daemon/daemon.h"
 #include "resolve/resolve.h"
 
@@ -33,6 +37,7 @@ struct opened {
 };
 
 struct table {
+	TAILQ_ENTRY(table) all;
 	const char	*parameter;
 	char		*list;
 	struct opened	*now;
@@ -40,7 +45,9 @@ struct table {
 	char		 told[200];	/* the last complaint */
 };
 
-static unsigned	broken, denied;
+static TAILQ_HEAD(, table)	tables = TAILQ_HEAD_INITIALIZER(tables);
+static int64_t			look_again_at;
+static unsigned			broken, denied;
 
 /* --- opening ------------------------------------------------------------- */
 
@@ -104,6 +111,7 @@ close_table(void *table)
 {
 	struct table	*t = table;
 
+	TAILQ_REMOVE(&tables, t, all);
 	discard(t->now);
 }
 
@@ -119,6 +127,7 @@ table_new(struct pool *pool, const char *parameter, const char *list)
 	t->look_at = clock_now() + LOOK_EVERY;
 	if (t->now->why != NULL)
 		complain(t, t->now->why);
+	TAILQ_INSERT_TAIL(&tables, t, all);
 	pool_on_free(pool, close_table, t);
 	return t;
 }
@@ -128,6 +137,33 @@ bool
 table_is_empty(const struct table *t)
 {
 	return maps_are_empty(t->now->maps);
+}
+
+/* Is it made of tables only whose changes we see? Others (users, chance) may
+ * say something else at any time. */
+bool
+table_is_stable(const struct table *t)
+{
+	static const char *const	stable[] = {
+		"hash:", "btree:", "lmdb:", "cdb:", "texthash:", "regexp:",
+		"pcre:", "cidr:", "static:", "inline:", "fail:"
+	};
+	char				*copy = mem_strdup(t->list),
+					*at = copy, *word;
+	size_t				 i, n = sizeof(stable) /
+					    sizeof(stable[0]);
+	bool				 is_stable = true;
+
+	while (is_stable && (word = text_next_word(&at)) != NULL) {
+		if (strncmp(word, "proxy:", 6) == 0)
+			word += 6;
+		for (i = 0; i < n && strncmp(word, stable[i],
+		    strlen(stable[i])) != 0; i++)
+			;
+		is_stable = i < n;
+	}
+	free(copy);
+	return is_stable;
 }
 
 /* --- changing ------------------------------------------------------------ */
@@ -185,6 +221,19 @@ refresh(struct table *t)
 	} else {
 		swap(t, fresh);
 	}
+}
+
+/* Look at all tables, for those who remember what these said. */
+void
+tables_look(void)
+{
+	struct table	*t, *next;
+
+	if (clock_now() < look_again_at)
+		return;
+	look_again_at = clock_now() + LOOK_EVERY;
+	TAILQ_FOREACH_SAFE(t, &tables, all, next)
+		refresh(t);
 }
 
 /* --- asking -------------------------------------------------------------- */

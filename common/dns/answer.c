@@ -19,14 +19,15 @@ enum {
 	FLAG_TRUNCATED = 0x0200,
 	RCODE_MASK = 0x000f,
 	RCODE_OK = 0, RCODE_NO_NAME = 3,
-	CLASS_IN = 1
+	CLASS_IN = 1,
+	TYPE_NS = 2, TYPE_SOA = 6
 };
 
 struct message {
 	const unsigned char	*data;
 	size_t			 len;
 	size_t			 answers_at;
-	unsigned		 answers;
+	unsigned		 answers, authorities;
 };
 
 struct record {
@@ -163,13 +164,26 @@ data_name(const struct message *m, const struct record *r, size_t skip,
 	    to) && at == r->at + r->len;
 }
 
+/* A host's name behind `skip` bytes of numbers; only with `may_be_root`
+ * "", which says that there is none. */
+static bool
+read_name(const struct message *m, const struct record *r, size_t skip,
+    bool may_be_root, struct pool *pool, struct answer_record *to)
+{
+	char	name[ANSWER_NAME_MAX + 1];
+
+	if (!data_name(m, r, skip, name) ||
+	    (*name == '\0' ? !may_be_root : !answer_is_host_name(name)))
+		return false;
+	to->name = pool_strdup(pool, name);
+	return true;
+}
+
 /* The data of a record of the type asked for. */
 static bool
 read_data(const struct message *m, const struct record *r, struct pool *pool,
     struct answer_record *to)
 {
-	char	name[ANSWER_NAME_MAX + 1];
-
 	memset(to, 0, sizeof(*to));
 	switch (r->type) {
 	case ANSWER_A:
@@ -178,20 +192,20 @@ read_data(const struct message *m, const struct record *r, struct pool *pool,
 			return false;
 		memcpy(to->address, m->data + r->at, r->len);
 		return true;
-	case ANSWER_MX:
-		if (r->len < 3 || !data_name(m, r, 2, name))
+	case ANSWER_MX:		/* the root is a null MX, RFC 7505 */
+		if (!read_name(m, r, 2, true, pool, to))
 			return false;
 		to->preference = (uint16_t)get16(m->data + r->at);
-		/* The root is a null MX, RFC 7505; a name is a host's. */
-		if (*name != '\0' && !answer_is_host_name(name))
-			return false;
-		to->name = pool_strdup(pool, name);
 		return true;
+	case ANSWER_SRV:	/* the root: no such service, RFC 2782 */
+		if (!read_name(m, r, 6, true, pool, to))
+			return false;
+		to->preference = (uint16_t)get16(m->data + r->at);
+		to->weight = (uint16_t)get16(m->data + r->at + 2);
+		to->port = (uint16_t)get16(m->data + r->at + 4);
+		return *to->name == '\0' || to->port != 0;
 	case ANSWER_PTR:
-		if (!data_name(m, r, 0, name) || !answer_is_host_name(name))
-			return false;
-		to->name = pool_strdup(pool, name);
-		return true;
+		return read_name(m, r, 0, false, pool, to);
 	default:
 		return false;
 	}
@@ -234,6 +248,7 @@ read_head(struct message *m, const char *name, enum answer_type type,
 		return "the answer is to another question";
 	m->answers_at = at + 4;
 	m->answers = get16(m->data + 6);
+	m->authorities = get16(m->data + 8);
 	return NULL;
 }
 
@@ -288,6 +303,28 @@ collect(const struct message *m, struct pool *pool, const char *name,
 	return true;
 }
 
+/* RFC 2308 2.2: with name servers and no SOA record "nothing" only means that
+ * others should be asked; a server that we rely upon must not say so. */
+static bool
+is_referral(const struct message *m)
+{
+	struct record	r;
+	size_t		at = m->answers_at;
+	unsigned	i;
+	bool		has_servers = false;
+
+	for (i = 0; i < m->answers + m->authorities; i++) {
+		if (!next_record(m, &at, &r))
+			return false;
+		if (i < m->answers)
+			continue;
+		if (r.type == TYPE_SOA)
+			return false;
+		has_servers |= r.type == TYPE_NS;
+	}
+	return has_servers;
+}
+
 /* Follow the chain of CNAMEs, then collect at its end. */
 static void
 read_answers(const struct message *m, struct pool *pool, const char *asked,
@@ -306,6 +343,8 @@ read_answers(const struct message *m, struct pool *pool, const char *asked,
 		fail(a, "the answer is malformed");
 	else if (a->count == 0 && a->has_refused)
 		fail(a, "the answer has nothing but invalid names or data");
+	else if (a->count == 0 && is_referral(m))
+		fail(a, "the name server only knows others to ask");
 	else
 		a->result = a->count > 0 ? ANSWER_OK : ANSWER_NO_DATA;
 }

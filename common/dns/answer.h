@@ -13,7 +13,7 @@
  */
 enum answer_type {
 	ANSWER_A = 1, ANSWER_CNAME = 5, ANSWER_PTR = 12, ANSWER_MX = 15,
-	ANSWER_AAAA = 28
+	ANSWER_AAAA = 28, ANSWER_SRV = 33
 };
 
 enum {
@@ -30,8 +30,9 @@ enum answer_result {
 };
 
 struct answer_record {
-	uint16_t	 preference;	/* MX */
-	char		*name;		/* MX, PTR: "" is the root */
+	uint16_t	 preference;	/* MX; priority of SRV */
+	uint16_t	 weight, port;	/* SRV (RFC 2782) */
+	char		*name;		/* MX, PTR, SRV: "" is the root */
 	unsigned char	 address[16];	/* A: the first 4 */
 };
 

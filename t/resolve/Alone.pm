@@ -22,8 +22,8 @@ my %kind = (int => 1, bool => 2, str => 3, opt => 4, data => 5, list => 6,
 
 # What comes back, as far as the tests ask.
 my $address = [['address', 'str']];
-my $host = [['name', 'str'], ['preference', 'int'], ['result', 'int'],
-    ['addresses', 'list', $address]];
+my $host = [['name', 'str'], ['preference', 'int'], ['port', 'int'],
+    ['result', 'int'], ['addresses', 'list', $address]];
 my $recipient = [['address', 'str'], ['original', 'str'], ['orcpt', 'str'],
     ['notify', 'int']];
 my %schema = (
@@ -40,7 +40,8 @@ my %schema = (
 	EXPANDED => [['result', 'int'], ['text', 'str'],
 	    ['rows', 'list', $recipient]],
 	FOUND => [['result', 'int'], ['which', 'int'], ['value', 'str'],
-	    ['text', 'str']],
+	    ['extension', 'str'], ['text', 'str']],
+	DIALED => [['result', 'int'], ['text', 'str'], ['socket', 'file']],
 	REFUSED => [['why', 'str']],
 	GOODBYE => [],
 );
@@ -251,6 +252,8 @@ sub decode
 			my $len = unpack 'V', substr($$bytes, 0, 4, '');
 			$to{$name} = substr($$bytes, 0, $len, '');
 			substr($$bytes, 0, 1, '');
+		} elsif ($kind eq 'file') {	# closed when it was read
+			$to{$name} = ord substr($$bytes, 0, 1, '');
 		} else {
 			my $n = unpack 'V', substr($$bytes, 0, 4, '');
 			$to{$name} = [map { decode($bytes, $row) } 1 .. $n];

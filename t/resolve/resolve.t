@@ -110,7 +110,7 @@ sub route
 	my ($address) = @_;
 
 	return $resolve->ask_as('qmgr', 'ASK_ROUTE', ['str', $address],
-	    ['str', '']);
+	    ['str', ''], ['str', '']);
 }
 
 # "transport nexthop site", or "result dsn text".
@@ -281,8 +281,8 @@ like(expand('broken@valias.test'), qr/^later: .*virtual_alias_maps/,
 sub lookup
 {
 	my ($service, $parameter, @keys) = @_;
-	my $f = $resolve->ask_as($service, 'ASK_LOOKUP', ['str', $parameter],
-	    ['list', [map { [['str', $_]] } @keys]]);
+	my $f = $resolve->ask_as($service, 'ASK_LOOKUP', ['str', ''],
+	    ['str', $parameter], ['int', 0], ['list', [map { [['str', $_]] } @keys]]);
 
 	return join ' ', @$f{qw(result which value text)};
 }
@@ -294,7 +294,8 @@ like(lookup('local', 'transport_maps', 'fixed.test'), qr/^2 0  .*not yours/,
     'it may not ask for anything else');
 like(lookup('smtpd', 'alias_maps', 'list'), qr/^2 0  .*not yours/,
     'nor may others ask for its parameters');
-is($resolve->ask_as('smtpd', 'ASK_ROUTE', ['str', 'a@b'], ['str', '']),
+is($resolve->ask_as('smtpd', 'ASK_ROUTE', ['str', 'a@b'], ['str', ''],
+    ['str', '']),
     undef, 'smtpd may not ask for routes');
 
 # --- changes ------------------------------------------------------------------

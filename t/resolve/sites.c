@@ -1,7 +1,7 @@
 /*
  * sites.c - claims about the names of sets of hosts.
  *
- * needs: resolve/sites.c resolve/rewrite.c
+ * needs: resolve/sites.c resolve/rewrite.c resolve/nexthop.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -54,7 +54,7 @@ order_case_and_repetition_make_no_difference(void **state)
 	assert_string_equal(name_of(one, 2, ""), "mx1.test,mx2.test");
 	assert_string_equal(name_of(other, 3, ""), "mx1.test,mx2.test");
 	assert_string_equal(name_of(one, 2, "2525"),
-	    "mx1.test,mx2.test:2525");
+	    "mx1.test:2525,mx2.test:2525");
 }
 
 static void

@@ -375,6 +375,85 @@ no_broken_message_does_harm(void **state)
 	}
 }
 
+/* An answer without records, with one of this type beside it. */
+static struct answer
+read_nothing(unsigned authorities, unsigned type)
+{
+	start(0x8180, 0, "a.test", 1);
+	message[9] = (unsigned char)authorities;
+	record("a.test", type, 300, 1);
+	bytes("", 1);
+	if (authorities == 2) {
+		record("test", 6, 300, 1);
+		bytes("", 1);
+	}
+	return read_it("a.test", ANSWER_A);
+}
+
+static void
+a_referral_is_no_answer(void **state)
+{
+	(void)state;
+	assert_int_equal(read_nothing(1, 2).result, ANSWER_FAILED);
+	assert_int_equal(read_nothing(1, 6).result, ANSWER_NO_DATA);
+	assert_int_equal(read_nothing(2, 2).result, ANSWER_NO_DATA);
+	assert_int_equal(read_nothing(0, 2).result, ANSWER_NO_DATA);
+}
+
+static void
+services_are_read_with_priority_weight_and_port(void **state)
+{
+	struct answer	a;
+
+	(void)state;
+	start(0x8180, 2, "_x._tcp.a.test", 33);
+	record("_x._tcp.a.test", 33, 300, 14);
+	number(10), number(20), number(587);
+	name("h.test");
+	record("_x._tcp.a.test", 33, 300, 7);	/* no such service */
+	number(0), number(0), number(0);
+	bytes("", 1);
+	a = read_it("_x._tcp.a.test", ANSWER_SRV);
+	assert_int_equal(a.result, ANSWER_OK);
+	assert_int_equal(a.count, 2);
+	assert_int_equal(a.records[0].preference, 10);
+	assert_int_equal(a.records[0].weight, 20);
+	assert_int_equal(a.records[0].port, 587);
+	assert_string_equal(a.records[0].name, "h.test");
+	assert_string_equal(a.records[1].name, "");
+}
+
+/* One SRV record with these data. */
+static struct answer
+read_service(const void *data, unsigned len)
+{
+	start(0x8180, 1, "a.test", 33);
+	record("a.test", 33, 300, len);
+	bytes(data, len);
+	return read_it("a.test", ANSWER_SRV);
+}
+
+static void
+broken_services_are_refused(void **state)
+{
+	static const char	good[] = "\0\1\0\1\0\31\1h";
+	unsigned		len;
+
+	(void)state;
+	assert_int_equal(read_service(good, sizeof(good)).result, ANSWER_OK);
+	for (len = 0; len < sizeof(good); len++)
+		assert_int_equal(read_service(good, len).result,
+		    ANSWER_FAILED);
+	assert_int_equal(read_service("\0\1\0\1\0\31\1h\0x", 10).result,
+	    ANSWER_FAILED);
+	/* no port */
+	assert_int_equal(read_service("\0\1\0\1\0\0\1h", 9).result,
+	    ANSWER_FAILED);
+	/* no host's name */
+	assert_int_equal(read_service("\0\1\0\1\0\31\2h ", 10).result,
+	    ANSWER_FAILED);
+}
+
 static void
 host_names_are_known_by_their_form(void **state)
 {
@@ -411,6 +490,10 @@ main(void)
 		cmocka_unit_test(
 		    the_longest_name_is_read_and_a_longer_one_is_not),
 		cmocka_unit_test(no_broken_message_does_harm),
+		cmocka_unit_test(a_referral_is_no_answer),
+		cmocka_unit_test(
+		    services_are_read_with_priority_weight_and_port),
+		cmocka_unit_test(broken_services_are_refused),
 		cmocka_unit_test(host_names_are_known_by_their_form),
 	};
 

@@ -12,6 +12,7 @@
 
 #include "common/base/bug.h"
 #include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/net/match.h"
 #include "common/param/site.h"
 
@@ -24,10 +25,40 @@ const struct param client_params[] = {
 	PARAM_BOOL("smtpd_peername_lookup", set.wants_reverse, "yes",
 	    "Look up and verify the client's name; without it every client is "
 	    "\"unknown\"."),
+	PARAM_STRING("smtpd_authorized_verp_clients", set.verp_clients, "", 0,
+	    10000, "Names and networks of clients that may ask for XVERP."),
 	PARAM_END
 };
 
 static struct match	*trusted;
+static struct match	*verp_networks, *verp_names;
+
+/* A list of networks and names, which are asked for in different ways. What
+ * would have to be looked up lets nobody in. */
+static void
+prepare_verp(struct pool *pool)
+{
+	const char	*networks = "", *names = "";
+	char	       **words, *why;
+	size_t		 count, i;
+
+	words = text_words(pool, set.verp_clients, &count);
+	for (i = 0; i < count; i++) {
+		if (match_networks(pool, words[i], &why) != NULL)
+			networks = pool_printf(pool, "%s %s", networks,
+			    words[i]);
+		else
+			names = pool_printf(pool, "%s %s", names, words[i]);
+	}
+	verp_networks = match_networks(pool, networks, &why);
+	verp_names = match_names(pool, names, &why);
+	if (verp_names == NULL)
+		die("smtpd_authorized_verp_clients: %s", why);
+	if (match_tables(verp_networks) != NULL ||
+	    match_tables(verp_names) != NULL)
+		die("smtpd_authorized_verp_clients: expected networks, names "
+		    "or files; a lookup table is not supported here");
+}
 
 void
 client_prepare(void)
@@ -42,6 +73,7 @@ client_prepare(void)
 	if ((table = match_tables(trusted)) != NULL)
 		die("mynetworks: %s: expected networks or files; a lookup "
 		    "table is not supported here", table);
+	prepare_verp(pool);
 }
 
 /* The verified name; "unknown" while dns cannot tell. */
@@ -89,6 +121,8 @@ client_identify(struct session *s)
 	s->is_trusted = match_address(trusted, &s->address);
 
 	s->name = find_name(s);
+	s->may_verp = match_address(verp_networks, &s->address) ||
+	    match_name(verp_names, s->name, false);
 	s->ident = pool_printf(s->pool, "%s[%s]", s->name, s->address_text);
 	return 0;
 }

@@ -1,8 +1,9 @@
 /*
  * commands.c - which verbs there are, and the short ones.
  *
- * MAIL, RCPT and VRFY are in envelope.c, DATA in data.c. The order of the
- * table is the order of the counters in the line that ends a session's log.
+ * MAIL, RCPT and VRFY are in envelope.c, DATA in data.c, ETRN in etrn.c. The
+ * order of the table is the order of the counters in the line that ends a
+ * session's log.
  */
 
 #include "smtpd/commands.h"
@@ -61,15 +62,25 @@ command_helo(struct session *s, char *args)
 	if ((result = meet(s, args, "HELO hostname")) != DONE)
 		return result;
 	s->is_extended = false;
-	return io_printf(s->io, "250 %s\r\n", site.myhostname);
+	return say(s, REPLY_HELLO, site.myhostname);
 }
 
-/* Is this extension to be announced? */
-static bool
-announces(const char *keyword)
+/* In the order of the answer to EHLO. */
+static const char *const extensions[] = {
+	"PIPELINING", "SIZE", "ETRN", "XVERP", "ENHANCEDSTATUSCODES",
+	"8BITMIME", "DSN"
+};
+enum { EXTENSIONS = sizeof(extensions) / sizeof(extensions[0]) };
+
+bool
+extension_is_offered(const struct session *s, const char *keyword)
 {
 	char	 list[1001], *rest, *word;
 
+	if (!s->may_verp && text_equal(keyword, "XVERP"))
+		return false;
+	if (set.discard_ehlo_keywords[0] == '\0')
+		return true;
 	snprintf(list, sizeof(list), "%s", set.discard_ehlo_keywords);
 	for (rest = list; (word = text_next_word(&rest)) != NULL;)
 		if (text_equal(word, keyword))
@@ -80,23 +91,22 @@ announces(const char *keyword)
 WAITS static int
 command_ehlo(struct session *s, char *args)
 {
+	char	size[40];
+	size_t	i;
 	int	result;
 
 	if ((result = meet(s, args, "EHLO hostname")) != DONE)
 		return result;
 	s->is_extended = true;
 
-	io_printf(s->io, "250-%s\r\n", site.myhostname);
-	if (announces("PIPELINING"))
-		io_printf(s->io, "250-PIPELINING\r\n");
-	if (announces("SIZE"))
-		io_printf(s->io, "250-SIZE %lld\r\n",
-		    (long long)site.message_size_limit);
-	if (announces("ENHANCEDSTATUSCODES"))
-		io_printf(s->io, "250-ENHANCEDSTATUSCODES\r\n");
-	if (announces("8BITMIME"))
-		io_printf(s->io, "250-8BITMIME\r\n");
-	return io_printf(s->io, "250 HELP\r\n");
+	snprintf(size, sizeof(size), "SIZE %lld",
+	    (long long)site.message_size_limit);
+	say(s, REPLY_OFFER, site.myhostname);
+	for (i = 0; i < EXTENSIONS; i++)
+		if (extension_is_offered(s, extensions[i]))
+			say(s, REPLY_OFFER, text_equal(extensions[i], "SIZE") ?
+			    size : extensions[i]);
+	return say(s, REPLY_HELLO, "HELP");
 }
 
 WAITS static int
@@ -137,7 +147,7 @@ WAITS static int
 command_absent(struct session *s, char *args)
 {
 	(void)args;
-	return say(s, REPLY_ETRN_OFF, s->last_command);
+	return say(s, REPLY_NO_COMMAND, s->last_command);
 }
 
 /* Browsers, and scripts that make them speak to us, are sent away. */
@@ -163,7 +173,7 @@ static const struct command {
 	{ "NOOP",	command_noop,	true },
 	{ "VRFY",	command_vrfy,	true },
 	{ "EXPN",	command_absent,	true },
-	{ "ETRN",	command_absent,	true },
+	{ "ETRN",	command_etrn,	false },
 	{ "HELP",	command_help,	true },
 	{ "QUIT",	command_quit,	false },
 	{ "GET",	command_http,	true },

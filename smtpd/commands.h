@@ -9,10 +9,16 @@ WAITS int	 command_run(struct session *, char *line);
 /* "disconnect from ... ehlo=1 mail=1 ... commands=4/5" */
 void		 log_goodbye(struct session *);
 
-/* envelope.c and data.c */
+/* Does EHLO announce this extension to this client? Then what belongs to it is
+ * understood. */
+bool		 extension_is_offered(const struct session *,
+		    const char *keyword);
+
+/* envelope.c, data.c and etrn.c */
 WAITS int	 command_mail(struct session *, char *args);
 WAITS int	 command_rcpt(struct session *, char *args);
 WAITS int	 command_data(struct session *, char *args);
 WAITS int	 command_vrfy(struct session *, char *args);
+WAITS int	 command_etrn(struct session *, char *args);
 
 #endif

@@ -102,9 +102,10 @@ open_posting(struct session *s)
 	mail.client_address = s->address_text;
 	mail.helo = s->helo;
 	mail.protocol = s->is_extended ? "ESMTP" : "SMTP";
-	mail.full_name = mail.envelope_id = mail.return_what = "";
-	mail.verp = "";
-	mail.login = mail.extra = "";
+	mail.full_name = mail.login = mail.extra = "";
+	mail.envelope_id = s->mail->envelope_id;
+	mail.return_what = s->mail->return_what;
+	mail.verp = s->mail->verp;
 	mail.uid = -1;
 	mail.flags = s->mail->flags | (s->is_trusted ? MAIL_IS_TRUSTED : 0);
 	mail.arrival_us = clock_wall_us();
@@ -226,15 +227,16 @@ settle(struct delivery *d)
 		    s->ident);
 		return say(s, REPLY_NO_SERVICE);
 	}
+	reply_soften(line, answer.reply);
 	if (answer.code / 100 == 2)
 		log_info("%s: client=%s", answer.queue_id, s->ident);
 	else
 		log_info("NOQUEUE: reject: END-OF-MESSAGE from %s: %s; "
-		    "from=<%s> proto=%s helo=<%s>", s->ident, answer.reply,
+		    "from=<%s> proto=%s helo=<%s>", s->ident, line,
 		    s->mail->sender, s->is_extended ? "ESMTP" : "SMTP",
 		    s->helo);
 	s->junk = 0;
-	return say_line(s, answer.reply);
+	return say_line(s, line);
 }
 
 /* RFC 2920 3.1: nothing follows DATA before its answer. When that is no, what

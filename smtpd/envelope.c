@@ -13,11 +13,11 @@
 #include "common/base/text.h"
 #include "common/daemon/daemon.h"
 #include "common/mail/address.h"
-#include "common/mail/smtp.h"
 #include "common/param/site.h"
 
 #include "smtpd/commands.h"
 #include "smtpd/limits.h"
+#include "smtpd/parameters.h"
 #include "smtpd/replies.h"
 #include "smtpd/restrict.h"
 #include "smtpd/session.h"
@@ -54,69 +54,6 @@ refuse(struct session *s, const char *stage, const char *recipient,
 	    s->is_extended ? "ESMTP" : "SMTP", s->helo[0] ? " helo=<" : "",
 	    s->helo, s->helo[0] ? ">" : "");
 	return say_line(s, line);
-}
-
-/* What BODY= may say (RFC 6152). */
-static bool
-read_body(struct transaction *mail, const char *value)
-{
-	if (text_equal(value, "8BITMIME"))
-		mail->flags |= MAIL_IS_8BIT;
-	else if (!text_equal(value, "7BIT"))
-		return false;
-	return true;
-}
-
-/* SIZE= (RFC 1870 3): one to twenty digits, and not more than we take. */
-WAITS static int
-read_size(struct session *s, const char *value)
-{
-	size_t	digits;
-
-	digits = strspn(value, "0123456789");
-	if (digits == 0 || digits > 20 || value[digits] != '\0')
-		return say(s, REPLY_BAD_PARAMETER, "SIZE");
-	if (text_integer(value, 0, INT64_MAX, &s->mail->size_hint) != NULL)
-		s->mail->size_hint = INT64_MAX;
-	if (site.message_size_limit > 0 &&
-	    s->mail->size_hint > site.message_size_limit)
-		return say(s, REPLY_TOO_BIG);
-	return DONE;
-}
-
-/* The words behind MAIL FROM's path. */
-WAITS static int
-read_mail_parameters(struct session *s, const char *text)
-{
-	struct smtp_parameter	*p;
-	size_t			 count, i;
-	bool			 has_size, has_body;
-	int			 result;
-
-	if (smtp_parse_parameters(s->mail->pool, text, &p, &count) != NULL)
-		return say(s, REPLY_BAD_SYNTAX, "MAIL FROM:<address>");
-	has_size = has_body = false;
-	for (i = 0; i < count; i++) {
-		/* RFC 5321 4.1.1.11: parameters belong to EHLO. */
-		if (!s->is_extended)
-			return say(s, REPLY_NEED_EHLO, p[i].keyword);
-		if (text_equal(p[i].keyword, "SIZE") && p[i].value != NULL &&
-		    !has_size) {
-			has_size = true;
-			if ((result = read_size(s, p[i].value)) != DONE)
-				return result;
-		} else if (text_equal(p[i].keyword, "BODY") &&
-		    p[i].value != NULL && !has_body) {
-			has_body = true;
-			if (!read_body(s->mail, p[i].value))
-				return say(s, REPLY_BAD_PARAMETER, "BODY");
-		} else if (text_equal(p[i].keyword, "SIZE") ||
-		    text_equal(p[i].keyword, "BODY"))
-			return say(s, REPLY_BAD_PARAMETER, p[i].keyword);
-		else
-			return say(s, REPLY_UNKNOWN_PARAMETER, p[i].keyword);
-	}
-	return DONE;
 }
 
 /* Room in the queue for this message and half of another? The jail we are in
@@ -170,7 +107,7 @@ open_mail(struct session *s, char *args)
 	    PATH_ALLOW_EMPTY | PATH_ALLOW_BARE_LOCAL, &s->mail->sender, &rest);
 	if (why != NULL)
 		return say(s, REPLY_BAD_SENDER, why);
-	if ((result = read_mail_parameters(s, rest)) != DONE)
+	if ((result = parameters_of_mail(s, rest)) != DONE)
 		return result;
 	if (!has_space(s)) {
 		log_warning("not enough free space in mail queue: "
@@ -197,7 +134,7 @@ command_mail(struct session *s, char *args)
 	if (set.helo_required && s->helo[0] == '\0')
 		return say(s, REPLY_NEED_HELO);
 
-	transaction_begin(s)->sender = "";
+	transaction_begin(s);
 	if ((result = open_mail(s, args)) != DONE)
 		transaction_end(s);
 	return result;
@@ -247,25 +184,20 @@ objection(struct session *s, char *address, struct recipient_answer *answer,
 	return NULL;
 }
 
-/* Keep the recipient. */
+/* Keep the recipient, whose wishes are in the row. */
 static void
-add_recipient(struct transaction *mail, char *given, char *completed)
+add_recipient(struct transaction *mail, const struct recipient_row *row,
+    char *completed)
 {
 	struct recipient_row	*rows;
 
-	if (mail->count == mail->room) {
-		mail->room = mail->room == 0 ? 4 : mail->room * 2;
-		rows = pool_array(mail->pool, mail->room, sizeof(*rows));
-		if (mail->count > 0)
-			memcpy(rows, mail->recipients,
-			    mail->count * sizeof(*rows));
-		mail->recipients = rows;
-	}
+	mail->recipients = pool_grow(mail->pool, mail->recipients,
+	    &mail->room, mail->count + 1, sizeof(*rows));
 	rows = &mail->recipients[mail->count++];
+	*rows = *row;
 	rows->address = completed;
-	rows->original = strcmp(given, completed) == 0 ? "" : given;
-	rows->orcpt = "";
-	rows->notify = 0;
+	if (strcmp(row->address, completed) != 0)
+		rows->original = row->address;
 }
 
 /* The limit, and what a client does that ignores it. */
@@ -284,9 +216,12 @@ too_many(struct session *s)
 int
 command_rcpt(struct session *s, char *args)
 {
+	static char		 nothing[1];
+	struct recipient_row	 row = { nothing, nothing, nothing, 0 };
 	struct recipient_answer	 answer;
 	const char		*rest, *why;
-	char			*address, line[REPLY_LINE];
+	char			 line[REPLY_LINE];
+	int			 result;
 
 	if (s->mail == NULL)
 		return say(s, REPLY_NEED_MAIL);
@@ -295,17 +230,15 @@ command_rcpt(struct session *s, char *args)
 		return too_many(s);
 
 	why = parse_path(s->mail->pool, args, "TO:", PATH_ALLOW_BARE_LOCAL,
-	    &address, &rest);
+	    &row.address, &rest);
 	if (why != NULL)
 		return say(s, REPLY_BAD_RECIPIENT, why);
-	while (*rest == ' ')
-		rest++;
-	if (*rest != '\0')
-		return say(s, REPLY_UNKNOWN_PARAMETER, rest);
+	if ((result = parameters_of_rcpt(s, rest, &row)) != DONE)
+		return result;
 
-	if (objection(s, address, &answer, line) != NULL)
-		return refuse(s, "RCPT", address, line);
-	add_recipient(s->mail, address, answer.address);
+	if (objection(s, row.address, &answer, line) != NULL)
+		return refuse(s, "RCPT", row.address, line);
+	add_recipient(s->mail, &row, answer.address);
 	return say(s, REPLY_RECIPIENT_OK);
 }
 

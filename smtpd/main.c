@@ -14,13 +14,16 @@
 #include "smtpd/restrict.h"
 #include "smtpd/session.h"
 #include "smtpd/settings.h"
+#include "smtpd/transcript.h"
 
 struct settings	 set;
-struct link	*to_cleanup, *to_resolve, *to_dns, *to_anvil;
+struct link	*to_cleanup, *to_resolve, *to_dns, *to_anvil, *to_qmgr,
+		*to_bounce;
 
 static const struct param *const params[] = {
 	session_params, envelope_params, data_params, limits_params,
-	client_params, restrict_params, NULL
+	client_params, restrict_params, parameter_params,
+	transcript_params, NULL
 };
 
 /* While files can still be read. */
@@ -31,6 +34,7 @@ before(void)
 	limits_prepare();
 	restrict_prepare();
 	data_prepare();
+	transcript_prepare();
 }
 
 WAITS static void
@@ -40,6 +44,8 @@ start(void)
 	to_resolve = link_new("resolve", site_processes("resolve"), NULL);
 	to_dns = link_new("dns", site_processes("dns"), NULL);
 	to_anvil = link_new("anvil", 1, NULL);
+	to_qmgr = link_new("qmgr", 1, NULL);
+	to_bounce = link_new("bounce", site_processes("bounce"), NULL);
 }
 
 /* Idle clients hear 421 when the system stops; a reload leaves them alone. */

@@ -12,15 +12,22 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "common/param/site.h"
+
 #include "smtpd/session.h"
+#include "smtpd/transcript.h"
 
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"	/* the table's */
 
 static const char *const sentences[REPLIES] = {
+	[REPLY_GREETING] =	"220 %s",
+	[REPLY_HELLO] =		"250 %s",
+	[REPLY_OFFER] =		"250-%s",
+
 	[REPLY_OK] =		"250 2.0.0 Ok",
 	[REPLY_BYE] =		"221 2.0.0 Bye",
 	[REPLY_HELP] =		"214 2.0.0 EHLO HELO MAIL RCPT DATA RSET NOOP "
-				"VRFY HELP QUIT; RFC 5321 tells the rest",
+				"VRFY ETRN HELP QUIT; RFC 5321 tells the rest",
 	[REPLY_CANNOT_VRFY] =	"252 2.0.0 %s",
 	[REPLY_SENDER_OK] =	"250 2.1.0 Ok",
 	[REPLY_RECIPIENT_OK] =	"250 2.1.5 Ok",
@@ -50,11 +57,13 @@ static const char *const sentences[REPLIES] = {
 	[REPLY_NESTED_MAIL] =	"503 5.5.1 Error: nested MAIL command",
 	[REPLY_NEED_RCPT] =	"554 5.5.1 Error: no valid recipients",
 	[REPLY_VRFY_OFF] =	"502 5.5.1 VRFY command is disabled",
-	[REPLY_ETRN_OFF] =	"502 5.5.1 %s command is not available",
+	[REPLY_NO_COMMAND] =	"502 5.5.1 %s command is not available",
 
 	[REPLY_BAD_SENDER] =	"501 5.1.7 Bad sender address syntax: %s",
 	[REPLY_BAD_RECIPIENT] =	"501 5.1.3 Bad recipient address syntax: %s",
 	[REPLY_BAD_PARAMETER] =	"501 5.5.4 Bad value for parameter %s",
+	[REPLY_BAD_WISH] =	"501 5.5.4 Error: %s",
+	[REPLY_BAD_VERP] =	"501 5.5.4 Bad value for parameter XVERP: %s",
 	[REPLY_UNKNOWN_PARAMETER] =
 				"555 5.5.4 Unsupported option: %s",
 	[REPLY_NEED_EHLO] =	"503 5.5.1 Error: parameter %s needs EHLO",
@@ -78,8 +87,36 @@ static const char *const sentences[REPLIES] = {
 				"Try again later",
 	[REPLY_UNKNOWN_USER] =	"%03d 5.1.1 <%s>: Recipient address rejected: "
 				"%s",
-	[REPLY_BARE_LF] =	"550 5.5.2 %s Error: bare <LF> received"
+	[REPLY_BARE_LF] =	"550 5.5.2 %s Error: bare <LF> received",
+
+	/* RFC 1985 5.2 */
+	[REPLY_ETRN_SYNTAX] =	"500 5.5.2 Syntax: ETRN domain",
+	[REPLY_IN_TRANSACTION] =
+				"503 5.5.1 Error: MAIL transaction in progress",
+	[REPLY_ETRN_STARTED] =	"250 2.0.0 Queuing for node %s started",
+	[REPLY_ETRN_COUNTED] =	"253 2.0.0 OK, %lld pending messages for node "
+				"%s started",
+	[REPLY_ETRN_NONE] =	"251 2.0.0 OK, no messages waiting for node %s",
+	[REPLY_ETRN_LATER] =	"458 4.4.5 Unable to queue messages for node "
+				"%s",
+	[REPLY_ETRN_REFUSED] =	"459 4.7.1 Node %s not allowed: no such "
+				"service for it",
+	[REPLY_ETRN_DENIED] =	"459 4.7.1 Node %s not allowed: access denied",
+	[REPLY_ETRN_QUEUE] =	"459 4.3.3 Node %s not allowed: there are no "
+				"queues by name"
 };
+
+/* Did these bytes begin with a permanent refusal, it is a temporary one now
+ * (soft_bounce). */
+static void
+soften(char *line)
+{
+	if (!site.soft_bounce || line[0] != '5')
+		return;
+	line[0] = '4';
+	if (strlen(line) > 4 && line[4] == '5')
+		line[4] = '4';
+}
 
 /* The sentence with its gaps filled, one line, nothing that ends a line. */
 static void
@@ -91,11 +128,21 @@ fill(char line[REPLY_LINE], enum reply reply, va_list arguments)
 	for (i = 0; line[i] != '\0'; i++)
 		if ((unsigned char)line[i] < ' ' || line[i] == 127)
 			line[i] = '?';
+	soften(line);
+}
+
+const char *
+reply_soften(char line[REPLY_LINE], const char *from)
+{
+	snprintf(line, REPLY_LINE, "%s", from);
+	soften(line);
+	return line;
 }
 
 int
 say_line(struct session *s, const char *line)
 {
+	transcript_said(s, line);
 	if (io_write(s->io, line, strlen(line)) == -1 ||
 	    io_write(s->io, "\r\n", 2) == -1)
 		return GONE;

@@ -25,6 +25,8 @@ const struct param restrict_params[] = {
 	PARAM_STRING("smtpd_recipient_restrictions",
 	    set.recipient_restrictions, "", 0, 10000,
 	    "Asked after smtpd_relay_restrictions, in the same way."),
+	PARAM_STRING("smtpd_etrn_restrictions", set.etrn_restrictions, "", 0,
+	    10000, "Who may send ETRN; everybody, when empty."),
 	PARAM_INT("relay_domains_reject_code", set.relay_code, "554", 400,
 	    599, "The reply code of \"Relay access denied\"."),
 	PARAM_INT("unknown_local_recipient_reject_code", set.unlisted_code,
@@ -52,9 +54,10 @@ enum { KNOWN = sizeof(known) / sizeof(known[0]), STEPS = 64 };
 struct list {
 	const struct step	*steps[STEPS];
 	size_t			 count;
+	bool			 is_broken;
 };
-static struct list	 relay_list, recipient_list;
-static bool		 is_broken;
+static struct list	 relay_list, recipient_list, etrn_list;
+static bool		 is_open;	/* anybody could relay */
 
 /* One list; an unknown name breaks the service, and says so. */
 static bool
@@ -74,9 +77,9 @@ read_list(struct list *list, const char *parameter, const char *value)
 				break;
 		if (k == KNOWN || list->count == STEPS) {
 			log_error("%s: \"%s\" is not supported: every "
-			    "recipient is answered with 451", parameter,
-			    words[i]);
-			is_broken = true;
+			    "%s is answered with 451", parameter, words[i],
+			    list == &etrn_list ? "ETRN" : "recipient");
+			list->is_broken = true;
 			break;
 		}
 		list->steps[list->count++] = &known[k];
@@ -97,17 +100,20 @@ restrict_prepare(void)
 	if (read_list(&recipient_list, "smtpd_recipient_restrictions",
 	    set.recipient_restrictions))
 		refuses = true;
-	if (!refuses && !is_broken) {
+	(void)read_list(&etrn_list, "smtpd_etrn_restrictions",
+	    set.etrn_restrictions);
+	if (!refuses && !relay_list.is_broken && !recipient_list.is_broken) {
 		log_error("smtpd_relay_restrictions and "
 		    "smtpd_recipient_restrictions would let anybody relay: "
 		    "one needs reject_unauth_destination, "
 		    "defer_unauth_destination, reject or defer; every "
 		    "recipient is answered with 451");
-		is_broken = true;
+		is_open = true;
 	}
 }
 
-/* Does the step apply to this client and recipient? */
+/* Does the step apply to this client and recipient? Without one (ETRN), no
+ * step applies that permits by it, and every one that refuses by it. */
 static bool
 applies(const struct step *step, const struct session *s,
     const struct recipient_answer *to)
@@ -120,9 +126,9 @@ applies(const struct step *step, const struct session *s,
 	case IF_LOGGED_IN:
 		return false;		/* nobody can log in here */
 	case IF_STRANGE:
-		return !to->is_final;
+		return to == NULL || !to->is_final;
 	case IF_OURS:
-		return to->is_final;
+		return to != NULL && to->is_final;
 	}
 	return false;
 }
@@ -148,10 +154,18 @@ restrict_recipient(const struct session *s, const struct recipient_answer *to)
 {
 	enum verdict	verdict;
 
-	if (is_broken)
+	if (is_open || relay_list.is_broken || recipient_list.is_broken)
 		return VERDICT_BROKEN;
 	verdict = ask_list(&relay_list, s, to);
 	if (verdict != VERDICT_NONE && verdict != VERDICT_PERMIT)
 		return verdict;
 	return ask_list(&recipient_list, s, to);
+}
+
+enum verdict
+restrict_etrn(const struct session *s)
+{
+	if (etrn_list.is_broken)
+		return VERDICT_BROKEN;
+	return ask_list(&etrn_list, s, NULL);
 }

@@ -12,6 +12,9 @@ enum verdict { VERDICT_NONE, VERDICT_PERMIT, VERDICT_REJECT, VERDICT_DEFER,
 enum verdict	 restrict_recipient(const struct session *,
 		    const struct recipient_answer *);
 
+/* And of a client that asks for ETRN. */
+enum verdict	 restrict_etrn(const struct session *);
+
 /* Read the lists; what they name must be known, and something in them must
  * refuse strangers' relaying, else every recipient gets 451. */
 void		 restrict_prepare(void);

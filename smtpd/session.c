@@ -28,6 +28,7 @@
 #include "smtpd/limits.h"
 #include "smtpd/replies.h"
 #include "smtpd/settings.h"
+#include "smtpd/transcript.h"
 
 enum {
 	SESSION_MEMORY = 64 * 1024,
@@ -92,6 +93,7 @@ session_run(int fd)
 	transaction_end(s);
 	client_forget(s);
 	io_close(s->io);
+	transcript_send(s);
 	TAILQ_REMOVE(&visits, &visit, next);
 	visit_count--;
 	limits_slots_changed(visit_count);
@@ -112,9 +114,7 @@ greet(struct session *s)
 		io_flush(s->io);
 		return REFUSED;
 	}
-	if (io_printf(s->io, "220 %s\r\n", set.banner) == -1)
-		return GONE;
-	return DONE;
+	return say(s, REPLY_GREETING, set.banner);
 }
 
 /* Hear and answer commands until one side has had enough. */
@@ -130,9 +130,12 @@ converse(struct session *s)
 			part(s, errno);
 			return;
 		}
-		if (heard == DONE && command_run(s, line) == GONE) {
-			part(s, errno);
-			return;
+		if (heard == DONE) {
+			transcript_heard(s, line);
+			if (command_run(s, line) == GONE) {
+				part(s, errno);
+				return;
+			}
 		}
 		if (limits_errors(s) == REFUSED)
 			break;
@@ -216,12 +219,15 @@ transaction_end(struct session *s)
 struct transaction *
 transaction_begin(struct session *s)
 {
+	static char	 nothing[1];
 	struct pool	*pool;
 
 	CLAIM(s->mail == NULL);
 	pool = pool_new("transaction", TRANSACTION_MEMORY);
 	s->mail = pool_alloc(pool, sizeof(*s->mail));
 	s->mail->pool = pool;
+	s->mail->sender = s->mail->envelope_id = s->mail->return_what =
+	    s->mail->verp = nothing;
 	return s->mail;
 }
 

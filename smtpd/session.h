@@ -24,6 +24,8 @@ struct transaction {
 	char			*sender;
 	int64_t			 flags;		/* enum mail_flags */
 	int64_t			 size_hint;
+	char			*envelope_id, *return_what;	/* DSN, or "" */
+	char			*verp;		/* delimiters, or "" */
 	struct recipient_row	*recipients;
 	size_t			 count, room;
 	size_t			 over_limit;
@@ -41,6 +43,7 @@ struct session {
 	const char		*name;		/* verified, or "unknown" */
 	const char		*ident;		/* "name[address]" for logs */
 	bool			 is_trusted;	/* in mynetworks */
+	bool			 may_verp;	/* and may ask for XVERP */
 	bool			 is_counted;	/* anvil knows of us */
 
 	/* what was said: session.c */
@@ -51,13 +54,15 @@ struct session {
 	bool			 is_over, is_waiting;
 
 	/* how it behaved: limits.c */
-	unsigned		 errors, junk, delayed;
+	unsigned		 errors, junk, delayed, etrns;
 	struct tally		 tallies[COMMANDS];
 	bool			 had_bare_lf;
+	struct record		*record;	/* transcript.c; or NULL */
 };
 
 /* Where the others are reached; set by main.c. */
-extern struct link	*to_cleanup, *to_resolve, *to_dns, *to_anvil;
+extern struct link	*to_cleanup, *to_resolve, *to_dns, *to_anvil,
+			*to_qmgr, *to_bounce;
 
 /* The visit from greeting to goodbye, on a fiber of its own. */
 WAITS void	 session_run(int fd);

@@ -25,6 +25,9 @@ struct settings {
 	char	*forbid_bare_newline_exclusions;
 	int64_t	 data_done_timeout;
 
+	/* parameters.c */
+	char	*verp_delimiters, *verp_filter;
+
 	/* limits.c */
 	int64_t	 soft_errors, hard_errors, error_sleep;
 	int64_t	 junk_limit;
@@ -33,14 +36,20 @@ struct settings {
 
 	/* client.c */
 	bool	 wants_reverse;
+	char	*verp_clients;
 
 	/* restrict.c */
 	char	*relay_restrictions, *recipient_restrictions;
+	char	*etrn_restrictions;
 	int64_t	 relay_code, unlisted_code;
+
+	/* transcript.c */
+	char	*notify_classes;
 };
 extern struct settings set;
 
 extern const struct param session_params[], envelope_params[], data_params[],
-    limits_params[], client_params[], restrict_params[];
+    limits_params[], client_params[], restrict_params[],
+    parameter_params[], transcript_params[];
 
 #endif

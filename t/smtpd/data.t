@@ -5,7 +5,8 @@ use Test::More;
 use Postrider;
 
 my %settings = (local_recipient_maps => '', smtpd_peername_lookup => 'no',
-    relay_domains => 'relay.test', message_size_limit => 100000);
+    relay_domains => 'relay.test', message_size_limit => 100000,
+    smtp_line_length_limit => 0);
 my $mail = Postrider->new(settings => \%settings);
 my $sink = $mail->sink;
 $mail->set(relayhost => '[127.0.0.1]:' . $sink->port);

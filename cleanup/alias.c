@@ -29,7 +29,8 @@ const struct param	alias_params[] = {
 
 enum {
 	CHUNK_ROWS = 100,		/* in one question */
-	CHUNK_BYTES = 16 * 1024
+	CHUNK_BYTES = 16 * 1024,
+	ORCPT_ROOM = 490		/* RFC 3461 4.2 */
 };
 
 static struct link	*resolve;
@@ -96,13 +97,16 @@ add_always_bcc(struct transaction *t)
 	t->room = ++t->count;
 }
 
-/* How many rows from `first` on make one question. */
+/* How many rows from `first` on make one question. A recipient of whose
+ * success somebody wants to hear is one alone: see keep_success(). */
 static size_t
 chunk(const struct transaction *t, size_t first)
 {
 	size_t	n, bytes = 0;
 
 	for (n = 0; n < CHUNK_ROWS && first + n < t->count; n++) {
+		if (t->rows[first + n].notify & NOTIFY_SUCCESS)
+			break;
 		bytes += strlen(t->rows[first + n].address) +
 		    strlen(t->rows[first + n].original) +
 		    strlen(t->rows[first + n].orcpt) + 32;
@@ -123,18 +127,54 @@ static void
 collect(struct pool *pool, struct rows *to, const struct recipient_row *rows,
     size_t n)
 {
-	size_t	room = to->room;
-
 	if (n == 0)
 		return;
-	while (to->count + n > room)
-		room *= 2;
-	if (room > to->room)
-		to->row = pool_resize(pool, to->row,
-		    to->room * sizeof(*rows), room * sizeof(*rows));
-	to->room = room;
+	to->row = pool_grow(pool, to->row, &to->room, to->count + n,
+	    sizeof(*rows));
 	memcpy(to->row + to->count, rows, n * sizeof(*rows));
 	to->count += n;
+}
+
+/*
+ * RFC 3461 5.2.7.3 (c): of several that an address stands for, none reports
+ * success. That the address was expanded is what its sender is told, by qmgr,
+ * for whom it stays in the envelope. Failures and delays are told of each.
+ */
+static void
+keep_success(struct transaction *t, const struct recipient_row *alias,
+    struct recipient_row *rows, size_t n)
+{
+	struct recipient_row	*row;
+	size_t			 i;
+
+	if (n < 2)
+		return;
+	for (i = 0; i < n; i++) {
+		rows[i].notify &= ~NOTIFY_SUCCESS;
+		if (rows[i].notify == 0)
+			rows[i].notify = NOTIFY_NEVER;
+	}
+	t->aliases = pool_grow(t->pool, t->aliases, &t->alias_room,
+	    t->alias_count + 1, sizeof(*t->aliases));
+	row = &t->aliases[t->alias_count++];
+	*row = *alias;
+	row->notify |= NOTIFY_EXPANDED;
+}
+
+/* The aliases that were kept, behind all others: nobody is to take them for
+ * recipients. */
+static void
+add_aliases(struct transaction *t)
+{
+	struct recipient_row	*rows;
+
+	if (t->alias_count == 0)
+		return;
+	rows = pool_array(t->pool, t->count + t->alias_count, sizeof(*rows));
+	memcpy(rows, t->rows, t->count * sizeof(*rows));
+	memcpy(rows + t->count, t->aliases, t->alias_count * sizeof(*rows));
+	t->rows = rows;
+	t->room = t->count += t->alias_count;
 }
 
 /* One question: ROUTE_OK when its rows have been collected. */
@@ -151,9 +191,12 @@ expand(struct transaction *t, struct rows *to, size_t first, size_t n,
 		return ROUTE_TEMPORARY;
 	}
 	*text = answer.text;
-	if (answer.result == ROUTE_OK)
-		collect(t->pool, to, answer.rows, answer.count);
-	return answer.result;
+	if (answer.result != ROUTE_OK)
+		return answer.result;
+	if (n == 1 && (t->rows[first].notify & NOTIFY_SUCCESS))
+		keep_success(t, &t->rows[first], answer.rows, answer.count);
+	collect(t->pool, to, answer.rows, answer.count);
+	return ROUTE_OK;
 }
 
 /* A question whose answer may be too long for a packet is asked again row
@@ -236,12 +279,27 @@ is_same(const char *a, const char *b)
 	return domain_equal(a_domain, b_domain);
 }
 
+/* The wishes of two that are the same mailbox: whatever one of them wants to
+ * be told. Without a wish, failures and delays are (RFC 3461 4.1). */
+static int64_t
+both_wishes(int64_t a, int64_t b)
+{
+	enum { USUAL = NOTIFY_FAILURE | NOTIFY_DELAY };
+
+	if (a == b || b == NOTIFY_NEVER)
+		return a;
+	if (a == NOTIFY_NEVER)
+		return b;
+	return (a != 0 ? a : USUAL) | (b != 0 ? b : USUAL);
+}
+
 /* Keep the first row of each address, in order. */
 size_t
 alias_unique(struct pool *pool, struct recipient_row *rows, size_t n)
 {
 	size_t	 size = 16, kept = 0, i, place;
 	size_t	*table;		/* index + 1 into rows; 0 is free */
+	struct recipient_row	*same;
 
 	while (size < 2 * n)
 		size *= 2;
@@ -251,12 +309,49 @@ alias_unique(struct pool *pool, struct recipient_row *rows, size_t n)
 		while (table[place] != 0 && !is_same(
 		    rows[table[place] - 1].address, rows[i].address))
 			place = (place + 1) & (size - 1);
-		if (table[place] != 0)
+		if (table[place] != 0) {
+			same = &rows[table[place] - 1];
+			same->notify = both_wishes(same->notify,
+			    rows[i].notify);
 			continue;
+		}
 		rows[kept++] = rows[i];
 		table[place] = kept;
 	}
 	return kept;
+}
+
+/* Plain ASCII, as an address of type rfc822 is? */
+static bool
+is_ascii(const char *text)
+{
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text >= 0x80)
+			return false;
+	return true;
+}
+
+/* RFC 3461 5.2.7: whoever an alias leads to, reports name the address that
+ * the sender knows. local has seen to that in what it forwards. */
+static void
+name_originals(struct transaction *t)
+{
+	struct recipient_row	*row;
+	char			*whole;
+	size_t			 i;
+
+	if (t->mail.flags & MAIL_IS_FORWARD)
+		return;
+	for (i = 0; i < t->count; i++) {
+		row = &t->rows[i];
+		if (*row->orcpt != '\0' || *row->original == '\0' ||
+		    !is_ascii(row->original))
+			continue;
+		whole = complete(t, row->original);
+		if (!is_same(whole, row->address) &&
+		    strlen(whole) <= ORCPT_ROOM)
+			row->orcpt = pool_printf(t->pool, "rfc822;%s", whole);
+	}
 }
 
 /* Make the envelope final. */
@@ -270,9 +365,12 @@ alias_apply(struct transaction *t)
 		expand_all(t);
 	if (t->code != 0)
 		return;
+	name_originals(t);
 	if (t->count > 1)
 		t->count = alias_unique(t->pool, t->rows, t->count);
 	if (t->count == 0)
 		transaction_refuse(t, 550, "550 5.1.0 Error: the aliases of "
 		    "all recipients are empty");
+	else
+		add_aliases(t);
 }

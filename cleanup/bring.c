@@ -141,8 +141,8 @@ bring(struct pool *pool, const struct drop *d, uid_t uid, int fd,
 
 /* Bring a text of our own. */
 int
-bring_text(struct pool *pool, char *recipient, const char *text, size_t len,
-    struct queued *queued)
+bring_text(struct pool *pool, char *recipient, int64_t flags,
+    const char *text, size_t len, struct queued *queued)
 {
 	static char		 nothing[1];
 	struct recipient_row	 row = { recipient, nothing, nothing, 0 };
@@ -154,7 +154,7 @@ bring_text(struct pool *pool, char *recipient, const char *text, size_t len,
 	struct mail		 mail = mail_of(&d, (uid_t)-1);
 	struct posting		*p;
 
-	mail.flags = MAIL_IS_BOUNCE | MAIL_IS_TRUSTED;
+	mail.flags = MAIL_IS_BOUNCE | MAIL_IS_TRUSTED | flags;
 	if ((p = posting_open(pool, cleanup, &mail, patience())) == NULL)
 		return -1;
 	if (posting_write(p, text, len, patience()) == -1 && errno != EPIPE) {

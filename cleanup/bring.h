@@ -19,9 +19,10 @@ void		 bring_start(void);
 WAITS int	 bring(struct pool *, const struct drop *, uid_t uid, int fd,
 		    int64_t offset, struct queued *queued);
 
-/* The same for text that we wrote ourselves, from the null sender. */
-WAITS int	 bring_text(struct pool *, char *recipient, const char *text,
-		    size_t len, struct queued *queued);
+/* The same for text that we wrote ourselves, from the null sender; flags as
+ * MAIL_IS_8BIT. */
+WAITS int	 bring_text(struct pool *, char *recipient, int64_t flags,
+		    const char *text, size_t len, struct queued *queued);
 
 /* read(2) at an offset on a thread: files of others may be slow. */
 WAITS ssize_t	 bring_read(int fd, void *to, size_t len, int64_t offset);

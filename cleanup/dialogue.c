@@ -15,6 +15,7 @@
 #include "common/base/fs.h"
 #include "common/base/text.h"
 #include "common/mail/address.h"
+#include "common/mail/dsn.h"
 #include "common/mail/smtp.h"
 #include "common/param/site.h"
 
@@ -107,28 +108,71 @@ hello(struct dialogue *d, const char *verb)
 	} else {
 		printf("250-%s\r\n250-PIPELINING\r\n", site.myhostname);
 		printf("250-SIZE %jd\r\n250-ENHANCEDSTATUSCODES\r\n"
-		    "250-8BITMIME\r\n250 SMTPUTF8\r\n",
+		    "250-8BITMIME\r\n250-DSN\r\n250 SMTPUTF8\r\n",
 		    (intmax_t)site.message_size_limit);
 	}
 	fflush(stdout);
 }
 
-/* Parameters of MAIL: NULL, or the reply that refuses them. */
+/* One parameter of MAIL: NULL, or the reply that refuses it. */
 static const char *
-take_parameters(struct dialogue *d, const char *text)
+take_mail_parameter(struct dialogue *d, const char *keyword,
+    const char *value)
+{
+	const char	*why = NULL;
+
+	if (text_equal(keyword, "SMTPUTF8"))
+		d->drop.flags |= MAIL_IS_UTF8;
+	else if (text_equal(keyword, "BODY"))
+		d->drop.flags |= MAIL_IS_8BIT;
+	else if (text_equal(keyword, "RET"))
+		why = dsn_parse_ret(value, &d->drop.return_what);
+	else if (text_equal(keyword, "ENVID"))
+		why = dsn_parse_envid(d->pool, value, &d->drop.envelope_id);
+	else if (!text_equal(keyword, "SIZE"))
+		return "555 5.5.4 Unsupported option";
+	return why == NULL ? NULL : pool_printf(d->pool,
+	    "501 5.5.4 Error: %s", why);
+}
+
+/* One of RCPT. */
+static const char *
+take_rcpt_parameter(struct dialogue *d, struct recipient_row *row,
+    const char *keyword, const char *value)
+{
+	const char	*why;
+	int		 bits = 0;
+
+	if (text_equal(keyword, "NOTIFY"))
+		why = dsn_parse_notify(value, &bits);
+	else if (text_equal(keyword, "ORCPT"))
+		why = dsn_parse_orcpt(d->pool, value, &row->orcpt);
+	else
+		return "555 5.5.4 Unsupported option";
+	row->notify |= bits;
+	return why == NULL ? NULL : pool_printf(d->pool,
+	    "501 5.5.4 Error: %s", why);
+}
+
+/* Parameters of MAIL, or, with a row, of RCPT: NULL, or the reply that refuses
+ * them. */
+static const char *
+take_parameters(struct dialogue *d, const char *text,
+    struct recipient_row *row)
 {
 	struct smtp_parameter	*p;
+	const char		*why, *value;
 	size_t			 count, i;
 
 	if (smtp_parse_parameters(d->pool, text, &p, &count) != NULL)
 		return "501 5.5.4 Syntax error in parameters";
 	for (i = 0; i < count; i++) {
-		if (text_equal(p[i].keyword, "SMTPUTF8"))
-			d->drop.flags |= MAIL_IS_UTF8;
-		else if (text_equal(p[i].keyword, "BODY"))
-			d->drop.flags |= MAIL_IS_8BIT;
-		else if (!text_equal(p[i].keyword, "SIZE"))
-			return "555 5.5.4 Unsupported option";
+		value = p[i].value != NULL ? p[i].value : "";
+		why = row == NULL ?
+		    take_mail_parameter(d, p[i].keyword, value) :
+		    take_rcpt_parameter(d, row, p[i].keyword, value);
+		if (why != NULL)
+			return why;
 	}
 	return NULL;
 }
@@ -160,7 +204,7 @@ mail(struct dialogue *d, const char *args)
 		why = take_path(d, &args, "FROM:", PATH_ALLOW_EMPTY,
 		    &d->drop.sender);
 	if (why == NULL)
-		why = take_parameters(d, args);
+		why = take_parameters(d, args, NULL);
 	if (why == NULL)
 		d->has_mail = true;
 	reply(why != NULL ? why : "250 2.1.0 Ok");
@@ -170,17 +214,24 @@ mail(struct dialogue *d, const char *args)
 static void
 rcpt(struct dialogue *d, const char *args)
 {
-	const char	*why = NULL;
-	char		*address = NULL;
+	static char		 nothing[1];
+	struct recipient_row	 row = { nothing, nothing, nothing, 0 };
+	const char		*why = NULL;
+	size_t			 count = d->drop.count;
 
 	if (!d->has_mail)
 		why = "503 5.5.1 Error: need MAIL command";
 	if (why == NULL)
-		why = take_path(d, &args, "TO:", 0, &address);
-	if (why == NULL && args[strspn(args, " ")] != '\0')
-		why = "555 5.5.4 Unsupported option";
-	if (why == NULL && extract_list(d->pool, address, &d->drop) != NULL)
+		why = take_path(d, &args, "TO:", 0, &row.address);
+	if (why == NULL)
+		why = take_parameters(d, args, &row);
+	if (why == NULL &&
+	    extract_list(d->pool, row.address, &d->drop) != NULL)
 		why = "501 5.1.3 Bad recipient address syntax";
+	for (; why == NULL && count < d->drop.count; count++) {
+		d->drop.recipients[count].orcpt = row.orcpt;
+		d->drop.recipients[count].notify = row.notify;
+	}
 	reply(why != NULL ? why : "250 2.1.5 Ok");
 }
 

@@ -24,9 +24,22 @@
 
 #include "common/base/fields.h"
 #include "common/mail/address.h"
+#include "common/mail/dsn.h"
+#include "common/mail/verp.h"
 #include "common/queue/queue.h"
 
 static const char	magic[8] = "PRDROP1\n";
+
+enum { NOTIFY_ALL = NOTIFY_NEVER | NOTIFY_SUCCESS | NOTIFY_FAILURE |
+    NOTIFY_DELAY };
+
+static char	*verp_filter;
+
+const struct param	drop_params[] = {
+	PARAM_STRING("verp_delimiter_filter", verp_filter, "-=+", 1, 100,
+	    "The characters that VERP delimiters may be."),
+	PARAM_END
+};
 
 static const struct field row_fields[] = {
 	FIELD_STR(struct recipient_row, address,	1, ADDRESS_MAX),
@@ -120,11 +133,34 @@ check_recipient(struct pool *pool, struct recipient_row *row)
 
 	if (has_control(row->original) || has_control(row->orcpt))
 		return "a control character in an address";
+	if (row->notify > NOTIFY_ALL ||
+	    ((row->notify & NOTIFY_NEVER) && row->notify != NOTIFY_NEVER))
+		return "what to notify of contradicts itself";
 	why = address_parse(pool, row->address,
 	    PATH_ALLOW_BARE_LOCAL | PATH_ALLOW_UTF8, &row->address);
 	if (why != NULL)
 		return pool_printf(pool, "recipient %s: %s", row->address, why);
 	return NULL;
+}
+
+const char *
+drop_check_verp(const char *delimiters)
+{
+	return verp_check(delimiters, verp_filter);
+}
+
+/* VERP: a sender to vary, and delimiters that are allowed. */
+static const char *
+check_verp(struct pool *pool, const struct drop *d)
+{
+	const char	*why;
+
+	if (*d->verp == '\0')
+		return NULL;
+	if (*d->sender == '\0')
+		return "VERP needs a sender";
+	why = drop_check_verp(d->verp);
+	return why == NULL ? NULL : pool_printf(pool, "VERP: %s", why);
 }
 
 /* The whole envelope. */
@@ -146,6 +182,8 @@ drop_check(struct pool *pool, struct drop *d)
 	    PATH_ALLOW_BARE_LOCAL | PATH_ALLOW_UTF8, &d->sender);
 	if (why != NULL)
 		return pool_printf(pool, "sender %s: %s", d->sender, why);
+	if ((why = check_verp(pool, d)) != NULL)
+		return why;
 	for (i = 0; i < d->count; i++)
 		if ((why = check_recipient(pool, &d->recipients[i])) != NULL)
 			return why;

@@ -25,18 +25,14 @@ struct extract {
 	const char	*why;
 };
 
-/* Add one recipient; the array doubles. */
+/* Add one recipient. */
 static void
 add(struct pool *pool, struct drop *d, char *address)
 {
 	static char	nothing[1];
-	size_t		n = d->count;
 
-	if (n == 0)
-		d->recipients = pool_array(pool, 8, sizeof(*d->recipients));
-	else if (n >= 8 && (n & (n - 1)) == 0)
-		d->recipients = pool_resize(pool, d->recipients,
-		    n * sizeof(*d->recipients), 2 * n * sizeof(*d->recipients));
+	d->recipients = pool_grow(pool, d->recipients, &d->room,
+	    d->count + 1, sizeof(*d->recipients));
 	d->recipients[d->count++] = (struct recipient_row){
 		.address = address, .original = nothing, .orcpt = nothing
 	};

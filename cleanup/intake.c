@@ -21,6 +21,8 @@
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
 #include "common/mail/chars.h"
+#include "common/mail/dsn.h"
+#include "common/mail/verp.h"
 #include "common/param/site.h"
 #include "common/queue/queue.h"
 
@@ -28,6 +30,12 @@ enum {
 	TRANSACTION_CEILING = 256 * 1024 * 1024, /* some 500,000 recipients */
 	SWEEP_EVERY = 500,			/* milliseconds */
 	SILENCE_MAX = 60 * 60 * 1000		/* between two packets */
+};
+
+const struct param	intake_params[] = {
+	PARAM_STRING("verp_delimiter_filter", set.verp_filter, "-=+", 1, 100,
+	    "The characters that VERP delimiters may be."),
+	PARAM_END
 };
 
 RB_HEAD(transactions, transaction);
@@ -88,6 +96,18 @@ transaction_refuse(struct transaction *t, int code, const char *reply)
 	t->refusal = reply;
 }
 
+/* "554 5.7.1 ..." to "454 4.7.1 ...". */
+static void
+soften(struct queued *answer)
+{
+	if (!site.soft_bounce || answer->code / 100 != 5)
+		return;
+	answer->code -= 100;
+	answer->reply[0] = '4';
+	if (strlen(answer->reply) > 4 && answer->reply[4] == '5')
+		answer->reply[4] = '4';
+}
+
 /* Answer a transaction that was refused, and forget it. */
 static void
 answer_refused(struct transaction *t)
@@ -98,6 +118,7 @@ answer_refused(struct transaction *t)
 		.code = t->code
 	};
 
+	soften(&answer);
 	write_undo(t);
 	channel_reply_to(t->channel, t->id, PACKET_QUEUED, &answer);
 	forget(t);
@@ -144,6 +165,16 @@ check_text(struct transaction *t, const char *text)
 		}
 }
 
+/* VERP: delimiters that are allowed, or none. A report has no sender to
+ * vary. */
+static void
+check_verp(struct transaction *t, const struct mail *m)
+{
+	if (*m->verp != '\0' && verp_check(m->verp, set.verp_filter) != NULL)
+		transaction_refuse(t, 501, "501 5.5.4 Error: VERP delimiters "
+		    "that are not allowed");
+}
+
 /* The envelope's head, copied out of the packet. */
 static void
 keep_mail(struct transaction *t, const struct mail *m)
@@ -167,24 +198,8 @@ keep_mail(struct transaction *t, const struct mail *m)
 	check_text(t, t->mail.sender);
 	check_text(t, t->mail.envelope_id);
 	check_text(t, t->mail.full_name);
-}
-
-/* Make room for `more` recipients. */
-static void
-grow(struct transaction *t, size_t more)
-{
-	size_t	wanted = t->count + more, room = t->room;
-
-	if (wanted <= room)
-		return;
-	while (room < wanted)
-		room = room == 0 ? more : 2 * room;
-	if (t->room == 0)
-		t->rows = pool_array(t->pool, room, sizeof(*t->rows));
-	else
-		t->rows = pool_resize(t->pool, t->rows,
-		    t->room * sizeof(*t->rows), room * sizeof(*t->rows));
-	t->room = room;
+	check_text(t, t->mail.return_what);
+	check_verp(t, &t->mail);
 }
 
 /* Recipients, copied out of a packet. */
@@ -197,13 +212,14 @@ keep_recipients(struct transaction *t, const struct recipient_row *rows,
 
 	if (n == 0)
 		return;
-	grow(t, n);
+	t->rows = pool_grow(t->pool, t->rows, &t->room, t->count + n,
+	    sizeof(*t->rows));
 	for (i = 0; i < n; i++) {
 		to = &t->rows[t->count++];
 		to->address = keep(t, rows[i].address);
 		to->original = keep(t, rows[i].original);
 		to->orcpt = keep(t, rows[i].orcpt);
-		to->notify = rows[i].notify;
+		to->notify = rows[i].notify & ~NOTIFY_EXPANDED;
 		check_text(t, to->address);
 		check_text(t, to->original);
 		check_text(t, to->orcpt);

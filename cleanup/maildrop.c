@@ -16,16 +16,18 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
 #include "common/fiber/queue.h"
-#include "common/param/site.h"
 #include "common/queue/queue.h"
 
 #include "cleanup/bring.h"
+#include "cleanup/undelivered.h"
 
 enum {
 	AT_ONCE = 20,
@@ -46,6 +48,7 @@ struct errand {
 	uid_t		 uid;
 	struct drop	 drop;
 	int64_t		 content_offset;
+	int64_t		 posted_us;
 };
 
 /* Files being brought now. */
@@ -107,43 +110,58 @@ read_envelope(struct errand *e, int64_t size)
 	return NULL;
 }
 
-/* Compose a notification that holds the beginning of the message. */
-WAITS static struct str *
-compose_return(struct errand *e, const char *reply)
+/* Letters that no message contains by chance. */
+static char *
+make_boundary(const struct errand *e)
 {
-	struct str	*text = pool_alloc(e->pool, sizeof(*text));
-	int64_t		 len = e->drop.content_length < RETURN_MAX ?
-			    e->drop.content_length : RETURN_MAX;
-	char		*content = pool_alloc(e->pool, (size_t)len + 1);
+	uint64_t	random;
 
+	if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+		random = (uint64_t)clock_wall_us();
+	return pool_printf(e->pool, "%s.%016jx", e->id, (uintmax_t)random);
+}
+
+/* Write the report that holds the message, or its beginning. NULL: it cannot
+ * be read. */
+WAITS static struct str *
+compose_report(struct errand *e, const char *reply)
+{
+	struct str		*text = pool_alloc(e->pool, sizeof(*text));
+	int64_t			 len = e->drop.content_length < RETURN_MAX ?
+				    e->drop.content_length : RETURN_MAX;
+	char			*content = pool_alloc(e->pool, (size_t)len + 1);
+	struct undelivered	 u = { .drop = &e->drop, .reply = reply,
+				    .boundary = make_boundary(e),
+				    .posted_us = e->posted_us,
+				    .content = content,
+				    .length = (size_t)len };
+
+	if (bring_read(e->fd, content, (size_t)len, e->content_offset) != len)
+		return NULL;
 	str_init(text, e->pool, 0);
-	str_addf(text, "From: Mail Delivery System <MAILER-DAEMON@%s>\r\n"
-	    "To: %s\r\nSubject: Undelivered Mail Returned to Sender\r\n"
-	    "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n"
-	    "Content-Type: multipart/mixed; boundary=\"%s\"\r\n\r\n",
-	    site.myhostname, *e->drop.sender != '\0' ? e->drop.sender :
-	    "postmaster", e->id);
-	str_addf(text, "--%s\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
-	    "Your message could not be accepted for delivery:\r\n\r\n"
-	    "    %s\r\n\r\nIts beginning is attached.\r\n\r\n", e->id, reply);
-	str_addf(text, "--%s\r\nContent-Type: text/plain; charset=utf-8\r\n"
-	    "Content-Disposition: attachment\r\n\r\n", e->id);
-	if (bring_read(e->fd, content, (size_t)len, e->content_offset) == len)
-		str_add_mem(text, content, (size_t)len);
-	str_addf(text, "\r\n--%s--\r\n", e->id);
+	undelivered_report(text, &u);
 	return text;
 }
 
-/* Cleanup will never take it: send it back. True when that is queued. */
+/* Cleanup will never take it: send it back. True when that is queued, or
+ * nobody wants to hear. */
 WAITS static bool
 return_to_sender(struct errand *e, const char *reply)
 {
 	static char	 postmaster[] = "postmaster";
-	struct str	*text = compose_return(e, reply);
+	struct str	*text;
 	struct queued	 queued;
 
+	if (!undelivered_wants_report(&e->drop)) {
+		log_info("maildrop/%s: not accepted, and by NOTIFY nobody is "
+		    "to be told: %s", e->id, reply);
+		return true;
+	}
+	if ((text = compose_report(e, reply)) == NULL)
+		return false;
 	if (bring_text(e->pool, *e->drop.sender != '\0' ? e->drop.sender :
-	    postmaster, text->data, text->len, &queued) == -1)
+	    postmaster, e->drop.flags & MAIL_IS_8BIT, text->data, text->len,
+	    &queued) == -1)
 		return false;
 	if (queued.code != 250)
 		return false;
@@ -193,6 +211,7 @@ do_errand(void *arg)
 		move_aside(e, why);
 	else {
 		e->uid = st.st_uid;
+		e->posted_us = (int64_t)st.st_mtime * 1000000;
 		run_errand(e);
 	}
 	close(e->fd);

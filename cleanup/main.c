@@ -28,7 +28,7 @@ static const struct param main_params[] = {
 };
 
 static const struct param *const tables[] = {
-	main_params, header_params, alias_params, NULL
+	main_params, intake_params, header_params, alias_params, NULL
 };
 
 #define BRINGS_MAIL(name)						\

@@ -175,7 +175,8 @@ start(void)
 int
 main(int argc, char **argv)
 {
-	static const struct param *const	tables[] = { NULL };
+	static const struct param *const	tables[] = { drop_params,
+						    NULL };
 	static const struct daemon		pickup = {
 		.name = "pickup",
 		.params = tables,

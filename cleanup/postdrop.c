@@ -191,10 +191,14 @@ commit(int fd)
 static void
 configure(struct pool *pool, const char *directory)
 {
-	struct str	problems;
+	static const struct param *const	tables[] = { drop_params,
+						    NULL };
+	struct str		 problems;
+	struct maincf		*mc;
 
 	str_init(&problems, pool, 0);
-	if (site_try(pool, directory, &problems) == NULL)
+	mc = site_try(pool, directory, &problems);
+	if (mc == NULL || param_load(mc, tables, &problems) == -1)
 		fail(EX_CONFIG, "configuration", text_trim(problems.data));
 	if (chdir(site.queue_directory) == -1)
 		fail(EX_TEMPFAIL, site.queue_directory, strerror(errno));

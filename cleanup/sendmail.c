@@ -20,6 +20,7 @@
 #include "common/base/text.h"
 #include "common/mail/address.h"
 #include "common/mail/dsn.h"
+#include "common/mail/encode.h"
 #include "common/param/site.h"
 
 #include "cleanup/post.h"
@@ -35,10 +36,19 @@ struct options {
 	const char	*sender;	/* -f, -r */
 	const char	*full_name;	/* -F */
 	const char	*flush;		/* -qI, -qR, -qS and their value */
+	const char	*verp;		/* -XV and its value, or NULL */
 	bool		 wants_headers;	/* -t */
 	bool		 ignores_dots;	/* -i */
 	int		 notify;
 	struct drop	 drop;
+};
+
+static char	*default_verp;
+
+static const struct param	sendmail_params[] = {
+	PARAM_STRING("default_verp_delimiters", default_verp, "+=", 2, 2,
+	    "The two characters of VERP for who does not give his own."),
+	PARAM_END
 };
 
 /* Leave because the command line is wrong. */
@@ -101,12 +111,23 @@ take_old(struct options *o, const char *value)
 		o->ignores_dots = true;
 }
 
+/* As xtext. */
+static char *
+encode(struct pool *pool, const char *text)
+{
+	struct str	to;
+
+	str_init(&to, pool, 0);
+	xtext_encode(&to, text);
+	return to.data;
+}
+
 /* -B, -N, -R, -V: what the notification is to be like. */
 static void
 take_notification(struct options *o, int option, const char *value)
 {
-	static char	 full[] = "FULL", headers[] = "HDRS";
-	const char	*why;
+	const char	*why = NULL;
+	char		*encoded;
 
 	switch (option) {
 	case 'B':
@@ -120,17 +141,27 @@ take_notification(struct options *o, int option, const char *value)
 			usage("-N", why);
 		break;
 	case 'R':
-		if (text_equal(value, "full"))
-			o->drop.return_what = full;
-		else if (text_equal(value, "hdrs"))
-			o->drop.return_what = headers;
-		else
-			usage("-R", "expected full or hdrs");
+		why = dsn_parse_ret(value, &o->drop.return_what);
+		if (why != NULL)
+			usage("-R", why);
 		break;
 	default:
-		o->drop.envelope_id = pool_strdup(o->pool, value);
+		/* It is given as it is; what SMTP carries is its xtext. */
+		encoded = encode(o->pool, value);
+		why = dsn_parse_envid(o->pool, encoded, &o->drop.envelope_id);
+		if (why != NULL)
+			usage("-V", why);
 		break;
 	}
+}
+
+/* -X: a file for a log that we do not write, or V: VERP, perhaps with the
+ * delimiters. */
+static void
+take_log_or_verp(struct options *o, const char *value)
+{
+	if (*value == 'V')
+		o->verp = value + 1;
 }
 
 /* One option. */
@@ -164,6 +195,9 @@ take(struct options *o, int option, const char *value)
 		break;
 	case 't':
 		o->wants_headers = true;
+		break;
+	case 'X':
+		take_log_or_verp(o, value);
 		break;
 	case 'B': case 'N': case 'R': case 'V':
 		take_notification(o, option, value);
@@ -343,6 +377,22 @@ take_sender(struct options *o)
 	o->drop.sender = items[0].value;
 }
 
+/* VERP, when it is asked for. */
+static void
+take_verp(struct options *o)
+{
+	const char	*why;
+
+	if (o->verp == NULL)
+		return;
+	if (o->drop.sender[0] == '\0')
+		usage("-XV", "VERP needs a sender");
+	o->drop.verp = *o->verp != '\0' ? pool_strdup(o->pool, o->verp) :
+	    default_verp;
+	if ((why = drop_check_verp(o->drop.verp)) != NULL)
+		usage("-XV", why);
+}
+
 /* Recipients of the command line. */
 static void
 take_recipients(struct options *o, char **argv)
@@ -424,6 +474,7 @@ post(struct options *o, char **argv)
 
 	take_sender(o);
 	name_user(o);
+	take_verp(o);
 	take_recipients(o, argv);
 	fd = read_message(o);
 	finish_envelope(o);
@@ -451,10 +502,14 @@ open_standard_descriptors(void)
 static void
 configure(struct options *o)
 {
-	struct str	problems;
+	static const struct param *const	tables[] = { drop_params,
+						    sendmail_params, NULL };
+	struct str		 problems;
+	struct maincf		*mc;
 
 	str_init(&problems, o->pool, 0);
-	if (site_try(o->pool, o->directory, &problems) == NULL)
+	mc = site_try(o->pool, o->directory, &problems);
+	if (mc == NULL || param_load(mc, tables, &problems) == -1)
 		errx(EX_CONFIG, "%s", text_trim(problems.data));
 }
 

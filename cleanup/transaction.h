@@ -16,6 +16,8 @@
 struct settings {
 	/* main.c */
 	int64_t	 sync_threads;
+	/* intake.c */
+	char	*verp_filter;
 	/* headers.c */
 	int64_t	 hopcount_limit, header_size_limit;
 	bool	 always_add_missing_headers;
@@ -25,7 +27,7 @@ struct settings {
 	char	*virtual_alias_maps, *always_bcc;
 };
 extern struct settings set;
-extern const struct param header_params[], alias_params[];
+extern const struct param intake_params[], header_params[], alias_params[];
 
 /*
  * A message on its way into a queue file. It begins with PACKET_MAIL and ends
@@ -41,6 +43,8 @@ struct transaction {
 	struct mail		 mail;
 	struct recipient_row	*rows;
 	size_t			 count, room;
+	struct recipient_row	*aliases;	/* alias.c: to be reported */
+	size_t			 alias_count, alias_room;
 	bool			 expects_recipients;
 	bool			 is_finishing;	/* a fiber of its own has it */
 	char			 queue_id[QUEUE_ID_MAX + 1];

@@ -18,19 +18,13 @@
 
 /* Ask for the keys: 1 with the answer, 0, or -1: settled. */
 WAITS static int
-look_up(struct addressee *a, struct key_row *keys, size_t count,
+find_alias(struct addressee *a, struct key_row *keys, size_t count,
     struct found *found)
 {
-	static char		service[] = "", parameter[] = "alias_maps";
-	struct ask_lookup	ask = { service, parameter, LOOKUP_KEYS, keys,
-				    count };
+	int	known = look_up(a, "alias_maps", keys, count, found);
 
-	if (link_ask(to_resolve, PACKET_ASK_LOOKUP, &ask, PACKET_FOUND, found,
-	    a->delivery->pool, local_deadline(), true) == -1 ||
-	    found->result == LOOKUP_TEMPORARY)
-		return addressee_settle(a, OUTCOME_DEFERRED, 0, "4.3.0",
-		    "alias database unavailable");
-	return found->result == LOOKUP_FOUND;
+	return known != -1 ? known : addressee_settle(a, OUTCOME_DEFERRED, 0,
+	    "4.3.0", "alias database unavailable");
 }
 
 /*
@@ -48,7 +42,7 @@ find_owner(struct expansion *e, const char *alias)
 
 	if (e->sender[0] == '\0' || strlen(owner) > ADDRESS_MAX)
 		return 0;
-	switch (look_up(a, &key, 1, &found)) {
+	switch (find_alias(a, &key, 1, &found)) {
 	case -1:
 		return -1;
 	case 0:
@@ -89,7 +83,7 @@ alias_deliver(struct addressee *a)
 
 	if (a->name[0] == '\0')
 		return 0;
-	known = look_up(a, keys, a->extension != NULL ? 2 : 1, &found);
+	known = find_alias(a, keys, a->extension != NULL ? 2 : 1, &found);
 	if (known != 1)
 		return known;
 	e.source = pool_printf(pool, "alias %s", keys[found.which == 1].key);

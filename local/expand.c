@@ -12,6 +12,7 @@
 #include "common/base/text.h"
 #include "common/daemon/daemon.h"
 #include "common/mail/address.h"
+#include "common/mail/chars.h"
 #include "common/mail/dsn.h"
 
 #include "local/local.h"
@@ -90,12 +91,12 @@ comes_back(struct expansion *e, char *address)
 
 /* --- collecting ---------------------------------------------------------- */
 
-/* What becomes of the wish for reports: a list's failures go to its owner;
- * that it arrived is only said by who delivers to a single one. */
-static int64_t
-notify_for(const struct expansion *e, size_t items)
+/* Of several, nobody reports success: repost.c does for all (RFC 3461
+ * 5.2.7.3 c). */
+int64_t
+expand_notify(const struct addressee *a, size_t items)
 {
-	int64_t	notify = e->to->row->notify;
+	int64_t	notify = a->row->notify;
 
 	if (items > 1 && notify != 0) {
 		notify &= ~NOTIFY_SUCCESS;
@@ -103,6 +104,25 @@ notify_for(const struct expansion *e, size_t items)
 			notify = NOTIFY_NEVER;
 	}
 	return notify;
+}
+
+/* The address that the sender knows (RFC 3461 5.2.7). */
+char *
+expand_orcpt(const struct addressee *a)
+{
+	enum { ROOM = 490 };			/* RFC 3461 4.2 */
+	const struct deliver_row	*row = a->row;
+	const char			*known = row->original, *at;
+
+	if (row->orcpt[0] != '\0')
+		return row->orcpt;
+	if (*known == '\0' || strchr(known, '@') == NULL)
+		known = row->address;
+	for (at = known; *at != '\0' && !is_8bit(*at); at++)
+		;
+	if (*at != '\0' || strlen(known) > ROOM)
+		return row->orcpt;
+	return pool_printf(a->delivery->pool, "rfc822;%s", known);
 }
 
 /* Add an address to post to, once. */
@@ -119,8 +139,8 @@ add_row(struct expansion *e, char *address, size_t items)
 		.address = address,
 		.original = row->original[0] != '\0' ? row->original :
 		    row->address,
-		.orcpt = row->orcpt,
-		.notify = notify_for(e, items)
+		.orcpt = expand_orcpt(e->to),
+		.notify = expand_notify(e->to, items)
 	};
 }
 
@@ -187,6 +207,7 @@ expand_text(struct expansion *e, const char *text)
 		    "%s names nobody", e->source);
 	e->rows = pool_array(pool, count, sizeof(*e->rows));
 	e->direct = pool_array(pool, count, sizeof(*e->direct));
+	e->is_single = count == 1;
 	for (i = 0; i < count; i++)
 		if (add_item(e, &items[i], count) == -1)
 			return -1;

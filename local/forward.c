@@ -129,5 +129,6 @@ forward_deliver(struct addressee *a, struct home *h)
 		(void)recipient_to_user(a, e.direct[i], false);
 	if (e.count > 0 && !addressee_is_deferred(a))
 		(void)repost(&e);
-	return a->outcome->outcome == OUTCOME_SENT ? 1 : -1;
+	return a->outcome->outcome == OUTCOME_SENT ||
+	    a->outcome->outcome == OUTCOME_REROUTED ? 1 : -1;
 }

@@ -14,7 +14,7 @@ struct settings {
 	int64_t	 mailbox_size_limit;
 };
 extern struct settings		set;
-extern const struct param	recipient_params[];
+extern const struct param	recipient_params[], reroute_params[];
 extern struct link		*to_resolve, *to_helper, *to_cleanup;
 
 /* One message, as long as its recipients are worked on, one by one. */
@@ -40,7 +40,8 @@ struct addressee {
 enum { OUTCOME_OPEN = -1 };
 
 /* main.c: log what happened and add it to the recipient's outcome: deferred
- * outweighs bounced outweighs sent. Always returns -1 unless sent. */
+ * outweighs rerouted outweighs bounced outweighs sent. -1 unless it is sent
+ * or rerouted; the latter is not logged. */
 int		 addressee_settle(struct addressee *, enum outcome,
 		    int64_t flags, const char *dsn, const char *format, ...)
 		    __attribute__((format(printf, 5, 6)));
@@ -59,6 +60,17 @@ WAITS int	 recipient_to_user(struct addressee *, const char *user,
  * errno when it cannot be read. */
 int		 loops_find(struct delivery *, const char *address);
 
+/* lookup.c: what the tables of this parameter say of the first key that they
+ * have: 1 with the answer, 0, or -1: nobody knows now. */
+WAITS int	 look_up(struct addressee *, const char *parameter,
+		    struct key_row *, size_t count, struct found *);
+
+/* reroute.c: is another transport to deliver to this user's mailbox, or to
+ * somebody whom nobody knows? 1: yes, and it is settled; 0: no; -1: settled,
+ * not sent. */
+WAITS int	 reroute_mailbox(struct addressee *, const char *user);
+WAITS int	 reroute_unknown(struct addressee *, const char *user);
+
 /* alias.c: is there an alias? 1: yes, and it is settled; 0: no; -1: settled
  * because nobody knows. */
 WAITS int	 alias_deliver(struct addressee *);
@@ -76,6 +88,7 @@ struct expansion {
 	const char		*source;	/* "alias root", a file */
 	char			*sender;
 	bool			 is_list;	/* has an owner of its own */
+	bool			 is_single;	/* names one address alone */
 	struct recipient_row	*rows;		/* to be posted */
 	size_t			 count;
 	char			**direct;	/* \user */
@@ -84,6 +97,9 @@ struct expansion {
 };
 /* 0, or -1: settled. */
 WAITS int	 expand_text(struct expansion *, const char *text);
+/* The wishes of the recipient for one of so many whom he stands for. */
+int64_t		 expand_notify(const struct addressee *, size_t items);
+char		*expand_orcpt(const struct addressee *);
 
 /* repost.c: the message for the rows, into cleanup as a new one; settled. */
 WAITS int	 repost(struct expansion *);

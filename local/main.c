@@ -44,7 +44,7 @@ outweighs(int64_t new, int64_t old)
 {
 	static const int	weight[] = {
 		[OUTCOME_SENT] = 1, [OUTCOME_BOUNCED] = 2,
-		[OUTCOME_DEFERRED] = 3
+		[OUTCOME_REROUTED] = 3, [OUTCOME_DEFERRED] = 4
 	};
 
 	return old == OUTCOME_OPEN || weight[new] > weight[old];
@@ -74,10 +74,12 @@ addressee_settle(struct addressee *a, enum outcome outcome, int64_t flags,
 	a->times.done_us = clock_wall_us();
 	if (a->times.ready_us == 0)
 		a->times.ready_us = a->times.done_us;
-	agent_log(a->delivery->mail, a->row, "local", 0, &a->times, &row);
+	if (outcome != OUTCOME_REROUTED)
+		agent_log(a->delivery->mail, a->row, "local", 0, &a->times,
+		    &row);
 	if (outweighs(outcome, a->outcome->outcome))
 		*a->outcome = row;
-	return outcome == OUTCOME_SENT ? 0 : -1;
+	return outcome == OUTCOME_SENT || outcome == OUTCOME_REROUTED ? 0 : -1;
 }
 
 /* Will this recipient be tried again? */
@@ -169,7 +171,7 @@ start(void)
 }
 
 static const struct param *const	params[] = {
-	recipient_params, spool_params, NULL
+	recipient_params, reroute_params, spool_params, NULL
 };
 
 static const struct peer	peers[] = {

@@ -1,5 +1,6 @@
 /*
- * recipient.c - one recipient: alias, .forward, mailbox, in that order.
+ * recipient.c - one recipient: alias, .forward, mailbox_transport, mailbox,
+ * fallback_transport, in that order.
  *
  * Called by main.c for each recipient of a message, and by alias.c for the
  * users whose mailboxes an alias names.
@@ -122,7 +123,23 @@ deliver_as(struct addressee *a, struct home *h, bool asks_forward)
 	if (asks_forward && h->uid != 0 &&
 	    (found = forward_deliver(a, h)) != 0)
 		return found == 1 ? 0 : -1;
+	if ((found = reroute_mailbox(a, h->user)) != 0)
+		return found == 1 ? 0 : -1;
 	return store(a, h);
+}
+
+/* To a name that the user database does not have: somebody else may know it,
+ * else it is returned. */
+WAITS static int
+deliver_unknown(struct addressee *a, const char *user, const char *why)
+{
+	int	found;
+
+	if ((found = reroute_mailbox(a, user)) == 0)
+		found = reroute_unknown(a, user);
+	if (found != 0)
+		return found == 1 ? 0 : -1;
+	return addressee_settle(a, OUTCOME_BOUNCED, 0, "5.1.1", "%s", why);
 }
 
 /* To a user of this machine. */
@@ -138,8 +155,7 @@ recipient_to_user(struct addressee *a, const char *user, bool asks_forward)
 		    "unknown user: \"%s\"", user);
 	switch (home_take(a->delivery->pool, user, &h, &why)) {
 	case HOME_UNKNOWN:
-		return addressee_settle(a, OUTCOME_BOUNCED, 0, "5.1.1", "%s",
-		    why);
+		return deliver_unknown(a, user, why);
 	case HOME_TEMPORARY:
 		return addressee_settle(a, OUTCOME_DEFERRED, 0, "4.3.0", "%s",
 		    why);

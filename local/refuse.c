@@ -2,10 +2,10 @@
  * refuse.c - the program error: the transports that refuse, postpone and
  * swallow.
  *
- * Which of them it is, the service's name in master.cf tells: "retry" defers,
- * "discard" says sent, every other name returns the mail. The text is the
- * next hop that resolve gave, an enhanced status code in front if it has one:
- * "error:5.1.1 this mailbox is closed".
+ * Which of them it is, master.cf tells: the command "discard" says sent, a
+ * service with the name "retry" defers, every other one returns the mail. The
+ * text is the next hop that resolve gave, an enhanced status code in front if
+ * it has one: "error:5.1.1 this mailbox is closed".
  */
 #include <string.h>
 #include <unistd.h>
@@ -27,13 +27,15 @@ static const struct manner	manners[] = {
 	{ NULL,		OUTCOME_BOUNCED,	"5.0.0" }
 };
 
-/* Ours, by the service's name. */
+/* Ours, by the command or the service's name. */
 static const struct manner *
 find_manner(void)
 {
 	const struct manner	*m = manners;
 
-	while (m->service != NULL && strcmp(m->service, daemon_service()) != 0)
+	while (m->service != NULL &&
+	    strcmp(m->service, daemon_service()) != 0 &&
+	    strcmp(m->service, daemon_command()) != 0)
 		m++;
 	return m;
 }

@@ -119,6 +119,19 @@ settle_refusal(struct addressee *a, const struct queued *answer)
 	    OUTCOME_DEFERRED, 0, dsn, "cannot forward: %s", text);
 }
 
+/*
+ * What its sender is to be told of the success (RFC 3461 5.2.7): a list takes
+ * delivery; one address that stands for another hands the wish on; of several,
+ * none reports success, since this is told here.
+ */
+static int64_t
+flags_of(const struct expansion *e)
+{
+	if (e->is_list)
+		return 0;
+	return e->is_single ? OUTCOME_PASSED_ON : OUTCOME_EXPANDED;
+}
+
 /* Post the message to the rows. */
 int
 repost(struct expansion *e)
@@ -133,6 +146,6 @@ repost(struct expansion *e)
 		    "the message cannot be read" : strerror(errno));
 	if (answer.code != 250)
 		return settle_refusal(a, &answer);
-	return addressee_settle(a, OUTCOME_SENT, OUTCOME_EXPANDED, "2.0.0",
+	return addressee_settle(a, OUTCOME_SENT, flags_of(e), "2.0.0",
 	    "forwarded as %s", answer.queue_id);
 }

@@ -11,6 +11,7 @@
 
 #include <string.h>
 
+#include "common/mail/dsn.h"
 #include "common/param/site.h"
 
 #include "cleanup/transaction.h"
@@ -115,6 +116,65 @@ everybody_gets_it_once(void **state)
 	assert_string_equal(t.rows[4].address, "a@y.test");
 }
 
+/* RFC 3461 5.2.7 */
+static void
+reports_name_the_address_that_was_given(void **state)
+{
+	static const char *const	list[] = {
+		"a@x.test", "b@x.test", "c", "d@x.test", "e@x.test"
+	};
+
+	(void)state;
+	take(list, 5);
+	t.rows[0].original = "alias@v.test";
+	t.rows[1].original = "bare";
+	t.rows[3].original = "other@v.test";
+	t.rows[3].orcpt = "rfc822;first@w.test";
+	t.rows[4].original = "\xc3\xa4@v.test";
+	alias_apply(&t);
+	assert_string_equal(t.rows[0].orcpt, "rfc822;alias@v.test");
+	assert_string_equal(t.rows[1].orcpt, "rfc822;bare@o.test");
+	assert_string_equal(t.rows[2].orcpt, "");
+	assert_string_equal(t.rows[3].orcpt, "rfc822;first@w.test");
+	assert_string_equal(t.rows[4].orcpt, "");
+}
+
+static void
+what_local_forwards_keeps_its_own(void **state)
+{
+	static const char *const	list[] = { "a@x.test" };
+
+	(void)state;
+	take(list, 1);
+	t.rows[0].original = "list@v.test";
+	t.mail.flags = MAIL_IS_FORWARD;
+	alias_apply(&t);
+	assert_string_equal(t.rows[0].orcpt, "");
+}
+
+static void
+who_is_named_twice_keeps_both_wishes(void **state)
+{
+	static const char *const	list[] = {
+		"a@x.test", "a@x.test", "b@x.test", "b@x.test", "c@x.test",
+		"c@x.test"
+	};
+
+	(void)state;
+	take(list, 6);
+	t.rows[0].notify = NOTIFY_NEVER;
+	t.rows[1].notify = NOTIFY_SUCCESS;
+	t.rows[3].notify = NOTIFY_SUCCESS;
+	t.rows[4].notify = NOTIFY_DELAY;
+	t.rows[5].notify = NOTIFY_NEVER;
+	alias_apply(&t);
+	assert_int_equal(t.count, 3);
+	assert_int_equal(t.rows[0].notify, NOTIFY_SUCCESS);
+	assert_int_equal(t.rows[1].notify,
+	    NOTIFY_SUCCESS | NOTIFY_FAILURE | NOTIFY_DELAY);
+	assert_int_equal(t.rows[2].notify, NOTIFY_DELAY);
+}
+
 static void
 a_hundred_thousand_are_compared(void **state)
 {
@@ -164,6 +224,9 @@ main(void)
 		TEST(addresses_without_a_domain_get_myorigin),
 		TEST(the_null_sender_stays),
 		TEST(everybody_gets_it_once),
+		TEST(reports_name_the_address_that_was_given),
+		TEST(what_local_forwards_keeps_its_own),
+		TEST(who_is_named_twice_keeps_both_wishes),
 		TEST(a_hundred_thousand_are_compared),
 		TEST(new_mail_is_copied_to_always_bcc),
 		TEST(our_own_reports_are_not_copied),

@@ -25,7 +25,7 @@ begin(void)
 {
 	str_init(&data, pool, 0);
 	rows[0] = (struct recipient_row){ "bob@x.test", "", "", 0 };
-	rows[1] = (struct recipient_row){ "carol", "", "", 5 };
+	rows[1] = (struct recipient_row){ "carol", "", "", 6 };
 	drop = (struct drop){
 		.sender = "alice", .full_name = "Alice A", .envelope_id = "",
 		.return_what = "HDRS", .verp = "", .flags = MAIL_IS_8BIT,
@@ -38,7 +38,13 @@ static int
 setup(void **state)
 {
 	(void)state;
+	static const struct param *const	tables[] = { drop_params,
+						    NULL };
+	struct str				 problems;
+
 	pool = pool_new("test", 0);
+	str_init(&problems, pool, 0);
+	assert_int_equal(param_load(maincf_empty(pool), tables, &problems), 0);
 	begin();
 	return 0;
 }
@@ -79,7 +85,7 @@ what_was_written_is_read(void **state)
 	assert_int_equal(d.content_length, 123);
 	assert_int_equal(d.count, 2);
 	assert_string_equal(d.recipients[1].address, "carol");
-	assert_int_equal(d.recipients[1].notify, 5);
+	assert_int_equal(d.recipients[1].notify, 6);
 }
 
 static void
@@ -151,6 +157,11 @@ an_envelope_needs_recipients_and_known_words(void **state)
 	drop.return_what = "ALL";
 	assert_non_null(drop_check(pool, &drop));
 	begin();
+	rows[1].notify = 3;
+	assert_non_null(drop_check(pool, &drop));
+	rows[1].notify = 16;
+	assert_non_null(drop_check(pool, &drop));
+	begin();
 	rows[0].address = "";
 	str_clear(&data);
 	assert_non_null(drop_encode(&drop, &data));
@@ -166,6 +177,24 @@ the_null_sender_is_allowed(void **state)
 	(void)state;
 	drop.sender = "";
 	assert_null(drop_check(pool, &drop));
+}
+
+static void
+verp_needs_a_sender_and_delimiters_that_the_filter_has(void **state)
+{
+	static const char *const	bad[] = { "+", "+=-", "ab", "+\n", "%=" };
+	size_t				i;
+
+	(void)state;
+	drop.verp = "+=";
+	assert_null(drop_check(pool, &drop));
+	drop.sender = "";
+	assert_non_null(drop_check(pool, &drop));
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		begin();
+		drop.verp = pool_strdup(pool, bad[i]);
+		assert_non_null(drop_check(pool, &drop));
+	}
 }
 
 static void
@@ -196,6 +225,7 @@ main(void)
 		TEST(control_bytes_are_refused_everywhere),
 		TEST(an_envelope_needs_recipients_and_known_words),
 		TEST(the_null_sender_is_allowed),
+		TEST(verp_needs_a_sender_and_delimiters_that_the_filter_has),
 		TEST(hostile_bytes_do_no_harm),
 	};
 

@@ -55,8 +55,8 @@ sub bring
 	    string($o{client_address} // ''), string('helo'), string('ESMTP'),
 	    string(''), string($o{envelope_id} // ''), string(''), string(''),
 	    string(''), number($o{uid} // -1), number($o{flags} // 0),
-	    number(0), number(0), number(0), truth(0),
-	    pack('C V', 6, 1) . $row . number(0));
+	    number(0), number(0), string($o{verp} // ''), truth(0),
+	    pack('C V', 6, 1) . $row . number($o{notify} // 0));
 	say_packet($s, 'CONTENT', data($_), truth(0), truth(0))
 	    for @{ $o{more} // [] };
 	say_packet($s, 'CONTENT', data("Subject: x\r\n\r\ny\r\n"), truth(1),
@@ -96,5 +96,10 @@ for my $field (qw(sender to original orcpt envelope_id)) {
 	like(bring('smtpd', $field => "a\@b.test>\r\nDATA"),
 	    qr/^553 5\.1\.3 /, "a line end in $field is refused");
 }
+like(bring('smtpd', verp => $_), qr/^501 5\.5\.4 .*VERP/,
+    'nor delimiters that are none') for "\r\n", 'ab', '+';
+is(file_of(bring('smtpd', verp => '-='))->{verp}, '-=', 'others are kept');
+is_deeply(file_of(bring('smtpd', notify => 16 + 2))->{notify}, [2],
+    'nor an alias that is none');
 is_deeply([ $mail->complaints ], [], 'nothing crashed');
 done_testing;

@@ -115,7 +115,20 @@ subtest 'what cleanup will never take goes back' => sub {
 	is_deeply($f->{recipients}, ['al@some.test']);
 	like($f->{content}, qr/too many hops/);
 	like($f->{content}, qr/Subject: loop/);
+	like($f->{content}, qr/\r\nContent-Type: multipart\/report; report-type=delivery-status;\r\n/,
+	    'as a delivery status notification');
+	like($f->{content}, qr/\r\nFinal-Recipient: rfc822; bob\@far\.test\r\nAction: failed\r\nStatus: 5\.4\.0\r\n/,
+	    'with its fields');
 	wait_for(sub { !names() }, 10, 'an empty maildrop');
+
+	$mail->stop;
+	($status) = $mail->sendmail(("Received: x\n" x 60) . "\nx\n",
+	    '-N', 'never', 'bob@far.test');
+	is($status, 0);
+	$mail->start;
+	$mail->wait_log(qr/not accepted, and by NOTIFY nobody is to be told: 554/);
+	wait_for(sub { !names() }, 10, 'an empty maildrop');
+	pass('who does not want to hear hears nothing');
 };
 
 # A connection to pickup that says what it likes; everything that comes back.

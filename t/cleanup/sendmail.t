@@ -13,6 +13,7 @@ use Test::More;
 # Nobody listens at the next hop: messages stay in the queue to be read.
 my $mail = Postrider->new(settings => {
 	relayhost => '[127.0.0.1]:' . Postrider::free_port(),
+	relay_domains => 'flush.test',
 	minimal_backoff_time => '1000s' })->start;
 
 # Post, expect success; the queue file. The id is in pickup's line.
@@ -111,12 +112,30 @@ subtest 'notifications and body types' => sub {
 	my $f = post("\nx\n", '-N', 'success,delay', '-R', 'hdrs', '-V',
 	    'ID7', '-B', '8BITMIME', 'b@far.test');
 	is_deeply($f->{notify}, [2 | 8]);
+	is($f->{return_what}, 'HDRS', '-R');
+	is($f->{envelope_id}, 'ID7', '-V');
 	is($f->{flags} & 2, 2, '8BITMIME');
+	is(post("\nx\n", '-V', 'a+b = c', 'b@far.test')->{envelope_id},
+	    'a+b = c', '-V takes any printable text');
+	refuse(64, qr/-V.*too long/, '', '-V', 'x' x 101, 'b@far.test');
+	refuse(64, qr/-V/, '', '-V', "caf\xc3\xa9", 'b@far.test');
 	is(post("\n\xc3\xa4\n", 'b@far.test')->{flags} & 2, 2,
 	    '8 bit content is noticed');
 	refuse(64, qr/-N/, '', '-N', 'sometimes', 'b@far.test');
 	refuse(64, qr/-R/, '', '-R', 'half', 'b@far.test');
 	refuse(64, qr/-B/, '', '-B', '9BIT', 'b@far.test');
+};
+
+subtest 'VERP' => sub {
+	is(post("\nx\n", '-XV', '-f', 'list@some.test', 'b@far.test')
+	    ->{verp}, '+=', 'the default delimiters');
+	is(post("\nx\n", '-XV-=', '-f', 'list@some.test', 'b@far.test')
+	    ->{verp}, '-=', 'others');
+	is(post("\nx\n", 'b@far.test')->{verp}, '', 'none');
+	refuse(64, qr/-XV.*not allowed/, '', '-XV/%', 'b@far.test');
+	refuse(64, qr/-XV.*two delimiter/, '', '-XV+', 'b@far.test');
+	refuse(64, qr/-XV.*needs a sender/, '', '-XV', '-f', '',
+	    'b@far.test');
 };
 
 subtest 'what is wrong has its exit code' => sub {
@@ -137,7 +156,7 @@ subtest 'input that no header may come from' => sub {
 	refuse(65, qr/./, '', "b\@far.test\nBcc: c\@far.test");
 	refuse(65, qr/./, '', '-f', "a\@b.test\r\nX: y", 'b@far.test');
 	refuse(65, qr/./, '', '-F', "A\nX-Injected: yes", 'b@far.test');
-	refuse(65, qr/./, '', '-V', "A\nB", 'b@far.test');
+	refuse(64, qr/-V/, '', '-V', "A\nB", 'b@far.test');
 };
 
 subtest 'mailbox lines, empty input, no final newline' => sub {
@@ -195,6 +214,20 @@ subtest 'SMTP on standard input' => sub {
 	is_deeply($f->{recipients}, [qw(b@far.test c@far.test)]);
 	like($f->{content}, qr/\r\n\r\n\.dot\r\ntext\r\n\z/);
 
+	($status, $output) = $mail->sendmail(join("\r\n", 'EHLO me',
+	    'MAIL FROM:<al@some.test> RET=FULL ENVID=E+2B1',
+	    'RCPT TO:<b@far.test> NOTIFY=NEVER ORCPT=rfc822;o@x.test',
+	    'RCPT TO:<c@far.test> NOTIFY=MAYBE', 'RCPT TO:<c@far.test>',
+	    'DATA', 'Subject: dsn', '', 'x', '.', 'QUIT', ''), '-bs');
+	$seen++;
+	like($output, qr/^250-DSN\r$/m, 'DSN is offered');
+	like($output, qr/^501 5\.5\.4 .*NOTIFY is/m, 'bad words are refused');
+	($id) = $output =~ /250 2\.0\.0 Ok: queued as (\w+)\r$/m;
+	$f = Postrider::QueueFile->find($mail, $id);
+	is("$f->{return_what} $f->{envelope_id}", 'FULL E+1');
+	is_deeply($f->{notify}, [1, 0]);
+	is_deeply($f->{orcpts}, ['rfc822;o@x.test', '']);
+
 	($status, $output) = $mail->sendmail("MAIL FROM:<a\@b.test>\r\n" .
 	    "RCPT TO:<c\@far.test>\r\nDATA\r\nSubject: cut\r\n\r\nx\r\n",
 	    '-bs');
@@ -221,6 +254,27 @@ subtest 'wherever we are, whoever we are' => sub {
 		$seen++;
 		$mail->wait_log(qr/uid=\Q@{[ scalar getpwnam $user ]}\E from=<\Q$user\E>/);
 	}
+};
+
+subtest '-q tries again' => sub {
+	post("\nx\n", 'b@flush.test');
+	my ($id) = $mail->log =~ /.*pickup\[\d+\]: (\w+): uid=/s;
+	my $tries = 0;
+	for my $word (undef, '-q', "-qI$id", '-qRflush.test') {
+		if (defined $word) {
+			my ($status, $output) = $mail->sendmail('', $word);
+			is($status, 0, "sendmail $word") or diag($output);
+		}
+		$tries++;
+		wait_for(sub { (() = $mail->log =~
+		    /\b$id: to=\S+ .*status=deferred/g) >= $tries }, 10,
+		    "try $tries");
+		wait_for(sub { $mail->queue_count('incoming') == 0 }, 10,
+		    'an empty incoming/');
+	}
+	my ($status, $output) = $mail->sendmail('', '-qSsomebody');
+	is($status, 69, '-qS is not there');
+	like($output, qr/-qSsomebody: not available/, 'and says so');
 };
 
 subtest 'closed descriptors do no harm' => sub {

@@ -1,0 +1,143 @@
+/*
+ * reroute.c - recipients that another transport is to deliver.
+ *
+ * Called by recipient.c. mailbox_transport takes the place of mailboxes, and
+ * fallback_transport gets those whom neither an alias nor the user database
+ * knows. qmgr hears the transport and asks resolve anew, in the same attempt;
+ * nothing is logged here, since nothing has been delivered yet.
+ *
+ * Where a .forward names others beside the mailbox, they get a copy at each
+ * attempt at which the other transport defers: we do not hear of that before.
+ *
+ * O1  A recipient is never handed back to the transport he came by.
+ * O2  Whose copy goes to another user's mailbox ("\\bob" in an alias) is posted
+ *     to him as a message of its own: the other transport gets the recipient
+ *     of this one.
+ */
+#include <string.h>
+
+#include "common/mail/address.h"
+
+#include "local/local.h"
+
+static struct {
+	char	*mailbox, *mailbox_maps, *fallback, *fallback_maps;
+} ways;
+
+const struct param	reroute_params[] = {
+	PARAM_STRING("mailbox_transport", ways.mailbox, "", 0, 1000,
+	    "\"transport:nexthop\" that gets mail for users instead of their "
+	    "mailboxes here."),
+	PARAM_STRING("mailbox_transport_maps", ways.mailbox_maps, "", 0, 10000,
+	    "Tables with such transports for single users."),
+	PARAM_STRING("fallback_transport", ways.fallback, "", 0, 1000,
+	    "\"transport:nexthop\" that gets mail for names that neither an "
+	    "alias nor a user of this machine has."),
+	PARAM_STRING("fallback_transport_maps", ways.fallback_maps, "", 0,
+	    10000, "Tables with such transports for single names."),
+	PARAM_END
+};
+
+/* One of the two. */
+struct way {
+	const char	*parameter, *table;
+	char		*transport, *maps;
+};
+
+/* Which transport gets this user: 1, 0 for none, -1: settled. */
+WAITS static int
+find_transport(struct addressee *a, const struct way *way, const char *user,
+    char **via)
+{
+	struct pool	*pool = a->delivery->pool;
+	struct key_row	 key = { pool_strdup(pool, user) };
+	struct found	 found;
+
+	*via = way->transport;
+	if (*way->maps != '\0') {
+		switch (look_up(a, way->table, &key, 1, &found)) {
+		case -1:
+			return addressee_settle(a, OUTCOME_DEFERRED, 0,
+			    "4.3.0", "%s: lookup of %s failed", way->table,
+			    user);
+		case 1:
+			*via = found.value;
+			break;
+		default:
+			break;
+		}
+	}
+	return **via != '\0';
+}
+
+/* A message of its own for another user (O2). */
+WAITS static int
+post_to(struct addressee *a, const char *user)
+{
+	struct pool		*pool = a->delivery->pool;
+	char			*name = address_quote_local(pool, user);
+	struct recipient_row	 row = {
+		.address = a->domain[0] == '\0' ? name :
+		    pool_printf(pool, "%s@%s", name, a->domain),
+		.original = a->row->original[0] != '\0' ? a->row->original :
+		    a->row->address,
+		.orcpt = expand_orcpt(a), .notify = expand_notify(a, 2)
+	};
+	struct expansion	 e = {
+		.to = a, .source = user, .rows = &row, .count = 1,
+		.sender = a->delivery->mail->sender
+	};
+
+	return repost(&e);
+}
+
+/* Hand the recipient on. */
+WAITS static int
+hand_on(struct addressee *a, const struct way *way, const char *user,
+    const char *via)
+{
+	const char	*own = a->delivery->mail->transport;
+	size_t		 len = strcspn(via, ":");
+
+	if (len == 0 || (strlen(own) == len && memcmp(own, via, len) == 0))
+		return addressee_settle(a, OUTCOME_DEFERRED, 0, "4.3.5",
+		    "%s: \"%s\" is no other transport", way->parameter, via);
+	if (strcmp(user, a->user) != 0)
+		return post_to(a, user);
+	return addressee_settle(a, OUTCOME_REROUTED, 0, "2.0.0", "%s%s", via,
+	    via[len] == '\0' ? ":" : "");
+}
+
+/* By one of the two ways, if it is there. */
+WAITS static int
+reroute(struct addressee *a, const struct way *way, const char *user)
+{
+	char	*via;
+	int	 found = find_transport(a, way, user, &via);
+
+	if (found != 1)
+		return found;
+	return hand_on(a, way, user, via) == 0 ? 1 : -1;
+}
+
+/* Instead of the user's mailbox. */
+int
+reroute_mailbox(struct addressee *a, const char *user)
+{
+	const struct way	way = { "mailbox_transport",
+				    "mailbox_transport_maps", ways.mailbox,
+				    ways.mailbox_maps };
+
+	return reroute(a, &way, user);
+}
+
+/* Because there is no such user. */
+int
+reroute_unknown(struct addressee *a, const char *user)
+{
+	const struct way	way = { "fallback_transport",
+				    "fallback_transport_maps", ways.fallback,
+				    ways.fallback_maps };
+
+	return reroute(a, &way, user);
+}

@@ -1,361 +1,349 @@
 /*
- * control.c - what administrators can ask of the queue manager.
+ * control.c - what people can ask of the queue manager.
  *
- * Anybody may list the queue and ask for another try; everything else is for
- * root and for the user that qmgr runs as.
+ *	list	rows or everything; answers QUEUE_ENTRY packets
+ *	active	the argument is an id; answers the open messages behind it, as
+ *		many as fit: ask again with the last one until there are none
+ *	flush	rows, or everything; with an argument, what waits for that site
+ *	hold release requeue delete expire expire-now expire-release: rows
  *
- * P1  A walk through the directories yields after every message: mail flows
- *     on, however long the queue is.
- * P2  A message that is being delivered is withdrawn as far as it has not been
- *     handed out; what was handed out is waited for.
+ * Who may list and flush is told by authorized_mailq_users and its sister; all
+ * else is for root and for the user that qmgr runs as. Selecting messages is
+ * not done here: who may change the queue reads it himself, and names them.
+ *
+ * P1  However long the queue is, mail flows on: files are read by threads, and
+ *     every change is followed by a chance for everybody else.
  */
 #include "qmgr/control.h"
 
 #include <errno.h>
 #include <string.h>
 #include <sys/types.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/ipc/packets.h"
-#include "common/queue/queue.h"
+#include "qmgr/browse.h"
+#include "qmgr/change.h"
 #include "qmgr/dispatch.h"
-#include "qmgr/entry.h"
+#include "qmgr/flush.h"
 #include "qmgr/message.h"
-#include "qmgr/outcome.h"
 #include "qmgr/scan.h"
-#include "qmgr/sync.h"
+#include "qmgr/users.h"
 #include "qmgr/waiting.h"
 
-enum { PATIENCE = 60 * 1000 };
-
-static const enum queue_dir	dirs[] = { QUEUE_INCOMING, QUEUE_DEFERRED,
-				    QUEUE_HOLD };
+enum {
+	PATIENCE = 60 * 1000,		/* for who asked to take an entry */
+	ROOM = 40 * 1024, ROWS = 500,	/* of recipients in a packet */
+	LISTS_MAX = 4,			/* at once, one for each user */
+	TURN_PAUSE = 100, TURN_PATIENCE = 60 * 1000,
+	SETTLE_PAUSE = 50, SETTLE_PATIENCE = 10 * 1000
+};
 
 /* A command in hand. */
 struct command {
-	struct request	*request;
-	const char	*verb, *id, *argument;
-	int64_t		 count;
-	char		*problem;	/* the last one, or NULL */
-	int		 problems;
+	struct request			*request;
+	const struct queue_command	*asked;
+	struct queue_done		 done;
 };
 
-/* --- messages that are open ---------------------------------------------- */
+/* --- listing ------------------------------------------------------------- */
 
-/* Take back what has not been handed out. */
-static void
-withdraw(struct message *m)
+/* The users who are being answered. */
+static uid_t	listers[LISTS_MAX];
+static size_t	lister_count;
+
+/* Has he a list already, or have too many others? */
+static bool
+must_wait(uid_t uid)
 {
-	struct job	*job;
-	size_t		 i;
+	size_t	i;
 
-	for (job = message_next_job(m, NULL); job != NULL;
-	    job = message_next_job(m, job)) {
-		schedule_withdraw(job);
-		for (i = job->first; i < job->end; i++)
-			outcome_withdraw(m, job->numbers[i]);
-		job->first = job->end;
-	}
+	for (i = 0; i < lister_count; i++)
+		if (listers[i] == uid)
+			return true;
+	return lister_count == LISTS_MAX;
 }
 
-/* What an open message is to become. */
-static enum fate
-fate_of(const char *verb)
-{
-	if (strcmp(verb, "delete") == 0)
-		return FATE_GONE;
-	if (strcmp(verb, "hold") == 0)
-		return FATE_HOLD;
-	if (strcmp(verb, "requeue") == 0)
-		return FATE_REQUEUE;
-	if (strcmp(verb, "expire") == 0)
-		return FATE_EXPIRE;
-	return FATE_NONE;
-}
-
-/* Change an open message: 1, 0 for nothing to do, -1. */
-static int
-change_open(struct message *m, const char *verb)
-{
-	enum fate	fate = fate_of(verb);
-
-	if (fate == FATE_NONE || m->fate == FATE_GONE)
-		return 0;
-	if (m->is_settling) {
-		errno = EBUSY;
-		return -1;
-	}
-	if (fate == FATE_GONE) {
-		if (queue_remove(m->dir, m->id) == -1 && errno != ENOENT)
-			return -1;
-		sync_removed(m->dir, m->id);
-		log_info("%s: removed", m->id);
-	} else
-		log_info("%s: %s", m->id, fate == FATE_HOLD ?
-		    "placed on hold" : fate == FATE_REQUEUE ? "requeued" :
-		    "expired");
-	m->fate = fate;
-	message_hold(m);
-	withdraw(m);
-	message_release(m);
-	return 1;
-}
-
-/* --- messages that wait -------------------------------------------------- */
-
-/* Open one only to give it up. */
-static int
-expire_closed(const char *id, enum queue_dir dir)
-{
-	struct message	*m;
-	size_t		 i;
-
-	switch (message_open(id, dir, &m)) {
-	case OPENED:
-		break;
-	case OPENED_GONE:
-		return 0;
-	default:
-		errno = EBUSY;
-		return -1;
-	}
-	(void)waiting_remove(id);
-	m->fate = FATE_EXPIRE;
-	message_hold(m);
-	for (i = 0; i < m->envelope.count; i++)
-		outcome_withdraw(m, i);
-	message_release(m);
-	return 1;
-}
-
-/* Change one that is not open; the index follows. */
-static int
-change_closed(const char *verb, const char *id, enum queue_dir from)
-{
-	enum queue_dir	to;
-	int		result;
-
-	if (strcmp(verb, "expire") == 0)
-		return expire_closed(id, from);
-	if ((result = entry_change(verb, id, from, &to)) != 1)
-		return result;
-	(void)waiting_remove(id);
-	if (strcmp(verb, "delete") == 0)
-		sync_removed(from, id);
-	else if (to != QUEUE_HOLD)
-		(void)waiting_add(id, to, clock_now());
-	feed_wake();
-	return 1;
-}
-
-/* --- one message --------------------------------------------------------- */
-
-/* Note that something went wrong. */
-static void
-complain(struct command *c, const char *id)
-{
-	c->problems++;
-	c->problem = pool_printf(c->request->pool, "%s: %s", id,
-	    errno == EBUSY ? "it is being worked on, try again" :
-	    strerror(errno));
-}
-
-/* Change one, wherever it is. */
-static void
-change(struct command *c, const char *id, const enum queue_dir *where)
-{
-	struct message	*m = message_find(id);
-	enum queue_dir	 dir;
-	int		 result = 0;
-
-	if (m != NULL)
-		result = change_open(m, c->verb);
-	else if (where != NULL)
-		result = change_closed(c->verb, id, *where);
-	else if (entry_find(id, &dir))
-		result = change_closed(c->verb, id, dir);
-	if (result == -1)
-		complain(c, id);
-	else
-		c->count += result;
-}
-
-/* One entry to whoever asked; false when he does not listen any more. */
+/* Wait for a turn: a list costs memory and the time of a thread. */
 static WAITS bool
-give(void *context, const struct queue_entry *e)
+take_turn(uid_t uid)
 {
-	struct command	*c = context;
+	int64_t	deadline = clock_now() + TURN_PATIENCE;
 
+	while (must_wait(uid))
+		if (clock_now() >= deadline || fiber_sleep(TURN_PAUSE) == -1)
+			return false;
+	listers[lister_count++] = uid;
+	return true;
+}
+
+/* The turn is over. */
+static void
+end_turn(uid_t uid)
+{
+	size_t	i = 0;
+
+	while (listers[i] != uid)
+		i++;
+	listers[i] = listers[--lister_count];
+}
+
+/* Is it open, and not about to wait in hold/? */
+static bool
+is_active(const struct message *m)
+{
+	return m != NULL && m->fate != FATE_HOLD && m->fate != FATE_GONE;
+}
+
+/* One packet; false when nobody listens any more. */
+static WAITS bool
+give(struct command *c, struct queue_entry *e)
+{
 	return channel_send(c->request->channel, PACKET_QUEUE_ENTRY,
 	    c->request->id, e, clock_now() + PATIENCE) == 0 ||
 	    errno == EMSGSIZE;
 }
 
-/* Show one. */
+/* One message, in as many packets as its recipients need. */
 static WAITS bool
-show(struct command *c, const char *id, enum queue_dir dir)
+show(void *context, struct queue_entry *e)
 {
-	c->count++;
-	return entry_show(dir, id, message_find(id) != NULL ? "active" :
-	    queue_dir_name(dir), give, c);
-}
+	struct command			*c = context;
+	const struct queue_recipient	*r = e->recipients;
+	struct queue_entry		 part = *e;
+	size_t				 left = e->count, used;
 
-/* Make one due now, if it goes to that site. */
-static void
-flush_one(struct command *c, const char *id, enum queue_dir dir)
-{
-	if (c->argument[0] != '\0' && !entry_goes_to(dir, id, c->argument))
-		return;
-	if (waiting_set_due(id, clock_now()))
-		c->count++;
-}
-
-/* --- many messages ------------------------------------------------------- */
-
-/* May this directory be part of the command? */
-static bool
-is_meant(const struct command *c, enum queue_dir dir)
-{
-	bool	is_change = fate_of(c->verb) != FATE_NONE ||
-		    strcmp(c->verb, "release") == 0;
-
-	if (strcmp(c->verb, "flush") == 0)
-		return dir != QUEUE_HOLD;
-	if (strcmp(c->verb, "hold") == 0 && dir == QUEUE_HOLD)
-		return false;
-	if (strcmp(c->verb, "release") == 0 && dir != QUEUE_HOLD)
-		return false;
-	return !is_change || c->argument[0] == '\0' ||
-	    strcmp(c->argument, queue_dir_name(dir)) == 0;
-}
-
-/* What the command does to each message. */
-static WAITS bool
-handle(struct command *c, const char *id, enum queue_dir dir)
-{
-	if (strcmp(c->verb, "list") == 0)
-		return show(c, id, dir);
-	if (strcmp(c->verb, "flush") == 0)
-		flush_one(c, id, dir);
-	else
-		change(c, id, dir == QUEUE_INCOMING ? NULL : &dir);
+	if (is_active(message_find(e->queue_id)))
+		part.queue = (char *)(uintptr_t)"active";
+	do {
+		part.recipients = e->recipients + (e->count - left);
+		part.count = used = 0;
+		while (part.count < left && part.count < ROWS && used < ROOM) {
+			used += strlen(r->address) + strlen(r->original) +
+			    strlen(r->reason) + 64;
+			part.count++;
+			r++;
+		}
+		if (!give(c, &part))
+			return false;
+		left -= part.count;
+	} while (left > 0);
 	return true;
 }
 
-/* One directory. */
-static WAITS bool
-walk(struct command *c, enum queue_dir dir)
-{
-	struct queue_walk	*w;
-	char			 id[QUEUE_ID_MAX + 1];
-	mode_t			 mode;
-	int64_t			 mtime_us, size;
-	bool			 goes_on = true;
-
-	if ((w = queue_walk_start(dir)) == NULL) {
-		complain(c, queue_dir_name(dir));
-		return true;
-	}
-	while (goes_on && queue_walk_next(w, id, &mode, &mtime_us, &size) == 1)
-		if (queue_is_complete(mode)) {
-			goes_on = handle(c, id, dir);
-			fiber_yield();
-		}
-	queue_walk_end(w);
-	return goes_on;
-}
-
-/* All that are meant. */
-static WAITS void
-walk_all(struct command *c)
+/* The messages that the command names. */
+static void
+take_rows(struct listing *l, const struct command *c)
 {
 	size_t	i;
 
-	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
-		if (is_meant(c, dirs[i]) && !walk(c, dirs[i]))
-			break;
+	l->room = c->asked->count;
+	l->rows = mem_alloc(l->room * sizeof(*l->rows));
+	for (i = 0; i < c->asked->count; i++) {
+		if (!queue_id_is_valid(c->asked->rows[i].id))
+			continue;
+		strlcpy(l->rows[l->count].id, c->asked->rows[i].id,
+		    sizeof(l->rows[0].id));
+		l->rows[l->count++].dir = QUEUE_DIRS;
+	}
 }
 
-/* --- the commands -------------------------------------------------------- */
+/* Say why it was not done. */
+static void
+refuse(struct command *c, int status, const char *why)
+{
+	c->done.exit_status = status;
+	c->done.text = pool_strdup(c->request->pool, why);
+}
 
-/* Everything at once, or what goes to one site, or one message. */
+/* list: what is named, or everything. */
+static WAITS void
+list(struct command *c)
+{
+	struct listing	l = { .which = LISTING_QUEUES };
+	uid_t		uid = c->request->uid;
+
+	if (!take_turn(uid)) {
+		refuse(c, EX_TEMPFAIL, "too many others are asking");
+		return;
+	}
+	if (c->asked->count > 0)
+		take_rows(&l, c);
+	if (browse(&l, show, c) == -1)
+		refuse(c, EX_TEMPFAIL, strerror(errno));
+	listing_free(&l);
+	end_turn(uid);
+}
+
+/* active: a page of ids. */
+static WAITS void
+active(struct command *c)
+{
+	struct message	*m = message_after(c->asked->argument);
+	struct pool	*pool = c->request->pool;
+
+	c->done.rows = pool_array(pool, ROWS_MAX, sizeof(*c->done.rows));
+	for (; m != NULL && c->done.count < ROWS_MAX; m = message_next(m))
+		if (is_active(m))
+			c->done.rows[c->done.count++] = (struct queue_row){
+			    pool_strdup(pool, m->id),
+			    (char *)(uintptr_t)"" };
+}
+
+/* --- answers -------------------------------------------------------------- */
+
+/* Room for as many as were asked about. */
+static void
+prepare_rows(struct command *c)
+{
+	c->done.rows = pool_array(c->request->pool, c->asked->count,
+	    sizeof(*c->done.rows));
+}
+
+/* Why nothing was done to this one: "" when it does not exist. */
+static void
+add_row(struct command *c, char *id, const char *why)
+{
+	if (*why != '\0')
+		c->done.exit_status = EX_TEMPFAIL;
+	c->done.rows[c->done.count++] = (struct queue_row){ id,
+	    pool_strdup(c->request->pool, why) };
+}
+
+/* --- another attempt ----------------------------------------------------- */
+
+/* These messages: due now, unless they are being tried. */
+static WAITS void
+flush_rows(struct command *c)
+{
+	enum queue_dir	dir;
+	char		*id;
+	size_t		 i;
+
+	prepare_rows(c);
+	for (i = 0; i < c->asked->count; i++) {
+		id = c->asked->rows[i].id;
+		if (waiting_set_due(id, clock_now()) ||
+		    message_find(id) != NULL)
+			c->done.changed++;
+		else
+			add_row(c, id, entry_find(id, &dir) ?
+			    dir == QUEUE_HOLD ? "it is on hold" :
+			    "it cannot be tried now" : "");
+		fiber_breathe();
+	}
+}
+
+/* flush */
 static WAITS void
 flush(struct command *c)
 {
 	dispatch_revive();
-	if (c->id[0] != '\0') {
-		if (waiting_set_due(c->id, clock_now()) ||
-		    message_find(c->id) != NULL)
-			c->count++;
-	} else if (c->argument[0] != '\0')
-		walk_all(c);
+	if (c->asked->argument[0] != '\0')
+		c->done.changed = (int64_t)flush_site(c->asked->argument);
+	else if (c->asked->count > 0)
+		flush_rows(c);
 	else {
-		c->count = (int64_t)waiting_count();
+		c->done.changed = (int64_t)waiting_count();
 		waiting_all_due(clock_now());
 	}
 	feed_wake();
 }
 
-/* All, or one. */
-static WAITS void
-list(struct command *c)
-{
-	enum queue_dir	dir;
+/* --- changes ------------------------------------------------------------- */
 
-	if (c->id[0] == '\0')
-		walk_all(c);
-	else if (entry_find(c->id, &dir))
-		(void)show(c, c->id, dir);
+/* Change one; wait a little for one that is just being settled. */
+static WAITS int
+change_patiently(enum change change, const char *id, int64_t deadline)
+{
+	int	result;
+
+	while ((result = change_message(change, id)) == -1 &&
+	    errno == EBUSY && clock_now() < deadline)
+		if (fiber_sleep(SETTLE_PAUSE) == -1)
+			break;
+	return result;
 }
 
-/* Does this verb exist? Then run it. */
+/* Why this one could not be changed. */
+static void
+complain(struct command *c, char *id, int error)
+{
+	add_row(c, id, error == ENOENT ? "" : error == EBUSY ?
+	    "it is being worked on: try again" : strerror(error));
+}
+
+/* All that are named. */
+static WAITS void
+change(struct command *c, enum change change)
+{
+	int64_t	deadline = clock_now() + SETTLE_PATIENCE;
+	char	*id;
+	size_t	i;
+	int	result;
+
+	prepare_rows(c);
+	for (i = 0; i < c->asked->count; i++) {
+		id = c->asked->rows[i].id;
+		if (!queue_id_is_valid(id))
+			continue;
+		result = change_patiently(change, id, deadline);
+		if (result == -1)
+			complain(c, id, errno);
+		else
+			c->done.changed += result;
+		fiber_breathe();
+	}
+}
+
+/* --- the commands -------------------------------------------------------- */
+
+/* May this user do that? NULL, or why not. */
+static WAITS const char *
+check_user(const struct request *r, const char *verb)
+{
+	if (r->uid == 0 || r->uid == geteuid())
+		return NULL;
+	if (strcmp(verb, "list") == 0)
+		return users_may_list(r->uid);
+	if (strcmp(verb, "flush") == 0)
+		return users_may_flush(r->uid);
+	return "only root and the mail system's owner may do that";
+}
+
+/* Does this verb exist? Then do it. */
 static WAITS bool
 run(struct command *c)
 {
-	if (strcmp(c->verb, "list") == 0)
-		list(c);
-	else if (strcmp(c->verb, "flush") == 0)
-		flush(c);
-	else if (fate_of(c->verb) == FATE_NONE &&
-	    strcmp(c->verb, "release") != 0)
-		return false;
-	else if (strcmp(c->id, "ALL") == 0)
-		walk_all(c);
-	else if (queue_id_is_valid(c->id))
-		change(c, c->id, NULL);
-	return true;
-}
+	const char	*verb = c->asked->verb;
 
-/* Is it for everybody, or is this somebody special? */
-static bool
-may(const struct request *r, const char *verb)
-{
-	return r->uid == 0 || r->uid == geteuid() ||
-	    strcmp(verb, "list") == 0 || strcmp(verb, "flush") == 0;
+	if (strcmp(verb, "list") == 0)
+		list(c);
+	else if (strcmp(verb, "active") == 0)
+		active(c);
+	else if (strcmp(verb, "flush") == 0)
+		flush(c);
+	else if (change_of(verb) != CHANGE_NONE)
+		change(c, change_of(verb));
+	else
+		return false;
+	return true;
 }
 
 /* PACKET_QUEUE_COMMAND. */
 void
 on_command(struct request *r)
 {
-	const struct queue_command	*q = r->object;
-	struct command			 c = { .request = r, .verb = q->verb,
-					    .id = q->id,
-					    .argument = q->argument };
-	struct queue_done		 done = { .exit_status = 0 };
+	struct command	 c = { .request = r, .asked = r->object };
+	const char	*why;
 
-	if (!may(r, q->verb)) {
-		done.exit_status = 77;		/* EX_NOPERM */
-		done.text = "only root and the mail system's owner may do that";
-	} else if (!run(&c)) {
-		done.exit_status = 64;		/* EX_USAGE */
-		done.text = "unknown command";
-	} else {
-		done.exit_status = c.problems > 0 ? 75 : 0;
-		done.text = c.problem != NULL ? c.problem : "";
-	}
-	done.count = c.count;
-	(void)channel_reply(r, PACKET_QUEUE_DONE, &done);
+	c.done.text = pool_strdup(r->pool, "");
+	if ((why = check_user(r, c.asked->verb)) != NULL)
+		refuse(&c, EX_NOPERM, why);
+	else if (!run(&c))
+		refuse(&c, EX_USAGE, "unknown command");
+	(void)channel_reply(r, PACKET_QUEUE_DONE, &c.done);
 }

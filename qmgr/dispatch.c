@@ -1,14 +1,17 @@
 /*
  * dispatch.c - deliveries: handed to the agents, and what comes back.
  *
- * Each lane has a fiber while it has work: it takes the job whose turn it is
- * and posts it to its worker, until slots, windows or jobs are used up. The
- * end of a delivery starts it again.
+ * lane.c says when. How long an agent may take is not ours to know; but one
+ * that has said nothing when all its own guards are over will never do. It is
+ * allowed qmgr_daemon_timeout for each recipient and five times as much for
+ * what comes before them (connecting, greetings, several hosts), and a second
+ * for each KiB.
  *
  * P1  Each recipient that was handed out gets an outcome: from the agent, or
- *     from us when the agent is gone; or it is handed out again.
+ *     from us when the agent is gone or silent; or it is handed out again.
  * P2  An agent's word counts only for the recipients of that delivery, and
- *     once.
+ *     once; what comes after a delivery was given up counts for nothing.
+ * P3  A recipient that agents pass on is deferred after the third time.
  */
 #include "qmgr/dispatch.h"
 
@@ -21,15 +24,31 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/ipc/packets.h"
+#include "common/mail/verp.h"
+#include "qmgr/evict.h"
+#include "qmgr/flush.h"
+#include "qmgr/lane.h"
 #include "qmgr/message.h"
 #include "qmgr/outcome.h"
+#include "qmgr/route.h"
 
 enum {
-	PATIENCE = 30 * 1000,		/* for a connection to a worker */
-	UNAVAILABLE = 60 * 1000,	/* and then leave it alone */
 	ROOM = 40 * 1024,		/* for recipients in one packet */
-	SLICE = 100,			/* suspended in one go */
-	DEATHS_MAX = 5			/* of agents, with one message */
+	DEATHS_MAX = 5,			/* of agents, with one message */
+	REROUTES_MAX = 3,
+	BEFORE = 5,			/* what precedes the first recipient */
+	SHORTEST_LOOK = 200, LONGEST_LOOK = 60 * 1000
+};
+static const uint32_t	NOBODY = UINT32_MAX;
+
+static int64_t	agent_timeout;
+
+const struct param	dispatch_params[] = {
+	PARAM_TIME("qmgr_daemon_timeout", agent_timeout, "1000s", 1, 864000,
+	    "How long a delivery agent may take for one recipient; it gets "
+	    "five times as much before the first one, and a second for each "
+	    "KiB. Then the delivery is given up and tried again later."),
+	PARAM_END
 };
 
 struct delivery {
@@ -40,8 +59,9 @@ struct delivery {
 	struct job		*job;
 	struct message		*message;
 	bool			 has_failed;	/* the site, not the mail */
-	size_t			 count;
-	uint32_t		 numbers[];
+	int64_t			 begun, deadline;
+	size_t			 count, next;	/* where to look first */
+	uint32_t		 numbers[];	/* NOBODY: passed on */
 };
 
 static int
@@ -56,19 +76,8 @@ RB_GENERATE(deliveries, delivery, entry, compare)
 
 static struct deliveries	deliveries = RB_INITIALIZER(&deliveries);
 static unsigned			in_flight;
-static bool			is_draining;
 
 /* --- handing out --------------------------------------------------------- */
-
-/* Has the lane a free slot? */
-static bool
-has_slot(const struct lane *lane)
-{
-	const struct transport	*t = lane->transport;
-
-	return (lane->limit == 0 || lane->in_flight < lane->limit) &&
-	    (t->limit == 0 || t->in_flight < t->limit);
-}
 
 /* The recipients of the packet: as many of the job's as fit. */
 static size_t
@@ -94,16 +103,46 @@ fill_rows(const struct job *job, struct deliver_row *rows, size_t limit)
 	return n;
 }
 
+/* Who sends it: with VERP, each recipient has a sender of its own. */
+static char *
+sender_of(const struct job *job, struct pool *pool)
+{
+	const struct message	*m = job->message;
+	const struct mail	*mail = &m->envelope.mail;
+	const struct recipient_row *to;
+
+	if (mail->verp[0] == '\0' || mail->sender[0] == '\0')
+		return mail->sender;
+	to = &m->envelope.recipients[job->numbers[job->first]].row;
+	return verp_sender(pool, mail->sender, to->original[0] != '\0' ?
+	    to->original : to->address, mail->verp);
+}
+
+/* How many recipients may it have? */
+static size_t
+limit_of(const struct job *job)
+{
+	const struct message	*m = job->message;
+	size_t			 limit = (size_t)job->site->pace->recipients;
+
+	if (m->envelope.mail.verp[0] != '\0')
+		return 1;
+	if (limit == 0 || limit > ROWS_MAX)
+		limit = ROWS_MAX;
+	return limit < job_count(job) ? limit : job_count(job);
+}
+
 /* The packet but for its recipients. */
 static void
-fill_packet(struct deliver *d, const struct job *job, const struct lane *lane)
+fill_packet(struct deliver *d, const struct job *job, const struct lane *lane,
+    struct pool *pool)
 {
 	const struct message	*m = job->message;
 	const struct mail	*mail = &m->envelope.mail;
 
 	*d = (struct deliver){ .queue_id = (char *)(uintptr_t)m->id,
 	    .transport = lane->transport->name, .nexthop = job->nexthop,
-	    .site = job->site->name, .sender = mail->sender,
+	    .site = job->site->label, .sender = sender_of(job, pool),
 	    .envelope_id = mail->envelope_id,
 	    .return_what = mail->return_what,
 	    .client_name = mail->client_name,
@@ -125,7 +164,10 @@ enter(struct channel *c, struct lane *lane, struct job *job, uint64_t id,
 
 	d = mem_alloc(sizeof(*d) + count * sizeof(d->numbers[0]));
 	*d = (struct delivery){ .id = id, .channel = c, .lane = lane,
-	    .job = job, .message = job->message, .count = count };
+	    .job = job, .message = job->message, .count = count,
+	    .begun = clock_now() };
+	d->deadline = d->begun + d->message->layout.content_length +
+	    agent_timeout * (int64_t)(count + BEFORE);
 	memcpy(d->numbers, job->numbers + job->first,
 	    count * sizeof(d->numbers[0]));
 	message_hold(d->message);
@@ -133,45 +175,46 @@ enter(struct channel *c, struct lane *lane, struct job *job, uint64_t id,
 	lane->in_flight++;
 	lane->transport->in_flight++;
 	in_flight++;
-	schedule_take(job, count, clock_now(), true);
+	schedule_take(job, count, true);
 }
 
 /* It cannot be handed out: these recipients wait for the next attempt. */
-static void
-give_up(struct job *job, size_t count, const char *dsn, const char *text)
+void
+dispatch_postpone(struct job *job, size_t count, const char *dsn,
+    const char *text, bool was_tried)
 {
 	struct message	*m = job->message;
 	const uint32_t	*numbers = job->numbers + job->first;
 	size_t		 i;
 
 	message_hold(m);
-	schedule_take(job, count, clock_now(), false);
-	for (i = 0; i < count; i++)
+	schedule_take(job, count, false);
+	for (i = 0; i < count; i++) {
+		if (was_tried)
+			m->work[numbers[i]].was_tried = true;
 		outcome_decide(m, numbers[i], OUTCOME_DEFERRED, dsn, text);
+	}
 	message_release(m);
 }
 
-/* Post a delivery of this job. False when the channel is no good. */
-static bool
-deliver(struct channel *c, struct lane *lane, struct job *job)
+/* Post a delivery. */
+bool
+dispatch_deliver(struct channel *c, struct lane *lane, struct job *job)
 {
 	struct pool	*pool = pool_new("delivery", 0);
 	struct deliver	 d;
-	size_t		 limit = (size_t)job->site->pace->recipients;
+	size_t		 limit = limit_of(job);
 	uint64_t	 id = channel_next_id(c);
 	bool		 is_good = true;
 
-	if (limit == 0 || limit > ROWS_MAX)
-		limit = ROWS_MAX;
-	if (limit > job_count(job))
-		limit = job_count(job);
-	fill_packet(&d, job, lane);
+	fill_packet(&d, job, lane, pool);
 	d.recipients = pool_array(pool, limit, sizeof(*d.recipients));
 	d.count = fill_rows(job, d.recipients, limit);
 	if ((d.message = message_fd(job->message)) == -1) {
 		log_warning("%s: cannot be opened: %s", d.queue_id,
 		    strerror(errno));
-		give_up(job, d.count, "4.3.0", "queue file is not available");
+		dispatch_postpone(job, d.count, "4.3.0",
+		    "queue file is not available", false);
 	} else if (channel_post(c, PACKET_DELIVER, id, &d) == 0)
 		enter(c, lane, job, id, d.count);
 	else if (errno == ECONNRESET)
@@ -179,195 +222,86 @@ deliver(struct channel *c, struct lane *lane, struct job *job)
 	else {
 		log_error("%s: cannot be handed to %s: %s", d.queue_id,
 		    d.transport, strerror(errno));
-		give_up(job, d.count, "4.3.0", "mail system error");
+		dispatch_postpone(job, d.count, "4.3.0", "mail system error",
+		    false);
 	}
 	pool_free(pool);
 	return is_good;
 }
 
-/* --- the lane's fiber ---------------------------------------------------- */
-
-/* A dead site's job: nothing is tried, in pieces that let others run. */
-static void
-suspend(struct job *job)
-{
-	const char	*why = job->site->why, *text = "site does not answer";
-	char		 dsn[16] = "4.4.1", line[512];
-	size_t		 n = job_count(job);
-	const char	*space;
-
-	if (why != NULL && (space = strchr(why, ' ')) != NULL) {
-		snprintf(dsn, sizeof(dsn), "%.*s", (int)(space - why), why);
-		text = space + 1;
-	}
-	snprintf(line, sizeof(line), "delivery temporarily suspended: %s",
-	    text);
-	give_up(job, n < SLICE ? n : SLICE, dsn, line);
-}
-
-/* No worker can be reached: everything in the lane waits for another time. */
-static WAITS void
-be_unavailable(struct lane *lane)
-{
-	struct job	*job;
-	size_t		 n;
-	bool		 is_dead;
-	int64_t		 when;
-
-	if (clock_now() >= lane->unavailable_until)
-		log_warning("transport %s does not answer",
-		    lane->transport->name);
-	lane->unavailable_until = clock_now() + UNAVAILABLE;
-	while ((job = schedule_next(&lane->schedule, clock_now(), &is_dead,
-	    &when)) != NULL) {
-		n = job_count(job);
-		give_up(job, n < SLICE ? n : SLICE, "4.3.0",
-		    "mail transport unavailable");
-		fiber_breathe();
-	}
-}
-
-/* The lane's next step: true when it may have another one at once. */
-static WAITS bool
-step(struct lane *lane, int64_t *when)
-{
-	struct channel	*c;
-	struct job	*job;
-	bool		 is_dead;
-
-	job = schedule_next(&lane->schedule, clock_now(), &is_dead, when);
-	if (job == NULL)
-		return false;
-	if (is_dead) {
-		suspend(job);
-		return true;
-	}
-	if (!has_slot(lane)) {
-		*when = NEVER;
-		return false;
-	}
-	c = clock_now() < lane->unavailable_until ? NULL :
-	    link_channel(lane->transport->link, lane->hint,
-	    clock_now() + PATIENCE);
-	if (c == NULL) {
-		be_unavailable(lane);
-		return true;
-	}
-	/* That may have been a wait: whose turn is it now? */
-	job = schedule_next(&lane->schedule, clock_now(), &is_dead, when);
-	if (job != NULL && !is_dead && has_slot(lane) &&
-	    !deliver(c, lane, job))
-		fiber_yield();		/* let the channel notice its end */
-	return true;
-}
-
-/* The life of the fiber. */
-static void
-run(void *arg)
-{
-	struct lane	*lane = arg;
-	int64_t		 when;
-
-	fiber_name("lane");
-	while (!is_draining) {
-		if (step(lane, &when))
-			fiber_breathe();
-		else if (when == NEVER)
-			break;
-		else {		/* rate delay: nobody else will wake us */
-			lane->sleeper = fiber_self();
-			(void)fiber_park(when);
-			lane->sleeper = NULL;
-		}
-	}
-	lane->is_running = false;
-}
-
-/* Start it, if it does not run. */
-void
-lane_kick(struct lane *lane)
-{
-	if (lane->sleeper != NULL)
-		fiber_wake(lane->sleeper);
-	if (lane->is_running || is_draining ||
-	    TAILQ_EMPTY(&lane->schedule.sites))
-		return;
-	lane->is_running = true;
-	fiber_start(run, lane);
-}
-
-/* All of them. */
-void
-lanes_kick_all(void)
-{
-	struct transport	*t;
-	unsigned		 i;
-
-	for (t = transport_next(NULL); t != NULL; t = transport_next(t))
-		for (i = 0; i < t->workers; i++)
-			lane_kick(&t->lanes[i]);
-}
-
-/* A slot is free. When it is the transport's slots that are short, the lanes
- * get them in turn. */
-static void
-kick_after(struct lane *lane)
-{
-	struct transport	*t = lane->transport;
-	unsigned		 i;
-
-	if (t->limit == 0 || t->in_flight + 1 < t->limit) {
-		lane_kick(lane);
-		return;
-	}
-	t->last_lane = (t->last_lane + 1) % t->workers;
-	for (i = 0; i < t->workers; i++)
-		lane_kick(&t->lanes[(t->last_lane + i) % t->workers]);
-}
-
 /* --- what comes back ----------------------------------------------------- */
+
+/* What a delivery did to the window, for who wants to know. */
+static void
+tell_feedback(const struct destination *s, const char *what, int64_t before)
+{
+	if (tuning_is_debugged())
+		log_info("feedback: site %s %s: window %jd -> %jd, success "
+		    "%.2f, failure %.2f, failed cohorts %.2f", s->name, what,
+		    (intmax_t)before, (intmax_t)s->window.size,
+		    s->window.success, s->window.failure, s->window.cohorts);
+}
 
 /* The site's window learns from the delivery. */
 static void
 learn(struct delivery *d)
 {
 	struct destination	*s = d->job->site;
+	int64_t			 before = s->window.size;
 
-	if (!d->has_failed)
+	if (!d->has_failed) {
 		window_succeeded(&s->window, s->pace, s->in_flight);
-	else if (window_failed(&s->window, s->pace, clock_now()))
+		tell_feedback(s, "answers", before);
+		if (s->died != 0)
+			flush_revived(s);
+		s->died = 0;
+		return;
+	}
+	if (window_failed(&s->window, s->pace, clock_now())) {
+		s->died = clock_now();
 		log_info("site %s of transport %s is left alone for %jd "
 		    "seconds: %s", s->name, d->lane->transport->name,
 		    (intmax_t)s->pace->dead_time / 1000,
 		    s->why != NULL ? s->why : "it does not answer");
+	}
+	tell_feedback(s, "does not answer", before);
 }
 
 /* The delivery is over. The message may be gone afterwards. */
 static void
 end(struct delivery *d)
 {
-	struct lane	*lane = d->lane;
+	struct lane		*lane = d->lane;
+	struct destination	*site = d->job->site;
 
 	RB_REMOVE(deliveries, &deliveries, d);
-	schedule_ended(d->job->site);
+	schedule_ended(site, clock_now());
 	lane->in_flight--;
 	lane->transport->in_flight--;
 	in_flight--;
-	kick_after(lane);
+	lane_has_slot(lane);
 	message_release(d->message);
 	free(d);
+	evict_refill(site);
 }
 
-/* Is this recipient one of the delivery's? */
-static bool
-has_number(const struct delivery *d, int64_t number)
+/* The place of this recipient in the delivery, d->count if it has none.
+ * Agents answer in the order of the packet. */
+static size_t
+find_number(struct delivery *d, int64_t number)
 {
-	size_t	i;
+	size_t	i, n;
 
-	for (i = 0; i < d->count; i++)
-		if (d->numbers[i] == number)
-			return true;
-	return false;
+	if (number < 0 || number >= NOBODY)
+		return d->count;
+	for (n = 0; n < d->count; n++) {
+		i = (d->next + n) % d->count;
+		if (d->numbers[i] != number)
+			continue;
+		d->next = i + 1;
+		return i;
+	}
+	return d->count;
 }
 
 /* Why a site fails, for those who will not be tried. */
@@ -379,6 +313,56 @@ keep_why(struct destination *s, const struct outcome_row *row)
 	free(s->why);
 	s->why = mem_alloc(size);
 	snprintf(s->why, size, "%s %s", row->dsn, row->text);
+}
+
+/* The recipient belongs to somebody else, who is to have it now (P3). */
+static void
+pass_on(struct delivery *d, size_t place, const struct outcome_row *row)
+{
+	struct message	*m = d->message;
+	uint32_t	 number = d->numbers[place];
+
+	if (m->work[number].state != WORK_WAITING)
+		return;
+	if (m->work[number].reroutes++ >= REROUTES_MAX) {
+		outcome_decide(m, number, OUTCOME_DEFERRED, "4.3.5",
+		    "transports pass this recipient on to each other");
+		return;
+	}
+	d->numbers[place] = NOBODY;
+	route_again(m, number, row->text);
+}
+
+/* One row. */
+static void
+take_row(struct delivery *d, const struct outcome_row *row)
+{
+	size_t	place = find_number(d, row->number);
+
+	if (place == d->count)
+		return;
+	if (row->outcome == OUTCOME_REROUTED) {
+		pass_on(d, place, row);
+		return;
+	}
+	d->message->work[row->number].was_tried = true;
+	outcome_set(d->message, (size_t)row->number, row);
+	if (row->flags & OUTCOME_SITE_FAILED) {
+		d->has_failed = true;
+		keep_why(d->job->site, row);
+	}
+}
+
+/* Who has no outcome yet is deferred. */
+static void
+defer_rest(struct delivery *d, const char *text)
+{
+	size_t	i;
+
+	for (i = 0; i < d->count; i++)
+		if (d->numbers[i] != NOBODY)
+			outcome_decide(d->message, d->numbers[i],
+			    OUTCOME_DEFERRED, "4.3.0", text);
 }
 
 /* The agent reports. */
@@ -394,21 +378,12 @@ on_outcome(struct request *r)
 		log_warning("an outcome for a delivery that nobody knows");
 		return;
 	}
-	for (i = 0; i < p->count; i++) {
-		if (!has_number(d, p->rows[i].number))
-			continue;
-		outcome_set(d->message, (size_t)p->rows[i].number,
-		    &p->rows[i]);
-		if (p->rows[i].flags & OUTCOME_SITE_FAILED) {
-			d->has_failed = true;
-			keep_why(d->job->site, &p->rows[i]);
-		}
-	}
+	d->lane->heard = clock_now();
+	for (i = 0; i < p->count; i++)
+		take_row(d, &p->rows[i]);
 	if (!p->is_last)
 		return;
-	for (i = 0; i < d->count; i++)
-		outcome_decide(d->message, d->numbers[i], OUTCOME_DEFERRED,
-		    "4.3.0", "the delivery agent gave no answer");
+	defer_rest(d, "the delivery agent gave no answer");
 	learn(d);
 	end(d);
 }
@@ -429,7 +404,8 @@ lose(struct delivery *d, unsigned death)
 	}
 	is_enough = m->deaths > DEATHS_MAX;
 	for (i = 0; i < d->count; i++) {
-		if (m->work[d->numbers[i]].state != WORK_WAITING)
+		if (d->numbers[i] == NOBODY ||
+		    m->work[d->numbers[i]].state != WORK_WAITING)
 			continue;
 		if (m->fate != FATE_NONE)
 			outcome_withdraw(m, d->numbers[i]);
@@ -464,13 +440,74 @@ on_agent_lost(struct channel *c, void *transport)
 		    "are begun again", t->name, lost);
 }
 
+/* --- agents that say nothing --------------------------------------------- */
+
+/* The time of this delivery is over. One that says nothing at all any more is
+ * hung: its channel is closed, and its worker left alone for a while. */
+static void
+abandon(struct delivery *d)
+{
+	struct lane	*lane = d->lane;
+	struct channel	*c = d->channel;
+	bool		 is_hung = lane->heard < d->begun;
+
+	log_error("%s: transport %s has not answered for %jd seconds%s",
+	    d->message->id, lane->transport->name,
+	    (intmax_t)(clock_now() - d->begun) / 1000,
+	    is_hung ? " at all; its connection is closed" : "");
+	if (is_hung)
+		lane_leave_alone(lane);
+	defer_rest(d, "the delivery agent did not answer in time");
+	end(d);
+	if (is_hung)
+		channel_close(c);
+}
+
+/* A delivery whose time is over, or NULL. */
+static struct delivery *
+overdue(void)
+{
+	struct delivery	*d;
+	int64_t		 now = clock_now();
+
+	RB_FOREACH(d, deliveries, &deliveries)
+		if (d->deadline <= now)
+			return d;
+	return NULL;
+}
+
+/* Look at them every now and then. */
+static void
+watch(void *arg)
+{
+	struct delivery	*d;
+	int64_t		 pause;
+
+	(void)arg;
+	fiber_name("watchdog");
+	do {
+		while ((d = overdue()) != NULL)
+			abandon(d);
+		pause = agent_timeout / 10;
+		pause = pause < SHORTEST_LOOK ? SHORTEST_LOOK :
+		    pause > LONGEST_LOOK ? LONGEST_LOOK : pause;
+	} while (fiber_sleep(pause) == 0);
+}
+
+/* Begin. */
+void
+dispatch_start(void)
+{
+	fiber_start(watch, NULL);
+}
+
 /* --- the end, and a new beginning ---------------------------------------- */
 
 /* Nothing more. */
 void
 dispatch_drain(void)
 {
-	is_draining = true;
+	lanes_drain();
 }
 
 /* What is out. */

@@ -2,8 +2,8 @@
  * entry.c - a message that nobody has open, as administrators see and change
  * it.
  *
- * Called by qmgr's control.c, and by the queue command while qmgr is down and
- * the command has its lock.
+ * Called by qmgr, and by the queue command, which reads the directories itself
+ * when it may, and changes them itself while qmgr is down.
  */
 #include "qmgr/entry.h"
 
@@ -17,8 +17,6 @@
 #include "common/base/log.h"
 #include "common/mail/address.h"
 
-enum { ROOM = 40 * 1024, ROWS = 500 };
-
 /* --- showing ------------------------------------------------------------- */
 
 /* Everything that is known of a file. */
@@ -27,31 +25,7 @@ struct known_file {
 	struct queue_layout	 layout;
 	struct journal		*records;
 	size_t			 count;
-	int64_t			 mtime_us;
 };
-
-/* Read it: false if there is nothing to show. */
-static bool
-read_all(struct known_file *f, struct pool *pool, enum queue_dir dir,
-    const char *id)
-{
-	struct stat	st;
-	int64_t		end;
-	bool		is_good;
-	int		fd;
-
-	if ((fd = queue_open_file(dir, id, O_RDONLY)) == -1)
-		return false;
-	is_good = fstat(fd, &st) == 0 && queue_is_complete(st.st_mode) &&
-	    envelope_read(&f->envelope, &f->layout, pool, fd) == NULL &&
-	    journal_read(pool, fd, &f->layout, &f->records, &f->count,
-	    &end) == NULL;
-	close(fd);
-	if (is_good)
-		f->mtime_us = (int64_t)st.st_mtim.tv_sec * 1000000 +
-		    st.st_mtim.tv_nsec / 1000;
-	return is_good;
-}
 
 /* The last word on each recipient, "" for those without one. */
 static char **
@@ -72,59 +46,74 @@ last_words(const struct known_file *f, struct pool *pool)
 	return words;
 }
 
-/* The recipients that still wait, in pieces that fit into packets. */
-static bool
-show_recipients(const struct known_file *f, struct queue_entry *e,
-    char **words, struct pool *pool,
-    bool (*give)(void *, const struct queue_entry *), void *context)
+/* The recipients that still wait. */
+static void
+add_recipients(struct queue_entry *e, const struct known_file *f,
+    struct pool *pool)
 {
-	const struct envelope_recipient	*r;
-	struct queue_recipient		*rows;
-	size_t				 i, used = 0;
-	bool				 was_given = false;
+	const struct envelope_recipient	 *r;
+	char				**words = last_words(f, pool);
+	size_t				  i;
 
-	rows = e->recipients = pool_array(pool, ROWS, sizeof(*rows));
+	e->recipients = pool_array(pool, f->envelope.count,
+	    sizeof(*e->recipients));
 	for (i = 0; i < f->envelope.count; i++) {
 		r = &f->envelope.recipients[i];
-		if (r->status != RECIPIENT_TO_DO)
-			continue;
-		rows[e->count++] = (struct queue_recipient){
-		    r->row.address, r->row.original, words[i] };
-		used += strlen(r->row.address) + strlen(r->row.original) +
-		    strlen(words[i]) + 64;
-		if (e->count < ROWS && used < ROOM)
-			continue;
-		if (!give(context, e))
-			return false;
-		was_given = true;
-		e->count = used = 0;
+		if (r->status == RECIPIENT_TO_DO)
+			e->recipients[e->count++] = (struct queue_recipient){
+			    r->row.address, r->row.original, words[i] };
 	}
-	return e->count == 0 && was_given ? true : give(context, e);
 }
 
-/* Show one message. */
-bool
-entry_show(enum queue_dir dir, const char *id, const char *queue,
-    bool (*give)(void *, const struct queue_entry *), void *context)
+/* The entry of an open file. */
+static struct queue_entry *
+entry_of(struct pool *pool, int fd, enum queue_dir dir, const char *id,
+    const struct stat *st, const char **why)
 {
-	struct pool		*pool = pool_new("entry", 0);
 	struct known_file	 f = { .count = 0 };
-	struct queue_entry	 e;
-	bool			 result = true;
+	struct queue_entry	*e;
+	int64_t			 end;
 
-	if (read_all(&f, pool, dir, id)) {
-		e = (struct queue_entry){
-		    .queue = (char *)(uintptr_t)queue,
-		    .queue_id = (char *)(uintptr_t)id,
-		    .sender = f.envelope.mail.sender,
-		    .size = f.layout.content_length,
-		    .arrival_us = f.envelope.mail.arrival_us,
-		    .next_try_us = f.mtime_us > 0 ? f.mtime_us : 0 };
-		result = show_recipients(&f, &e, last_words(&f, pool), pool,
-		    give, context);
+	*why = envelope_read(&f.envelope, &f.layout, pool, fd);
+	if (*why == NULL)
+		*why = journal_read(pool, fd, &f.layout, &f.records, &f.count,
+		    &end);
+	if (*why != NULL)
+		return NULL;
+	e = pool_alloc(pool, sizeof(*e));
+	e->queue = (char *)(uintptr_t)queue_dir_name(dir);
+	e->queue_id = pool_strdup(pool, id);
+	e->sender = f.envelope.mail.sender;
+	e->size = f.layout.content_length;
+	e->arrival_us = f.envelope.mail.arrival_us;
+	e->next_try_us = (int64_t)st->st_mtim.tv_sec * 1000000 +
+	    st->st_mtim.tv_nsec / 1000;
+	if (e->next_try_us < 0)
+		e->next_try_us = 0;
+	e->is_expired = queue_is_expired(st->st_mode);
+	add_recipients(e, &f, pool);
+	return e;
+}
+
+/* Read it. */
+struct queue_entry *
+entry_load(struct pool *pool, enum queue_dir dir, const char *id,
+    const char **why)
+{
+	struct queue_entry	*e = NULL;
+	struct stat		 st;
+	int			 fd;
+
+	*why = NULL;
+	if ((fd = queue_open_file(dir, id, O_RDONLY)) == -1) {
+		if (errno != ENOENT)
+			*why = pool_strdup(pool, strerror(errno));
+		return NULL;
 	}
-	pool_free(pool);
-	return result;
+	if (fstat(fd, &st) == 0 && queue_is_complete(st.st_mode))
+		e = entry_of(pool, fd, dir, id, &st, why);
+	close(fd);
+	return e;
 }
 
 /* Does the address belong to the domain? */
@@ -140,23 +129,17 @@ is_of(const char *address, const char *domain)
 
 /* Does anything wait for this domain? */
 bool
-entry_goes_to(enum queue_dir dir, const char *id, const char *domain)
+entry_goes_to(const struct queue_entry *e, const char *domain)
 {
-	struct pool		*pool = pool_new("entry", 0);
-	struct known_file	 f = { .count = 0 };
-	size_t			 i;
-	bool			 goes = false;
+	size_t	i;
 
-	if (read_all(&f, pool, dir, id))
-		for (i = 0; !goes && i < f.envelope.count; i++)
-			goes = f.envelope.recipients[i].status ==
-			    RECIPIENT_TO_DO &&
-			    is_of(f.envelope.recipients[i].row.address, domain);
-	pool_free(pool);
-	return goes;
+	for (i = 0; i < e->count; i++)
+		if (is_of(e->recipients[i].address, domain))
+			return true;
+	return false;
 }
 
-/* --- changing ------------------------------------------------------------ */
+/* --- finding ------------------------------------------------------------- */
 
 /* A complete file that nobody is writing? */
 static bool
@@ -178,8 +161,9 @@ is_ours(enum queue_dir dir, const char *id)
 bool
 entry_find(const char *id, enum queue_dir *dir)
 {
-	static const enum queue_dir	dirs[] = { QUEUE_INCOMING,
-					    QUEUE_DEFERRED, QUEUE_HOLD };
+	static const enum queue_dir	dirs[] = { QUEUE_DEFERRED,
+					    QUEUE_INCOMING, QUEUE_HOLD,
+					    QUEUE_CORRUPT };
 	size_t				i;
 
 	if (!queue_id_is_valid(id))
@@ -192,52 +176,142 @@ entry_find(const char *id, enum queue_dir *dir)
 	return false;
 }
 
-/* One of the verbs that change. */
-bool
-entry_is_change(const char *verb)
+/* --- changing ------------------------------------------------------------ */
+
+/* Each change: its verb, and what the log says of it. */
+static const struct {
+	enum change	 change;
+	const char	*verb, *said;
+} changes[] = {
+	{ CHANGE_HOLD,		"hold",		"placed on hold" },
+	{ CHANGE_RELEASE,	"release",	"released from hold" },
+	{ CHANGE_REQUEUE,	"requeue",	"requeued" },
+	{ CHANGE_DELETE,	"delete",	"removed" },
+	{ CHANGE_EXPIRE,	"expire",	"expired" },
+	{ CHANGE_EXPIRE_NOW,	"expire-now",	"expired" },
+	{ CHANGE_EXPIRE_RELEASE, "expire-release", "expired" },
+};
+enum { CHANGES = sizeof(changes) / sizeof(changes[0]) };
+
+/* The change that a verb means. */
+enum change
+change_of(const char *verb)
 {
-	return strcmp(verb, "hold") == 0 || strcmp(verb, "release") == 0 ||
-	    strcmp(verb, "requeue") == 0 || strcmp(verb, "delete") == 0;
+	size_t	i;
+
+	for (i = 0; i < CHANGES; i++)
+		if (strcmp(changes[i].verb, verb) == 0)
+			return changes[i].change;
+	return CHANGE_NONE;
 }
 
-/* Move it, due at once, and say so. */
-static int
-move(const char *id, enum queue_dir from, enum queue_dir to, const char *said)
+/* Tell. */
+void
+entry_log(enum change change, const char *id)
 {
-	if (from != to && queue_move(id, from, to) == -1)
+	size_t	i;
+
+	for (i = 0; i < CHANGES; i++)
+		if (changes[i].change == change)
+			log_info("%s: %s", id, changes[i].said);
+}
+
+/* Move it if it is not there. */
+static int
+move(const char *id, enum queue_dir *dir, enum queue_dir to)
+{
+	if (*dir == to)
+		return 0;
+	if (queue_move(id, *dir, to) == -1)
 		return -1;
-	if (to != QUEUE_HOLD && queue_set_time(to, id, clock_wall_us()) == -1)
+	*dir = to;
+	return 0;
+}
+
+/* Out of hold/, and due; a failure to set the time costs nothing but time. */
+static int
+make_due(const char *id, enum queue_dir *dir, bool *is_due)
+{
+	if (*dir == QUEUE_HOLD && move(id, dir, QUEUE_DEFERRED) == -1)
+		return -1;
+	if (queue_set_time(*dir, id, clock_wall_us()) == -1)
 		log_warning("%s: cannot set its time: %s", id,
 		    strerror(errno));
-	log_info("%s: %s", id, said);
-	return 1;
+	*is_due = true;
+	return 0;
 }
 
-/* Do it. */
-int
-entry_change(const char *verb, const char *id, enum queue_dir from,
-    enum queue_dir *to)
+/* Mark it; 1 it was not marked before, 0 it was, -1. */
+static int
+mark_expired(const char *id, enum queue_dir dir)
 {
-	*to = from;
-	if (strcmp(verb, "delete") == 0) {
-		if (queue_remove(from, id) == -1)
-			return -1;
-		log_info("%s: removed", id);
-		return 1;
-	}
-	if (strcmp(verb, "hold") == 0) {
-		if (from == QUEUE_HOLD)
+	struct stat	st;
+	int		fd, result = -1, saved;
+
+	if ((fd = queue_open_file(dir, id, O_RDONLY)) == -1)
+		return -1;
+	if (fstat(fd, &st) == 0)
+		result = queue_is_expired(st.st_mode) ? 0 :
+		    queue_set_expired(fd) == 0 ? 1 : -1;
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return result;
+}
+
+/* Mark it, and perhaps see that the mark is soon seen. */
+static int
+expire(enum change change, const char *id, enum queue_dir *dir, bool *is_due)
+{
+	int	result = mark_expired(id, *dir);
+
+	if (result == -1)
+		return -1;
+	if (change == CHANGE_EXPIRE)
+		return result;
+	if (*dir == QUEUE_HOLD && change == CHANGE_EXPIRE_NOW)
+		return result;
+	return make_due(id, dir, is_due) == -1 ? -1 : 1;
+}
+
+/* One change. */
+static int
+apply(enum change change, const char *id, enum queue_dir *dir, bool *is_due)
+{
+	switch (change) {
+	case CHANGE_DELETE:
+		return queue_remove(*dir, id) == -1 ? -1 : 1;
+	case CHANGE_HOLD:
+		if (*dir == QUEUE_HOLD)
 			return 0;
-		*to = QUEUE_HOLD;
-		return move(id, from, *to, "placed on hold");
-	}
-	if (strcmp(verb, "release") == 0) {
-		if (from != QUEUE_HOLD)
+		return move(id, dir, QUEUE_HOLD) == -1 ? -1 : 1;
+	case CHANGE_RELEASE:
+		if (*dir != QUEUE_HOLD)
 			return 0;
-		*to = QUEUE_DEFERRED;
-		return move(id, from, *to, "released from hold");
+		/* FALLTHROUGH */
+	case CHANGE_REQUEUE:
+		return make_due(id, dir, is_due) == -1 ? -1 : 1;
+	case CHANGE_EXPIRE:
+	case CHANGE_EXPIRE_NOW:
+	case CHANGE_EXPIRE_RELEASE:
+		return expire(change, id, dir, is_due);
+	case CHANGE_NONE:
+		break;
 	}
-	if (from == QUEUE_HOLD)
-		*to = QUEUE_DEFERRED;
-	return move(id, from, *to, "requeued");
+	return 0;
+}
+
+/* Do it. What is in corrupt/ can only be deleted. */
+int
+entry_change(enum change change, const char *id, enum queue_dir *dir,
+    bool *is_due)
+{
+	int	result;
+
+	*is_due = false;
+	if (*dir == QUEUE_CORRUPT && change != CHANGE_DELETE)
+		return 0;
+	if ((result = apply(change, id, dir, is_due)) == 1)
+		entry_log(change, id);
+	return result == -1 && errno == ENOENT ? 0 : result;
 }

@@ -3,38 +3,51 @@
 
 #include <stdbool.h>
 
+#include "common/base/mem.h"
 #include "common/ipc/packets.h"
 #include "common/queue/queue.h"
 
 /*
  * A message that nobody has open, as administrators see and change it. Used
- * by qmgr and, while qmgr is down, by the queue command itself.
+ * by qmgr and by the queue command.
  */
 
 /*
- * Show it: one struct queue_entry, or several when it has many recipients,
- * each with the same head. `queue` is the word for where it is. False when
- * `give` said so; a file that is gone or not complete is not shown.
+ * What the file says, with the recipients that still wait, all of them in one
+ * struct; ->queue is the directory's name. Everything is in the pool, and
+ * nothing else is touched, so that a thread may do it. NULL: there is nothing
+ * to show; *why is told if the file cannot be understood, else NULL.
  */
-bool		 entry_show(enum queue_dir, const char *id, const char *queue,
-		    bool (*give)(void *, const struct queue_entry *),
-		    void *context);
-
-/* Which directory has it, complete and not in its writer's hands? */
-bool		 entry_find(const char *id, enum queue_dir *);
-
-/*
- * Do what the verb says ("hold" "release" "requeue" "delete"); *to is where it
- * is afterwards. 1 done, 0 there is nothing to do, -1 with errno. Logs.
- */
-int		 entry_change(const char *verb, const char *id,
-		    enum queue_dir from, enum queue_dir *to);
-
-/* Is this a verb for entry_change()? */
-bool		 entry_is_change(const char *verb);
+struct queue_entry *entry_load(struct pool *, enum queue_dir, const char *id,
+		    const char **why);
 
 /* Does any recipient that waits go to this domain? */
-bool		 entry_goes_to(enum queue_dir, const char *id,
-		    const char *domain);
+bool		 entry_goes_to(const struct queue_entry *, const char *domain);
+
+/* Which directory has it, complete and not in its writer's hands? corrupt/ is
+ * looked at last. */
+bool		 entry_find(const char *id, enum queue_dir *);
+
+/* What can be done to a message. */
+enum change {
+	CHANGE_NONE,		/* no such verb */
+	CHANGE_HOLD, CHANGE_RELEASE, CHANGE_REQUEUE, CHANGE_DELETE,
+	CHANGE_EXPIRE,		/* return it at the next attempt */
+	CHANGE_EXPIRE_NOW,	/* and that is now, unless it is held */
+	CHANGE_EXPIRE_RELEASE	/* even if it is held */
+};
+
+/* "hold" "release" "requeue" "delete" "expire" "expire-now" "expire-release" */
+enum change	 change_of(const char *verb);
+
+/*
+ * Do it. 1 done, 0 there is nothing to do, -1 with errno. *dir is where it is
+ * afterwards, *is_due whether it was made due. Logs.
+ */
+int		 entry_change(enum change, const char *id, enum queue_dir *dir,
+		    bool *is_due);
+
+/* The line in the log for a change that was made. */
+void		 entry_log(enum change, const char *id);
 
 #endif

@@ -3,9 +3,11 @@
  * of a queue file after its commit.
  *
  * One process, one thread. scan.c brings messages into memory, route.c asks
- * where their recipients go, schedule.c says whose turn it is, dispatch.c
- * hands deliveries to the agents, outcome.c ends a message, sync.c sees that
- * the disk knows. control.c is what administrators can ask for.
+ * where their recipients go, schedule.c says whose turn it is, lane.c and
+ * dispatch.c hand deliveries to the agents, outcome.c ends a message, sync.c
+ * sees that the disk knows, again.c when it is tried again. evict.c keeps one
+ * site from filling the memory; flush.c and control.c are what others can ask
+ * for.
  */
 #include <errno.h>
 #include <string.h>
@@ -19,22 +21,28 @@
 #include "common/queue/queue.h"
 #include "qmgr/control.h"
 #include "qmgr/dispatch.h"
+#include "qmgr/evict.h"
+#include "qmgr/flush.h"
+#include "qmgr/notify.h"
 #include "qmgr/outcome.h"
 #include "qmgr/retry.h"
 #include "qmgr/route.h"
 #include "qmgr/scan.h"
 #include "qmgr/sync.h"
+#include "qmgr/users.h"
 
 enum { LOCK_PAUSE = 50, LOCK_PATIENCE = 5000 };
 
 struct link	*to_resolve, *to_bounce;
 
 static const struct param *const	params[] = {
-	retry_params, transport_params, scan_params, NULL
+	retry_params, transport_params, dispatch_params, evict_params,
+	notify_params, users_params, NULL
 };
 
 static const struct peer	peers[] = {
 	{ "cleanup",	PACKET_NEW_MAIL,	on_new_mail,	IN_ORDER },
+	{ "smtpd",	PACKET_FLUSH_SITE,	on_flush_site,	ON_A_FIBER },
 	{ "*",		PACKET_QUEUE_COMMAND,	on_command,	ON_A_FIBER },
 	{ NULL,		PACKET_NONE,		NULL,		IN_ORDER }
 };
@@ -85,11 +93,13 @@ start(void)
 {
 	to_resolve = link_new("resolve", site_processes("resolve"), NULL);
 	to_bounce = link_new("bounce", site_processes("bounce"), NULL);
+	notify_start();
 	transports_open(agents, on_agent_lost);
 	take_lock();
 	(void)retry_may_expire();	/* the clocks are compared from now */
 	if (daemon_unsupported() != NULL)
 		log_error("%s; all mail is deferred", daemon_unsupported());
+	dispatch_start();
 	scan_start();
 }
 

@@ -46,7 +46,7 @@ RB_PROTOTYPE(jobs, job, entry, )
 RB_GENERATE(jobs, job, entry, compare_jobs)
 
 static struct messages	messages = RB_INITIALIZER(&messages);
-static size_t		count, kept, kept_limit = 100;
+static size_t		count, recipients, kept, kept_limit = 100;
 
 /* A quarter of the descriptors that we may have. */
 void
@@ -77,11 +77,29 @@ message_next(struct message *m)
 	    RB_NEXT(messages, &messages, m);
 }
 
+/* The first behind this id, which need not be open any more. */
+struct message *
+message_after(const char *id)
+{
+	struct message	 key, *m;
+
+	strlcpy(key.id, id, sizeof(key.id));
+	m = RB_NFIND(messages, &messages, &key);
+	return m != NULL && strcmp(m->id, id) == 0 ? message_next(m) : m;
+}
+
 /* How many are open. */
 size_t
 message_count(void)
 {
 	return count;
+}
+
+/* How many recipients they have. */
+size_t
+message_recipients(void)
+{
+	return recipients;
 }
 
 /* --- opening ------------------------------------------------------------- */
@@ -111,6 +129,39 @@ keep_fd(struct message *m, int fd)
 	kept++;
 }
 
+/* Was it sent, and its sender not told? Then a report is still to be made,
+ * and the status says of what. */
+static bool
+is_untold(struct message *m, size_t number)
+{
+	struct work	*w = &m->work[number];
+	struct reason	*r;
+	int64_t		 flags = 0;
+
+	switch (m->envelope.recipients[number].status) {
+	case RECIPIENT_RELAYED:
+		flags = OUTCOME_RELAYED;
+		break;
+	case RECIPIENT_EXPANDED:
+		flags = OUTCOME_EXPANDED;
+		break;
+	case RECIPIENT_DELIVERED:
+		break;
+	default:
+		return false;
+	}
+	w->state = WORK_UNTOLD;
+	r = w->reason = pool_alloc(m->pool, sizeof(*r));
+	*r = (struct reason){ .flags = flags,
+	    .dsn = (char *)(uintptr_t)"2.0.0",
+	    .text = (char *)(uintptr_t)(flags == 0 ? "delivered" :
+	    flags == OUTCOME_RELAYED ? "passed on to a system that does not "
+	    "report" : "an alias; passed on to its members"),
+	    .remote = (char *)(uintptr_t)"",
+	    .diagnostic = (char *)(uintptr_t)"" };
+	return true;
+}
+
 /* The envelope is there: say what is to be done, and know the message. */
 static void
 enter(struct message *m)
@@ -121,7 +172,7 @@ enter(struct message *m)
 	for (i = 0; i < m->envelope.count; i++) {
 		if (m->envelope.recipients[i].status == RECIPIENT_TO_DO)
 			m->open++;
-		else
+		else if (!is_untold(m, i))
 			m->work[i].state = WORK_OVER;
 	}
 	m->active_us = clock_wall_us();
@@ -129,6 +180,7 @@ enter(struct message *m)
 	    m->layout.envelope_length;
 	CLAIM(RB_INSERT(messages, &messages, m) == NULL);
 	count++;
+	recipients += m->envelope.count;
 }
 
 /* From cleanup. What is in the packet is what was committed. */
@@ -177,10 +229,14 @@ remember(struct message *m, const struct journal *records, size_t n)
 		if (j->kind != JOURNAL_OUTCOME || j->number < 0 ||
 		    j->number >= (int64_t)m->envelope.count)
 			continue;
-		r = pool_alloc(m->pool, sizeof(*r));
-		*r = (struct reason){ .when_us = j->when_us, .dsn = j->dsn,
-		    .text = j->text, .remote = j->remote,
-		    .diagnostic = j->diagnostic };
+		if ((m->work[j->number].state == WORK_UNTOLD) !=
+		    (j->outcome == OUTCOME_SENT))
+			continue;	/* of an earlier attempt */
+		if ((r = m->work[j->number].reason) == NULL)
+			r = pool_alloc(m->pool, sizeof(*r));
+		*r = (struct reason){ .flags = r->flags,
+		    .when_us = j->when_us, .dsn = j->dsn, .text = j->text,
+		    .remote = j->remote, .diagnostic = j->diagnostic };
 		m->work[j->number].reason = r;
 	}
 }
@@ -219,7 +275,7 @@ set_aside(const char *id, enum queue_dir dir, const char *why)
 
 /* May it be read: complete, and its writer gone? */
 static enum opened
-look_at(int fd, enum queue_dir dir)
+look_at(int fd, enum queue_dir dir, enum fate *fate)
 {
 	struct stat	st;
 
@@ -227,6 +283,7 @@ look_at(int fd, enum queue_dir dir)
 		return OPENED_LATER;
 	if (!queue_is_complete(st.st_mode))
 		return OPENED_GONE;
+	*fate = queue_is_expired(st.st_mode) ? FATE_EXPIRE : FATE_NONE;
 	if (dir != QUEUE_INCOMING)
 		return OPENED;
 	if (flock(fd, LOCK_SH | LOCK_NB) == -1)
@@ -242,6 +299,7 @@ message_open(const char *id, enum queue_dir dir, struct message **to)
 	struct message	*m;
 	const char	*why;
 	enum opened	 result;
+	enum fate	 fate;
 	int		 fd;
 
 	if ((fd = queue_open_file(dir, id, O_RDONLY)) == -1) {
@@ -251,11 +309,12 @@ message_open(const char *id, enum queue_dir dir, struct message **to)
 		    strerror(errno));
 		return OPENED_LATER;
 	}
-	if ((result = look_at(fd, dir)) != OPENED) {
+	if ((result = look_at(fd, dir, &fate)) != OPENED) {
 		close(fd);
 		return result;
 	}
 	m = message_new(id, dir);
+	m->fate = fate;
 	errno = 0;			/* EIO, or what is written there? */
 	if ((why = read_file(m, fd)) != NULL) {
 		result = errno == 0 ? OPENED_GONE : OPENED_LATER;
@@ -303,6 +362,7 @@ message_close(struct message *m)
 	}
 	RB_REMOVE(messages, &messages, m);
 	count--;
+	recipients -= m->envelope.count;
 	pool_free(m->pool);
 }
 
@@ -317,7 +377,7 @@ message_job(struct message *m, struct destination *site, const char *nexthop)
 		return job;
 	job = pool_alloc(m->pool, sizeof(*job));
 	*job = (struct job){ .site = site, .message = m,
-	    .nexthop = pool_strdup(m->pool, nexthop) };
+	    .share = &m->share, .nexthop = pool_strdup(m->pool, nexthop) };
 	site->users++;
 	RB_INSERT(jobs, &m->jobs, job);
 	return job;
@@ -349,4 +409,20 @@ message_original(const struct message *m, size_t number)
 	if (row->original[0] != '\0' || m->work[number].address == NULL)
 		return row->original;
 	return row->address;
+}
+
+/* Failed, or done; or done, and to be reported. */
+char
+message_status(const struct message *m, size_t number)
+{
+	const struct work	*w = &m->work[number];
+
+	if (w->state == WORK_FAILED)
+		return RECIPIENT_FAILED;
+	if (w->state != WORK_UNTOLD)
+		return RECIPIENT_DONE;
+	if (w->reason->flags & OUTCOME_EXPANDED)
+		return RECIPIENT_EXPANDED;
+	return w->reason->flags & OUTCOME_RELAYED ? RECIPIENT_RELAYED :
+	    RECIPIENT_DELIVERED;
 }

@@ -13,6 +13,7 @@
 enum work_state {
 	WORK_WAITING,		/* no outcome yet */
 	WORK_SENT, WORK_FAILED, WORK_DEFERRED,
+	WORK_UNTOLD,		/* sent; the sender is still to be told */
 	WORK_WITHDRAWN,		/* somebody wants the message back */
 	WORK_OVER		/* crossed off before this attempt */
 };
@@ -25,6 +26,9 @@ struct reason {
 struct work {
 	unsigned char	 state;
 	bool		 is_news;	/* the reason is not in the journal */
+	bool		 was_tried;	/* in this attempt */
+	uint8_t		 reroutes;	/* in this attempt */
+	uint16_t	 transport;	/* its index; 0: not known yet */
 	char		*address;	/* where to; NULL: the envelope's */
 	struct reason	*reason;	/* of the last failure, or NULL */
 };
@@ -58,6 +62,8 @@ struct message {
 	bool			 was_warned, is_warned_now;
 	bool			 is_asking, is_dirty, is_settling;
 	enum fate		 fate;
+	struct share		 share;		/* schedule.c */
+	bool			 is_flushed;	/* defer_transports or not */
 	uint32_t		*crossing;	/* bytes to overwrite */
 	size_t			 crossing_count, crossing_room;
 };
@@ -67,7 +73,10 @@ void		 message_prepare(void);
 
 struct message	*message_find(const char *id);
 struct message	*message_next(struct message *);	/* NULL: the first */
+struct message	*message_after(const char *id);		/* "": the first */
 size_t		 message_count(void);
+/* Recipients of all open messages. */
+size_t		 message_recipients(void);
 
 /* From cleanup's packet, whose descriptor it takes; NULL if it must be read
  * from its file (the descriptor is closed). */
@@ -92,5 +101,8 @@ struct job	*message_next_job(struct message *, struct job *);
 /* Where a recipient's mail is delivered to, and what it was called before. */
 const char	*message_address(const struct message *, size_t number);
 const char	*message_original(const struct message *, size_t number);
+
+/* The byte of a recipient that is to be crossed off. */
+char		 message_status(const struct message *, size_t number);
 
 #endif

@@ -1,11 +1,16 @@
 /*
  * notify.c - telling senders: qmgr's side of the bounce daemon.
  *
- * A report goes out in as many pieces as packets are needed; each piece stands
- * for itself.
+ * All recipients of one kind that have come to an end in an attempt make one
+ * report, up to REPORT_ROWS of them and REPORT_BYTES of reasons; more make
+ * several. Mail that was sent with VERP has a report for each recipient, to
+ * the sender that names it. A report goes to bounce in as many packets as it
+ * takes. At most AT_ONCE reports are under way; who comes later waits, with
+ * neither a descriptor nor a copy of the reasons.
  *
  * P1  A failed recipient counts as reported only when bounce has answered
- *     250, which it does when the report is on stable storage.
+ *     250, which it does when the report is on stable storage, or when there
+ *     is nobody to tell; of that there is a line in the log.
  */
 #include "qmgr/notify.h"
 
@@ -14,15 +19,82 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/fiber/queue.h"
 #include "common/ipc/packets.h"
 #include "common/mail/dsn.h"
+#include "common/mail/verp.h"
 #include "qmgr/outcome.h"
 #include "qmgr/retry.h"
+#include "qmgr/sync.h"
 
 enum {
 	ROOM = 40 * 1024,		/* for rows in one packet */
+	REPORT_BYTES = 2 * 1024 * 1024,
+	AT_ONCE = 20,
 	PATIENCE = 5 * 60 * 1000
 };
+
+static struct {
+	bool	 no_verp, confirms;
+} set;
+
+const struct param	notify_params[] = {
+	PARAM_BOOL("disable_verp_bounces", set.no_verp, "no",
+	    "Report failures of mail that was sent with VERP once, to the "
+	    "sender's own address, and not to the address of each recipient."),
+	PARAM_BOOL("confirm_delay_cleared", set.confirms, "no",
+	    "Tell a sender who was told of a delay when the message has been "
+	    "delivered in the end."),
+	PARAM_END
+};
+
+static struct semaphore	turns;
+
+/* A report being put together. */
+struct batch {
+	struct pool		*pool;
+	const char		*to;		/* the sender, or his VERP */
+	struct bounce_row	*rows;
+	uint32_t		*numbers;	/* of the rows' recipients */
+	size_t			 count, room, numbers_room, bytes;
+};
+
+enum told { TOLD, TOLD_NOBODY, TOLD_NOT };
+
+/* Nobody waits yet. */
+void
+notify_start(void)
+{
+	semaphore_init(&turns, AT_ONCE);
+}
+
+/* --- who wants what ------------------------------------------------------ */
+
+/* Does the sender want to hear of this (RFC 3461 4.1)? Failures and delays
+ * always count unless he said otherwise; successes only if he asks. */
+static bool
+is_wanted(const struct message *m, size_t number, int64_t notify)
+{
+	int64_t	said = m->envelope.recipients[number].row.notify;
+
+	if (said == 0)
+		return notify != NOTIFY_SUCCESS;
+	return (said & notify) != 0;
+}
+
+/* Is it our duty to tell that this was sent? */
+bool
+notify_is_due(const struct message *m, size_t number, int64_t flags)
+{
+	if (m->envelope.mail.sender[0] == '\0')
+		return false;
+	if (is_wanted(m, number, NOTIFY_SUCCESS))
+		return (flags & OUTCOME_PASSED_ON) == 0;
+	return set.confirms && m->was_warned &&
+	    is_wanted(m, number, NOTIFY_DELAY);
+}
+
+/* --- putting together ---------------------------------------------------- */
 
 /* What a row takes in a packet, generously. */
 static size_t
@@ -33,126 +105,256 @@ row_size(const struct bounce_row *r)
 	    strlen(r->diagnostic) + 128;
 }
 
-/* Does the sender want to hear of this (RFC 3461 4.1)? Failures always count
- * unless he said otherwise; warnings too. */
-static bool
-is_wanted(const struct message *m, size_t number, int64_t notify)
-{
-	int64_t	said = m->envelope.recipients[number].row.notify;
-
-	return said == 0 || (said & notify) != 0;
-}
-
-/* The row of a recipient. */
+/* A recipient with what is known of its end. */
 static void
-fill_row(struct bounce_row *row, const struct message *m, size_t number,
-    enum outcome outcome)
+add_row(struct batch *b, const struct message *m, size_t number)
 {
-	const struct reason	*r = m->work[number].reason;
-	const struct recipient_row *to = &m->envelope.recipients[number].row;
+	const struct work		*w = &m->work[number];
+	const struct reason		*r = w->reason;
+	const struct recipient_row	*to;
+	struct bounce_row		*row;
 
+	to = &m->envelope.recipients[number].row;
+	b->rows = pool_grow(b->pool, b->rows, &b->room, b->count + 1,
+	    sizeof(*b->rows));
+	b->numbers = pool_grow(b->pool, b->numbers, &b->numbers_room,
+	    b->count + 1, sizeof(*b->numbers));
+	b->numbers[b->count] = (uint32_t)number;
+	row = &b->rows[b->count++];
 	*row = (struct bounce_row){
 	    .address = (char *)(uintptr_t)message_address(m, number),
 	    .original = (char *)(uintptr_t)message_original(m, number),
-	    .orcpt = to->orcpt, .outcome = outcome, .flags = r->flags,
-	    .dsn = r->dsn, .text = r->text, .remote = r->remote,
-	    .diagnostic = r->diagnostic, .last_attempt_us = r->when_us };
+	    .orcpt = to->orcpt,
+	    .outcome = w->state == WORK_FAILED ? OUTCOME_BOUNCED :
+	    w->state == WORK_UNTOLD ? OUTCOME_SENT : OUTCOME_DEFERRED,
+	    .flags = r->flags, .dsn = r->dsn, .text = r->text,
+	    .remote = r->remote, .diagnostic = r->diagnostic,
+	    .last_attempt_us = r->when_us };
+	/* A next hop that would report its own success does not know that a
+	 * delay is to be cleared; we do. */
+	if (row->flags & OUTCOME_PASSED_ON)
+		row->flags |= OUTCOME_RELAYED;
+	b->bytes += row_size(row);
 }
 
-/* One packet to bounce: 0, or -1 when the report is not stored. */
-static WAITS int
-send_report(struct message *m, enum bounce_kind kind, struct bounce_row *rows,
-    size_t count, struct pool *pool)
+/* The next recipients in this state that want a report, as many as one may
+ * have; *next moves behind them. */
+static WAITS void
+gather(struct batch *b, const struct message *m, enum work_state state,
+    int64_t notify, size_t limit, size_t *next)
 {
-	const struct mail	*mail = &m->envelope.mail;
-	struct bounce		 b = { .kind = kind, .queue_id = m->id,
-	    .sender = mail->sender, .envelope_id = mail->envelope_id,
-	    .return_what = mail->return_what, .flags = mail->flags,
-	    .arrival_us = mail->arrival_us,
-	    .content_offset = m->layout.content_offset,
-	    .content_length = m->layout.content_length,
-	    .expires_us = mail->arrival_us + retry.lifetime * 1000,
-	    .rows = rows, .count = count, .message = message_fd(m) };
-	struct bounced		 answer;
-
-	if (b.message == -1) {
-		log_warning("%s: cannot be opened for a report: %s", m->id,
-		    strerror(errno));
-		return -1;
+	for (; *next < m->envelope.count && b->count < limit &&
+	    b->bytes < REPORT_BYTES; ++*next) {
+		if (m->work[*next].state == state &&
+		    (state == WORK_UNTOLD || is_wanted(m, *next, notify)))
+			add_row(b, m, *next);
+		fiber_breathe();
 	}
-	if (link_ask(to_bounce, PACKET_BOUNCE, &b, PACKET_BOUNCED, &answer,
-	    pool, clock_now() + PATIENCE, false) == -1) {
-		log_warning("%s: bounce does not answer: %s", m->id,
-		    strerror(errno));
-		return -1;
-	}
-	if (answer.code / 100 == 2)
-		return 0;
-	log_warning("%s: sender notification failed: %s", m->id, answer.text);
-	return -1;
 }
 
-/* The next recipients in this state that want a report, as many as fit into a
- * packet; *next moves behind them. */
+/* The address that the report of this recipient goes to. */
+static const char *
+verp_of(const struct message *m, size_t number, struct pool *pool)
+{
+	const char	*original = message_original(m, number);
+
+	return verp_sender(pool, m->envelope.mail.sender,
+	    original[0] != '\0' ? original : message_address(m, number),
+	    m->envelope.mail.verp);
+}
+
+/* Whom we have the message from (RFC 3464 2.2.4): by the name that we know to
+ * be its own, else by the one that it gave. */
+static char *
+received_from(const struct mail *mail, struct pool *pool)
+{
+	if (mail->client_address[0] == '\0')
+		return (char *)(uintptr_t)"";
+	if (mail->client_name[0] != '\0' &&
+	    strcmp(mail->client_name, "unknown") != 0)
+		return pool_printf(pool, "dns; %.200s ([%.60s])",
+		    mail->client_name, mail->client_address);
+	return pool_printf(pool, "dns; %.200s ([%.60s])",
+	    mail->helo[0] != '\0' ? mail->helo : "unknown",
+	    mail->client_address);
+}
+
+/* --- sending ------------------------------------------------------------- */
+
+/* How many of the rows fit into a packet. */
 static size_t
-gather(const struct message *m, enum work_state state, int64_t notify,
-    struct bounce_row *rows, uint32_t *numbers, size_t *next)
+slice(const struct batch *b, size_t first)
 {
 	size_t	n = 0, used = 0;
-	size_t	i;
 
-	for (i = *next; i < m->envelope.count && n < ROWS_MAX; i++) {
-		if (m->work[i].state != state || !is_wanted(m, i, notify))
-			continue;
-		fill_row(&rows[n], m, i, state == WORK_FAILED ?
-		    OUTCOME_BOUNCED : OUTCOME_DEFERRED);
-		used += row_size(&rows[n]);
+	while (first + n < b->count && n < ROWS_MAX) {
+		used += row_size(&b->rows[first + n]);
 		if (n > 0 && used > ROOM)
 			break;
-		numbers[n++] = (uint32_t)i;
+		n++;
 	}
-	*next = i;
 	return n;
 }
 
-/* Without a sender nobody can be told, but it is not kept a secret. */
+/* The first packet, without its rows. */
 static void
-tell_log(const struct message *m)
+fill_packet(struct bounce *p, struct message *m, enum bounce_kind kind,
+    const struct batch *b)
+{
+	const struct mail	*mail = &m->envelope.mail;
+
+	*p = (struct bounce){ .kind = kind, .queue_id = m->id,
+	    .sender = (char *)(uintptr_t)b->to,
+	    .envelope_id = mail->envelope_id,
+	    .return_what = mail->return_what,
+	    .received_from = received_from(mail, b->pool),
+	    .flags = mail->flags, .arrival_us = mail->arrival_us,
+	    .content_offset = m->layout.content_offset,
+	    .content_length = m->layout.content_length,
+	    .expires_us = mail->arrival_us + (mail->sender[0] == '\0' ?
+	    retry.bounce_lifetime : retry.lifetime) * 1000,
+	    .message = message_fd(m) };
+}
+
+/* All packets of a report, under one id. */
+static WAITS int
+send_packets(struct channel *c, uint64_t id, struct bounce *p,
+    const struct batch *b, int64_t deadline)
+{
+	struct bounce_rows	more;
+	size_t			done;
+
+	p->rows = b->rows;
+	p->count = done = slice(b, 0);
+	p->has_more = done < b->count;
+	if (channel_send(c, PACKET_BOUNCE, id, p, deadline) == -1)
+		return -1;
+	for (; done < b->count; done += more.count) {
+		more.rows = b->rows + done;
+		more.count = slice(b, done);
+		more.has_more = done + more.count < b->count;
+		if (channel_send(c, PACKET_BOUNCE_ROWS, id, &more,
+		    deadline) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* A report to bounce, and its answer: 0 or -1. */
+static WAITS int
+converse(struct bounce *p, const struct batch *b, struct bounced *answer)
+{
+	int64_t		 deadline = clock_now() + PATIENCE;
+	struct channel	*c = link_channel(to_bounce, 0, deadline);
+	struct exchange	*e;
+	int		 result;
+
+	if (c == NULL)
+		return -1;
+	channel_hold(c);
+	e = exchange_begin(c, PACKET_BOUNCED, answer, b->pool);
+	result = send_packets(c, exchange_id(e), p, b, deadline);
+	if (result == 0 || exchange_is_answered(e))
+		result = exchange_wait(e, deadline);
+	exchange_end(e);
+	channel_release(c);
+	return result;
+}
+
+/* One report to the sender, or to whom the batch says. */
+static WAITS enum told
+send_report(struct message *m, enum bounce_kind kind, const struct batch *b)
+{
+	struct bounce	p;
+	struct bounced	answer = { .code = 451 };
+
+	fill_packet(&p, m, kind, b);
+	if (p.message == -1) {
+		log_warning("%s: cannot be opened for a report: %s", m->id,
+		    strerror(errno));
+		return TOLD_NOT;
+	}
+	if (converse(&p, b, &answer) == -1) {
+		log_warning("%s: bounce does not answer: %s", m->id,
+		    strerror(errno));
+		return TOLD_NOT;
+	}
+	if (answer.code / 100 == 2)
+		return answer.queue_id[0] != '\0' ? TOLD : TOLD_NOBODY;
+	log_warning("%s: sender notification failed: %s", m->id, answer.text);
+	return TOLD_NOT;
+}
+
+/* Nobody could be told, but it is not kept a secret. */
+static void
+tell_log(const struct message *m, const struct batch *b)
 {
 	size_t	i;
 
-	for (i = 0; i < m->envelope.count; i++)
-		if (m->work[i].state == WORK_FAILED)
-			log_warning("%s: to=<%s> failed, and the message has no "
-			    "sender who could be told: %s", m->id,
-			    message_address(m, i), m->work[i].reason->text);
+	for (i = 0; i < b->count; i++)
+		log_warning("%s: to=<%s> failed, and there is nobody who could "
+		    "be told: %s", m->id, b->rows[i].address, b->rows[i].text);
 }
 
-/* Report one kind; returns false when any part was not stored. Those parts'
- * failures are not reported and are tried again. */
-static WAITS bool
+/* What a report that was made, or not, changes. */
+static void
+settle_batch(struct message *m, enum bounce_kind kind, const struct batch *b,
+    enum told told)
+{
+	struct work	*w;
+	size_t		 i;
+
+	if (kind == BOUNCE_FAILURE && told == TOLD_NOBODY)
+		tell_log(m, b);
+	if (kind == BOUNCE_DELAY && told != TOLD_NOT)
+		m->is_warned_now = true;
+	for (i = 0; i < b->count; i++) {
+		w = &m->work[b->numbers[i]];
+		if (kind == BOUNCE_FAILURE && told == TOLD_NOT)
+			w->state = WORK_DEFERRED;
+		if (kind == BOUNCE_SUCCESS && told != TOLD_NOT) {
+			w->state = WORK_SENT;
+			sync_cross_off(m, b->numbers[i]);
+		}
+	}
+}
+
+/* No turn for the rest: who failed has not been reported. */
+static void
+put_off(struct message *m, enum bounce_kind kind, size_t next)
+{
+	for (; kind == BOUNCE_FAILURE && next < m->envelope.count; next++)
+		if (m->work[next].state == WORK_FAILED)
+			m->work[next].state = WORK_DEFERRED;
+}
+
+/* Report one kind. Who is in a part that was not stored is not reported and
+ * comes again at the next attempt. */
+static WAITS void
 report(struct message *m, enum work_state state, enum bounce_kind kind,
     int64_t notify)
 {
-	struct pool		*pool;
-	struct bounce_row	*rows;
-	uint32_t		*numbers;
-	size_t			 next = 0, n;
-	bool			 is_stored = true;
+	bool		is_verp = kind == BOUNCE_FAILURE && !set.no_verp &&
+			    m->envelope.mail.verp[0] != '\0' &&
+			    m->envelope.mail.sender[0] != '\0';
+	struct batch	b;
+	size_t		next = 0;
 
-	while (next < m->envelope.count) {
-		pool = pool_new("report", 0);
-		rows = pool_array(pool, ROWS_MAX, sizeof(*rows));
-		numbers = pool_array(pool, ROWS_MAX, sizeof(*numbers));
-		n = gather(m, state, notify, rows, numbers, &next);
-		if (n > 0 && send_report(m, kind, rows, n, pool) == -1) {
-			is_stored = false;
-			while (kind == BOUNCE_FAILURE && n > 0)
-				m->work[numbers[--n]].state = WORK_DEFERRED;
+	while (next < m->envelope.count && m->fate != FATE_GONE) {
+		if (semaphore_take(&turns, NEVER) == -1) {
+			put_off(m, kind, next);
+			return;
 		}
-		pool_free(pool);
+		b = (struct batch){ .pool = pool_new("report", 0),
+		    .to = m->envelope.mail.sender };
+		gather(&b, m, state, notify, is_verp ? 1 : REPORT_ROWS, &next);
+		if (is_verp && b.count > 0)
+			b.to = verp_of(m, b.numbers[0], b.pool);
+		if (b.count > 0)
+			settle_batch(m, kind, &b, send_report(m, kind, &b));
+		pool_free(b.pool);
+		semaphore_give(&turns);
 	}
-	return is_stored;
 }
 
 /* Is any recipient in this state? */
@@ -167,28 +369,45 @@ has_any(const struct message *m, enum work_state state)
 	return false;
 }
 
+/* --- the three kinds ----------------------------------------------------- */
+
 /* The failed ones. */
 void
 notify_failures(struct message *m)
 {
-	if (m->fate == FATE_GONE || !has_any(m, WORK_FAILED))
-		return;
-	if (m->envelope.mail.sender[0] == '\0')
-		tell_log(m);
-	else
-		(void)report(m, WORK_FAILED, BOUNCE_FAILURE, NOTIFY_FAILURE);
+	if (m->fate != FATE_GONE && has_any(m, WORK_FAILED))
+		report(m, WORK_FAILED, BOUNCE_FAILURE, NOTIFY_FAILURE);
+}
+
+/* Has it waited long enough for a warning, and was there none? */
+static bool
+is_delay_due(const struct message *m)
+{
+	return retry.warning != 0 && !m->was_warned && m->fate == FATE_NONE &&
+	    has_any(m, WORK_DEFERRED) && clock_wall_us() -
+	    m->envelope.mail.arrival_us >= retry.warning * 1000;
+}
+
+/* Any of the three. */
+bool
+notify_has_work(const struct message *m)
+{
+	return has_any(m, WORK_FAILED) || has_any(m, WORK_UNTOLD) ||
+	    is_delay_due(m);
 }
 
 /* The waiting ones, when the time has come. */
 void
 notify_delay(struct message *m)
 {
-	const struct mail	*mail = &m->envelope.mail;
+	if (is_delay_due(m))
+		report(m, WORK_DEFERRED, BOUNCE_DELAY, NOTIFY_DELAY);
+}
 
-	if (retry.warning == 0 || m->was_warned || m->fate != FATE_NONE ||
-	    mail->sender[0] == '\0' || !has_any(m, WORK_DEFERRED) ||
-	    clock_wall_us() - mail->arrival_us < retry.warning * 1000)
-		return;
-	m->is_warned_now = report(m, WORK_DEFERRED, BOUNCE_DELAY,
-	    NOTIFY_DELAY);
+/* Those that have been sent. */
+void
+notify_successes(struct message *m)
+{
+	if (m->fate != FATE_GONE && has_any(m, WORK_UNTOLD))
+		report(m, WORK_UNTOLD, BOUNCE_SUCCESS, NOTIFY_SUCCESS);
 }

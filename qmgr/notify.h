@@ -2,7 +2,23 @@
 #define QMGR_NOTIFY_H
 
 #include "common/fiber/fiber.h"
+#include "common/param/param.h"
 #include "qmgr/message.h"
+
+extern const struct param	notify_params[];
+
+/* Before the first message is settled. */
+void		 notify_start(void);
+
+/*
+ * The mail for this recipient was sent, and the agent set these flags (enum
+ * outcome_flags): is the sender to be told so by us (RFC 3461 4.1, 5.2)?
+ */
+bool		 notify_is_due(const struct message *, size_t number,
+		    int64_t flags);
+
+/* Is there something to tell? That may take minutes. */
+bool		 notify_has_work(const struct message *);
 
 /*
  * Have the failed recipients reported to the sender. Who was reported, or
@@ -13,5 +29,9 @@ WAITS void	 notify_failures(struct message *);
 
 /* Tell the sender, once, that recipients still wait. */
 WAITS void	 notify_delay(struct message *);
+
+/* Tell the sender of deliveries: WORK_UNTOLD becomes WORK_SENT when the report
+ * is stored. */
+WAITS void	 notify_successes(struct message *);
 
 #endif

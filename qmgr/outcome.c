@@ -4,12 +4,17 @@
  *
  * P1  A recipient is crossed off only after an agent said that the mail is
  *     delivered, or after the report of its failure is on stable storage (or
- *     was not to be written: no sender, NOTIFY=NEVER).
+ *     was not to be written: no sender, NOTIFY=NEVER; or could not be, ever,
+ *     which is logged).
  * P2  A file is removed only when every recipient is delivered or crossed
  *     off, and then once; if that fails the message stays in memory, so that
  *     it is not delivered again, and is tried again.
  * P3  The reason of a failure is synced before the byte that says failed.
  * P4  Whatever goes wrong here, the file stays, and is tried again later.
+ * P5  A delivery that its sender wants to hear of (RFC 3461, SUCCESS) is
+ *     crossed off in two steps, each one byte: delivered, report due; then,
+ *     when the report is on stable storage, done. After a crash in between
+ *     the report is made, and nothing is delivered again.
  */
 #include "qmgr/outcome.h"
 
@@ -25,11 +30,12 @@
 #include "common/daemon/daemon.h"
 #include "common/fiber/offload.h"
 #include "common/mail/dsn.h"
+#include "common/param/site.h"
+#include "qmgr/again.h"
 #include "qmgr/notify.h"
 #include "qmgr/retry.h"
 #include "qmgr/scan.h"
 #include "qmgr/sync.h"
-#include "qmgr/waiting.h"
 
 enum {
 	PATIENCE = 60 * 1000,	/* before the disk is tried again */
@@ -48,15 +54,19 @@ is_same(const struct reason *a, const struct outcome_row *b)
 	    strcmp(a->dsn, b->dsn) == 0;
 }
 
-/* A code of the right class, whatever the agent sent. */
-static const char *
-code_of(const struct outcome_row *row)
+/* A code of the right class, whatever the agent sent. With soft_bounce what
+ * failed for good has failed for now. */
+static char *
+code_of(struct pool *pool, const struct outcome_row *row)
 {
-	char	class = row->outcome == OUTCOME_BOUNCED ? '5' : '4';
+	char	class = row->outcome == OUTCOME_SENT ? '2' :
+		    row->outcome == OUTCOME_BOUNCED && !site.soft_bounce ?
+		    '5' : '4';
 
-	if (dsn_is_valid(row->dsn) && row->dsn[0] == class)
-		return row->dsn;
-	return class == '5' ? "5.0.0" : "4.0.0";
+	if (dsn_is_valid(row->dsn) && (row->dsn[0] == class ||
+	    row->outcome == OUTCOME_BOUNCED))
+		return pool_printf(pool, "%c%s", class, row->dsn + 1);
+	return pool_printf(pool, "%c.0.0", class);
 }
 
 /* Keep why it failed. */
@@ -68,7 +78,7 @@ keep_reason(struct message *m, struct work *w, const struct outcome_row *row)
 	if (!is_same(r, row)) {
 		w->is_news = true;
 		r = w->reason = pool_alloc(m->pool, sizeof(*r));
-		r->dsn = pool_strdup(m->pool, code_of(row));
+		r->dsn = code_of(m->pool, row);
 		r->text = pool_strdup(m->pool, row->text);
 		r->remote = pool_strdup(m->pool, row->remote);
 		r->diagnostic = pool_strdup(m->pool, row->diagnostic);
@@ -90,10 +100,14 @@ outcome_set(struct message *m, size_t number, const struct outcome_row *row)
 	switch (row->outcome) {
 	case OUTCOME_SENT:
 		w->state = WORK_SENT;
+		if (notify_is_due(m, number, row->flags)) {
+			w->state = WORK_UNTOLD;
+			keep_reason(m, w, row);
+		}
 		sync_cross_off(m, number);
 		break;
 	case OUTCOME_BOUNCED:
-		w->state = WORK_FAILED;
+		w->state = site.soft_bounce ? WORK_DEFERRED : WORK_FAILED;
 		keep_reason(m, w, row);
 		break;
 	default:
@@ -136,19 +150,21 @@ outcome_decide(struct message *m, size_t number, enum outcome outcome,
 	outcome_set(m, number, &row);
 }
 
-/* No outcome, unless the administrator has said what it is to be. */
+/* No outcome. Who was expired by hand fails in the end (expire()) with the
+ * reason of the last attempt, if there was one. */
 void
 outcome_withdraw(struct message *m, size_t number)
 {
 	if (m->work[number].state != WORK_WAITING)
 		return;
-	if (m->fate == FATE_EXPIRE) {
-		outcome_decide(m, number, OUTCOME_BOUNCED, "5.4.7",
-		    "message expired by the administrator");
+	CLAIM(m->open > 0 && m->holds > 0);
+	if (m->fate == FATE_EXPIRE && m->work[number].reason == NULL) {
+		outcome_decide(m, number, OUTCOME_DEFERRED, "4.7.0",
+		    "message is administratively expired");
 		return;
 	}
-	CLAIM(m->open > 0 && m->holds > 0);
-	m->work[number].state = WORK_WITHDRAWN;
+	m->work[number].state = m->fate == FATE_EXPIRE ? WORK_DEFERRED :
+	    WORK_WITHDRAWN;
 	m->open--;
 }
 
@@ -206,8 +222,16 @@ remove_file(struct message *m)
 
 /* --- putting back -------------------------------------------------------- */
 
+/* The number for the journal. */
+static int64_t
+outcome_of(const struct work *w)
+{
+	return w->state == WORK_FAILED ? OUTCOME_BOUNCED :
+	    w->state == WORK_UNTOLD ? OUTCOME_SENT : OUTCOME_DEFERRED;
+}
+
 /* The records of this attempt. */
-static void
+static WAITS void
 add_records(const struct message *m, struct str *to)
 {
 	struct journal	 j = { .kind = JOURNAL_ATTEMPT, .number = -1,
@@ -219,17 +243,17 @@ add_records(const struct message *m, struct str *to)
 	j.kind = JOURNAL_OUTCOME;
 	for (i = 0; i < m->envelope.count; i++) {
 		w = &m->work[i];
-		if (!w->is_news)
+		if (!w->is_news || w->state == WORK_SENT)
 			continue;
 		j.number = (int64_t)i;
-		j.outcome = w->state == WORK_FAILED ? OUTCOME_BOUNCED :
-		    OUTCOME_DEFERRED;
+		j.outcome = outcome_of(w);
 		j.when_us = w->reason->when_us;
 		j.dsn = w->reason->dsn;
 		j.text = w->reason->text;
 		j.remote = w->reason->remote;
 		j.diagnostic = w->reason->diagnostic;
 		(void)journal_encode(&j, to);
+		fiber_breathe();	/* a hundred thousand of them */
 	}
 	if (!m->is_warned_now)
 		return;
@@ -317,12 +341,12 @@ put_back(struct message *m)
 			return;
 	}
 	move(m);
-	pause = m->fate == FATE_REQUEUE ? 0 : retry_pause_now(m->attempt);
+	pause = m->fate == FATE_REQUEUE ? 0 : again_pause(m);
 	if (queue_set_time(m->dir, m->id, clock_wall_us() + pause * 1000) == -1)
 		log_warning("%s: cannot set its time: %s", m->id,
 		    strerror(errno));
 	if (m->dir != QUEUE_HOLD)
-		(void)waiting_add(m->id, m->dir, clock_now() + pause);
+		again_wait(m, clock_now() + pause);
 	sync_later(fd);
 	leave(m);
 }
@@ -333,20 +357,58 @@ put_back(struct message *m)
 static void
 expire(struct message *m)
 {
-	const struct mail	*mail = &m->envelope.mail;
-	bool			 is_forced = m->fate == FATE_EXPIRE;
-	size_t			 i;
+	bool	is_forced = m->fate == FATE_EXPIRE, has_some = is_forced;
+	size_t	i;
 
-	if (!is_forced && (count_of(m, WORK_DEFERRED) == 0 ||
-	    !retry_may_expire() || !retry_is_too_old(&retry,
-	    (clock_wall_us() - mail->arrival_us) / 1000,
-	    mail->sender[0] == '\0')))
+	if (!is_forced && !retry_may_expire())
 		return;
 	for (i = 0; i < m->envelope.count; i++)
-		if (m->work[i].state == WORK_DEFERRED)
+		if (m->work[i].state == WORK_DEFERRED &&
+		    (is_forced || again_is_too_old(m, i))) {
 			m->work[i].state = WORK_FAILED;
-	log_info("%s: from=<%s>, status=%s, returned to sender", m->id,
-	    mail->sender, is_forced ? "force-expired" : "expired");
+			has_some = true;
+		}
+	if (has_some)
+		log_info("%s: from=<%s>, status=%s, returned to sender", m->id,
+		    m->envelope.mail.sender, is_forced ? "force-expired" :
+		    "expired");
+}
+
+/* A report of success that cannot be made for days is owed to nobody. */
+static void
+give_up_telling(struct message *m)
+{
+	size_t	i, n = count_of(m, WORK_UNTOLD);
+
+	if (n == 0 || !retry_may_expire() || !retry_is_too_old(&retry,
+	    (clock_wall_us() - m->envelope.mail.arrival_us) / 1000, false))
+		return;
+	log_warning("%s: from=<%s>: the sender asked for a report of success, "
+	    "which cannot be made; %zu recipients have their mail", m->id,
+	    m->envelope.mail.sender, n);
+	for (i = 0; i < m->envelope.count; i++)
+		if (m->work[i].state == WORK_UNTOLD) {
+			m->work[i].state = WORK_SENT;
+			sync_cross_off(m, i);
+		}
+}
+
+/* Cross off who has the mail before somebody is told of something, since that
+ * may take longer than a crash is to cost (P5, and sync.c P1). What cannot be
+ * written now is written in the end. */
+static void
+cross_off_first(struct message *m)
+{
+	int	fd;
+
+	if (m->crossing_count == 0 || !notify_has_work(m))
+		return;
+	if ((fd = queue_open_file(m->dir, m->id, O_RDWR)) == -1)
+		return;
+	if (sync_write(m, fd) == -1)
+		log_warning("%s: cannot cross recipients off: %s", m->id,
+		    strerror(errno));
+	sync_later(fd);
 }
 
 /* All have an outcome: tell who must be told, then remove or put back. */
@@ -358,9 +420,13 @@ settle(void *arg)
 
 	fiber_name("settle");
 	expire(m);
+	cross_off_first(m);
 	notify_failures(m);
 	notify_delay(m);
-	is_over = count_of(m, WORK_DEFERRED) + count_of(m, WORK_WITHDRAWN) == 0;
+	notify_successes(m);
+	give_up_telling(m);
+	is_over = count_of(m, WORK_DEFERRED) + count_of(m, WORK_WITHDRAWN) +
+	    count_of(m, WORK_UNTOLD) == 0;
 	if (m->fate == FATE_GONE)
 		leave(m);
 	else if (!is_over)

@@ -3,31 +3,120 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "common/base/mem.h"
 #include "common/ipc/packets.h"
+#include "common/queue/queue.h"
+#include "qmgr/listing.h"
+#include "qmgr/select.h"
 
 /* The files of the queue command; nobody else includes this. */
 
-/* One thing to do, and what came of it. */
-struct task {
-	const char	*verb, *id, *argument;
-	int		 status;		/* exit status */
-	int64_t		 count;
-	char		 text[512];		/* why not */
+/* What to show of a message (cat). */
+enum { SHOW_ENVELOPE = 1, SHOW_HEADER = 2, SHOW_BODY = 4, SHOW_ATTEMPTS = 8,
+    SHOW_OFFSETS = 16, SHOW_FILES = 32 };
+
+/* One thing to do. */
+struct order {
+	const char		*verb;
+	char			**ids;
+	size_t			 count, room;
+	bool			 is_all;	/* ALL, or no ids needed */
+	bool			 is_input;	/* ids came from a list */
+	const char		*site;		/* flush */
+	struct selection	 select;
+	bool			 as_json, is_summary, by_sender;
+	bool			 is_dry, reads_files;
+	unsigned		 show;		/* cat */
 };
 
-/* queue_remote.c: have qmgr do them. False when there is no qmgr. */
-bool	 remote_run(struct task *, size_t count);
+/* The command line. */
+struct command {
+	struct pool	*pool;
+	const char	*name;		/* for messages: "postsuper" */
+	const char	*directory;	/* -c */
+	bool		 is_postfix;	/* speaks as Postfix's programs do */
+	struct order	*orders;
+	size_t		 count, room;
+};
+extern struct command	 command;
 
-/* queue_alone.c: do them, while qmgr is down. Dies when that may not be. */
-void	 alone_run(struct task *, size_t count);
-/* Show one message with its content; an exit status. */
-int	 alone_cat(const char *id);
+/* --- queue_words.c: orders ----------------------------------------------- */
 
-/* queue_print.c: a list as people or programs want it. */
-void	 print_start(bool as_json);
-bool	 print_entry(void *, const struct queue_entry *);
-void	 print_end(void);
+/* One more; it selects everything. */
+struct order	*order_add(const char *verb);
+/* An id as mailq shows it, ALL, or "-" for a list on standard input. Dies if
+ * it is none of these. */
+void		 order_word(struct order *, const char *word);
+/* Something on standard error, in the command's name. */
+void		 complain(const char *format, ...)
+		    __attribute__((format(printf, 1, 2)));
+
+/* --- queue_options.c, queue_names.c: the command line --------------------- */
+
+void		 options_take(char **words);		/* postrider queue */
+_Noreturn void	 options_usage(int status);
+/* mailq, postqueue, postsuper, postcat: true if `name` is one of them. */
+bool		 names_take(const char *name, int argc, char **argv);
+
+/* --- queue_owner.c: who we are ------------------------------------------- */
+
+/*
+ * May we read and change the queue ourselves? Root becomes its owner first.
+ * The directories are open then.
+ */
+bool		 owner_is_here(void);
+
+/* --- queue_find.c: which messages are meant ------------------------------- */
+
+/* Every message that the order means, in the order of age, until `each` says
+ * false. An exit status; what went wrong was told. */
+int		 find_each(const struct order *,
+		    bool (*each)(void *, const struct queue_entry *),
+		    void *context);
+
+/* --- queue_remote.c: qmgr does it ----------------------------------------- */
+
+enum remote { REMOTE_DONE, REMOTE_REFUSED, REMOTE_NOBODY };
+struct answer {
+	int		 status;
+	int64_t		 changed;
+	char		 text[512];		/* why it was refused */
+};
+
+/* A verb for these messages. `problem` hears of those that could not be
+ * changed, "" for what does not exist. */
+enum remote	 remote_do(const char *verb, const char *argument, char **ids,
+		    size_t count, struct answer *,
+		    void (*problem)(const char *id, const char *why));
+/* What qmgr tells of these messages, or of all. */
+enum remote	 remote_list(char **ids, size_t count, struct answer *,
+		    bool (*each)(void *, const struct queue_entry *),
+		    void *context);
+/* The ids of what it has open. */
+enum remote	 remote_active(struct listing *);
+
+/* --- queue_act.c: it is done ---------------------------------------------- */
+
+/* Flush or change. An exit status; what was done and what went wrong was
+ * told. */
+int		 act(struct order *);
+
+/* --- queue_print.c, queue_summary.c, queue_cat.c, queue_check.c ---------- */
+
+void		 print_start(FILE *, bool as_json);
+bool		 print_entry(void *, const struct queue_entry *);
+void		 print_end(void);
+void		 print_safe(FILE *, const char *);
+
+void		 summary_start(bool by_sender);
+bool		 summary_entry(void *, const struct queue_entry *);
+void		 summary_print(FILE *);
+
+int		 cat(const struct order *);
+/* Names out of place, unfinished files; an exit status. */
+int		 check_structure(bool reads_files);
+int		 check_purge(void);
 
 #endif

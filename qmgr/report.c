@@ -1,6 +1,11 @@
 /*
  * report.c - the text of a delivery status notification.
  *
+ * Letters other than ASCII: the letter for people is UTF-8 if the template
+ * says nothing else; fields for programs are ASCII, with addresses in the
+ * escaped form of RFC 6533 3, unless the report goes to somebody whose own
+ * address is UTF-8: then all of it is (message/global-delivery-status).
+ *
  * Texts from remote servers and from strangers' envelopes go into header
  * fields here: control bytes become spaces, and lines are folded, so that none
  * of them begins a field of its own.
@@ -15,7 +20,8 @@
 #include "common/mail/encode.h"
 #include "common/mail/header.h"
 
-enum { WIDTH = 76, LONGEST_WORD = 900, REFERENCES_MAX = 4000 };
+enum { WIDTH = 76, LONGEST_WORD = 900, REFERENCES_MAX = 4000,
+    ADDRESS_ROOM = 5000 };
 
 /* --- what is known of the message ---------------------------------------- */
 
@@ -65,14 +71,15 @@ report_learn(struct report *r, struct pool *pool, const char *data,
 		r->references = lesson.in_reply_to;
 }
 
-/* RFC 3461 4.3: RET speaks of failures; other reports need no content. */
+/* RFC 3461 4.3: RET speaks of failures; other reports need no content, and
+ * neither does a postmaster's copy. */
 void
 report_choose(struct report *r, int64_t size_limit)
 {
 	const struct bounce	*b = r->about;
 
 	r->is_headers_only = b->kind != BOUNCE_FAILURE ||
-	    text_equal(b->return_what, "HDRS") ||
+	    r->audience == FOR_COPY || text_equal(b->return_what, "HDRS") ||
 	    b->content_length > size_limit;
 	r->copy_length = r->is_headers_only ? (int64_t)r->header_length :
 	    b->content_length;
@@ -88,9 +95,9 @@ has_8bit(const char *text)
 	return false;
 }
 
-/* In the letter? */
+/* Among what the letter says of recipients? */
 static bool
-is_letter_8bit(const struct report *r)
+are_rows_8bit(const struct report *r)
 {
 	const struct bounce	*b = r->about;
 	size_t			 i;
@@ -102,20 +109,54 @@ is_letter_8bit(const struct report *r)
 	return false;
 }
 
+/* What the letter is written in. */
+static const char *
+charset_of(const struct report *r)
+{
+	return text_equal(r->template->charset, "us-ascii") &&
+	    are_rows_8bit(r) ? "utf-8" : r->template->charset;
+}
+
+/* May other letters than ASCII stand in the letter as they are? */
+static bool
+is_letter_wide(const struct report *r)
+{
+	return text_equal(charset_of(r), "utf-8");
+}
+
+/* In the letter? */
+static bool
+is_letter_8bit(const struct report *r)
+{
+	return has_8bit(r->template->text) ||
+	    (is_letter_wide(r) && are_rows_8bit(r));
+}
+
 /* In any part? */
 bool
 report_is_8bit(const struct report *r)
 {
-	return (r->about->flags & MAIL_IS_8BIT) != 0 || is_letter_8bit(r);
+	return r->is_copy_8bit || is_letter_8bit(r) || report_is_utf8(r);
+}
+
+/* Only who has such an address himself can be sent UTF-8 header fields. */
+bool
+report_is_utf8(const struct report *r)
+{
+	return has_8bit(r->to);
 }
 
 /* For the log. */
 const char *
-report_name(int64_t kind)
+report_name(int64_t kind, enum audience audience)
 {
-	return kind == BOUNCE_FAILURE ? "sender non-delivery notification" :
-	    kind == BOUNCE_DELAY ? "sender delay notification" :
-	    "sender delivery status notification";
+	if (audience == FOR_SENDER)
+		return kind == BOUNCE_FAILURE ?
+		    "sender non-delivery notification" :
+		    kind == BOUNCE_DELAY ? "sender delay notification" :
+		    "sender delivery status notification";
+	return kind == BOUNCE_DELAY ? "postmaster delay notification" :
+	    "postmaster non-delivery notification";
 }
 
 /* --- pieces of text ------------------------------------------------------ */
@@ -167,16 +208,23 @@ add_wrapped(struct str *to, size_t column, const char *indent,
 	str_add(to, "\r\n");
 }
 
-/* A header field. */
+/* A header field, which may have other letters if it is `wide`. */
 static void
-add_field(struct str *to, const char *name, const char *value)
+add_wide_field(struct str *to, const char *name, const char *value, bool wide)
 {
 	str_add(to, name);
 	str_add(to, ": ");
-	add_wrapped(to, strlen(name) + 2, "    ", value, false);
+	add_wrapped(to, strlen(name) + 2, "    ", value, wide);
 }
 
-/* A field that begins with a type: "rfc822; a@b". */
+/* A header field in ASCII. */
+static void
+add_field(struct str *to, const char *name, const char *value)
+{
+	add_wide_field(to, name, value, false);
+}
+
+/* A field that begins with a type: "dns; host". */
 static void
 add_typed(struct str *to, const char *name, const char *type,
     const char *value)
@@ -184,6 +232,74 @@ add_typed(struct str *to, const char *name, const char *type,
 	struct pool	*pool = pool_new("field", 0);
 
 	add_field(to, name, pool_printf(pool, "%s; %s", type, value));
+	pool_free(pool);
+}
+
+/* RFC 6533 3: other letters than ASCII, and backslashes, as "\x{HEX}". */
+static void
+add_points(struct str *to, const char *address)
+{
+	uint32_t	point;
+	size_t		len;
+
+	while (*address != '\0') {
+		len = utf8_length(address, strlen(address), &point);
+		if (len == 0) {
+			str_add_char(to, '?');
+			address++;
+			continue;
+		}
+		if (len == 1 && *address != '\\')
+			str_add_char(to, *address);
+		else
+			str_addf(to, "\\x{%X}", (unsigned)point);
+		address += len;
+	}
+}
+
+/* A field with a mail address: its type is "utf-8" if it needs to be. */
+static void
+add_address(struct str *to, const char *name, const char *address,
+    bool is_utf8)
+{
+	struct pool	*pool;
+	struct str	 text;
+
+	if (!has_8bit(address)) {
+		add_typed(to, name, "rfc822", address);
+		return;
+	}
+	pool = pool_new("field", 0);
+	str_init(&text, pool, ADDRESS_ROOM);
+	str_add(&text, "utf-8; ");
+	if (is_utf8)
+		str_add(&text, address);
+	else
+		add_points(&text, address);
+	add_wide_field(to, name, text.data, is_utf8);
+	pool_free(pool);
+}
+
+/* The same with what ORCPT said, "rfc822;a@b", type and all. */
+static void
+add_orcpt(struct str *to, const char *orcpt, bool is_utf8)
+{
+	const char	*address = strchr(orcpt, ';');
+	struct pool	*pool;
+	struct str	 text;
+
+	if (!has_8bit(orcpt) || address == NULL) {
+		add_field(to, "Original-Recipient", orcpt);
+		return;
+	}
+	if (text_starts(orcpt, "utf-8;")) {
+		add_address(to, "Original-Recipient", address + 1, is_utf8);
+		return;
+	}
+	pool = pool_new("field", 0);
+	str_init(&text, pool, ADDRESS_ROOM);
+	add_points(&text, orcpt);
+	add_field(to, "Original-Recipient", text.data);
 	pool_free(pool);
 }
 
@@ -206,70 +322,75 @@ add_boundary(struct str *to, const struct report *r, bool is_last)
 
 /* --- the parts ----------------------------------------------------------- */
 
+/* From: as the template says, its address completed. */
+static void
+add_from(struct str *to, const struct report *r)
+{
+	const char	*from = r->template->from, *end;
+
+	if (strchr(from, '@') != NULL) {
+		add_field(to, "From", from);
+		return;
+	}
+	if ((end = strchr(from, '>')) == NULL)
+		end = from + strcspn(from, " \t");
+	str_addf(to, "From: %.*s@%s%s\r\n", (int)(end - from), from,
+	    r->myhostname, end);
+}
+
+/* What the report is an answer to. */
+static void
+add_references(struct str *to, const struct report *r)
+{
+	add_field(to, "In-Reply-To", r->message_id);
+	str_add(to, "References: ");
+	if (r->references != NULL) {
+		add_wrapped(to, 12, "    ", r->references, false);
+		str_add(to, "    ");
+	}
+	add_wrapped(to, 12, "    ", r->message_id, false);
+}
+
 /* The header of the report. */
 static void
 add_header(struct str *to, const struct report *r)
 {
-	static const char *const	subjects[] = {
-		[BOUNCE_FAILURE] = "Undelivered Mail Returned to Sender",
-		[BOUNCE_DELAY] = "Delayed Mail (still being retried)",
-		[BOUNCE_SUCCESS] = "Successful Mail Delivery Report"
-	};
-	const struct bounce		*b = r->about;
+	const struct template	*t = r->template;
 
 	add_date(to, "Date", (int64_t)r->now * 1000000);
-	str_addf(to, "From: MAILER-DAEMON@%s (Mail Delivery System)\r\n",
-	    r->myhostname);
-	add_field(to, "Subject", subjects[b->kind]);
-	add_field(to, "To", b->sender);
+	add_from(to, r);
+	add_field(to, "Subject", r->audience != FOR_SENDER &&
+	    t->postmaster_subject != NULL ? t->postmaster_subject :
+	    t->subject);
+	add_wide_field(to, "To", r->to, report_is_utf8(r));
 	str_addf(to, "Message-ID: <%s@%s>\r\n", r->boundary, r->myhostname);
-	if (r->message_id != NULL) {
-		add_field(to, "In-Reply-To", r->message_id);
-		str_add(to, "References: ");
-		if (r->references != NULL) {
-			add_wrapped(to, 12, "    ", r->references, false);
-			str_add(to, "    ");
-		}
-		add_wrapped(to, 12, "    ", r->message_id, false);
-	}
+	if (r->message_id != NULL && r->is_threaded)
+		add_references(to, r);
 	/* RFC 3834 5: so that no vacation program answers. */
-	str_add(to, "Auto-Submitted: auto-replied\r\n"
+	str_addf(to, "Auto-Submitted: %s\r\n"
 	    "MIME-Version: 1.0\r\n"
-	    "Content-Type: multipart/report; report-type=delivery-status;\r\n");
-	str_addf(to, "    boundary=\"%s\"\r\n", r->boundary);
+	    "Content-Type: multipart/report; report-type=%s;\r\n"
+	    "    boundary=\"%s\"\r\n", r->audience == FOR_SENDER ?
+	    "auto-replied" : "auto-generated", report_is_utf8(r) ?
+	    "global-delivery-status" : "delivery-status", r->boundary);
 	if (report_is_8bit(r))
 		str_add(to, "Content-Transfer-Encoding: 8bit\r\n");
 	str_add(to, "\r\nThis is a report in MIME format.\r\n");
 }
 
-/* What it is all about, for people. */
+/* Text with LF line ends. */
 static void
-add_introduction(struct str *to, const struct report *r)
+add_text(struct str *to, const char *text)
 {
-	const struct bounce	*b = r->about;
-	char			 date[CLOCK_DATE_SIZE];
+	size_t	len;
 
-	str_addf(to, "This is the mail system of %s.\r\n\r\n", r->myhostname);
-	switch (b->kind) {
-	case BOUNCE_FAILURE:
-		str_add(to, "Your message could not be delivered to everyone "
-		    "it was meant for. Below are\r\nthose it did not reach, "
-		    "each with the reason. They will not be tried again.\r\n");
-		break;
-	case BOUNCE_DELAY:
-		str_addf(to, "Your message has not been delivered yet to those "
-		    "below, for the reasons given.\r\nYou need not send it "
-		    "again: it will be tried until\r\n%s.\r\n",
-		    clock_mail_date(date, sizeof(date),
-		    (time_t)(b->expires_us / 1000000)));
-		break;
-	default:
-		str_add(to, "Your message was delivered to those below, as you "
-		    "wanted to know. Where it was\r\npassed on to a system "
-		    "that does not report, you will not hear more.\r\n");
+	while (*text != '\0') {
+		len = strcspn(text, "\n");
+		str_add_mem(to, text, len);
+		str_add(to, "\r\n");
+		text += len;
+		text += *text == '\n';
 	}
-	str_addf(to, "\r\nIf you need help, write to postmaster@%s\r\n"
-	    "and include this report.\r\n", r->myhostname);
 }
 
 /* One recipient in the letter. */
@@ -293,16 +414,15 @@ add_line(struct str *to, const struct bounce_row *row, bool is_wide)
 static void
 add_letter(struct str *to, const struct report *r)
 {
-	bool	is_wide = is_letter_8bit(r);
 	size_t	i;
 
 	str_addf(to, "Content-Description: Notification\r\n"
 	    "Content-Type: text/plain; charset=%s\r\n%s\r\n",
-	    is_wide ? "utf-8" : "us-ascii",
-	    is_wide ? "Content-Transfer-Encoding: 8bit\r\n" : "");
-	add_introduction(to, r);
+	    charset_of(r), is_letter_8bit(r) ?
+	    "Content-Transfer-Encoding: 8bit\r\n" : "");
+	add_text(to, r->template->text);
 	for (i = 0; i < r->about->count; i++)
-		add_line(to, &r->about->rows[i], is_wide);
+		add_line(to, &r->about->rows[i], is_letter_wide(r));
 }
 
 /* RFC 3464 2.3.3. */
@@ -321,14 +441,14 @@ action_of(const struct bounce *b, const struct bounce_row *row)
 /* The fields of one recipient (RFC 3464 2.3). */
 static void
 add_recipient(struct str *to, const struct bounce *b,
-    const struct bounce_row *row)
+    const struct bounce_row *row, bool is_utf8)
 {
 	str_add(to, "\r\n");
 	if (row->orcpt[0] != '\0')
-		add_field(to, "Original-Recipient", row->orcpt);
+		add_orcpt(to, row->orcpt, is_utf8);
 	else if (row->original[0] != '\0')
-		add_typed(to, "Original-Recipient", "rfc822", row->original);
-	add_typed(to, "Final-Recipient", "rfc822", row->address);
+		add_address(to, "Original-Recipient", row->original, is_utf8);
+	add_address(to, "Final-Recipient", row->address, is_utf8);
 	add_field(to, "Action", action_of(b, row));
 	add_field(to, "Status", row->dsn);
 	if (row->remote[0] != '\0')
@@ -348,18 +468,40 @@ static void
 add_status(struct str *to, const struct report *r)
 {
 	const struct bounce	*b = r->about;
+	bool			 is_utf8 = report_is_utf8(r);
 	size_t			 i;
 
-	str_add(to, "Content-Description: Delivery report\r\n"
-	    "Content-Type: message/delivery-status\r\n\r\n");
+	str_addf(to, "Content-Description: Delivery report\r\n"
+	    "Content-Type: message/%sdelivery-status\r\n%s\r\n",
+	    is_utf8 ? "global-" : "",
+	    is_utf8 ? "Content-Transfer-Encoding: 8bit\r\n" : "");
 	if (b->envelope_id[0] != '\0')
 		add_field(to, "Original-Envelope-Id", b->envelope_id);
 	add_typed(to, "Reporting-MTA", "dns", r->myhostname);
+	if (b->received_from[0] != '\0')
+		add_field(to, "Received-From-MTA", b->received_from);
 	add_date(to, "Arrival-Date", b->arrival_us);
 	add_field(to, "X-Postrider-Queue-ID", b->queue_id);
-	add_typed(to, "X-Postrider-Sender", "rfc822", b->sender);
+	add_address(to, "X-Postrider-Sender", b->sender, is_utf8);
 	for (i = 0; i < b->count; i++)
-		add_recipient(to, b, &b->rows[i]);
+		add_recipient(to, b, &b->rows[i], is_utf8);
+}
+
+/* What the copy of the message is. A UTF-8 message that goes to somebody with
+ * an old address is called by its old name, which all programs know. */
+static void
+add_copy_header(struct str *to, const struct report *r)
+{
+	bool	is_global = report_is_utf8(r) &&
+		    (r->about->flags & MAIL_IS_UTF8) != 0;
+
+	str_addf(to, "Content-Description: %s%s\r\nContent-Type: %s\r\n%s\r\n",
+	    r->about->kind == BOUNCE_FAILURE ? "Undelivered Message" :
+	    "Message", r->is_headers_only ? " Headers" : "",
+	    r->is_headers_only ? is_global ? "message/global-headers" :
+	    "text/rfc822-headers" :
+	    is_global ? "message/global" : "message/rfc822",
+	    r->is_copy_8bit ? "Content-Transfer-Encoding: 8bit\r\n" : "");
 }
 
 /* Everything before the message itself. */
@@ -372,12 +514,7 @@ report_head(struct str *to, const struct report *r)
 	add_boundary(to, r, false);
 	add_status(to, r);
 	add_boundary(to, r, false);
-	str_addf(to, "Content-Description: %s\r\nContent-Type: %s\r\n%s\r\n",
-	    r->is_headers_only ? "Undelivered Message Headers" :
-	    "Undelivered Message",
-	    r->is_headers_only ? "text/rfc822-headers" : "message/rfc822",
-	    r->about->flags & MAIL_IS_8BIT ?
-	    "Content-Transfer-Encoding: 8bit\r\n" : "");
+	add_copy_header(to, r);
 }
 
 /* And everything after it. */

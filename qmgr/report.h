@@ -7,6 +7,7 @@
 
 #include "common/base/str.h"
 #include "common/ipc/packets.h"
+#include "qmgr/template.h"
 
 /*
  * The text of a delivery status notification: a multipart/report (RFC 6522)
@@ -17,8 +18,17 @@
  *	(the caller copies `copy_length` bytes of it)
  *	report_tail()	the end
  */
+/* Who reads it: the sender; the postmaster, a copy of what the sender got; or
+ * the postmaster alone, since the sender cannot be told. */
+enum audience { FOR_SENDER, FOR_COPY, FOR_POSTMASTER };
+
 struct report {
 	const struct bounce	*about;
+	enum audience		 audience;
+	const char		*to;		/* the reader's address */
+	const struct template	*template;	/* of this kind, expanded */
+	bool			 is_threaded;	/* References and so on */
+	bool			 is_copy_8bit;	/* in what is copied */
 	const char		*myhostname;
 	const char		*boundary;	/* not in the message */
 	time_t			 now;
@@ -35,12 +45,13 @@ void		 report_learn(struct report *, struct pool *,
 		    const char *data, size_t len);
 /* The whole message, or its header only? By RET, kind and size (bytes). */
 void		 report_choose(struct report *, int64_t size_limit);
-/* Does any part need 8BITMIME? */
+/* Does any part need 8BITMIME, or even SMTPUTF8? */
 bool		 report_is_8bit(const struct report *);
+bool		 report_is_utf8(const struct report *);
 void		 report_head(struct str *, const struct report *);
 void		 report_tail(struct str *, const struct report *);
 
 /* "sender non-delivery notification": for the log. */
-const char	*report_name(int64_t kind);
+const char	*report_name(int64_t kind, enum audience);
 
 #endif

@@ -19,7 +19,9 @@ struct retry_settings	retry;
 const struct param	retry_params[] = {
 	PARAM_TIME("minimal_backoff_time", retry.minimal, "300s", 1, 864000,
 	    "The pause after the first failed attempt to deliver a message; "
-	    "also how long a site that does not answer is left alone."),
+	    "also how long a site that does not answer is left alone. "
+	    "TRANSPORT_minimal_backoff_time for one transport; the same holds "
+	    "for the following three."),
 	PARAM_TIME("maximal_backoff_time", retry.maximal, "4000s", 1, 864000,
 	    "The longest pause between two attempts to deliver a message."),
 	PARAM_TIME_IN("maximal_queue_lifetime", 'd', retry.lifetime, "5d", 0,
@@ -54,16 +56,23 @@ retry_pause(const struct retry_settings *s, unsigned attempt, uint32_t random)
 	    (int64_t)((double)spread * (random / 4294967296.0));
 }
 
-/* With a number from the kernel; without one, the plain pause. */
-int64_t
-retry_pause_now(unsigned attempt)
+/* From the kernel; without one, the middle, which means the plain pause. */
+uint32_t
+retry_random(void)
 {
 	uint32_t	random;
 
 	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) !=
 	    sizeof(random))
 		random = UINT32_MAX / 2;
-	return retry_pause(&retry, attempt, random);
+	return random;
+}
+
+/* With such a number. */
+int64_t
+retry_pause_now(unsigned attempt)
+{
+	return retry_pause(&retry, attempt, retry_random());
 }
 
 /* Older than it may get? */

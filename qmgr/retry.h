@@ -24,7 +24,10 @@ extern const struct param	 retry_params[];
 int64_t	 retry_pause(const struct retry_settings *, unsigned attempt,
 	    uint32_t random);
 
-/* The same with the settings in force and a number nobody knows. */
+/* A number that nobody knows. */
+uint32_t retry_random(void);
+
+/* The same with the settings for all transports and a number nobody knows. */
 int64_t	 retry_pause_now(unsigned attempt);
 
 /* Is a message of this age (milliseconds) to be given up after a failed try? */

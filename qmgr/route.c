@@ -4,29 +4,70 @@
  * A few dozen fibers ask resolve, each for one recipient at a time; messages
  * take turns, so that one with a hundred thousand recipients does not keep
  * the others waiting. A job is queued as soon as it fills a delivery, and the
- * rest when the whole message has been asked for.
+ * rest when the whole message has been asked for. Recipients that an agent
+ * passes on come before all others: their message has waited once.
  */
 #include "qmgr/route.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/daemon/daemon.h"
 #include "common/ipc/packets.h"
-#include "qmgr/dispatch.h"
+#include "qmgr/evict.h"
+#include "qmgr/lane.h"
 #include "qmgr/outcome.h"
 #include "qmgr/transport.h"
 
 enum { ASKERS = 64, PATIENCE = 60 * 1000 };
 
+/* A recipient that was passed on. */
+struct again {
+	STAILQ_ENTRY(again)	 next;
+	struct message		*message;
+	size_t			 number;
+	char			*via;
+};
+
 static TAILQ_HEAD(, message)	asking = TAILQ_HEAD_INITIALIZER(asking);
+static STAILQ_HEAD(, again)	agains = STAILQ_HEAD_INITIALIZER(agains);
 static unsigned			askers;
+
+/* --- answers ------------------------------------------------------------- */
+
+/* How many recipients are worth a turn before all have been asked for? */
+static size_t
+enough(const struct message *m, const struct transport *t)
+{
+	if (m->envelope.mail.verp[0] != '\0')
+		return 1;
+	return t->tuning.pace.recipients > 0 ?
+	    (size_t)t->tuning.pace.recipients : SIZE_MAX;
+}
+
+/* What the recipient waits for: a site, or with one recipient in a delivery
+ * himself, as Postfix has it. */
+static struct destination *
+destination_of(struct transport *t, const struct route *route,
+    const char *address, struct pool *pool)
+{
+	char	*own;
+
+	if (t->tuning.pace.recipients != 1)
+		return transport_destination(t, route->site, route->site);
+	own = pool_strdup(pool, address);
+	text_lower(own);
+	return transport_destination(t, own, route->site);
+}
 
 /* The answer is a place to go: give the recipient to that site's job. */
 static void
-assign(struct message *m, size_t number, const struct route *route)
+assign(struct message *m, size_t number, const struct route *route,
+    struct pool *pool, bool is_again)
 {
 	struct transport	*t = transport_find(route->transport);
 	struct destination	*site;
@@ -40,20 +81,19 @@ assign(struct message *m, size_t number, const struct route *route)
 		    "mail transport unavailable");
 		return;
 	}
-	if (t->is_deferred) {
+	m->work[number].transport = t->index;
+	if (t->tuning.is_deferred && !m->is_flushed) {
 		outcome_decide(m, number, OUTCOME_DEFERRED, "4.3.2",
 		    "deferred transport");
 		return;
 	}
 	address = m->envelope.recipients[number].row.address;
-	if (route->recipient[0] != '\0' &&
-	    strcmp(route->recipient, address) != 0)
-		m->work[number].address = pool_strdup(m->pool,
-		    route->recipient);
-	site = transport_destination(t, route->site);
+	m->work[number].address = route->recipient[0] == '\0' ||
+	    strcmp(route->recipient, address) == 0 ? NULL :
+	    pool_strdup(m->pool, route->recipient);
+	site = destination_of(t, route, message_address(m, number), pool);
 	job = message_job(m, site, route->nexthop);
-	job->least = t->pace.recipients > 0 ? (size_t)t->pace.recipients :
-	    SIZE_MAX;
+	job->least = is_again ? 0 : enough(m, t);
 	job_add(job, m->pool, (uint32_t)number);
 	schedule_queue(job);
 	lane_kick(lane_of(site));
@@ -61,11 +101,14 @@ assign(struct message *m, size_t number, const struct route *route)
 
 /* Or there is nowhere to go, or not now. */
 static void
-take_answer(struct message *m, size_t number, const struct route *route)
+take_answer(struct message *m, size_t number, const struct route *route,
+    struct pool *pool, bool is_again)
 {
+	m->work[number].was_tried = true;
 	switch (route->result) {
 	case ROUTE_OK:
-		assign(m, number, route);
+		m->work[number].was_tried = false;
+		assign(m, number, route, pool, is_again);
 		break;
 	case ROUTE_IMPOSSIBLE:
 		outcome_decide(m, number, OUTCOME_BOUNCED,
@@ -77,9 +120,11 @@ take_answer(struct message *m, size_t number, const struct route *route)
 	}
 }
 
-/* One recipient. */
+/* --- questions ----------------------------------------------------------- */
+
+/* One recipient; via as in struct ask_route. */
 static WAITS void
-ask(struct message *m, size_t number)
+ask(struct message *m, size_t number, const char *via)
 {
 	struct ask_route	 question;
 	struct route		 route;
@@ -98,7 +143,7 @@ ask(struct message *m, size_t number)
 	question = (struct ask_route){
 	    .address = m->envelope.recipients[number].row.address,
 	    .sender = m->envelope.mail.sender,
-	    .via = (char *)(uintptr_t)"" };
+	    .via = (char *)(uintptr_t)via };
 	if (link_ask(to_resolve, PACKET_ASK_ROUTE, &question, PACKET_ROUTE,
 	    &route, pool, clock_now() + PATIENCE, true) == -1) {
 		log_warning("%s: resolve does not answer: %s", m->id,
@@ -108,7 +153,7 @@ ask(struct message *m, size_t number)
 	} else if (m->fate != FATE_NONE)
 		outcome_withdraw(m, number);
 	else
-		take_answer(m, number, &route);
+		take_answer(m, number, &route, pool, *via != '\0');
 	pool_free(pool);
 }
 
@@ -116,7 +161,7 @@ ask(struct message *m, size_t number)
 static void
 finish(struct message *m)
 {
-	struct job	*job;
+	struct job	*job, *evictable;
 
 	for (job = message_next_job(m, NULL); job != NULL;
 	    job = message_next_job(m, job)) {
@@ -126,7 +171,10 @@ finish(struct message *m)
 		schedule_queue(job);
 		lane_kick(lane_of(job->site));
 	}
+	evictable = evict_wanted(m);
 	message_release(m);
+	if (evictable != NULL)
+		evict(evictable);
 }
 
 /* Is there a recipient that has not been asked for? Then *number is it. */
@@ -142,16 +190,37 @@ next_number(struct message *m, size_t *number)
 
 static void	 run(void *);
 
-/* Put the message behind the others, and see that somebody comes for it. */
+/* See that somebody comes. */
+static void
+need_asker(void)
+{
+	if (askers >= ASKERS)
+		return;
+	askers++;
+	fiber_start(run, NULL);
+}
+
+/* Put the message behind the others. */
 static void
 enqueue(struct message *m)
 {
 	m->is_asking = true;
 	TAILQ_INSERT_TAIL(&asking, m, asking);
-	if (askers < ASKERS) {
-		askers++;
-		fiber_start(run, NULL);
-	}
+	need_asker();
+}
+
+/* The next recipient that was passed on. */
+static WAITS void
+ask_again(void)
+{
+	struct again	*a = STAILQ_FIRST(&agains);
+	struct message	*m = a->message;
+
+	STAILQ_REMOVE_HEAD(&agains, next);
+	ask(m, a->number, a->via);
+	free(a->via);
+	free(a);
+	message_release(m);
 }
 
 /* The next message's next recipient; the message goes behind the others. */
@@ -169,7 +238,7 @@ ask_next(void)
 		m->next++;
 		if (next_number(m, &more))
 			enqueue(m);
-		ask(m, number);
+		ask(m, number, "");
 	}
 	m->asked--;
 	if (m->asked == 0 && !m->is_asking)
@@ -182,8 +251,13 @@ run(void *arg)
 {
 	(void)arg;
 	fiber_name("route");
-	while (!TAILQ_EMPTY(&asking)) {
-		ask_next();
+	for (;;) {
+		if (!STAILQ_EMPTY(&agains))
+			ask_again();
+		else if (!TAILQ_EMPTY(&asking))
+			ask_next();
+		else
+			break;
 		fiber_breathe();
 	}
 	askers--;
@@ -195,4 +269,17 @@ route_start(struct message *m)
 {
 	message_hold(m);
 	enqueue(m);
+}
+
+/* Once more, for one recipient. */
+void
+route_again(struct message *m, size_t number, const char *via)
+{
+	struct again	*a = mem_alloc(sizeof(*a));
+
+	*a = (struct again){ .message = m, .number = number,
+	    .via = mem_strdup(via) };
+	message_hold(m);
+	STAILQ_INSERT_TAIL(&agains, a, next);
+	need_asker();
 }

@@ -9,6 +9,10 @@
  * until that is done. */
 void	 route_start(struct message *);
 
+/* An agent passes this recipient on to `via`, "transport:nexthop". Holds the
+ * message, too. */
+void	 route_again(struct message *, size_t number, const char *via);
+
 extern struct link	*to_resolve;
 
 #endif

@@ -7,7 +7,7 @@
  * and times only, and opens nothing.
  *
  * P1  At most qmgr_message_active_limit messages are open; the others wait as
- *     names.
+ *     names. When as many are open, evict.c makes room.
  * P2  A look through the directories yields every few entries: new mail does
  *     not wait for it.
  * P3  A file that is not complete is not mail; it is removed once its writer
@@ -22,11 +22,12 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
 #include "common/ipc/packets.h"
+#include "qmgr/evict.h"
 #include "qmgr/message.h"
-#include "qmgr/outcome.h"
 #include "qmgr/retry.h"
 #include "qmgr/route.h"
 #include "qmgr/transport.h"
@@ -35,18 +36,13 @@
 enum {
 	SLICE = 32,		/* entries between two yields */
 	BUSY_PAUSE = 200,	/* its writer is about to finish */
+	FULL_PAUSE = 1000,	/* unless somebody leaves before */
+	MANY_PAUSE = 2000,	/* too many recipients are in memory */
+	HEAD = 1000, EACH = 200,	/* bytes of an envelope */
 	LATER_PAUSE = 60 * 1000	/* out of descriptors, or worse */
 };
 
-static int64_t		active_limit;
 static struct fiber	*feeder, *scanner;
-
-const struct param	scan_params[] = {
-	PARAM_INT("qmgr_message_active_limit", active_limit, "20000", 1,
-	    10000000, "How many messages the queue manager has open; others "
-	    "wait until one of these is done with."),
-	PARAM_END
-};
 
 /* Begin with an open message. */
 static void
@@ -56,13 +52,6 @@ activate(struct message *m)
 	    m->envelope.mail.sender, (intmax_t)m->layout.content_length,
 	    m->envelope.count);
 	route_start(m);
-}
-
-/* Is there room for one more? */
-static bool
-has_room(void)
-{
-	return message_count() < (size_t)active_limit;
 }
 
 /* --- cleanup's packet ---------------------------------------------------- */
@@ -91,7 +80,7 @@ on_new_mail(struct request *r)
 	bool			 is_news = !is_known(mail);
 
 	/* Without a descriptor, whether it still exists is seen later. */
-	if (is_news && mail->message != -1 && has_room())
+	if (is_news && mail->message != -1 && evict_has_room())
 		m = message_from_packet(mail);
 	else if (mail->message != -1)
 		close(mail->message);
@@ -105,46 +94,103 @@ on_new_mail(struct request *r)
 
 /* --- when the time has come ---------------------------------------------- */
 
+/* Is one that has many recipients to wait? It waits a little longer when its
+ * file cannot be looked at; what is wrong with it is told when it is opened. */
+static bool
+is_too_many(const struct waiting_one *one)
+{
+	unsigned char		 raw[QUEUE_PREAMBLE];
+	struct queue_layout	 layout;
+	uint32_t		 crc;
+	ssize_t			 n;
+	int			 fd;
+
+	if (evict_has_room_for_many())
+		return false;
+	fd = queue_open_file(one->dir, one->id, O_RDONLY);
+	if (fd == -1)
+		return false;
+	n = fs_pread(fd, raw, sizeof(raw), 0);
+	close(fd);
+	return n == (ssize_t)sizeof(raw) &&
+	    queue_preamble_decode(raw, sizeof(raw), &layout, &crc) == NULL &&
+	    (size_t)layout.envelope_length > HEAD + evict_few() * EACH;
+}
+
+/* Back to those who wait, as it was. */
+static void
+wait_again(const struct waiting_one *one, int64_t due)
+{
+	(void)waiting_add(one->id, one->dir, due);
+	(void)waiting_set_marks(one->id, &one->marks, one->flags);
+}
+
 /* Open one that is due. */
 static void
-open_one(const char *id, enum queue_dir dir)
+open_one(const struct waiting_one *one)
 {
 	struct message	*m;
 
-	if (message_find(id) != NULL)
+	if (message_find(one->id) != NULL)
 		return;
-	switch (message_open(id, dir, &m)) {
+	if (is_too_many(one)) {
+		wait_again(one, clock_now() + MANY_PAUSE);
+		return;
+	}
+	switch (message_open(one->id, one->dir, &m)) {
 	case OPENED:
+		m->is_flushed = (one->flags & WAITING_FLUSHED) != 0;
 		activate(m);
 		break;
 	case OPENED_BUSY:
-		(void)waiting_add(id, dir, clock_now() + BUSY_PAUSE);
+		wait_again(one, clock_now() + BUSY_PAUSE);
 		break;
 	case OPENED_LATER:
-		(void)waiting_add(id, dir, clock_now() + LATER_PAUSE);
+		wait_again(one, clock_now() + LATER_PAUSE);
 		break;
 	case OPENED_GONE:
-		log_debug("%s: not in %s any more", id, queue_dir_name(dir));
+		log_debug("%s: not in %s any more", one->id,
+		    queue_dir_name(one->dir));
 		break;
 	}
+}
+
+/* The next one that is due: opened, or put back if its site has too many. If
+ * there was one and no room for it, false. */
+static bool
+feed_one(void)
+{
+	struct waiting_one	one;
+
+	if (!waiting_take_one(clock_now(), &one))
+		return true;
+	if ((one.flags & WAITING_PARKED) && evict_is_clogged(one.marks.site))
+		wait_again(&one, clock_now() + evict_pause());
+	else if (evict_has_room() || evict_make_room())
+		open_one(&one);
+	else {
+		wait_again(&one, one.due);
+		return false;
+	}
+	return true;
 }
 
 /* Open what is due while there is room. */
 static void
 feed(void *arg)
 {
-	char		id[QUEUE_ID_MAX + 1];
-	enum queue_dir	dir;
+	int64_t	when;
 
 	(void)arg;
 	fiber_name("feeder");
 	while (!daemon_is_draining()) {
-		if (has_room() && waiting_take(clock_now(), id, &dir)) {
-			open_one(id, dir);
+		when = waiting_first_due();
+		if (when <= clock_now() && !feed_one())
+			when = clock_now() + FULL_PAUSE;
+		if (when <= clock_now())
 			fiber_breathe();
-			continue;
-		}
-		(void)fiber_park(has_room() ? waiting_first_due() : NEVER);
+		else
+			(void)fiber_park(when);
 	}
 	feeder = NULL;
 }

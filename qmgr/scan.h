@@ -3,14 +3,11 @@
 
 #include "common/fiber/fiber.h"
 #include "common/ipc/channel.h"
-#include "common/param/param.h"
 
 /*
  * How messages get into memory: by cleanup's packet, or because their time has
  * come, or because a look through the directories found them.
  */
-extern const struct param	scan_params[];
-
 /* PACKET_NEW_MAIL. */
 void	 on_new_mail(struct request *);
 

@@ -6,21 +6,47 @@
  * person waits for one delivery of a mailing at most, and a mailing to one
  * site delays no other.
  *
- * P1  A site is in the list exactly when it has a job and either room in its
- *     window or no life: nothing is searched, each step costs O(1). Sites
- *     that wait for their rate delay stay in the list and are passed over.
+ * A mailing to a hundred thousand sites has as many places among the sites.
+ * So there are two lines, at the sites and at each site: one for messages that
+ * have had few deliveries so far, one for those that have had more; when both
+ * have somebody, they have turns by turns.
+ *
+ * P1  A site is in a line exactly when it has a job, no rate delay to wait
+ *     for, and either room in its window or no life: nothing is searched.
+ *     Those that wait for their rate delay stand in a tree by time. A step
+ *     costs O(log n).
+ * P2  A job that has become a mailing changes its line when its turn comes,
+ *     once.
  */
 #include "qmgr/schedule.h"
 
 #include "common/base/bug.h"
 #include "common/base/clock.h"
 
+enum {
+	FEW = 8,			/* deliveries */
+	REMEMBERED = 60 * 60 * 1000	/* that a site was dead */
+};
+
+static int
+compare_pauses(const struct destination *a, const struct destination *b)
+{
+	if (a->not_before != b->not_before)
+		return a->not_before < b->not_before ? -1 : 1;
+	return a < b ? -1 : a > b;
+}
+
+RB_PROTOTYPE(paused_sites, destination, pause, )
+RB_GENERATE(paused_sites, destination, pause, compare_pauses)
+
 /* A schedule without sites. */
 void
 schedule_init(struct schedule *s, void *owner)
 {
-	s->owner = owner;
-	TAILQ_INIT(&s->sites);
+	*s = (struct schedule){ .owner = owner };
+	TAILQ_INIT(&s->lines[LINE_FEW]);
+	TAILQ_INIT(&s->lines[LINE_MANY]);
+	RB_INIT(&s->paused);
 }
 
 /* A site without jobs. */
@@ -29,8 +55,9 @@ destination_init(struct destination *s, struct schedule *schedule,
     const struct pace *pace, char *name)
 {
 	*s = (struct destination){ .schedule = schedule, .pace = pace,
-	    .name = name };
-	TAILQ_INIT(&s->jobs);
+	    .name = name, .label = name, .place = PLACE_NOWHERE };
+	TAILQ_INIT(&s->jobs[LINE_FEW]);
+	TAILQ_INIT(&s->jobs[LINE_MANY]);
 	window_start(&s->window, pace);
 }
 
@@ -52,34 +79,79 @@ job_add(struct job *job, struct pool *pool, uint32_t number)
 		job->site->waiting++;
 }
 
-/* Should the site be in the list? */
-static bool
-has_turn(const struct destination *s)
+/* --- where a site stands ------------------------------------------------- */
+
+/* Where should it? */
+static enum place
+place_of(const struct destination *s)
 {
-	return !TAILQ_EMPTY(&s->jobs) &&
-	    (s->window.dead_until != 0 || s->in_flight < s->window.size);
+	bool	is_dead = s->window.dead_until != 0;
+
+	if (s->queued == 0 || (!is_dead && s->in_flight >= s->window.size))
+		return PLACE_NOWHERE;
+	if (!is_dead && s->not_before != 0)
+		return PLACE_PAUSED;
+	return TAILQ_EMPTY(&s->jobs[LINE_FEW]) ? PLACE_MANY : PLACE_FEW;
 }
 
-/* Put the site into the list, at its end, or take it out. */
+/* Take it from where it stands. */
+static void
+leave_place(struct destination *s)
+{
+	if (s->place == PLACE_PAUSED)
+		RB_REMOVE(paused_sites, &s->schedule->paused, s);
+	else if (s->place != PLACE_NOWHERE)
+		TAILQ_REMOVE(&s->schedule->lines[s->place], s, next);
+	s->place = PLACE_NOWHERE;
+}
+
+/* Put it where it should stand: at the end, if that is a line. */
 void
 schedule_refresh(struct destination *s)
 {
-	bool	wants = has_turn(s);
+	enum place	place = place_of(s);
 
-	if (wants == s->is_listed)
+	if (place == s->place)
 		return;
-	if (wants)
-		TAILQ_INSERT_TAIL(&s->schedule->sites, s, next);
-	else
-		TAILQ_REMOVE(&s->schedule->sites, s, next);
-	s->is_listed = wants;
+	leave_place(s);
+	s->place = place;
+	if (place == PLACE_PAUSED)
+		RB_INSERT(paused_sites, &s->schedule->paused, s);
+	else if (place != PLACE_NOWHERE)
+		TAILQ_INSERT_TAIL(&s->schedule->lines[place], s, next);
 }
+
+/* Is there anything? */
+bool
+schedule_is_empty(const struct schedule *s)
+{
+	return TAILQ_EMPTY(&s->lines[LINE_FEW]) &&
+	    TAILQ_EMPTY(&s->lines[LINE_MANY]) && RB_EMPTY(&s->paused);
+}
+
+/* --- jobs ---------------------------------------------------------------- */
 
 /* Has it recipients enough for a turn? */
 static bool
 is_worth_a_turn(const struct job *job)
 {
 	return job_count(job) > 0 && job_count(job) >= job->least;
+}
+
+/* The line for it now. */
+static enum line
+line_of(const struct job *job)
+{
+	return job->share != NULL && job->share->turns >= FEW ? LINE_MANY :
+	    LINE_FEW;
+}
+
+/* At the end of its line. */
+static void
+line_up(struct job *job)
+{
+	job->line = line_of(job);
+	TAILQ_INSERT_TAIL(&job->site->jobs[job->line], job, next);
 }
 
 /* Queue a job at its site. */
@@ -89,7 +161,8 @@ schedule_queue(struct job *job)
 	if (job->is_queued || !is_worth_a_turn(job))
 		return;
 	job->is_queued = true;
-	TAILQ_INSERT_TAIL(&job->site->jobs, job, next);
+	line_up(job);
+	job->site->queued++;
 	job->site->waiting += job_count(job);
 	schedule_refresh(job->site);
 }
@@ -101,67 +174,128 @@ schedule_withdraw(struct job *job)
 	if (!job->is_queued)
 		return;
 	job->is_queued = false;
-	TAILQ_REMOVE(&job->site->jobs, job, next);
+	TAILQ_REMOVE(&job->site->jobs[job->line], job, next);
+	job->site->queued--;
 	job->site->waiting -= job_count(job);
 	schedule_refresh(job->site);
 }
 
-/* The first site of the list whose rate delay is over. */
-struct job *
-schedule_next(struct schedule *schedule, int64_t now, bool *is_dead,
-    int64_t *when)
-{
-	struct destination	*s, *following;
+/* --- turns --------------------------------------------------------------- */
 
-	*when = NEVER;
-	for (s = TAILQ_FIRST(&schedule->sites); s != NULL; s = following) {
-		following = TAILQ_NEXT(s, next);
+/* The job whose turn it is at the site. */
+static struct job *
+job_of(struct destination *s)
+{
+	struct job	*job = TAILQ_FIRST(&s->jobs[s->turn]);
+
+	return job != NULL ? job : TAILQ_FIRST(&s->jobs[!s->turn]);
+}
+
+/* The same, after who has become a mailing went to the other line (P2). */
+static struct job *
+right_job_of(struct destination *s)
+{
+	struct job	*job;
+
+	while ((job = job_of(s)) != NULL && job->line == LINE_FEW &&
+	    line_of(job) == LINE_MANY) {
+		TAILQ_REMOVE(&s->jobs[LINE_FEW], job, next);
+		line_up(job);
+	}
+	schedule_refresh(s);
+	return job;
+}
+
+/* Those whose rate delay is over come back to the lines. */
+static int64_t
+end_pauses(struct schedule *schedule, int64_t now)
+{
+	struct destination	*s;
+
+	while ((s = RB_MIN(paused_sites, &schedule->paused)) != NULL) {
+		if (s->not_before > now)
+			return s->not_before;
+		leave_place(s);
+		s->not_before = 0;
+		schedule_refresh(s);
+	}
+	return NEVER;
+}
+
+/* The first in a line that may really have its turn. */
+static struct job *
+first_in(struct schedule *schedule, enum line line, int64_t now, bool *is_dead)
+{
+	struct destination	*s;
+	struct job		*job;
+
+	while ((s = TAILQ_FIRST(&schedule->lines[line])) != NULL) {
 		*is_dead = window_is_dead(&s->window, s->pace, now);
-		if (*is_dead)
-			return TAILQ_FIRST(&s->jobs);
-		schedule_refresh(s);	/* it may have come to life */
-		if (!s->is_listed)
-			continue;
-		if (s->not_before <= now)
-			return TAILQ_FIRST(&s->jobs);
-		if (s->not_before < *when)
-			*when = s->not_before;
+		job = right_job_of(s);	/* it may have come to life, too */
+		if (s->place == (enum place)line)
+			return job;
 	}
 	return NULL;
 }
 
+/* Whose turn is it? */
+struct job *
+schedule_next(struct schedule *schedule, int64_t now, bool *is_dead,
+    int64_t *when)
+{
+	struct job	*job;
+
+	*when = end_pauses(schedule, now);
+	job = first_in(schedule, schedule->turn, now, is_dead);
+	if (job == NULL)
+		job = first_in(schedule, !schedule->turn, now, is_dead);
+	if (job != NULL)
+		*when = NEVER;
+	else	/* who just came to life may have a pause to wait for */
+		*when = end_pauses(schedule, now);
+	return job;
+}
+
 /* The job had its turn: it goes behind the others, and so does the site. */
 void
-schedule_take(struct job *job, size_t count, int64_t now, bool is_delivery)
+schedule_take(struct job *job, size_t count, bool is_delivery)
 {
 	struct destination	*s = job->site;
 
 	CLAIM(job->is_queued && count <= job_count(job));
-	job->first += count;
+	TAILQ_REMOVE(&s->jobs[job->line], job, next);
+	s->turn = !job->line;
 	s->waiting -= count;
-	TAILQ_REMOVE(&s->jobs, job, next);
-	job->is_queued = is_worth_a_turn(job);
-	if (job->is_queued)
-		TAILQ_INSERT_TAIL(&s->jobs, job, next);
-	else
-		s->waiting -= job_count(job);
+	job->first += count;
 	if (is_delivery) {
 		s->in_flight++;
-		s->not_before = now + s->pace->rate_delay;
+		if (job->share != NULL)
+			job->share->turns++;
 	}
-	if (s->is_listed) {
-		TAILQ_REMOVE(&s->schedule->sites, s, next);
-		s->is_listed = false;
+	job->is_queued = is_worth_a_turn(job);
+	if (job->is_queued)
+		line_up(job);
+	else {
+		s->waiting -= job_count(job);
+		s->queued--;
 	}
+	if (s->place == PLACE_FEW || s->place == PLACE_MANY)
+		s->schedule->turn = s->place == PLACE_FEW ? LINE_MANY :
+		    LINE_FEW;
+	leave_place(s);
 	schedule_refresh(s);
 }
 
-/* One place in the window is free again. */
+/* One place in the window is free again, and the rate delay begins. */
 void
-schedule_ended(struct destination *s)
+schedule_ended(struct destination *s, int64_t now)
 {
 	CLAIM(s->in_flight > 0);
 	s->in_flight--;
+	if (s->pace->rate_delay > 0) {
+		leave_place(s);
+		s->not_before = now + s->pace->rate_delay;
+	}
 	schedule_refresh(s);
 }
 
@@ -169,6 +303,8 @@ schedule_ended(struct destination *s)
 bool
 destination_is_idle(struct destination *s, int64_t now)
 {
-	return s->users == 0 && s->in_flight == 0 &&
-	    s->not_before <= now && !window_is_dead(&s->window, s->pace, now);
+	return s->users == 0 && s->in_flight == 0 && !s->is_clogged &&
+	    s->not_before <= now &&
+	    (s->died == 0 || now - s->died > REMEMBERED) &&
+	    !window_is_dead(&s->window, s->pace, now);
 }

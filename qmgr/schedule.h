@@ -15,37 +15,66 @@
  * message has for one next hop at that site. Nothing here knows what a
  * message is, or waits. Times are monotonic milliseconds.
  */
+
+/* Two lines, which get turns by turns: mail that has had few deliveries so
+ * far, and mailings. */
+enum line { LINE_FEW, LINE_MANY, LINES };
+
+/* What all jobs of a message have in common. */
+struct share {
+	unsigned	 turns;			/* deliveries begun */
+};
+
 struct job {
 	TAILQ_ENTRY(job)	 next;		/* in its site's queue */
 	RB_ENTRY(job)		 entry;		/* for who makes jobs */
 	struct destination	*site;
 	void			*message;
+	struct share		*share;		/* or NULL */
 	char			*nexthop;
 	uint32_t		*numbers;	/* of recipients */
 	size_t			 first, end, room;
 	size_t			 least;		/* waits for so many */
 	bool			 is_queued;
+	enum line		 line;		/* if it is queued */
 };
 
+/* Where a site stands in the schedule. */
+enum place { PLACE_FEW, PLACE_MANY, PLACE_PAUSED, PLACE_NOWHERE };
+
 /* A site and what waits for it. (struct site is the configuration's.) */
+TAILQ_HEAD(job_queue, job);
 struct destination {
 	RB_ENTRY(destination)	 entry;		/* in its transport */
-	TAILQ_ENTRY(destination) next;		/* in the schedule */
+	TAILQ_ENTRY(destination) next;		/* in a line of the schedule */
+	RB_ENTRY(destination)	 pause;		/* or among the paused */
+	TAILQ_ENTRY(destination) clog;		/* evict.c */
 	struct schedule		*schedule;
 	const struct pace	*pace;
-	char			*name;
-	TAILQ_HEAD(, job)	 jobs;
+	char			*name;		/* in its transport */
+	char			*label;		/* as resolve calls the site */
+	uint32_t		 mark;		/* of waiting messages */
+	struct job_queue	 jobs[LINES];
+	enum line		 turn;		/* whose it is */
 	size_t			 waiting;	/* recipients in jobs */
+	size_t			 queued;	/* jobs */
 	unsigned		 in_flight;
 	unsigned		 users;		/* jobs that know it */
 	struct window		 window;
-	int64_t			 not_before;	/* rate delay */
-	bool			 is_listed;
+	int64_t			 not_before;	/* rate delay; 0: none */
+	enum place		 place;
 	char			*why;		/* it is dead; "4.4.1 text" */
+	int64_t			 died;		/* when, if not revived since */
+	bool			 is_clogged;	/* evict.c; the rest, too */
+	size_t			 keep;
+	int64_t			 clog_warned;
 };
 
+RB_HEAD(paused_sites, destination);
 struct schedule {
-	TAILQ_HEAD(, destination) sites;	/* that may have a turn */
+	TAILQ_HEAD(, destination) lines[LINES];	/* that may have a turn */
+	enum line		 turn;
+	struct paused_sites	 paused;
 	void			*owner;
 };
 
@@ -76,12 +105,13 @@ struct job	*schedule_next(struct schedule *, int64_t now, bool *is_dead,
 		    int64_t *when);
 /* The first `count` recipients of that job are taken, for a delivery or (when
  * dead) for nothing; the others wait for the next turn. */
-void		 schedule_take(struct job *, size_t count, int64_t now,
-		    bool is_delivery);
+void		 schedule_take(struct job *, size_t count, bool is_delivery);
 /* A delivery to the site is over; the window may have changed. */
-void		 schedule_ended(struct destination *);
+void		 schedule_ended(struct destination *, int64_t now);
 /* The window or the life of the site changed. */
 void		 schedule_refresh(struct destination *);
+/* Is there nothing in it that may have a turn, now or after a pause? */
+bool		 schedule_is_empty(const struct schedule *);
 
 /* Is nothing known of the site that a new one would not know? */
 bool		 destination_is_idle(struct destination *, int64_t now);

@@ -53,8 +53,7 @@ static struct fiber		*worker;
 static int
 write_byte(const struct message *m, int fd, size_t number)
 {
-	char	status = m->work[number].state == WORK_FAILED ?
-		    RECIPIENT_FAILED : RECIPIENT_DONE;
+	char	status = message_status(m, number);
 
 	return fs_pwrite(fd, &status, 1,
 	    m->envelope.recipients[number].status_offset);
@@ -68,6 +67,8 @@ sync_write(struct message *m, int fd)
 		if (write_byte(m, fd, m->crossing[m->crossing_count - 1]) == -1)
 			return -1;
 		m->crossing_count--;
+		if (m->is_settling)
+			fiber_breathe();	/* it will not go away */
 	}
 	if (m->is_dirty) {
 		TAILQ_REMOVE(&dirty, m, dirty);

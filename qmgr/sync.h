@@ -10,7 +10,7 @@ void	 sync_cross_off(struct message *, size_t number);
 
 /* Write the bytes that wait, through a descriptor that may write. 0 or -1;
  * what was not written waits on. */
-int	 sync_write(struct message *, int fd);
+WAITS int sync_write(struct message *, int fd);
 
 /* Nothing is to be written any more: the message is about to be closed. */
 void	 sync_forget(struct message *);

@@ -1,10 +1,9 @@
 /*
- * transport.c - how mail leaves: the delivering services of master.cf, their
- * settings, the sites behind them.
+ * transport.c - how mail leaves: the delivering services of master.cf and the
+ * sites behind them.
  *
- * "smtp" and its kin exist even if no line names them, as master has it.
- * Settings have Postfix's names: default_destination_X for all transports,
- * TRANSPORT_destination_X for one.
+ * "smtp" and its kin exist even if no line names them, as master has it. What
+ * is set for each of them is read by settings.c.
  */
 #include "qmgr/transport.h"
 
@@ -14,57 +13,14 @@
 #include "common/base/bug.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "common/base/text.h"
 #include "common/daemon/daemon.h"
 #include "common/param/mastercf.h"
 #include "common/param/site.h"
-#include "qmgr/retry.h"
-
-static struct {
-	char	*initial, *limit, *recipients, *cohorts, *rate_delay;
-	char	*up, *down;
-	char	*defer_transports;
-	int64_t	 local_limit, local_recipients;
-} set;
-
-const struct param	transport_params[] = {
-	PARAM_STRING("initial_destination_concurrency", set.initial, "5", 1,
-	    20, "Deliveries at once to a site that has just come into use."),
-	PARAM_STRING("default_destination_concurrency_limit", set.limit, "20",
-	    1, 20, "The most deliveries at once to one site; 0 means any "
-	    "number. TRANSPORT_destination_concurrency_limit for one "
-	    "transport."),
-	PARAM_STRING("default_destination_recipient_limit", set.recipients,
-	    "50", 1, 20, "The most recipients in one delivery; 0 means any "
-	    "number. TRANSPORT_destination_recipient_limit for one "
-	    "transport."),
-	PARAM_INT("local_destination_concurrency_limit", set.local_limit, "2",
-	    0, 100000, "The most deliveries at once to one local mailbox."),
-	PARAM_INT("local_destination_recipient_limit", set.local_recipients,
-	    "1", 0, 100000, "The most recipients in one local delivery."),
-	PARAM_STRING("default_destination_concurrency_failed_cohort_limit",
-	    set.cohorts, "1", 1, 20, "How many times as many deliveries as "
-	    "are allowed at once must fail in a row until a site is left alone "
-	    "for minimal_backoff_time; 0 means never."),
-	PARAM_STRING("default_destination_concurrency_positive_feedback",
-	    set.up, "1", 1, 64, "How much one good delivery widens a site's "
-	    "window: a number up to 1, alone or followed by /concurrency or "
-	    "/sqrt_concurrency."),
-	PARAM_STRING("default_destination_concurrency_negative_feedback",
-	    set.down, "1", 1, 64, "How much one delivery that did not reach "
-	    "the site narrows its window."),
-	PARAM_STRING("default_destination_rate_delay", set.rate_delay, "0s",
-	    1, 20, "The pause between two deliveries to one site; fractions "
-	    "of a second are allowed."),
-	PARAM_STRING("defer_transports", set.defer_transports, "", 0, 0,
-	    "Transports that deliver nothing until somebody flushes the "
-	    "queue or takes them off this list."),
-	PARAM_END
-};
 
 /* Services that are there without a line, and the programs that deliver. */
 static const char *const	builtins[][2] = {
-	{ "smtp", "smtp" }, { "relay", "smtp" }, { "local", "local" },
+	{ "smtp", "smtp" }, { "relay", "smtp" }, { "lmtp", "lmtp" },
+	{ "local", "local" },
 	{ "error", "error" }, { "retry", "error" }, { "discard", "error" }
 };
 static const char *const	programs[] = {
@@ -85,118 +41,35 @@ compare_sites(const struct destination *a, const struct destination *b)
 
 static RB_HEAD(transport_tree, transport) transports =
     RB_INITIALIZER(&transports);
+static struct transport	**by_index;
+static unsigned		  count;
 RB_PROTOTYPE(transport_tree, transport, entry, )
 RB_GENERATE(transport_tree, transport, entry, compare_transports)
 RB_GENERATE(destinations, destination, entry, compare_sites)
 
 /* --- settings ------------------------------------------------------------ */
 
-/* One setting of one transport: a number. What is wrong with a general one
- * was not checked by its row, so it is told here. */
-static int64_t
-number_of(struct pool *pool, const char *transport, const char *suffix,
-    const char *otherwise, int64_t fallback)
-{
-	const char	*text, *why;
-	int64_t		 n;
-
-	text = param_of_transport(daemon_maincf(), pool, transport, suffix,
-	    otherwise);
-	if ((why = text_integer(text, 0, 1000000, &n)) == NULL)
-		return n;
-	log_error("%s_%s = %s: %s", transport, suffix, text, why);
-	return fallback;
-}
-
-/* The same for a feedback. */
-static void
-feedback_of(struct pool *pool, const char *transport, const char *suffix,
-    const char *otherwise, struct feedback *f)
-{
-	const char	*text, *why;
-
-	text = param_of_transport(daemon_maincf(), pool, transport, suffix,
-	    otherwise);
-	if ((why = feedback_parse(text, f)) == NULL)
-		return;
-	log_error("%s_%s = %s: %s", transport, suffix, text, why);
-	*f = (struct feedback){ 1, FEEDBACK_PER_DELIVERY };
-}
-
-/* The same for a pause. */
-static int64_t
-duration_of(struct pool *pool, const char *transport, const char *suffix,
-    const char *otherwise)
-{
-	const char	*text, *why;
-	int64_t		 milliseconds;
-
-	text = param_of_transport(daemon_maincf(), pool, transport, suffix,
-	    otherwise);
-	why = text_duration(text, 's', 0, 86400, &milliseconds);
-	if (why == NULL)
-		return milliseconds;
-	log_error("%s_%s = %s: %s", transport, suffix, text, why);
-	return 0;
-}
-
-/* Is the word in the list? */
-static bool
-is_listed(struct pool *pool, const char *list, const char *name)
-{
-	size_t	  n;
-	char	**words = text_words(pool, list, &n);
-
-	while (n > 0)
-		if (strcmp(words[--n], name) == 0)
-			return true;
-	return false;
-}
-
-/* All settings of one transport. */
-static void
-read_pace(struct transport *t, struct pool *pool)
-{
-	struct pace	*p = &t->pace;
-	const char	*name = t->name, *limit = set.limit,
-			*recipients = set.recipients;
-	bool		 is_local = strcmp(name, "local") == 0;
-
-	if (is_local) {
-		limit = pool_printf(pool, "%jd", (intmax_t)set.local_limit);
-		recipients = pool_printf(pool, "%jd",
-		    (intmax_t)set.local_recipients);
-	}
-	p->initial = number_of(pool, name, "initial_destination_concurrency",
-	    set.initial, 5);
-	p->limit = number_of(pool, name, "destination_concurrency_limit",
-	    limit, 20);
-	p->recipients = number_of(pool, name, "destination_recipient_limit",
-	    recipients, 50);
-	p->cohorts = (double)number_of(pool, name,
-	    "destination_concurrency_failed_cohort_limit", set.cohorts, 1);
-	feedback_of(pool, name, "destination_concurrency_positive_feedback",
-	    set.up, &p->up);
-	feedback_of(pool, name, "destination_concurrency_negative_feedback",
-	    set.down, &p->down);
-	p->rate_delay = duration_of(pool, name, "destination_rate_delay",
-	    set.rate_delay);
-	if (p->rate_delay > 0)
-		p->limit = 1;
-	p->dead_time = retry.minimal;
-	t->is_deferred = is_listed(pool, set.defer_transports, name);
-}
-
-/* After a reload: sites keep their windows, the rest changes. */
-void
-transports_refresh(void)
+/* Read them all again; sites keep their windows. -1 when something is wrong,
+ * which is logged; those transports stay as they were. */
+static int
+refresh(void)
 {
 	struct pool		*pool = pool_new("transports", 0);
 	struct transport	*t;
+	struct str		 problems;
+	char			*line, *rest;
+	int			 result = 0;
 
+	str_init(&problems, pool, 0);
 	RB_FOREACH(t, transport_tree, &transports)
-		read_pace(t, pool);
+		if (tuning_read(t->name, &t->tuning, &problems) == -1)
+			result = -1;
+	rest = problems.data;
+	while ((line = strsep(&rest, "\n")) != NULL)
+		if (*line != '\0')
+			log_error("%s", line);
 	pool_free(pool);
+	return result;
 }
 
 /* --- master.cf ----------------------------------------------------------- */
@@ -220,10 +93,13 @@ add(const char *name, const char *program, int maxproc)
 	struct transport	*t, key = { .name = (char *)(uintptr_t)name };
 	unsigned		 i;
 
-	if (RB_FIND(transport_tree, &transports, &key) != NULL)
+	if (RB_FIND(transport_tree, &transports, &key) != NULL ||
+	    count >= UINT16_MAX)
 		return;
 	t = mem_alloc(sizeof(*t));
-	*t = (struct transport){ .name = mem_strdup(name) };
+	*t = (struct transport){ .name = mem_strdup(name),
+	    .index = (uint16_t)(count + 1) };
+	TAILQ_INIT(&t->turns);
 	t->workers = site_processes(strcmp(program, "discard") == 0 ?
 	    "error" : program);
 	t->limit = maxproc < 0 ? (unsigned)site.default_process_limit :
@@ -237,6 +113,8 @@ add(const char *name, const char *program, int maxproc)
 		schedule_init(&t->lanes[i].schedule, &t->lanes[i]);
 	}
 	RB_INSERT(transport_tree, &transports, t);
+	by_index = mem_resize(by_index, (count + 1) * sizeof(*by_index));
+	by_index[count++] = t;
 }
 
 /* Every line that delivers, then what is there without a line. NULL, or what
@@ -273,7 +151,8 @@ transports_read(void)
 	if ((why = read_file(pool)) != NULL)
 		die("%s", why);
 	pool_free(pool);
-	transports_refresh();
+	if (refresh() == -1)
+		die("settings of single transports are wrong, see above");
 }
 
 /* Make the links that are not there yet. */
@@ -304,7 +183,9 @@ transports_read_again(const struct peer *peers,
 		log_error("%s; the transports stay as they were", why);
 	pool_free(pool);
 	transports_open(peers, closed);
-	transports_refresh();
+	if (refresh() == -1)
+		log_error("the settings of those transports stay as they "
+		    "were");
 }
 
 /* --- finding ------------------------------------------------------------- */
@@ -326,30 +207,61 @@ transport_next(struct transport *t)
 	    RB_NEXT(transport_tree, &transports, t);
 }
 
-/* Which worker has the site? FNV-1a of its name. */
-static unsigned
-worker_of(const struct transport *t, const char *name)
+/* By index. */
+struct transport *
+transport_at(unsigned index)
 {
-	uint32_t	h = 2166136261u;
+	return index == 0 || index > count ? NULL : by_index[index - 1];
+}
 
+/* FNV-1a, begun or continued. */
+static uint32_t
+hash(uint32_t h, const char *name)
+{
 	while (*name != '\0')
 		h = (h ^ (unsigned char)*name++) * 16777619u;
+	return h;
+}
+
+/* Which worker has the site? */
+static unsigned
+worker_of(const struct transport *t, const char *label)
+{
+	uint32_t	h = hash(2166136261u, label);
+
 	return (h ^ h >> 16) % t->workers;
 }
 
 /* By name, made if need be. */
 struct destination *
-transport_destination(struct transport *t, const char *name)
+transport_destination(struct transport *t, const char *name, const char *label)
 {
 	struct destination	*s, key = { .name = (char *)(uintptr_t)name };
 
 	if ((s = RB_FIND(destinations, &t->sites, &key)) != NULL)
 		return s;
 	s = mem_alloc(sizeof(*s));
-	destination_init(s, &t->lanes[worker_of(t, name)].schedule, &t->pace,
-	    mem_strdup(name));
+	destination_init(s, &t->lanes[worker_of(t, label)].schedule,
+	    &t->tuning.pace, mem_strdup(name));
+	if (strcmp(name, label) != 0)
+		s->label = mem_strdup(label);
+	s->mark = hash(hash(hash(2166136261u, t->name), "/"), name) | 1;
 	RB_INSERT(destinations, &t->sites, s);
 	return s;
+}
+
+/* By mark. */
+struct destination *
+transport_by_mark(uint32_t mark)
+{
+	struct transport	*t;
+	struct destination	*s;
+
+	RB_FOREACH(t, transport_tree, &transports)
+		RB_FOREACH(s, destinations, &t->sites)
+			if (s->mark == mark)
+				return s;
+	return NULL;
 }
 
 /* Forget the sites that nobody uses. */
@@ -357,7 +269,7 @@ void
 transports_sweep(void)
 {
 	struct transport	*t;
-	struct destination		*s, *following;
+	struct destination	*s, *following;
 	int64_t			 now = clock_now();
 
 	RB_FOREACH(t, transport_tree, &transports)
@@ -365,6 +277,8 @@ transports_sweep(void)
 			if (!destination_is_idle(s, now))
 				continue;
 			RB_REMOVE(destinations, &t->sites, s);
+			if (s->label != s->name)
+				free(s->label);
 			free(s->name);
 			free(s->why);
 			free(s);

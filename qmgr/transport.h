@@ -6,8 +6,8 @@
 #include <sys/tree.h>
 
 #include "common/ipc/link.h"
-#include "common/param/param.h"
 #include "qmgr/schedule.h"
+#include "qmgr/settings.h"
 
 /*
  * A transport is a service of master.cf that delivers mail. It has workers;
@@ -15,30 +15,34 @@
  * useful. A lane is what goes to one worker.
  */
 struct lane {
+	TAILQ_ENTRY(lane)	 next;		/* for its turn, see below */
 	struct transport	*transport;
 	unsigned		 hint;		/* for link_channel() */
 	unsigned		 in_flight, limit;	/* limit 0: none */
 	struct schedule		 schedule;
 	bool			 is_running;	/* its fiber */
+	bool			 is_in_turn;	/* it is in `turns` */
 	struct fiber		*sleeper;	/* that fiber, while it waits */
 	int64_t			 unavailable_until;
+	int64_t			 heard;		/* the last outcome */
 };
 
 struct transport {
 	RB_ENTRY(transport)	 entry;
 	char			*name;
+	uint16_t		 index;		/* from 1 */
 	struct link		*link;
 	unsigned		 workers, last_lane;
 	unsigned		 in_flight, limit;	/* limit 0: none */
-	bool			 is_deferred;		/* defer_transports */
-	struct pace		 pace;
+	struct tuning		 tuning;
+	/* transport_rate_delay: lanes that want to deliver, one by one. */
+	int64_t			 not_before;
+	TAILQ_HEAD(, lane)	 turns;
 	RB_HEAD(destinations, destination) sites;
 	struct lane		*lanes;			/* of each worker */
 };
 
 RB_PROTOTYPE(destinations, destination, entry, )
-
-extern const struct param	 transport_params[];
 
 /* Read master.cf and the settings of each transport; die()s. */
 void		 transports_read(void);
@@ -48,14 +52,18 @@ void		 transports_open(const struct peer *,
 /* The same again after a reload, with what is new in master.cf. */
 void		 transports_read_again(const struct peer *,
 		    void (*closed)(struct channel *, void *));
-/* The settings again, after a reload. */
-void		 transports_refresh(void);
 
 /* NULL when master.cf has no such service. */
 struct transport *transport_find(const char *name);
-/* The site, made if it is new. */
+/* By its index; NULL for 0 and for indices that nobody has. */
+struct transport *transport_at(unsigned index);
+/* What waits for this name, made if it is new. `label` is the site as resolve
+ * calls it: the same, but for transports with a site for each recipient. Its
+ * worker goes by the label. */
 struct destination *transport_destination(struct transport *,
-		    const char *name);
+		    const char *name, const char *label);
+/* The site by its mark, NULL if nothing is known of it. Searches all. */
+struct destination *transport_by_mark(uint32_t);
 /* The lane that a site's mail takes. */
 static inline struct lane *
 lane_of(const struct destination *of)

@@ -1,9 +1,10 @@
 /*
  * waiting.c - the messages that are known and not open.
  *
- * A million of them must fit into little memory: an array of slots, a binary
- * heap of slot numbers ordered by the time they are due, and a hash table of
- * slot numbers by id (open addressing, linear probing, half empty at least).
+ * A million of them must fit into little memory: an array of slots of 64 bytes,
+ * a binary heap of slot numbers ordered by the time they are due, and a hash
+ * table of slot numbers by id (open addressing, linear probing, half empty at
+ * least). What somebody waits for is found by looking at all of them, seldom.
  * Free slots are chained through `place`.
  */
 #include "qmgr/waiting.h"
@@ -15,18 +16,70 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 
-enum { NONE = UINT32_MAX, FIRST_ROOM = 1024 };
+enum { NONE = UINT32_MAX, FIRST_ROOM = 1024, FREE = QUEUE_DIRS };
 
 struct slot {
 	int64_t		 due;
 	uint32_t	 place;		/* in the heap; of the next free slot */
-	uint8_t		 dir;
+	uint32_t	 site, names[MARKS];	/* as in struct marks */
+	uint8_t		 count, flags;
+	uint8_t		 dir;		/* or FREE */
 	char		 id[QUEUE_ID_MAX + 1];
 };
 
 static struct slot	*slots;
 static uint32_t		*heap, *table;
 static uint32_t		 room, count, used, free_slot = NONE, mask;
+
+/* --- marks --------------------------------------------------------------- */
+
+/* FNV-1a. */
+uint32_t
+marks_hash(const char *name, size_t len)
+{
+	uint32_t	 h = 2166136261u;
+	size_t		 i;
+	unsigned char	 c;
+
+	for (i = 0; i < len; i++) {
+		c = (unsigned char)name[i];
+		h = (h ^ (c >= 'A' && c <= 'Z' ? c + 32u : c)) * 16777619u;
+	}
+	return h != 0 ? h : 1;
+}
+
+/* Is one of these hashes among those names? */
+static bool
+has_any(const uint32_t *names, size_t n, const uint32_t *hashes, size_t m)
+{
+	size_t	i, j;
+
+	for (i = 0; i < n; i++)
+		for (j = 0; j < m; j++)
+			if (names[i] == hashes[j])
+				return true;
+	return false;
+}
+
+/* Know one more, if there is room. */
+void
+marks_add(struct marks *m, uint32_t hash)
+{
+	if (m->count == MARKS_MANY || has_any(m->names, m->count, &hash, 1))
+		return;
+	if (m->count == MARKS)
+		m->count = MARKS_MANY;
+	else
+		m->names[m->count++] = hash;
+}
+
+/* One of them? */
+bool
+marks_have(const struct marks *m, const uint32_t *hashes, size_t n)
+{
+	return m->count != MARKS_MANY && has_any(m->names, m->count, hashes,
+	    n);
+}
 
 /* --- heap ---------------------------------------------------------------- */
 
@@ -81,6 +134,16 @@ heap_remove(uint32_t place)
 	set_place(place, last);
 	move_up(place);
 	move_down(slots[last].place);
+}
+
+/* Bring all into order, which is quicker than one after the other. */
+static void
+heapify(void)
+{
+	uint32_t	i;
+
+	for (i = count / 2; i > 0; i--)
+		move_down(i - 1);
 }
 
 /* --- hash table ---------------------------------------------------------- */
@@ -179,6 +242,9 @@ waiting_add(const char *id, enum queue_dir dir, int64_t due)
 	strlcpy(slots[slot].id, id, sizeof(slots[slot].id));
 	slots[slot].dir = (uint8_t)dir;
 	slots[slot].due = due;
+	slots[slot].site = 0;
+	slots[slot].count = MARKS_UNKNOWN;
+	slots[slot].flags = 0;
 	table[find(id)] = slot;
 	set_place(count++, slot);
 	move_up(count - 1);
@@ -199,6 +265,7 @@ drop(uint32_t slot)
 	table_remove(find(slots[slot].id));
 	heap_remove(slots[slot].place);
 	slots[slot].place = free_slot;
+	slots[slot].dir = FREE;
 	free_slot = slot;
 }
 
@@ -223,8 +290,26 @@ waiting_set_due(const char *id, int64_t due)
 	if (slot == NONE)
 		return false;
 	slots[slot].due = due;
+	slots[slot].flags |= WAITING_FLUSHED;
 	move_up(slots[slot].place);
 	move_down(slots[slot].place);
+	return true;
+}
+
+/* What it waits for. */
+bool
+waiting_set_marks(const char *id, const struct marks *m, unsigned flags)
+{
+	uint32_t	 slot = slot_of(id);
+	struct slot	*s;
+
+	if (slot == NONE)
+		return false;
+	s = &slots[slot];
+	s->site = m->site;
+	s->count = m->count;
+	memcpy(s->names, m->names, sizeof(s->names));
+	s->flags |= (uint8_t)flags;
 	return true;
 }
 
@@ -234,9 +319,11 @@ waiting_all_due(int64_t due)
 {
 	uint32_t	i;
 
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
+		slots[heap[i]].flags |= WAITING_FLUSHED;
 		if (slots[heap[i]].due > due)
 			slots[heap[i]].due = due;
+	}
 }
 
 /* The time of the first. */
@@ -248,16 +335,32 @@ waiting_first_due(void)
 
 /* The first, if its time has come. */
 bool
-waiting_take(int64_t now, char id[QUEUE_ID_MAX + 1], enum queue_dir *dir)
+waiting_take_one(int64_t now, struct waiting_one *to)
 {
-	uint32_t	slot;
+	const struct slot	*s;
 
 	if (count == 0 || waiting_first_due() > now)
 		return false;
-	slot = heap[0];
-	strlcpy(id, slots[slot].id, QUEUE_ID_MAX + 1);
-	*dir = slots[slot].dir;
-	drop(slot);
+	s = &slots[heap[0]];
+	*to = (struct waiting_one){ .dir = s->dir, .due = s->due,
+	    .flags = s->flags, .marks = { .site = s->site,
+	    .count = s->count } };
+	memcpy(to->marks.names, s->names, sizeof(s->names));
+	strlcpy(to->id, s->id, sizeof(to->id));
+	drop(heap[0]);
+	return true;
+}
+
+/* The same, for who wants its name only. */
+bool
+waiting_take(int64_t now, char id[QUEUE_ID_MAX + 1], enum queue_dir *dir)
+{
+	struct waiting_one	one;
+
+	if (!waiting_take_one(now, &one))
+		return false;
+	strlcpy(id, one.id, QUEUE_ID_MAX + 1);
+	*dir = one.dir;
 	return true;
 }
 
@@ -266,4 +369,140 @@ size_t
 waiting_count(void)
 {
 	return count;
+}
+
+/* --- by what they wait for ----------------------------------------------- */
+
+/* It is due earlier now. As long as few are, each finds its place at once. */
+static void
+advance(struct slot *s, int64_t due, size_t changed)
+{
+	if (s->due <= due)
+		return;
+	s->due = due;
+	if (changed < count / 16 + 1)
+		move_up(s->place);
+}
+
+/* Many have changed: what advance() left undone. */
+static void
+settle(size_t changed)
+{
+	if (changed > count / 16)
+		heapify();
+}
+
+/* Remember a site, if it is a new one and there is room. */
+static void
+note_site(uint32_t sites[FLUSHED_SITES], uint32_t site)
+{
+	size_t	i;
+
+	for (i = 0; i < FLUSHED_SITES && sites[i] != site; i++)
+		if (sites[i] == 0) {
+			sites[i] = site;
+			return;
+		}
+}
+
+/* Those with these names are due. */
+size_t
+waiting_flush(const uint32_t *hashes, size_t n, int64_t now, size_t *unknown,
+    uint32_t sites[FLUSHED_SITES])
+{
+	struct slot	*s;
+	size_t		 found = 0;
+
+	*unknown = 0;
+	memset(sites, 0, FLUSHED_SITES * sizeof(*sites));
+	for (s = slots; s < slots + used; s++) {
+		if (s->dir == FREE)
+			continue;
+		if (s->count == MARKS_UNKNOWN || s->count == MARKS_MANY)
+			(*unknown)++;
+		else if (has_any(s->names, s->count, hashes, n)) {
+			s->flags |= WAITING_FLUSHED;
+			if (s->site != 0)
+				note_site(sites, s->site);
+			advance(s, now, found++);
+		}
+	}
+	settle(found);
+	return found;
+}
+
+/* For bsearch(3). */
+static int
+compare_sites(const void *a, const void *b)
+{
+	uint32_t	x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Does it go to one of them? */
+static bool
+is_at_site(const struct slot *s, const uint32_t *sites, size_t n,
+    unsigned flags)
+{
+	return s->dir != FREE && (s->flags & flags) != 0 &&
+	    bsearch(&s->site, sites, n, sizeof(*sites), compare_sites) != NULL;
+}
+
+/* How many? */
+size_t
+waiting_at_sites(const uint32_t *sites, size_t n, unsigned flags)
+{
+	const struct slot	*s;
+	size_t			 found = 0;
+
+	for (s = slots; s < slots + used; s++)
+		if (is_at_site(s, sites, n, flags))
+			found++;
+	return found;
+}
+
+/* Those of some sites come forward. Who was passed over the last time is
+ * looked at first, so that nobody is passed over for ever. */
+size_t
+waiting_pull(const uint32_t *sites, size_t n, unsigned flags, size_t limit,
+    int64_t now, int64_t spread)
+{
+	static uint32_t	 from, random = 1;
+	struct slot	*s;
+	uint32_t	 i;
+	size_t		 found = 0;
+
+	for (i = 0; i < used && found < limit; i++) {
+		s = &slots[(from + i) % used];
+		if (!is_at_site(s, sites, n, flags))
+			continue;
+		random = random * 1664525u + 1013904223u;
+		advance(s, now + (int64_t)((double)spread *
+		    (random / 4294967296.0)), found++);
+	}
+	if (used > 0)
+		from = (from + i) % used;
+	settle(found);
+	return found;
+}
+
+/* Whose names nobody has read. */
+bool
+waiting_next_unknown(uint32_t *cursor, char id[QUEUE_ID_MAX + 1],
+    enum queue_dir *dir)
+{
+	const struct slot	*s;
+
+	for (; *cursor < used; (*cursor)++) {
+		s = &slots[*cursor];
+		if (s->dir == FREE || (s->count != MARKS_UNKNOWN &&
+		    s->count != MARKS_MANY))
+			continue;
+		strlcpy(id, s->id, QUEUE_ID_MAX + 1);
+		*dir = s->dir;
+		(*cursor)++;
+		return true;
+	}
+	return false;
 }

@@ -8,25 +8,83 @@
 #include "common/queue/queue.h"
 
 /*
- * The messages that are known and not open: id, directory, and when each is
- * due (monotonic milliseconds). About sixty bytes for each; every call is
- * O(log n) at most, but for waiting_all_due(), which is O(n) and quick.
+ * The messages that are known and not open: id, directory, when each is due
+ * (monotonic milliseconds), and marks of what it waits for. About a hundred
+ * bytes for each; every call is O(log n) at most, but for those that say that
+ * they look at all, which takes a few milliseconds for a hundred thousand.
  */
+
+/*
+ * What a message waits for. Names are hashes of its recipients' domains, next
+ * hops and sites; a site is a destination's mark. Hashes of different names
+ * may be the same: then a message is tried that need not be.
+ */
+enum { MARKS = 3, MARKS_UNKNOWN = 0, MARKS_MANY = 255 };
+struct marks {
+	uint32_t	 site;		/* that it goes to, or 0 */
+	uint8_t		 count;		/* of names, or one of the above */
+	uint32_t	 names[MARKS];
+};
+enum waiting_flags {
+	WAITING_PARKED = 1,		/* there is no room: evict.c */
+	WAITING_FLUSHED = 2,		/* somebody wants it tried */
+	WAITING_DEAD = 4		/* its site does not answer */
+};
+
+/* The hash of a name, case ignored; never 0. */
+uint32_t	 marks_hash(const char *name, size_t len);
+/* One more name. */
+void		 marks_add(struct marks *, uint32_t hash);
+bool		 marks_have(const struct marks *, const uint32_t *hashes,
+		    size_t count);
 
 /* False when the id is there already (nothing changes). */
 bool		 waiting_add(const char *id, enum queue_dir, int64_t due);
 bool		 waiting_has(const char *id);
 /* False when it was not there. */
 bool		 waiting_remove(const char *id);
+/* Somebody wants it tried then. */
 bool		 waiting_set_due(const char *id, int64_t due);
-/* No message is due later than this. */
+/* No message is due later than this: the same for all. Looks at all. */
 void		 waiting_all_due(int64_t due);
+bool		 waiting_set_marks(const char *id, const struct marks *,
+		    unsigned flags);
 
 /* When the first one is due; NEVER when there is none. */
 int64_t		 waiting_first_due(void);
 /* Take the first one out if it is due. */
 bool		 waiting_take(int64_t now, char id[QUEUE_ID_MAX + 1],
 		    enum queue_dir *);
+/* The same, with all that is known of it. */
+struct waiting_one {
+	char		 id[QUEUE_ID_MAX + 1];
+	enum queue_dir	 dir;
+	int64_t		 due;
+	unsigned	 flags;
+	struct marks	 marks;
+};
+bool		 waiting_take_one(int64_t now, struct waiting_one *);
 size_t		 waiting_count(void);
+
+/* --- by what they wait for; these look at all --------------------------- */
+
+/* Those with one of these names are due now, and flushed. Returns how many;
+ * *unknown is the number of those whose names are not known, or too many;
+ * sites gets up to FLUSHED_SITES sites that they wait for, then zeros. */
+enum { FLUSHED_SITES = 16 };
+size_t		 waiting_flush(const uint32_t *hashes, size_t count,
+		    int64_t now, size_t *unknown,
+		    uint32_t sites[FLUSHED_SITES]);
+/* How many with one of these flags go to one of these sites, which are
+ * sorted? */
+size_t		 waiting_at_sites(const uint32_t *sites, size_t count,
+		    unsigned flags);
+/* At most `limit` of those are due between now and now + spread. */
+size_t		 waiting_pull(const uint32_t *sites, size_t count,
+		    unsigned flags, size_t limit, int64_t now, int64_t spread);
+/* The next one whose names are not known or too many, from *cursor (0 first)
+ * on; false when there is none left. */
+bool		 waiting_next_unknown(uint32_t *cursor,
+		    char id[QUEUE_ID_MAX + 1], enum queue_dir *);
 
 #endif

@@ -12,6 +12,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/param/site.h"
 
 enum { ROWS_PER_PACKET = 100, PACKET_ROOM = 48 * 1024 };
 
@@ -43,7 +44,7 @@ status_word(int64_t outcome)
 	case OUTCOME_DEFERRED:
 		return "deferred";
 	default:
-		return "bounced";
+		return site.soft_bounce ? "SOFTBOUNCE" : "bounced";
 	}
 }
 
@@ -53,7 +54,12 @@ agent_log(const struct deliver *d, const struct deliver_row *to,
     const struct outcome_row *outcome)
 {
 	char	all[32], before[32], queued[32], ready[32], sent[32], use[32];
+	char	dsn[16];
 
+	strlcpy(dsn, outcome->dsn, sizeof(dsn));
+	if (outcome->outcome == OUTCOME_BOUNCED && site.soft_bounce &&
+	    dsn[0] == '5')
+		dsn[0] = '4';		/* as qmgr will take it */
 	use[0] = '\0';
 	if (conn_use > 1)
 		snprintf(use, sizeof(use), "conn_use=%u, ", conn_use);
@@ -65,7 +71,7 @@ agent_log(const struct deliver *d, const struct deliver_row *to,
 	    agent_seconds(before, d->active_us - d->arrival_us),
 	    agent_seconds(queued, t->start_us - d->active_us),
 	    agent_seconds(ready, t->ready_us - t->start_us),
-	    agent_seconds(sent, t->done_us - t->ready_us), outcome->dsn,
+	    agent_seconds(sent, t->done_us - t->ready_us), dsn,
 	    status_word(outcome->outcome), outcome->text);
 }
 

@@ -247,7 +247,7 @@ close_doors(const struct daemon *d)
 	privs_jail(self.role);
 	privs_drop(self.role, &id);
 	sandbox_enter(self.role);
-	link_identity(d->name, self.role->jail == JAIL_PRIVATE ? "" :
+	link_identity(self.role->program, self.role->jail == JAIL_PRIVATE ? "" :
 	    "private/");
 	channel_set_trust(privs_is_user_of);
 }
@@ -257,7 +257,8 @@ static void
 on_term(int number)
 {
 	(void)number;
-	daemon_drain(true, STOPPING_TIME);
+	daemon_drain(true, self.daemon->stopping_time != 0 ?
+	    self.daemon->stopping_time : STOPPING_TIME);
 }
 
 /* The first fiber: start, listen, tell master (D3). */
@@ -450,6 +451,14 @@ int
 daemon_queue_fd(void)
 {
 	return self.queue_fd;
+}
+
+/* What master.cf calls us. */
+const char *
+daemon_command(void)
+{
+	return self.options.stands_for != NULL ? self.options.stands_for :
+	    self.daemon->name;
 }
 
 /* The configuration, for what has no row (settings of one transport). */

@@ -37,6 +37,8 @@ struct daemon {
 	/* DRAIN came: stop taking work; called again if the drain turns into
 	 * a stop (daemon_is_stopping()). Must not wait. May be NULL. */
 	void				(*drain)(void);
+	/* How long it may take to stop, in milliseconds; 0: the usual time. */
+	int64_t				stopping_time;
 	/* RELOAD came (daemons that reload in place); NULL: never sent. */
 	WAITS void			(*reload)(void);
 };
@@ -46,6 +48,9 @@ int		 daemon_run(int argc, char **argv, const struct daemon *);
 /* The service's name in master.cf ("submission") and our number (from 1). */
 const char	*daemon_service(void);
 unsigned	 daemon_worker(void);
+/* The command of its line in master.cf, where that is another name for this
+ * program ("discard" for error); else the program's own name. */
+const char	*daemon_command(void);
 /* Greatest number of sessions or deliveries at once for the whole service
  * (master.cf maxproc) divided among its workers; 0: none. */
 unsigned	 daemon_limit(void);

@@ -84,12 +84,14 @@ static const struct role roles[] = {
 
 enum { ROLES = sizeof(roles) / sizeof(roles[0]) };
 
-/* The row of a program. */
+/* The row of a program. lmtp is smtp under another name. */
 const struct role *
 role_find(const char *program)
 {
 	const struct role	*r;
 
+	if (strcmp(program, "lmtp") == 0)
+		program = "smtp";
 	for (r = roles; r->program != NULL; r++)
 		if (strcmp(r->program, program) == 0)
 			return r;

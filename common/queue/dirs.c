@@ -269,6 +269,27 @@ queue_set_complete(int fd)
 	return fchmod(fd, 0700);
 }
 
+/* Is it to be returned? */
+bool
+queue_is_expired(mode_t mode)
+{
+	return (mode & S_IXGRP) != 0;
+}
+
+/* Mark it, unless it is not complete (ENOENT: it is no message yet). */
+int
+queue_set_expired(int fd)
+{
+	struct stat	st;
+
+	if (fstat(fd, &st) == -1)
+		return -1;
+	if (queue_is_complete(st.st_mode))
+		return fchmod(fd, 0710);
+	errno = ENOENT;
+	return -1;
+}
+
 /* Set the time of the next attempt. */
 int
 queue_set_time(enum queue_dir dir, const char *id, int64_t when_us)

@@ -6,7 +6,8 @@
  *	uint32	length of the head	head, by head_fields
  *	uint32	number of recipients
  *	and for each of them
- *	byte	status: R to do, D done, F failed
+ *	byte	status: R to do, D done, F failed; d delivered, r relayed,
+ *		e expanded, of which the sender is still to be told
  *	uint32	length of the row	row, by row_fields
  *
  * The checksum in the preamble takes every status as zero, so that crossing a
@@ -25,6 +26,7 @@
 
 #include "common/base/fields.h"
 #include "common/base/fs.h"
+#include "common/mail/dsn.h"
 
 enum {
 	TEXT_MAX = 4096,
@@ -146,7 +148,7 @@ add_head(struct str *to, const struct mail *mail)
 	return add_part(to, head_fields, &m);
 }
 
-/* One recipient with the status "to do". */
+/* One recipient with the status "to do", or an alias that is reported. */
 static const char *
 add_recipient(struct str *to, const struct recipient_row *row)
 {
@@ -155,7 +157,8 @@ add_recipient(struct str *to, const struct recipient_row *row)
 	r.address = or_empty(r.address);
 	r.original = or_empty(r.original);
 	r.orcpt = or_empty(r.orcpt);
-	str_add_char(to, RECIPIENT_TO_DO);
+	str_add_char(to, r.notify & NOTIFY_EXPANDED ? RECIPIENT_EXPANDED :
+	    RECIPIENT_TO_DO);
 	return add_part(to, row_fields, &r);
 }
 
@@ -220,8 +223,9 @@ decode_part(const struct field *fields, void *object, struct pool *pool,
 static bool
 is_status(unsigned char byte)
 {
-	return byte == RECIPIENT_TO_DO || byte == RECIPIENT_DONE ||
-	    byte == RECIPIENT_FAILED;
+	return byte != '\0' && strchr((const char[]){ RECIPIENT_TO_DO,
+	    RECIPIENT_DONE, RECIPIENT_FAILED, RECIPIENT_DELIVERED,
+	    RECIPIENT_RELAYED, RECIPIENT_EXPANDED, '\0' }, byte) != NULL;
 }
 
 /* One recipient and where its status stands in the file. */

@@ -47,7 +47,10 @@ uint32_t	 queue_crc(uint32_t before, const void *, size_t);
 /* --- envelope.c: sender, recipients, options --------------------------- */
 
 enum recipient_status { RECIPIENT_TO_DO = 'R', RECIPIENT_DONE = 'D',
-    RECIPIENT_FAILED = 'F' };
+    RECIPIENT_FAILED = 'F',
+    /* done, and the sender is still to be told of it, and how */
+    RECIPIENT_DELIVERED = 'd', RECIPIENT_RELAYED = 'r',
+    RECIPIENT_EXPANDED = 'e' };
 
 struct envelope_recipient {
 	struct recipient_row	 row;
@@ -61,7 +64,8 @@ struct envelope {
 	size_t				 count;
 };
 
-/* The bytes of an envelope; every status RECIPIENT_TO_DO. NULL or why. */
+/* The bytes of an envelope; every status RECIPIENT_TO_DO, but for rows with
+ * NOTIFY_EXPANDED, which are RECIPIENT_EXPANDED. NULL or why. */
 const char	*envelope_encode(const struct mail *,
 		    const struct recipient_row *, size_t count, struct str *to);
 
@@ -125,6 +129,10 @@ int		 queue_remove(enum queue_dir, const char *id);
 /* The complete bit: owner's execute. */
 bool		 queue_is_complete(mode_t);
 int		 queue_set_complete(int fd);
+/* The mark of a message that an administrator wants returned to its sender at
+ * the next attempt: group's execute. Only complete files get it. */
+bool		 queue_is_expired(mode_t);
+int		 queue_set_expired(int fd);
 /* mtime: when to try next (microseconds). */
 int		 queue_set_time(enum queue_dir, const char *id,
 		    int64_t when_us);

@@ -99,10 +99,10 @@ subtest 'what is refused for now waits, and only that' => sub {
 	like($entry->{recipients}[0]{delay_reason}, qr/not now/);
 
 	my $list = queue();
-	like($list, qr/^-Queue ID-  --Size--/);
+	like($list, qr/^----Queue ID----- --Size-- ---Arrival Time---- /);
 	like($list, qr/^$id +\d+ \w{3} \w{3} [ \d]\d [\d:]{8} +al\@one\.test$/m);
-	like($list, qr/not now.*\)\n {42}later\@far\.test$/m);
-	like($list, qr/^-- 1 Kbytes in 1 Request\.$/m);
+	like($list, qr/not now.*\)\n {47}later\@far\.test$/m);
+	like($list, qr/^-- 0 Kbytes in 1 Request\.$/m);
 
 	my ($file) = glob($mail->spool . "/deferred/*/$id");
 	my $wait = (stat $file)[9] - time;
@@ -164,7 +164,8 @@ subtest 'hold, release, requeue, delete, expire' => sub {
 
 	like(queue('delete', $ids[1]), qr/Deleted: 1 message/);
 	is($mail->queue_count('deferred'), 2);
-	is(queue('delete', $ids[1]), '', 'twice is once');
+	like(queue('delete', $ids[1]), qr/^postrider queue: $ids[1]: not in the queue$/,
+	    'twice is once');
 
 	like(queue('expire', $ids[2]), qr/Expired: 1 message/);
 	$mail->wait_log(qr/$ids[2]: .*force-expired, returned to sender/);
@@ -249,7 +250,7 @@ subtest 'the command works while the system is down' => sub {
 	like(queue('delete', $ids[1]), qr/Deleted: 1 message/);
 	my ($status, $text) = $mail->postrider('queue', 'cat', $ids[2]);
 	is($status, 0);
-	like($text, qr/^recipient: later3\@off\.test \(to do\)$/m);
+	like($text, qr/^recipient: later3\@off\.test$/m);
 	like($text, qr/^Subject: test\n.*^Hi\.$/ms);
 	like(queue('release', 'ALL'), qr/Released from hold: 1 message/);
 	unlink $down;

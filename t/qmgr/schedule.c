@@ -84,8 +84,8 @@ sites_take_turns(void **state)
 	(void)state;
 	for (i = 0; i < 6; i++) {
 		assert_ptr_equal(next(0), expected[i]);
-		schedule_take(expected[i], 1, 0, true);
-		schedule_ended(expected[i]->site);
+		schedule_take(expected[i], 1, true);
+		schedule_ended(expected[i]->site, 0);
 	}
 	assert_null(next(0));
 }
@@ -99,16 +99,16 @@ a_single_recipient_overtakes_a_mailing(void **state)
 	(void)state;
 	for (i = 0; i < 5; i++) {
 		assert_ptr_equal(next(0), mailing);
-		schedule_take(mailing, 50, 0, true);
-		schedule_ended(mailing->site);
+		schedule_take(mailing, 50, true);
+		schedule_ended(mailing->site, 0);
 	}
 	single = queue(1, 0, 1);
 	assert_ptr_equal(next(0), mailing);
-	schedule_take(mailing, 50, 0, true);
-	schedule_ended(mailing->site);
+	schedule_take(mailing, 50, true);
+	schedule_ended(mailing->site, 0);
 	assert_ptr_equal(next(0), single);
-	schedule_take(single, 1, 0, true);
-	schedule_ended(mailing->site);
+	schedule_take(single, 1, true);
+	schedule_ended(mailing->site, 0);
 	assert_ptr_equal(next(0), mailing);
 	assert_int_equal(job_count(mailing), 100000 - 300);
 }
@@ -120,9 +120,9 @@ a_full_window_gives_no_turn(void **state)
 
 	(void)state;
 	assert_ptr_equal(next(0), a);
-	schedule_take(a, 1, 0, true);
+	schedule_take(a, 1, true);
 	assert_null(next(0));
-	schedule_ended(&sites[0]);
+	schedule_ended(&sites[0], 0);
 	assert_ptr_equal(next(0), a);
 }
 
@@ -133,12 +133,12 @@ a_stuck_site_holds_up_nobody_else(void **state)
 	int		 i;
 
 	(void)state;
-	schedule_take(stuck, 1, 0, true);	/* and never comes back */
+	schedule_take(stuck, 1, true);	/* and never comes back */
 	for (i = 1; i < 7; i++) {
 		b = queue(i, 1, 1);
 		assert_ptr_equal(next(0), b);
-		schedule_take(b, 1, 0, true);
-		schedule_ended(&sites[1]);
+		schedule_take(b, 1, true);
+		schedule_ended(&sites[1], 0);
 	}
 	assert_null(next(0));
 }
@@ -151,9 +151,9 @@ a_dead_site_has_its_turns_but_no_deliveries(void **state)
 	int64_t		 when;
 
 	(void)state;
-	schedule_take(a, 1, 0, true);
+	schedule_take(a, 1, true);
 	assert_true(window_failed(&sites[0].window, &pace, 0));
-	schedule_ended(&sites[0]);
+	schedule_ended(&sites[0], 0);
 	assert_ptr_equal(schedule_next(&schedule, 50, &is_dead, &when), a);
 	assert_true(is_dead);
 	assert_ptr_equal(schedule_next(&schedule, 100, &is_dead, &when), a);
@@ -169,11 +169,105 @@ a_rate_delay_tells_when(void **state)
 
 	(void)state;
 	pace.rate_delay = 30;
-	schedule_take(a, 1, 10, true);
-	schedule_ended(&sites[0]);
+	schedule_take(a, 1, true);
+	assert_null(schedule_next(&schedule, 5, &is_dead, &when));
+	assert_true(when == NEVER);
+	schedule_ended(&sites[0], 10);	/* the pause begins */
+	assert_false(schedule_is_empty(&schedule));
 	assert_null(schedule_next(&schedule, 20, &is_dead, &when));
 	assert_int_equal(when, 40);
 	assert_ptr_equal(schedule_next(&schedule, 40, &is_dead, &when), a);
+}
+
+static void
+many_pauses_end_in_their_order(void **state)
+{
+	bool	is_dead;
+	int64_t	when;
+	int	i;
+
+	(void)state;
+	for (i = 0; i < SITES; i++) {
+		pace.rate_delay = 100 - 10 * i;
+		queue(i, i, 2);
+		schedule_take(&jobs[i], 1, true);
+		schedule_ended(&sites[i], 0);
+	}
+	for (i = SITES - 1; i >= 0; i--) {
+		assert_null(schedule_next(&schedule, 0, &is_dead, &when));
+		assert_int_equal(when, 100 - 10 * i);
+		assert_ptr_equal(schedule_next(&schedule, when, &is_dead,
+		    &when), &jobs[i]);
+		schedule_take(&jobs[i], 1, true);
+	}
+	assert_true(schedule_is_empty(&schedule));
+}
+
+static void
+a_dead_site_need_not_wait_for_its_pause(void **state)
+{
+	bool	is_dead;
+	int64_t	when;
+
+	(void)state;
+	pace.rate_delay = 1000;
+	queue(0, 0, 2);
+	schedule_take(&jobs[0], 1, true);
+	assert_true(window_failed(&sites[0].window, &pace, 0));
+	schedule_ended(&sites[0], 0);
+	assert_ptr_equal(schedule_next(&schedule, 50, &is_dead, &when),
+	    &jobs[0]);
+	assert_true(is_dead);
+	/* alive again, it has to */
+	assert_null(schedule_next(&schedule, 100, &is_dead, &when));
+	assert_int_equal(when, 1000);
+}
+
+/* A job of a message that has had so many deliveries. */
+static struct job *
+queue_shared(int number, int site, struct share *share)
+{
+	jobs[number].share = share;
+	return queue(number, site, 10);
+}
+
+static void
+a_mailing_to_many_sites_lets_a_single_message_pass(void **state)
+{
+	struct share	 mailing = { 0 }, single = { 0 };
+	struct job	*job;
+	int		 i, turns = 0;
+
+	(void)state;
+	for (i = 0; i < 3; i++)
+		(void)queue_shared(i, i, &mailing);
+	for (i = 0; i < 9; i++) {
+		job = next(0);
+		schedule_take(job, 1, true);
+		schedule_ended(job->site, 0);
+	}
+	assert_int_equal(mailing.turns, 9);
+	(void)queue_shared(3, 3, &single);
+	for (; (job = next(0)) != &jobs[3]; turns++) {
+		schedule_take(job, 1, true);
+		schedule_ended(job->site, 0);
+	}
+	assert_in_range(turns, 0, 1);
+
+	/* and one to a site where the mailing waits */
+	schedule_take(job, 10, true);
+	schedule_ended(job->site, 0);
+	single.turns = 0;
+	(void)queue_shared(4, 0, &single);
+	for (turns = 0; (job = next(0)) != &jobs[4]; turns++) {
+		schedule_take(job, 1, true);
+		schedule_ended(job->site, 0);
+	}
+	assert_in_range(turns, 0, 3);	/* the site and the schedule alternate */
+	/* nor is the mailing held up by many who come */
+	schedule_take(job, 1, true);
+	schedule_ended(job->site, 0);
+	assert_true(next(0)->share == &mailing);
 }
 
 static void
@@ -199,8 +293,8 @@ recipients_may_join_a_queued_job(void **state)
 	(void)state;
 	job_add(a, pool, 7);
 	assert_int_equal(sites[0].waiting, 2);
-	schedule_take(a, 2, 0, true);
-	schedule_ended(&sites[0]);
+	schedule_take(a, 2, true);
+	schedule_ended(&sites[0], 0);
 	assert_false(a->is_queued);
 	assert_null(next(0));
 	job_add(a, pool, 8);
@@ -224,8 +318,8 @@ a_job_that_grows_waits_until_it_is_worth_a_turn(void **state)
 		assert_int_equal(a->is_queued, i >= 49);
 	}
 	assert_int_equal(sites[0].waiting, 53);
-	schedule_take(a, 50, 0, true);
-	schedule_ended(&sites[0]);
+	schedule_take(a, 50, true);
+	schedule_ended(&sites[0], 0);
 	assert_null(next(0));
 	assert_int_equal(sites[0].waiting, 0);
 	a->least = 0;
@@ -245,6 +339,9 @@ main(void)
 		TEST(a_stuck_site_holds_up_nobody_else),
 		TEST(a_dead_site_has_its_turns_but_no_deliveries),
 		TEST(a_rate_delay_tells_when),
+		TEST(many_pauses_end_in_their_order),
+		TEST(a_dead_site_need_not_wait_for_its_pause),
+		TEST(a_mailing_to_many_sites_lets_a_single_message_pass),
 		TEST(a_withdrawn_job_has_no_turn),
 		TEST(recipients_may_join_a_queued_job),
 		TEST(a_job_that_grows_waits_until_it_is_worth_a_turn),

@@ -170,6 +170,133 @@ a_hundred_thousand_are_no_trouble(void **state)
 	empty();
 }
 
+/* Add one with these names and this site. */
+static void
+add_marked(int n, int64_t due, uint32_t site, unsigned flags, uint32_t a,
+    uint32_t b)
+{
+	struct marks	m = { .site = site };
+
+	if (a != 0)
+		marks_add(&m, a);
+	if (b != 0)
+		marks_add(&m, b);
+	assert_true(waiting_add(name(n), QUEUE_DEFERRED, due));
+	assert_true(waiting_set_marks(name(n), &m, flags));
+}
+
+static void
+names_are_hashed_without_case_and_kept_while_they_are_few(void **state)
+{
+	struct marks	m = { .site = 0 };
+	uint32_t	h[5] = { 1, 2, 3, 4, 5 };
+
+	(void)state;
+	assert_int_equal(marks_hash("One.TEST", 8), marks_hash("one.test", 8));
+	assert_true(marks_hash("one.test", 8) != marks_hash("two.test", 8));
+	marks_add(&m, 1);
+	marks_add(&m, 1);
+	assert_int_equal(m.count, 1);
+	marks_add(&m, 2);
+	marks_add(&m, 3);
+	assert_int_equal(m.count, 3);
+	assert_true(marks_have(&m, h + 2, 1));
+	assert_false(marks_have(&m, h + 3, 2));
+	marks_add(&m, 4);
+	assert_int_equal(m.count, MARKS_MANY);
+	assert_false(marks_have(&m, h, 5));
+}
+
+static void
+a_flush_finds_those_with_the_name(void **state)
+{
+	struct waiting_one	one;
+	uint32_t		sites[FLUSHED_SITES], hash[2] = { 7, 8 }, at = 0;
+	size_t			unknown;
+	enum queue_dir		dir;
+	char			id[QUEUE_ID_MAX + 1];
+	int			i;
+
+	(void)state;
+	for (i = 0; i < 1000; i++)
+		add_marked(i, 10000 + i, i == 500 ? 99 : 0, 0,
+		    i % 100 == 0 ? 7 : 5, i == 3 ? 8 : 6);
+	waiting_add("UNKNOWN", QUEUE_INCOMING, 20000);
+	assert_int_equal(waiting_flush(hash, 2, 50, &unknown, sites), 11);
+	assert_int_equal(unknown, 1);
+	assert_int_equal(sites[0], 99);
+	assert_int_equal(sites[1], 0);
+	for (i = 0; i < 11; i++) {
+		assert_true(waiting_take_one(50, &one));
+		assert_true(one.flags & WAITING_FLUSHED);
+		assert_int_equal(one.due, 50);
+	}
+	assert_false(waiting_take_one(50, &one));
+	assert_true(waiting_next_unknown(&at, id, &dir));
+	assert_string_equal(id, "UNKNOWN");
+	assert_false(waiting_next_unknown(&at, id, &dir));
+	/* nearly all: the order is right afterwards */
+	hash[0] = 5;
+	assert_int_equal(waiting_flush(hash, 1, 60, &unknown, sites), 989);
+	for (i = 0; i < 989; i++)
+		assert_true(waiting_take_one(60, &one));
+	assert_int_equal(waiting_first_due(), 20000);
+	empty();
+}
+
+static void
+those_of_a_site_come_forward_over_a_time(void **state)
+{
+	const uint32_t		sites[] = { 3, 9 };
+	struct waiting_one	one;
+	int64_t			first = INT64_MAX, last = 0;
+	int			i;
+
+	(void)state;
+	for (i = 0; i < 300; i++)
+		add_marked(i, 100000, (uint32_t)(i % 3 + 2),
+		    i % 2 ? WAITING_DEAD : 0, 1, 0);
+	assert_int_equal(waiting_at_sites(sites, 2, WAITING_DEAD), 50);
+	assert_int_equal(waiting_pull(sites, 2, WAITING_DEAD, SIZE_MAX, 1000,
+	    500), 50);
+	for (i = 0; i < 50; i++) {
+		assert_true(waiting_take_one(1500, &one));
+		assert_int_equal(one.marks.site, 3);
+		first = one.due < first ? one.due : first;
+		last = one.due > last ? one.due : last;
+	}
+	assert_true(first < 1100 && first >= 1000);
+	assert_true(last > 1400 && last < 1500);
+	assert_int_equal(waiting_first_due(), 100000);
+	empty();
+}
+
+static void
+nobody_is_passed_over_for_ever(void **state)
+{
+	enum { IDS = 200, STEP = 16 };
+	const uint32_t		site = 4;
+	struct waiting_one	one;
+	bool			seen[IDS] = { false };
+	int			i, n;
+
+	(void)state;
+	for (i = 0; i < IDS; i++)
+		add_marked(i, 100000, 4, WAITING_PARKED, 1, 0);
+	for (i = 0; i < IDS / STEP + 1; i++) {
+		assert_int_equal(waiting_pull(&site, 1, WAITING_PARKED, STEP,
+		    5, 0), STEP);
+		while (waiting_take_one(5, &one)) {
+			n = atoi(one.id + 2);
+			seen[n] = true;	/* and put back at once */
+			add_marked(n, 100000, 4, WAITING_PARKED, 1, 0);
+		}
+	}
+	for (i = 0; i < IDS; i++)
+		assert_true(seen[i]);
+	empty();
+}
+
 int
 main(void)
 {
@@ -179,6 +306,11 @@ main(void)
 		cmocka_unit_test(times_can_change_in_both_directions),
 		cmocka_unit_test(it_agrees_with_a_plain_array),
 		cmocka_unit_test(a_hundred_thousand_are_no_trouble),
+		cmocka_unit_test(
+		    names_are_hashed_without_case_and_kept_while_they_are_few),
+		cmocka_unit_test(a_flush_finds_those_with_the_name),
+		cmocka_unit_test(those_of_a_site_come_forward_over_a_time),
+		cmocka_unit_test(nobody_is_passed_over_for_ever),
 	};
 
 	return cmocka_run_group_tests_name("waiting", tests, NULL, NULL);

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/base/fs.h"
+#include "common/mail/dsn.h"
 #include "common/queue/queue.h"
 
 static struct pool	*pool;
@@ -110,6 +111,45 @@ crossing_off_leaves_the_checksum_alone(void **state)
 	assert_int_equal(e.recipients[0].status, RECIPIENT_DONE);
 	assert_int_equal(e.recipients[1].status, RECIPIENT_TO_DO);
 	assert_int_equal(e.recipients[2].status, RECIPIENT_FAILED);
+}
+
+static void
+an_alias_to_be_reported_is_no_recipient(void **state)
+{
+	static const struct recipient_row	two[] = {
+		{ "list@example.net", "", "", NOTIFY_EXPANDED },
+		{ "bob@example.net", "list@example.net", "", NOTIFY_NEVER }
+	};
+	struct envelope	e;
+
+	(void)state;
+	str_clear(&data);
+	assert_null(envelope_encode(&mail, two, 2, &data));
+	assert_null(envelope_decode(&e, pool, data.data, data.len, 0,
+	    envelope_crc(data.data, data.len)));
+	assert_int_equal(e.recipients[0].status, RECIPIENT_EXPANDED);
+	assert_int_equal(e.recipients[1].status, RECIPIENT_TO_DO);
+}
+
+static void
+every_status_is_read_and_nothing_else(void **state)
+{
+	static const char	known[] = { RECIPIENT_TO_DO, RECIPIENT_DONE,
+	    RECIPIENT_FAILED, RECIPIENT_DELIVERED, RECIPIENT_RELAYED,
+	    RECIPIENT_EXPANDED };
+	struct envelope		e;
+	uint32_t		crc = envelope_crc(data.data, data.len);
+	size_t			at;
+	int			byte;
+
+	(void)state;
+	assert_null(envelope_decode(&e, pool, data.data, data.len, 0, crc));
+	at = (size_t)e.recipients[1].status_offset;
+	for (byte = 0; byte < 256; byte++) {
+		data.data[at] = (char)byte;
+		assert_int_equal(decode(data.data, data.len, crc) == NULL,
+		    memchr(known, byte, sizeof(known)) != NULL);
+	}
 }
 
 /* P1 */
@@ -260,6 +300,8 @@ main(void)
 		TEST(what_was_written_is_read),
 		TEST(a_status_is_where_it_is_said_to_be),
 		TEST(crossing_off_leaves_the_checksum_alone),
+		TEST(an_alias_to_be_reported_is_no_recipient),
+		TEST(every_status_is_read_and_nothing_else),
 		TEST(every_truncation_is_refused),
 		TEST(every_changed_byte_is_refused_or_is_a_status),
 		TEST(a_byte_too_many_is_refused),

@@ -1,0 +1,27 @@
+#ifndef QMGR_FLUSH_H
+#define QMGR_FLUSH_H
+
+#include <stddef.h>
+
+#include "common/ipc/channel.h"
+#include "qmgr/schedule.h"
+
+/*
+ * Waiting messages come before their time, by what they wait for.
+ */
+
+/* PACKET_FLUSH_SITE: ETRN. */
+void	 on_flush_site(struct request *);
+
+/*
+ * What waits for this domain, next hop or site is due now, and sites that did
+ * not answer are tried again. Returns how many messages that are; those of
+ * which nothing is known yet are looked into in the background.
+ */
+size_t	 flush_site(const char *domain);
+
+/* A site that was dead has taken a delivery: what waits for it comes forward,
+ * spread over a time. */
+void	 flush_revived(const struct destination *);
+
+#endif

@@ -1,0 +1,270 @@
+/*
+ * queue_act.c - the queue command changes messages: qmgr does it, or, while
+ * it is down, the command itself.
+ *
+ * P1  Nothing is changed here without the lock that qmgr holds while it runs.
+ *     Once taken, it is kept until the command ends.
+ * P2  qmgr hears of a few messages at a time, so that mail flows on.
+ */
+#include <sys/file.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "qmgr/entry.h"
+#include "qmgr/queue.h"
+
+enum {
+	BATCH = 200,			/* messages in one packet */
+	PAUSE = 50 * 1000,		/* microseconds */
+	LOCK_PATIENCE = 30 * 1000	/* while qmgr starts or stops */
+};
+
+/* The work so far. */
+static struct {
+	const struct order	*order;
+	int64_t			 changed, unknown;
+	int			 status;
+} work;
+
+/* What is said of a change, as postsuper says it. */
+static const char *const	said[][2] = {
+	{ "hold",		"Placed on hold" },
+	{ "release",		"Released from hold" },
+	{ "requeue",		"Requeued" },
+	{ "delete",		"Deleted" },
+	{ "expire",		"Force-expired" },
+	{ "expire-now",		"Expired" },
+	{ "expire-release",	"Force-expired" },
+	{ "flush",		"Scheduled" },
+};
+
+/* A message that was not changed. */
+static void
+note_problem(const char *id, const char *why)
+{
+	if (*why != '\0') {
+		complain("%s: %s", id, why);
+		work.status = EX_TEMPFAIL;
+		return;
+	}
+	work.unknown++;
+	if (!command.is_postfix && !work.order->is_input &&
+	    work.order->count > 0)
+		complain("%s: not in the queue", id);
+}
+
+/* --- by ourselves -------------------------------------------------------- */
+
+/* Take qmgr's lock, or not. */
+static bool
+take_lock(void)
+{
+	static bool	has_it;
+
+	if (!has_it && owner_is_here() &&
+	    flock(queue_dir_fd(QUEUE_INCOMING), LOCK_EX | LOCK_NB) == 0) {
+		has_it = true;
+		log_to_syslog();	/* not to the screen */
+	}
+	return has_it;
+}
+
+/* Another attempt as soon as qmgr is there. */
+static int
+flush_alone(const char *id, enum queue_dir dir)
+{
+	if (dir == QUEUE_HOLD || dir == QUEUE_CORRUPT) {
+		note_problem(id, dir == QUEUE_HOLD ? "it is on hold" :
+		    "it cannot be tried now");
+		return 0;
+	}
+	return queue_set_time(dir, id, clock_wall_us()) == -1 ? -1 : 1;
+}
+
+/* One message. */
+static void
+do_alone(const char *verb, const char *id)
+{
+	enum queue_dir	dir;
+	bool		is_due;
+	int		result;
+
+	if (!entry_find(id, &dir)) {
+		note_problem(id, "");
+		return;
+	}
+	result = strcmp(verb, "flush") == 0 ? flush_alone(id, dir) :
+	    entry_change(change_of(verb), id, &dir, &is_due);
+	if (result == -1)
+		note_problem(id, strerror(errno));
+	else
+		work.changed += result;
+}
+
+/* One of all, if it goes to the site that is meant. */
+static bool
+flush_any(void *context, const struct queue_entry *e)
+{
+	(void)context;
+	if (strcmp(e->queue, "hold") != 0 && (work.order->site == NULL ||
+	    entry_goes_to(e, work.order->site)))
+		do_alone("flush", e->queue_id);
+	return true;
+}
+
+/* --- wherever ------------------------------------------------------------ */
+
+/* Take over what qmgr says. */
+static void
+take_answer(const struct answer *a)
+{
+	work.changed += a->changed;
+	if (a->status == 0)
+		return;
+	if (a->text[0] != '\0')
+		complain("%s", a->text);
+	work.status = a->status;
+}
+
+/* These messages, or to flush them all, by ourselves. */
+static void
+do_batch_alone(const char *verb, char **ids, size_t count)
+{
+	struct order	all = *work.order;
+	size_t		i;
+
+	for (i = 0; i < count; i++)
+		do_alone(verb, ids[i]);
+	if (count > 0)
+		return;
+	all.is_dry = all.site != NULL;	/* files are to be read */
+	(void)find_each(&all, flush_any, NULL);
+}
+
+/*
+ * These messages, by qmgr or by ourselves, whoever has the lock; while qmgr
+ * starts or stops neither has it for a moment. False when nobody did it. Some
+ * may have been done by a qmgr that did not live to tell: they are found done.
+ */
+static bool
+do_batch(const char *verb, char **ids, size_t count)
+{
+	const char	*site = work.order->site != NULL ?
+			    work.order->site : "";
+	int64_t		 deadline = clock_now() + LOCK_PATIENCE;
+	struct answer	 answer;
+
+	for (;;) {
+		answer = (struct answer){ .status = 0 };
+		if (remote_do(verb, site, ids, count, &answer, note_problem) !=
+		    REMOTE_NOBODY) {
+			take_answer(&answer);
+			return answer.text[0] == '\0';
+		}
+		if (take_lock()) {
+			do_batch_alone(verb, ids, count);
+			return true;
+		}
+		if (!owner_is_here() || clock_now() >= deadline)
+			break;
+		usleep(PAUSE);
+	}
+	complain(owner_is_here() ? "another program has locked the queue, and "
+	    "the queue manager does not answer" :
+	    "the mail system is down, and only root can change its queue");
+	work.status = EX_UNAVAILABLE;
+	return false;
+}
+
+/* --- an order ------------------------------------------------------------ */
+
+/* Ids that were found. */
+struct found_ids {
+	struct pool	*pool;
+	char		**ids;
+	size_t		 count, room;
+};
+
+/* One more. */
+static bool
+add_found(void *context, const struct queue_entry *e)
+{
+	struct found_ids	*f = context;
+
+	if (f->count == f->room) {
+		f->room = f->room == 0 ? 256 : 2 * f->room;
+		f->ids = mem_resize(f->ids, f->room * sizeof(*f->ids));
+	}
+	f->ids[f->count++] = pool_strdup(f->pool, e->queue_id);
+	return true;
+}
+
+/* All of these. */
+static void
+do_all(const char *verb, char **ids, size_t count)
+{
+	size_t	at, n;
+
+	for (at = 0; at < count; at += n) {
+		n = count - at < BATCH ? count - at : BATCH;
+		if (!do_batch(verb, ids + at, n))
+			return;
+	}
+}
+
+/* Say what was done. Postfix's programs say nothing of another attempt. */
+static void
+tell(const char *verb)
+{
+	bool	is_flush = strcmp(verb, "flush") == 0;
+	size_t	i;
+
+	if (is_flush && (command.is_postfix || (work.order->is_all &&
+	    select_is_everything(&work.order->select))))
+		return;
+	if (work.changed == 0 && !command.is_postfix)
+		return;
+	for (i = 0; i < sizeof(said) / sizeof(said[0]); i++)
+		if (strcmp(said[i][0], verb) == 0)
+			complain("%s: %jd message%s", said[i][1],
+			    (intmax_t)work.changed,
+			    work.changed == 1 ? "" : "s");
+}
+
+/* Do the order. */
+int
+act(struct order *o)
+{
+	struct found_ids	f = { .count = 0 };
+	bool			is_flush = strcmp(o->verb, "flush") == 0;
+	bool			is_plain = select_is_everything(&o->select);
+
+	memset(&work, 0, sizeof(work));
+	work.order = o;
+	if (!is_flush && !owner_is_here()) {
+		complain("only root and the mail system's owner may do that");
+		return command.is_postfix ? 1 : EX_NOPERM;
+	}
+	if (is_plain && (o->count > 0 || o->is_input))
+		do_all(o->verb, o->ids, o->count);
+	else if (is_plain && is_flush)
+		(void)do_batch(o->verb, NULL, 0);
+	else {
+		f.pool = pool_new("found", 0);
+		work.status = find_each(o, add_found, &f);
+		do_all(o->verb, f.ids, f.count);
+		free(f.ids);
+		pool_free(f.pool);
+	}
+	tell(o->verb);
+	if (work.status == 0 && work.unknown > 0 && !command.is_postfix &&
+	    !o->is_input && o->count > 0)
+		return EX_NOINPUT;
+	return work.status;
+}

@@ -1,0 +1,320 @@
+/*
+ * entry.c - a message that nobody has open: what is shown of it, and what can
+ * be done to it.
+ *
+ * needs: qmgr/entry.c
+ */
+#include "qmgr/entry.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/base/clock.h"
+#include "common/base/fs.h"
+#include "common/base/log.h"
+
+static const char	content[] = "Subject: a\r\n\r\nb\r\n";
+static char		directory[] = "/tmp/prt-entry-XXXXXX";
+static struct pool	*pool;
+
+/* A queue of its own for each test. */
+static int
+set_up(void **state)
+{
+	static const char *const	dirs[] = { "incoming", "deferred",
+					    "hold", "corrupt" };
+	size_t				i;
+	int				fd;
+
+	(void)state;
+	log_to_nothing();
+	pool = pool_new("test", 0);
+	strlcpy(directory, "/tmp/prt-entry-XXXXXX", sizeof(directory));
+	if (mkdtemp(directory) == NULL || chdir(directory) == -1)
+		return -1;
+	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
+		if (mkdir(dirs[i], 0700) == -1)
+			return -1;
+	if ((fd = fs_open_directory(AT_FDCWD, ".")) == -1)
+		return -1;
+	i = (size_t)queue_open(fd, 1u << QUEUE_INCOMING | 1u << QUEUE_HOLD |
+	    1u << QUEUE_DEFERRED | 1u << QUEUE_CORRUPT);
+	close(fd);
+	return (int)i;
+}
+
+static int
+tear_down(void **state)
+{
+	char	command[128];
+
+	(void)state;
+	pool_free(pool);
+	snprintf(command, sizeof(command), "rm -rf %s", directory);
+	return chdir("/") == -1 ? -1 : system(command);
+}
+
+/* Its envelope. */
+static void
+add_envelope(struct str *to)
+{
+	static char		none[1];
+	struct recipient_row	rows[3] = {
+	    { pool_strdup(pool, "ann@far.test"), none, none, 0 },
+	    { pool_strdup(pool, "bob@far.test"),
+	    pool_strdup(pool, "list@home.test"), none, 0 },
+	    { pool_strdup(pool, "eve@near.test"), none, none, 0 } };
+	struct mail		m = { .sender = pool_strdup(pool, "al@x.test"),
+				    .origin = none, .client_name = none,
+				    .client_address = none, .helo = none,
+				    .protocol = none, .full_name = none,
+				    .envelope_id = none, .return_what = none,
+				    .login = none, .extra = none, .verp = none,
+				    .uid = -1, .arrival_us = 1000000 };
+
+	assert_null(envelope_encode(&m, rows, 3, to));
+}
+
+/* The first has been delivered; the second failed twice. */
+static void
+add_history(struct str *to)
+{
+	struct journal	j = { .kind = JOURNAL_OUTCOME, .number = 1,
+			    .dsn = pool_strdup(pool, "4.4.1"),
+			    .text = pool_strdup(pool, "first") };
+
+	assert_null(journal_encode(&j, to));
+	j.text = pool_strdup(pool, "second");
+	assert_null(journal_encode(&j, to));
+}
+
+/* A message in a directory. */
+static void
+make(const char *id, enum queue_dir dir)
+{
+	struct queue_layout	layout = { QUEUE_PREAMBLE,
+				    sizeof(content) - 1,
+				    QUEUE_PREAMBLE + sizeof(content) - 1, 0 };
+	unsigned char		preamble[QUEUE_PREAMBLE];
+	struct envelope		e;
+	struct str		all, envelope;
+	char			done = RECIPIENT_DONE;
+	int			fd;
+
+	str_init(&envelope, pool, 0);
+	str_init(&all, pool, 0);
+	add_envelope(&envelope);
+	layout.envelope_length = (int64_t)envelope.len;
+	queue_preamble_encode(preamble, &layout, envelope_crc(envelope.data,
+	    envelope.len));
+	str_add_mem(&all, preamble, sizeof(preamble));
+	str_add_mem(&all, content, sizeof(content) - 1);
+	str_add_mem(&all, envelope.data, envelope.len);
+	add_history(&all);
+	assert_int_not_equal(fd = queue_create(id), -1);
+	assert_int_equal(fs_write(fd, all.data, all.len), 0);
+	assert_null(envelope_read(&e, &layout, pool, fd));
+	assert_int_equal(fs_pwrite(fd, &done, 1,
+	    e.recipients[0].status_offset), 0);
+	assert_int_equal(queue_set_complete(fd), 0);
+	close(fd);
+	if (dir != QUEUE_INCOMING)
+		assert_int_equal(queue_move(id, QUEUE_INCOMING, dir), 0);
+	assert_int_equal(queue_set_time(dir, id, clock_wall_us() +
+	    3600000000), 0);
+}
+
+/* Is its time now? */
+static bool
+is_due(enum queue_dir dir, const char *id)
+{
+	const char		*why;
+	struct queue_entry	*e = entry_load(pool, dir, id, &why);
+
+	assert_non_null(e);
+	return e->next_try_us <= clock_wall_us();
+}
+
+/* Do it; where it went. */
+static enum queue_dir
+change(const char *verb, const char *id, enum queue_dir dir, int expected,
+    bool expect_due)
+{
+	bool	is_now;
+
+	assert_int_not_equal(change_of(verb), CHANGE_NONE);
+	assert_int_equal(entry_change(change_of(verb), id, &dir, &is_now),
+	    expected);
+	assert_int_equal(is_now, expect_due);
+	return dir;
+}
+
+static void
+who_waits_is_shown_with_the_last_reason(void **state)
+{
+	struct queue_entry	*e;
+	const char		*why;
+
+	(void)state;
+	make("A", QUEUE_DEFERRED);
+	e = entry_load(pool, QUEUE_DEFERRED, "A", &why);
+	assert_non_null(e);
+	assert_string_equal(e->queue, "deferred");
+	assert_string_equal(e->sender, "al@x.test");
+	assert_int_equal(e->size, sizeof(content) - 1);
+	assert_int_equal(e->arrival_us, 1000000);
+	assert_false(e->is_expired);
+	assert_int_equal(e->count, 2);
+	assert_string_equal(e->recipients[0].address, "bob@far.test");
+	assert_string_equal(e->recipients[0].original, "list@home.test");
+	assert_string_equal(e->recipients[0].reason, "second");
+	assert_string_equal(e->recipients[1].reason, "");
+	assert_true(entry_goes_to(e, "NEAR.test"));
+	assert_false(entry_goes_to(e, "home.test"));
+}
+
+static void
+what_is_no_message_is_not_shown(void **state)
+{
+	const char	*why;
+	int		 fd;
+
+	(void)state;
+	assert_null(entry_load(pool, QUEUE_DEFERRED, "A", &why));
+	assert_null(why);
+	fd = open("hold/B", O_WRONLY | O_CREAT, 0600);
+	assert_null(entry_load(pool, QUEUE_HOLD, "B", &why));
+	assert_null(why);
+	assert_int_equal(queue_set_expired(fd), -1);
+	assert_int_equal(fchmod(fd, 0700), 0);
+	assert_null(entry_load(pool, QUEUE_HOLD, "B", &why));
+	assert_non_null(why);
+	close(fd);
+}
+
+static void
+it_is_found_wherever_it_is(void **state)
+{
+	enum queue_dir	dir;
+	int		fd;
+
+	(void)state;
+	make("A", QUEUE_INCOMING);
+	make("B", QUEUE_HOLD);
+	make("C", QUEUE_CORRUPT);
+	assert_true(entry_find("A", &dir));
+	assert_int_equal(dir, QUEUE_INCOMING);
+	assert_true(entry_find("B", &dir));
+	assert_int_equal(dir, QUEUE_HOLD);
+	assert_true(entry_find("C", &dir));
+	assert_int_equal(dir, QUEUE_CORRUPT);
+	assert_false(entry_find("D", &dir));
+	assert_false(entry_find("../hold/B", &dir));
+	fd = open("incoming/A", O_RDONLY);
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	assert_false(entry_find("A", &dir));
+	close(fd);
+}
+
+static void
+hold_and_release(void **state)
+{
+	(void)state;
+	make("A", QUEUE_DEFERRED);
+	assert_int_equal(change("release", "A", QUEUE_DEFERRED, 0, false),
+	    QUEUE_DEFERRED);
+	assert_int_equal(change("hold", "A", QUEUE_DEFERRED, 1, false),
+	    QUEUE_HOLD);
+	assert_int_equal(change("hold", "A", QUEUE_HOLD, 0, false),
+	    QUEUE_HOLD);
+	assert_false(is_due(QUEUE_HOLD, "A"));
+	assert_int_equal(change("release", "A", QUEUE_HOLD, 1, true),
+	    QUEUE_DEFERRED);
+	assert_true(is_due(QUEUE_DEFERRED, "A"));
+}
+
+static void
+requeue_and_delete(void **state)
+{
+	(void)state;
+	make("A", QUEUE_HOLD);
+	make("B", QUEUE_DEFERRED);
+	assert_int_equal(change("requeue", "A", QUEUE_HOLD, 1, true),
+	    QUEUE_DEFERRED);
+	(void)change("requeue", "B", QUEUE_DEFERRED, 1, true);
+	assert_true(is_due(QUEUE_DEFERRED, "B"));
+	(void)change("delete", "B", QUEUE_DEFERRED, 1, false);
+	(void)change("delete", "B", QUEUE_DEFERRED, 0, false);
+	assert_int_equal(access("deferred", F_OK), 0);
+}
+
+static void
+expiry_is_a_mark_that_moves_along(void **state)
+{
+	const char	*why;
+
+	(void)state;
+	make("A", QUEUE_DEFERRED);
+	(void)change("expire", "A", QUEUE_DEFERRED, 1, false);
+	(void)change("expire", "A", QUEUE_DEFERRED, 0, false);
+	assert_true(entry_load(pool, QUEUE_DEFERRED, "A", &why)->is_expired);
+	assert_false(is_due(QUEUE_DEFERRED, "A"));
+	(void)change("expire-now", "A", QUEUE_DEFERRED, 1, true);
+	assert_true(is_due(QUEUE_DEFERRED, "A"));
+	(void)change("hold", "A", QUEUE_DEFERRED, 1, false);
+	assert_true(entry_load(pool, QUEUE_HOLD, "A", &why)->is_expired);
+	assert_int_equal(change("expire-now", "A", QUEUE_HOLD, 0, false),
+	    QUEUE_HOLD);
+	assert_int_equal(change("expire-release", "A", QUEUE_HOLD, 1, true),
+	    QUEUE_DEFERRED);
+}
+
+static void
+what_is_corrupt_can_only_be_deleted(void **state)
+{
+	(void)state;
+	make("A", QUEUE_CORRUPT);
+	(void)change("release", "A", QUEUE_CORRUPT, 0, false);
+	(void)change("requeue", "A", QUEUE_CORRUPT, 0, false);
+	(void)change("expire-release", "A", QUEUE_CORRUPT, 0, false);
+	(void)change("delete", "A", QUEUE_CORRUPT, 1, false);
+}
+
+static void
+other_words_change_nothing(void **state)
+{
+	(void)state;
+	assert_int_equal(change_of("list"), CHANGE_NONE);
+	assert_int_equal(change_of(""), CHANGE_NONE);
+	assert_int_equal(change_of("Delete"), CHANGE_NONE);
+}
+
+#define CLAIM_OF(f)	cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CLAIM_OF(who_waits_is_shown_with_the_last_reason),
+		CLAIM_OF(what_is_no_message_is_not_shown),
+		CLAIM_OF(it_is_found_wherever_it_is),
+		CLAIM_OF(hold_and_release),
+		CLAIM_OF(requeue_and_delete),
+		CLAIM_OF(expiry_is_a_mark_that_moves_along),
+		CLAIM_OF(what_is_corrupt_can_only_be_deleted),
+		CLAIM_OF(other_words_change_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

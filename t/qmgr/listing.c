@@ -1,0 +1,171 @@
+/*
+ * listing.c - the names of all messages: by age, each once.
+ *
+ * needs: qmgr/listing.c
+ */
+#include "qmgr/listing.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "common/base/fs.h"
+
+static char	directory[] = "/tmp/prt-listing-XXXXXX";
+
+/* A queue of its own for each test. */
+static int
+set_up(void **state)
+{
+	static const char *const	dirs[] = { "incoming", "deferred",
+					    "hold", "corrupt" };
+	size_t				i;
+	int				fd;
+
+	(void)state;
+	strlcpy(directory, "/tmp/prt-listing-XXXXXX", sizeof(directory));
+	if (mkdtemp(directory) == NULL || chdir(directory) == -1)
+		return -1;
+	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
+		if (mkdir(dirs[i], 0700) == -1)
+			return -1;
+	if ((fd = fs_open_directory(AT_FDCWD, ".")) == -1)
+		return -1;
+	i = (size_t)queue_open(fd, LISTING_QUEUES | 1u << QUEUE_CORRUPT);
+	close(fd);
+	return (int)i;
+}
+
+static int
+tear_down(void **state)
+{
+	char	command[128];
+
+	(void)state;
+	snprintf(command, sizeof(command), "rm -rf %s", directory);
+	return chdir("/") == -1 ? -1 : system(command);
+}
+
+/* A file, complete or not. */
+static void
+make(const char *path, mode_t mode)
+{
+	int	fd = open(path, O_WRONLY | O_CREAT | O_EXCL, mode);
+
+	assert_int_not_equal(fd, -1);
+	assert_int_equal(fchmod(fd, mode), 0);
+	close(fd);
+}
+
+static void
+names_come_by_age_from_all_directories(void **state)
+{
+	struct listing	l = { .which = LISTING_QUEUES };
+
+	(void)state;
+	make("hold/C", 0700);
+	make("incoming/B", 0700);
+	mkdir("deferred/3f", 0700);
+	make("deferred/3f/A", 0710);
+	assert_int_equal(listing_read(&l), 0);
+	assert_int_equal(l.count, 3);
+	assert_string_equal(l.rows[0].id, "A");
+	assert_int_equal(l.rows[0].dir, QUEUE_DEFERRED);
+	assert_string_equal(l.rows[1].id, "B");
+	assert_string_equal(l.rows[2].id, "C");
+	assert_int_equal(l.rows[2].dir, QUEUE_HOLD);
+	assert_ptr_equal(listing_find(&l, "B"), &l.rows[1]);
+	assert_null(listing_find(&l, "BB"));
+	listing_free(&l);
+	assert_null(listing_find(&l, "B"));
+}
+
+static void
+what_is_not_complete_or_no_id_is_no_message(void **state)
+{
+	struct listing	l = { .which = LISTING_QUEUES };
+
+	(void)state;
+	make("incoming/A", 0600);
+	make("incoming/b.tmp", 0700);
+	assert_int_equal(symlink("/etc/passwd", "incoming/C"), 0);
+	assert_int_equal(mkdir("incoming/D", 0700), 0);
+	assert_int_equal(listing_read(&l), 0);
+	assert_int_equal(l.count, 0);
+	listing_free(&l);
+}
+
+static void
+a_message_that_moves_is_listed_once_where_it_went(void **state)
+{
+	struct listing	l = { .which = LISTING_QUEUES };
+
+	(void)state;
+	make("incoming/A", 0700);
+	make("hold/A", 0700);
+	assert_int_equal(listing_read(&l), 0);
+	assert_int_equal(l.count, 1);
+	assert_int_equal(l.rows[0].dir, QUEUE_HOLD);
+	listing_free(&l);
+}
+
+static void
+corrupt_is_listed_when_asked_for(void **state)
+{
+	struct listing	l = { .which = 1u << QUEUE_CORRUPT };
+
+	(void)state;
+	make("corrupt/A", 0600);
+	make("hold/B", 0700);
+	assert_int_equal(listing_read(&l), 0);
+	assert_int_equal(l.count, 1);
+	assert_string_equal(l.rows[0].id, "A");
+	listing_free(&l);
+}
+
+static void
+many_are_listed(void **state)
+{
+	struct listing	l = { .which = LISTING_QUEUES };
+	char		path[64];
+	int		i;
+
+	(void)state;
+	for (i = 0; i < 1500; i++) {
+		snprintf(path, sizeof(path), "incoming/ID%04d", 1499 - i);
+		make(path, 0700);
+	}
+	assert_int_equal(listing_read(&l), 0);
+	assert_int_equal(l.count, 1500);
+	assert_string_equal(l.rows[7].id, "ID0007");
+	listing_free(&l);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    names_come_by_age_from_all_directories, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    what_is_not_complete_or_no_id_is_no_message, set_up,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_message_that_moves_is_listed_once_where_it_went, set_up,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(
+		    corrupt_is_listed_when_asked_for, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(many_are_listed, set_up,
+		    tear_down),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,23 +1,41 @@
 /*
  * cache.c - conversations kept warm between messages.
  *
- * Called by delivery.c. A conversation is found by the next hop it was opened
- * for, the one used last first, so that the surplus grows cold and is closed.
+ * Called by delivery.c. A conversation is found by the next hop that it was
+ * used for, without a question to DNS, or by the host that it is with, so
+ * that another domain with the same receivers has it too. The one used last
+ * comes first: the surplus grows cold and is closed.
+ *
+ * C1  A conversation serves only a delivery that would have opened the same:
+ *     its endpoint (cache.h) is equal, or it was used for that next hop.
  */
 
 #include "smtp/cache.h"
 
 #include <errno.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <sys/socket.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
+#include "common/base/text.h"
 
+#include "smtp/delivery.h"
 #include "smtp/settings.h"
 
+enum {
+	NAMES = 8,		/* next hops of one conversation */
+	WARM_MAX = 1000,	/* conversations; beyond, the coldest goes */
+	ASK_TIME = 10 * 1000
+};
+
 const struct param cache_params[] = {
+	PARAM_BOOL("smtp_connection_cache_on_demand", set.caches_on_demand,
+	    "yes", "Keep a conversation for the next message to any site."),
+	PARAM_STRING("smtp_connection_cache_destinations",
+	    set.cache_destinations, "", 0, 0, "Without the above: the next "
+	    "hops (domain, host, path, /file, type:table) whose conversations "
+	    "are kept."),
 	PARAM_TIME("smtp_connection_cache_time_limit", set.cache_time, "2s", 0,
 	    3600, "How long an idle conversation is kept for the next "
 	    "message; 0 keeps none."),
@@ -30,11 +48,25 @@ const struct param cache_params[] = {
 
 struct warm {
 	struct connection	*connection;
+	const char		*names[NAMES];	/* next hops */
+	size_t			 count;
 	TAILQ_ENTRY(warm)	 next;
 };
-static bool	 is_closing;
-static TAILQ_HEAD(warms_head, warm) warms =
+static TAILQ_HEAD(warms_head, warm)	 warms =
     TAILQ_HEAD_INITIALIZER(warms);
+static size_t				 warm_count;
+static bool				 is_closing;
+
+/* What must be equal. */
+const char *
+cache_endpoint(struct pool *pool, const struct target *t)
+{
+	if (t->path != NULL)
+		return pool_printf(pool, "%s %s", t->host, t->path);
+	return pool_printf(pool, "%s %s %u %s", t->host, t->text,
+	    t->address.port, t->address.family == AF_INET ?
+	    set.bind_address : set.bind_address6);
+}
 
 /* Nothing unread and still open? A host that speaks out of turn has said 421
  * or gone away, or its answers would be one behind ours. */
@@ -53,39 +85,111 @@ is_quiet(const struct connection *c)
 static struct connection *
 pick(struct warm *w)
 {
-	struct connection	*c = w->connection;
-
 	TAILQ_REMOVE(&warms, w, next);
-	return c;
+	warm_count--;
+	return w->connection;
 }
 
-struct connection *
-cache_take(const char *key)
+/* Was it used for this next hop? */
+static bool
+serves(const struct warm *w, const char *nexthop)
+{
+	size_t	i;
+
+	for (i = 0; i < w->count; i++)
+		if (strcmp(w->names[i], nexthop) == 0)
+			return true;
+	return false;
+}
+
+/* The first that fits and lives; the dead are closed on the way. */
+static struct connection *
+take(const char *nexthop, const char *endpoint)
 {
 	struct connection	*c;
 	struct warm		*w, *next;
 
 	for (w = TAILQ_FIRST(&warms); w != NULL; w = next) {
 		next = TAILQ_NEXT(w, next);
-		if (strcmp(w->connection->key, key) != 0)
+		if (nexthop != NULL ? !serves(w, nexthop) :
+		    strcmp(w->connection->endpoint, endpoint) != 0)
 			continue;
 		c = pick(w);
-		if (is_quiet(c))
+		if (is_quiet(c) && clock_now() - c->born < set.reuse_time)
 			return c;
-		c->is_broken = true;
-		connection_close(c);	/* does not wait: nothing is said */
+		c->is_broken = !is_quiet(c);
+		connection_close(c);
 	}
 	return NULL;
 }
 
-void
-cache_give(struct connection *c)
+struct connection *
+cache_take_nexthop(const char *nexthop)
 {
-	struct warm	*w;
+	return take(nexthop, NULL);
+}
+
+struct connection *
+cache_take_endpoint(const char *endpoint)
+{
+	return take(NULL, endpoint);
+}
+
+/* Does the list have it, as far as we can see? Files and tables are for
+ * resolve to ask. */
+WAITS static bool
+is_listed(struct pool *pool, const char *name)
+{
+	struct key_row		 key = { (char *)(uintptr_t)name };
+	struct ask_lookup	 ask = {
+		.service = (char *)(uintptr_t)settings_service(),
+		.parameter = (char *)(uintptr_t)settings_name(
+		    "smtp_connection_cache_destinations"),
+		.how = LOOKUP_DOMAIN, .keys = &key, .count = 1
+	};
+	struct found		 found;
+	char			**words;
+	size_t			 i, count;
+	bool			 has_tables = false;
+
+	words = text_words(pool, set.cache_destinations, &count);
+	for (i = 0; i < count; i++) {
+		if (text_equal(words[i], name))
+			return true;
+		has_tables |= words[i][0] == '/' ||
+		    strchr(words[i], ':') != NULL;
+	}
+	return has_tables && link_ask(to_resolve, PACKET_ASK_LOOKUP, &ask,
+	    PACKET_FOUND, &found, pool, clock_now() + ASK_TIME, true) == 0 &&
+	    found.result == LOOKUP_FOUND;
+}
+
+/* Is a conversation for this next hop kept at all? */
+WAITS static bool
+is_wanted(const struct connection *c, const struct nexthop *hop)
+{
+	struct pool	*pool;
+	bool		 answer;
 
 	if (c->is_broken || is_closing || set.cache_time == 0 ||
 	    clock_now() - c->born >= set.reuse_time ||
-	    (set.reuse_count > 0 && c->uses >= (unsigned)set.reuse_count)) {
+	    (set.reuse_count > 0 && c->uses >= (unsigned)set.reuse_count))
+		return false;
+	if (set.caches_on_demand || set.cache_destinations[0] == '\0')
+		return set.caches_on_demand;
+	pool = pool_new("cache", 0);
+	answer = is_listed(pool, hop->name);
+	pool_free(pool);
+	return answer && !is_closing;
+}
+
+void
+cache_give(struct connection *c, const struct nexthop *hop)
+{
+	struct warm	*w;
+
+	c->user = NULL;
+	if (!is_wanted(c, hop)) {
 		connection_close(c);
 		return;
 	}
@@ -93,12 +197,16 @@ cache_give(struct connection *c)
 		c->slot = pool_alloc(c->pool, sizeof(*w));
 	w = c->slot;
 	w->connection = c;
+	if (!serves(w, hop->text) && w->count < NAMES)
+		w->names[w->count++] = pool_strdup(c->pool, hop->text);
 	c->idle_since = clock_now();
 	TAILQ_INSERT_HEAD(&warms, w, next);
+	if (++warm_count > WARM_MAX)
+		connection_close(pick(TAILQ_LAST(&warms, warms_head)));
 }
 
 /* Close those that are cold, the coldest first. */
-WAITS static void
+static void
 close_cold(int64_t older_than)
 {
 	struct warm	*w;

@@ -3,15 +3,25 @@
 
 #include "smtp/session.h"
 
-/* A warm conversation for this key, or NULL; it is the caller's now. */
-struct connection *cache_take(const char *key);
+/*
+ * What two deliveries must agree in to share a conversation: the host that it
+ * is with, by name, address and port or path, and where we came from. What a
+ * conversation was protected by will be one more word of it.
+ */
+const char	*cache_endpoint(struct pool *, const struct target *);
 
-/* Keep a conversation that is between transactions for the next message of
- * its key; or close it, when it was used enough. */
-WAITS void	 cache_give(struct connection *);
+/* A warm conversation that was used for this next hop, or one that is with
+ * this endpoint; or NULL. It is the caller's now. */
+struct connection *cache_take_nexthop(const char *nexthop);
+struct connection *cache_take_endpoint(const char *endpoint);
+
+/* Keep a conversation that is between transactions for the next message, to
+ * be found by this next hop or its endpoint; or close it, when it was used
+ * enough or nobody wants it kept. */
+WAITS void	 cache_give(struct connection *, const struct nexthop *);
 
 /* Start the fiber that closes what nobody wanted; close all (draining). */
 void		 cache_start(void);
-WAITS void	 cache_close_all(void);
+void		 cache_close_all(void);
 
 #endif

@@ -1,12 +1,27 @@
 /*
  * delivery.c - one message, its recipients, until each has an answer.
  *
- * Called for each PACKET_DELIVER from qmgr, on a fiber of its own: take a
+ * Called for each PACKET_DELIVER from qmgr, on a fiber of its own: for each
+ * next hop of the list, and then for those of smtp_fallback_relay, take a
  * warm conversation or try the hosts in turn, and let transaction.c speak.
+ *
+ * What sends a recipient on to the next host (RFC 5321 4.2.1, 5.1):
+ *	no connection, no or a wrong greeting, EHLO and HELO refused, a broken
+ *	or hanging conversation before the final dot, 421: all without answer
+ *	4yz to MAIL, RCPT, DATA or the dot: those it was said to. A second
+ *	host may have room or its database where the first has not; where
+ *	both ask for patience (greylisting) that costs one more conversation
+ *	at most (smtp_mx_session_limit), and the mail waits with the answer of
+ *	who spoke last
+ * What does not: 5yz, since the hosts of a domain speak for it; the lost
+ * answer to a final dot; whatever is wrong with the message or with us.
  *
  * P1  Every recipient gets exactly one outcome, and "sent" only after the
  *     host's 2yz to the final dot.
- * P2  A recipient that a host has answered for is not offered to another.
+ * P2  A recipient that a host took or refused for good, or may have taken, is
+ *     not offered to another.
+ * P3  A delivery ends in time: smtp_delivery_time_limit, and at once when
+ *     the system stops, but never between a final dot and its answer.
  */
 
 #include "smtp/delivery.h"
@@ -18,17 +33,101 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
+#include "common/mail/dsn.h"
 
 #include "smtp/cache.h"
+#include "smtp/content.h"
 #include "smtp/hosts.h"
 #include "smtp/settings.h"
 
-static unsigned	 deliveries;
+const struct param delivery_params[] = {
+	PARAM_STRING("smtp_fallback_relay", set.fallback_relay,
+	    "$fallback_relay", 0, 0, "Next hops for mail whose own cannot be "
+	    "found or reached, or take it later only; in the order to try."),
+	PARAM_INT("smtp_mx_session_limit", set.session_limit, "2", 0, 1000,
+	    "Conversations to begin for one next hop in one delivery; 0 means "
+	    "any number."),
+	PARAM_TIME("smtp_delivery_time_limit", set.delivery_time, "1h", 1,
+	    604800, "How long one delivery may take in all, until the mail is "
+	    "tried again later; a message that flows may take longer, by "
+	    "smtp_min_data_rate."),
+	PARAM_END
+};
 
+static TAILQ_HEAD(, delivery)	 deliveries =
+    TAILQ_HEAD_INITIALIZER(deliveries);
+static unsigned			 count;
+
+/* --- outcomes ------------------------------------------------------------ */
+
+/* Mail that is on its way, and conversations that want to say QUIT. */
 unsigned
 delivery_count(void)
 {
-	return deliveries;
+	return count + connection_unsaid();
+}
+
+/* "X.Y.Z text" with the filter's changes. It may make now of for good, but
+ * neither of sent. */
+WAITS static void
+filter_status(struct delivery *d, enum outcome *outcome, const char **dsn,
+    const char **text)
+{
+	const char	*before, *after;
+	size_t		 len;
+
+	before = pool_printf(d->pool, "%s %s", *dsn, *text);
+	after = content_status(d, before);
+	if (after == before || strcmp(after, before) == 0)
+		return;
+	len = strcspn(after, " ");
+	*dsn = pool_strndup(d->pool, after, len);
+	if (!dsn_is_valid(*dsn) ||
+	    ((*dsn)[0] == '2') != (*outcome == OUTCOME_SENT)) {
+		log_warning("%s: status filter: \"%s\" cannot replace \"%s\"",
+		    d->mail->queue_id, after, before);
+		*dsn = pool_strndup(d->pool, before, strcspn(before, " "));
+		return;
+	}
+	*text = after + len + strspn(after + len, " ");
+	if (*outcome != OUTCOME_SENT)
+		*outcome = (*dsn)[0] == '5' ? OUTCOME_BOUNCED :
+		    OUTCOME_DEFERRED;
+}
+
+/* The outcome of one recipient, from whoever told it. */
+WAITS static void
+settle(struct delivery *d, size_t n, enum outcome outcome,
+    const struct postponed *p)
+{
+	struct outcome_row	*row = &d->outcomes[n];
+	const char		*dsn = p->dsn, *text = p->text;
+
+	filter_status(d, &outcome, &dsn, &text);
+	row->outcome = outcome;
+	row->dsn = pool_strdup(d->pool, dsn);
+	row->text = pool_strdup(d->pool, text);
+	row->remote = pool_strdup(d->pool, p->remote);
+	row->diagnostic = pool_strdup(d->pool, p->diagnostic);
+	d->open--;
+
+	d->times.done_us = clock_wall_us();
+	agent_log(d->mail, &d->mail->recipients[n], p->relay, p->uses,
+	    &d->times, row);
+}
+
+/* Who said it. */
+static void
+fill(struct delivery *d, struct postponed *p, const struct connection *c,
+    const char *dsn, const char *text, const char *diagnostic)
+{
+	p->dsn = pool_strdup(d->pool, dsn);
+	p->text = pool_strdup(d->pool, text);
+	p->diagnostic = pool_strdup(d->pool, diagnostic);
+	p->remote = pool_printf(d->pool, "dns; %s", c->host);
+	p->relay = pool_strdup(d->pool, c->relay);
+	p->uses = c->uses;
+	d->answers++;
 }
 
 void
@@ -36,141 +135,364 @@ delivery_settle(struct delivery *d, size_t n, const struct connection *c,
     enum outcome outcome, const char *dsn, const char *text,
     const char *diagnostic)
 {
-	struct outcome_row	*row = &d->outcomes[n];
+	struct postponed	p;
 
-	row->outcome = outcome;
-	row->dsn = pool_strdup(d->pool, dsn);
-	row->text = pool_strdup(d->pool, text);
-	row->remote = c == NULL ? "" : pool_printf(d->pool, "dns; %s",
-	    c->host);
-	row->diagnostic = pool_strdup(d->pool, diagnostic);
-	if (outcome == OUTCOME_SENT && c != NULL && !c->has_dsn)
-		row->flags |= OUTCOME_RELAYED;
-	d->open--;
-
-	d->times.done_us = clock_wall_us();
-	agent_log(d->mail, &d->mail->recipients[n],
-	    c != NULL ? c->relay : "none", c != NULL ? c->uses : 0, &d->times,
-	    row);
+	/* RFC 3461 5.2.2: a host that takes no DSN takes no duty for it. */
+	if (outcome == OUTCOME_SENT && c->has_dsn)
+		d->outcomes[n].flags |= OUTCOME_PASSED_ON;
+	else if (outcome == OUTCOME_SENT && !set.assumes_final)
+		d->outcomes[n].flags |= OUTCOME_RELAYED;
+	fill(d, &p, c, dsn, text, diagnostic);
+	settle(d, n, outcome, &p);
 }
 
-/* Nobody is left to try: the open ones get what the last host said. */
-static void
+void
+delivery_postpone(struct delivery *d, size_t n, const struct connection *c,
+    const char *dsn, const char *text, const char *diagnostic)
+{
+	struct postponed	*p = pool_alloc(d->pool, sizeof(*p));
+
+	fill(d, p, c, dsn, text, diagnostic);
+	d->postponed[n] = p;
+}
+
+/* What may change is the better reason; else what came last, or what a host
+ * said in so many words and meant for all. */
+void
+delivery_fail(struct delivery *d, const struct failure *f)
+{
+	d->is_over |= f->is_final;
+	if (d->failure.why != NULL && f->is_permanent &&
+	    !d->failure.is_permanent &&
+	    !(f->is_final && f->diagnostic[0] != '\0'))
+		return;
+	d->failure = *f;
+}
+
+/* Nobody is left to try: the open ones get what they were told, or what was
+ * wrong with the hosts. */
+WAITS static void
 settle_rest(struct delivery *d)
 {
-	size_t	i;
+	const struct failure	*f = &d->failure;
+	struct postponed	 p = { .dsn = f->dsn, .text = f->why,
+				    .remote = f->remote, .relay = f->relay,
+				    .diagnostic = f->diagnostic };
+	size_t			 i;
 
 	if (d->times.ready_us == 0)
 		d->times.ready_us = clock_wall_us();
 	for (i = 0; i < d->mail->count; i++) {
 		if (d->outcomes[i].outcome != OUTCOME_OPEN)
 			continue;
-		if (!d->had_session && !d->is_permanent)
+		if (d->postponed[i] != NULL) {
+			settle(d, i, OUTCOME_DEFERRED, d->postponed[i]);
+			continue;
+		}
+		if (!d->had_session && !f->is_permanent &&
+		    !fiber_is_cancelled())
 			d->outcomes[i].flags |= OUTCOME_SITE_FAILED;
-		delivery_settle(d, i, NULL, d->is_permanent ?
-		    OUTCOME_BOUNCED : OUTCOME_DEFERRED, d->dsn, d->why, "");
+		settle(d, i, f->is_permanent ? OUTCOME_BOUNCED :
+		    OUTCOME_DEFERRED, &p);
 	}
 }
 
-/* Speak with this host; the conversation stays warm if it ended well. */
-WAITS static void
-use(struct delivery *d, struct connection *c)
+/* --- hosts --------------------------------------------------------------- */
+
+/* Another host comes: in the log is what the one before said. */
+static void
+announce(struct delivery *d)
 {
+	struct postponed	*p;
+	const char		*last = "";
+	size_t			 i;
+
+	for (i = 0; i < d->mail->count; i++) {
+		p = d->postponed[i];
+		if (p == NULL || p->is_told ||
+		    d->outcomes[i].outcome != OUTCOME_OPEN)
+			continue;
+		p->is_told = true;
+		if (strcmp(p->text, last) != 0)
+			log_info("%s: %s", d->mail->queue_id, p->text);
+		last = p->text;
+	}
+	if (d->untold != NULL)
+		log_info("%s: %s", d->mail->queue_id, d->untold);
+	d->untold = NULL;
+}
+
+/* Is there anybody left to deliver to, and time? */
+static bool
+goes_on(struct delivery *d)
+{
+	struct failure	f = { .dsn = "4.4.7", .relay = "none", .remote = "",
+			    .diagnostic = "" };
+
+	if (d->open == 0 || d->is_over)
+		return false;
+	if (fiber_is_cancelled()) {
+		f.dsn = "4.3.2";
+		f.why = "delivery was interrupted: the mail system stops";
+		f.is_final = true;
+		delivery_fail(d, &f);
+		return false;
+	}
+	if (clock_now() < d->deadline)
+		return true;
+	if (d->failure.why == NULL) {
+		f.why = pool_printf(d->pool, "the delivery took longer than "
+		    "%s", settings_name("smtp_delivery_time_limit"));
+		delivery_fail(d, &f);
+	}
+	return false;
+}
+
+/* Was this host asked before, under another name perhaps? */
+static bool
+was_tried(const struct delivery *d, const char *endpoint)
+{
+	size_t	i;
+
+	for (i = 0; i < d->tried_count; i++)
+		if (strcmp(d->tried[i], endpoint) == 0)
+			return true;
+	return false;
+}
+
+static void
+note_tried(struct delivery *d, const char *endpoint)
+{
+	size_t	room = d->tried_room == 0 ? 8 : d->tried_room * 2;
+
+	if (d->tried_count == d->tried_room) {
+		d->tried = d->tried_room == 0 ?
+		    pool_array(d->pool, room, sizeof(*d->tried)) :
+		    pool_resize(d->pool, d->tried,
+		    d->tried_room * sizeof(*d->tried),
+		    room * sizeof(*d->tried));
+		d->tried_room = room;
+	}
+	d->tried[d->tried_count++] = pool_strdup(d->pool, endpoint);
+}
+
+/* Speak with this host; the conversation stays warm if it ended well. */
+WAITS static int
+use(struct delivery *d, struct connection *c, const struct nexthop *hop)
+{
+	int	result;
+
 	d->had_session = true;
 	d->times.ready_us = clock_wall_us();
-	c->uses++;
-	if (transaction_run(d, c) == 0)
-		cache_give(c);
+	c->user = d;
+	c->deadline = d->deadline;
+	if (c->uses++ > 0)
+		transcript_begin(c->dialogue);
+	result = transaction_run(d, c);
+	transcript_post(c->dialogue, c->name, d->mail->queue_id);
+	if (result == 0)
+		cache_give(c, hop);
 	else
 		connection_close(c);
+	return result;
 }
 
 /*
  * A conversation that earlier mail left. One that broke before the host said
- * anything tells nothing about the host: as if it had not been there.
+ * anything tells nothing about the host: as if it had not been there. True:
+ * it was of use.
  */
-WAITS static void
-try_warm(struct delivery *d)
+WAITS static bool
+use_warm(struct delivery *d, struct connection *c, const struct nexthop *hop)
 {
-	struct connection	*c;
-	size_t			 before;
+	struct failure	 before = d->failure;
+	const char	*endpoint = pool_strdup(d->pool, c->endpoint);
+	bool		 had_session = d->had_session;
+	unsigned	 answers = d->answers;
 
-	if ((c = cache_take(d->mail->nexthop)) == NULL)
-		return;
-	before = d->open;
-	use(d, c);
-	if (d->open == before)
-		d->had_session = false;
+	if (use(d, c, hop) == -1 && d->answers == answers &&
+	    !fiber_is_cancelled()) {
+		d->failure = before;
+		d->had_session = had_session;
+		return false;
+	}
+	note_tried(d, endpoint);
+	return true;
 }
 
-/* The hosts of the next hop, best first, until nobody is open. */
-WAITS static void
-try_hosts(struct delivery *d)
+/* Open a conversation with one host and use it. True: it was begun. */
+WAITS static bool
+use_new(struct delivery *d, const struct target *t, const struct nexthop *hop,
+    const char *endpoint)
 {
-	struct hosts_failure	 failure;
+	struct connection	*c;
+	struct failure		 f;
+
+	announce(d);
+	note_tried(d, endpoint);
+	c = connection_open(d, t, hop, endpoint, &f);
+	if (c != NULL) {
+		(void)use(d, c, hop);
+		return true;
+	}
+	if (fiber_is_cancelled())
+		return false;
+	if (strcmp(f.relay, "none") == 0)
+		log_info("%s", f.why);
+	else
+		d->untold = f.why;
+	delivery_fail(d, &f);
+	return false;
+}
+
+/* All hosts of one next hop that may be asked. */
+WAITS static void
+try_targets(struct delivery *d, const struct nexthop *hop,
+    const struct target *targets, size_t target_count)
+{
+	struct connection	*c;
+	const char		*endpoint;
+	size_t			 i;
+	int64_t			 sessions = 0;
+
+	for (i = 0; i < target_count && goes_on(d); i++) {
+		if (set.session_limit > 0 && sessions >= set.session_limit)
+			break;
+		endpoint = cache_endpoint(d->pool, &targets[i]);
+		if (was_tried(d, endpoint))
+			continue;
+		while ((c = cache_take_endpoint(endpoint)) != NULL)
+			if (use_warm(d, c, hop))
+				break;
+		if (c != NULL || (goes_on(d) && use_new(d, &targets[i], hop,
+		    endpoint)))
+			sessions++;
+	}
+}
+
+/* One next hop: what is warm, then its hosts, best first. */
+WAITS static void
+try_nexthop(struct delivery *d, const struct nexthop *hop)
+{
+	struct hosts_failure	 none = { .is_final = false };
+	struct failure		 f = { .relay = "none", .remote = "",
+				    .diagnostic = "" };
 	struct target		*targets;
 	struct connection	*c;
-	size_t			 count, i, tried, sessions;
+	size_t			 target_count;
 
-	if (hosts_find(d->pool, d->mail->nexthop, &targets, &count,
-	    &failure) == -1) {
-		d->why = failure.text;
-		d->dsn = failure.dsn;
-		d->is_permanent = failure.is_permanent;
-		return;
-	}
-	tried = sessions = 0;
-	for (i = 0; i < count && d->open > 0; i++) {
-		if ((set.address_limit > 0 &&
-		    tried++ >= (size_t)set.address_limit) ||
-		    (set.session_limit > 0 &&
-		    sessions >= (size_t)set.session_limit))
+	while (goes_on(d) && (c = cache_take_nexthop(hop->text)) != NULL)
+		if (use_warm(d, c, hop))
 			break;
-		c = connection_open(d->pool, &targets[i], d->mail->nexthop,
-		    &d->why, &d->dsn, &d->is_permanent);
-		if (c == NULL) {
-			log_info("%s", d->why);
-			continue;
-		}
-		sessions++;
-		use(d, c);
+	if (!goes_on(d))
+		return;
+	if (hosts_find(d->pool, hop, &targets, &target_count, &none) == -1) {
+		if (fiber_is_cancelled())
+			return;
+		f.dsn = none.dsn;
+		f.why = none.text;
+		f.is_permanent = none.is_permanent;
+		delivery_fail(d, &f);
+	} else
+		try_targets(d, hop, targets, target_count);
+	d->has_no_fallback |= none.is_final;
+}
+
+/* A list of next hops in its order. False: it is none. */
+WAITS static bool
+try_list(struct delivery *d, const char *list)
+{
+	struct failure	 f = { .dsn = "4.3.5", .relay = "none", .remote = "",
+			    .diagnostic = "" };
+	struct nexthop	*hops;
+	size_t		 i, hop_count;
+
+	f.why = nexthop_parse(d->pool, list, set.is_lmtp, set.tcp_port, &hops,
+	    &hop_count);
+	if (f.why != NULL) {
+		log_warning("%s: %s", d->mail->queue_id, f.why);
+		delivery_fail(d, &f);
+		return false;
 	}
+	for (i = 0; i < hop_count && goes_on(d); i++)
+		try_nexthop(d, &hops[i]);
+	return true;
+}
+
+/* --- one delivery -------------------------------------------------------- */
+
+/* All that it needs, from the request's pool. */
+static void
+begin(struct delivery *d, struct request *r)
+{
+	size_t	i;
+
+	memset(d, 0, sizeof(*d));
+	d->pool = r->pool;
+	d->request = r;
+	d->mail = r->object;
+	d->outcomes = pool_array(d->pool, d->mail->count,
+	    sizeof(*d->outcomes));
+	d->postponed = pool_array(d->pool, d->mail->count,
+	    sizeof(struct postponed *));
+	d->open = d->mail->count;
+	for (i = 0; i < d->mail->count; i++) {
+		d->outcomes[i].number = d->mail->recipients[i].number;
+		d->outcomes[i].outcome = OUTCOME_OPEN;
+	}
+	d->times.start_us = clock_wall_us();
+	d->deadline = clock_now() + set.delivery_time;
+	d->fiber = fiber_self();
+	TAILQ_INSERT_TAIL(&deliveries, d, entry);
+}
+
+/* Where it is to go, and where else. */
+WAITS static void
+deliver(struct delivery *d)
+{
+	struct failure	 f = { .dsn = "4.4.1", .relay = "none", .remote = "",
+			    .diagnostic = "",
+			    .why = "no host could be reached" };
+
+	if (try_list(d, d->mail->nexthop) && goes_on(d) &&
+	    !d->has_no_fallback && set.fallback_relay[0] != '\0')
+		(void)try_list(d, set.fallback_relay);
+	(void)goes_on(d);		/* it may have been stopped */
+	if (d->failure.why == NULL)
+		delivery_fail(d, &f);
+	settle_rest(d);
 }
 
 void
 on_deliver(struct request *r)
 {
 	struct delivery	 d;
-	size_t		 i;
 
-	deliveries++;
+	count++;
 	log_number = daemon_session_number();
-	memset(&d, 0, sizeof(d));
-	d.pool = r->pool;
-	d.request = r;
-	d.mail = r->object;
-	pool_owns_fd(r->pool, d.mail->message);
-
+	pool_owns_fd(r->pool, ((struct deliver *)r->object)->message);
 	if (daemon_unsupported() != NULL) {
 		agent_report_all(r, "none", OUTCOME_DEFERRED, 0, "4.3.5",
 		    daemon_unsupported());
-		deliveries--;
+		count--;
 		return;
 	}
-	d.outcomes = pool_array(d.pool, d.mail->count, sizeof(*d.outcomes));
-	d.open = d.mail->count;
-	for (i = 0; i < d.mail->count; i++) {
-		d.outcomes[i].number = d.mail->recipients[i].number;
-		d.outcomes[i].outcome = OUTCOME_OPEN;
-	}
-	d.times.start_us = clock_wall_us();
-	d.dsn = "4.4.1";
-	d.why = "no host could be reached";
-
-	try_warm(&d);
-	if (d.open > 0)
-		try_hosts(&d);
-	settle_rest(&d);
+	begin(&d, r);
+	if (daemon_is_stopping())
+		fiber_cancel(d.fiber);
+	deliver(&d);
+	TAILQ_REMOVE(&deliveries, &d, entry);
 	agent_report(r, d.outcomes, d.mail->count);
-	deliveries--;
+	count--;
+}
+
+/* P3. */
+void
+delivery_stop_all(void)
+{
+	struct delivery	*d;
+
+	TAILQ_FOREACH(d, &deliveries, entry)
+		if (!d->is_committed)
+			fiber_cancel(d->fiber);
 }

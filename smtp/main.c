@@ -2,21 +2,25 @@
  * main.c - smtp, the client: a fiber per delivery, conversations kept warm.
  *
  * It gets a message's descriptor from qmgr with the list of its recipients,
- * and owns nothing else: it can send what it was given, and no more.
+ * and owns nothing else: it can send what it was given, and no more. Started
+ * as "lmtp" it speaks that.
  */
+
+#include <string.h>
 
 #include "common/daemon/daemon.h"
 #include "common/param/site.h"
 
 #include "smtp/cache.h"
+#include "smtp/content.h"
 #include "smtp/delivery.h"
 #include "smtp/settings.h"
 
-struct settings	 set;
-struct link	*to_dns;
+struct link	*to_dns, *to_resolve, *to_bounce;
 
 static const struct param *const params[] = {
-	hosts_params, session_params, cache_params, NULL
+	delivery_params, hosts_params, session_params, transaction_params,
+	content_params, cache_params, NULL
 };
 
 static const struct peer peers[] = {
@@ -28,33 +32,44 @@ WAITS static void
 start(void)
 {
 	to_dns = link_new("dns", site_processes("dns"), NULL);
+	to_resolve = link_new("resolve", site_processes("resolve"), NULL);
+	to_bounce = link_new("bounce", site_processes("bounce"), NULL);
+	transcript_prepare();
 	cache_start();
 }
 
-WAITS static void
-say_quit(void *unused)
-{
-	(void)unused;
-	cache_close_all();
-}
-
-/* Warm conversations end with QUIT, not with a broken connection. */
+/* Warm conversations end with QUIT, not with a broken connection. When the
+ * system stops, no host keeps us waiting. */
 static void
 drain(void)
 {
-	fiber_start(say_quit, NULL);
+	cache_close_all();
+	if (daemon_is_stopping())
+		delivery_stop_all();
+}
+
+/* The name that we were started by. */
+static bool
+is_called_lmtp(const char *path)
+{
+	const char	*slash = strrchr(path, '/');
+
+	return strcmp(slash == NULL ? path : slash + 1, "lmtp") == 0;
 }
 
 int
 main(int argc, char **argv)
 {
-	static const struct daemon smtp = {
-		.name = "smtp",
-		.params = params,
+	bool		is_lmtp = is_called_lmtp(argv[0]);
+	struct daemon	smtp = {
+		.name = is_lmtp ? "lmtp" : "smtp",
+		.params = settings_rows(params, is_lmtp),
 		.peers = peers,
+		.before = hosts_prepare,
 		.start = start,
 		.busy = delivery_count,
 		.drain = drain,
+		.stopping_time = 20 * 1000
 	};
 
 	return daemon_run(argc, argv, &smtp);

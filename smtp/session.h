@@ -9,6 +9,9 @@
 #include "common/mail/smtp.h"
 
 #include "smtp/hosts.h"
+#include "smtp/transcript.h"
+
+struct delivery;
 
 /* A conversation with one host, kept warm between messages. */
 struct connection {
@@ -17,9 +20,12 @@ struct connection {
 	const char	*host;		/* "mx.example.net" */
 	const char	*name;		/* "mx.example.net[192.0.2.1]" */
 	const char	*relay;		/* name and ":25", for the log */
-	const char	*key;		/* whose mail it may carry: cache.c */
+	const char	*endpoint;	/* whom else it may serve: cache.c */
+	struct delivery	*user;		/* who speaks now, or NULL */
+	int64_t		 deadline;	/* of that delivery */
+	struct dialogue *dialogue;
 
-	bool		 has_pipelining, has_8bit, has_size, has_dsn;
+	bool		 has_pipelining, has_8bit, has_size, has_dsn, has_utf8;
 	int64_t		 size_limit;	/* 0: none told */
 
 	unsigned	 uses;
@@ -30,17 +36,38 @@ struct connection {
 	void		*slot;		/* cache.c: its place there */
 };
 
-/*
- * Connect, hear the greeting, say EHLO (HELO if refused). NULL with *why
- * ("connect to H[A]:25: Connection refused", "host H[A] refused to talk to
- * me: 421 ...") and *dsn; *is_permanent for a 5xx that stands.
- */
-WAITS struct connection *connection_open(struct pool *for_errors,
-		    const struct target *, const char *key, const char **why,
-		    const char **dsn, bool *is_permanent);
+/* Why a host or a session was of no use; text in the delivery's pool. */
+struct failure {
+	const char	*dsn, *why;
+	const char	*relay;		/* "none", or who it was */
+	const char	*remote;	/* "dns; mx.example.net" or "" */
+	const char	*diagnostic;	/* "smtp; 554 ..." or "" */
+	bool		 is_permanent;
+	bool		 is_final;	/* nobody else is to be asked */
+};
 
-/* QUIT if the conversation allows it, without waiting for the answer. */
-WAITS void	 connection_close(struct connection *);
+/*
+ * Connect, hear the greeting, say EHLO (HELO if refused) or LHLO. NULL with
+ * *failure ("connect to H[A]:25: Connection refused", "host H[A] refused to
+ * talk to me: 421 ..."). `endpoint` is kept for the cache.
+ */
+WAITS struct connection *connection_open(struct delivery *,
+		    const struct target *, const struct nexthop *,
+		    const char *endpoint, struct failure *);
+
+/*
+ * Give it up: QUIT if the conversation allows it, on a fiber of its own.
+ * connection_unsaid() counts those whose QUIT has not been sent yet.
+ */
+void		 connection_close(struct connection *);
+unsigned	 connection_unsaid(void);
+
+/* Write one command; io_flush() sends it. `format` is without CRLF. */
+WAITS int	 connection_say(struct connection *, const char *format, ...)
+		    __attribute__((format(printf, 2, 3)));
+
+/* Send what was written, within so many milliseconds. */
+WAITS int	 connection_flush(struct connection *, int64_t patience);
 
 /*
  * The next reply, within so many milliseconds; its text is in the pool. -1:
@@ -50,5 +77,8 @@ WAITS int	 connection_hear(struct connection *, struct pool *,
 		    struct smtp_reply *, int64_t patience);
 const char	*connection_complaint(struct connection *, struct pool *,
 		    int error);
+
+/* Code and text on one line, as the host said it. */
+char		*connection_said(struct pool *, const struct smtp_reply *);
 
 #endif

@@ -3,44 +3,39 @@
  *
  * Called by delivery.c. Commands go out in groups when the host takes
  * PIPELINING (RFC 2920), one at a time otherwise; answers come back in the
- * same order and each is matched with its command by that order alone.
- *
- * P1  After the final dot has been sent, no other host is tried: a lost
- *     answer makes a duplicate, and we keep those as few as we can.
- * P2  Nothing but CRLF ends a line that we send (common/mail/smtp.c).
+ * same order and each is matched with its command by that order alone. What
+ * comes after 354 is in data.c.
  */
+
+#include "smtp/transaction.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
-#include "common/base/fs.h"
-#include "common/mail/smtp.h"
+#include "common/mail/address.h"
+#include "common/mail/chars.h"
+#include "common/mail/dsn.h"
+#include "common/mail/encode.h"
 
-#include "smtp/delivery.h"
 #include "smtp/settings.h"
 
-enum {
-	/* Replies to a group must fit into socket buffers while we send. */
-	GROUP = 100,
-	BLOCK = 16 * 1024
+/* Replies to a group must fit into socket buffers while we send. */
+enum { GROUP = 100 };
+
+const struct param transaction_params[] = {
+	PARAM_BOOL("smtp_quote_rfc821_envelope", set.quotes_envelope, "yes",
+	    "Quote addresses in MAIL and RCPT as RFC 5321 wants them; no is "
+	    "for hosts that do not know quotes."),
+	PARAM_END
 };
 
-/* The commands of one transaction: MAIL, RCPT for who is open, DATA. */
-struct transaction {
-	struct delivery		*d;
-	struct connection	*c;
-	struct pool		*pool;		/* of the replies */
-	size_t			*to;		/* recipients, by their place */
-	char			*accepted;	/* one flag for each of them */
-	size_t			 count, accepted_count;
-	bool			 is_mail_refused, wants_data, is_dot_out;
-};
+/* --- answers ------------------------------------------------------------- */
 
 /* "4.2.0" from the reply, or made from its code. */
-static const char *
-status_of(const struct smtp_reply *reply)
+const char *
+transaction_status(const struct smtp_reply *reply)
 {
 	if (reply->dsn[0] != '\0')
 		return reply->dsn;
@@ -48,35 +43,44 @@ status_of(const struct smtp_reply *reply)
 	    reply->code / 100 == 5 ? "5.0.0" : "4.0.0";
 }
 
-/* Code and text on one line, as the host said it. */
-static char *
-said(struct pool *pool, const struct smtp_reply *reply)
-{
-	char	*text, *p;
-
-	text = pool_printf(pool, "%d %s", reply->code, reply->text.data);
-	for (p = text; *p != '\0'; p++)
-		if (*p == '\n')
-			*p = ' ';
-	return text;
-}
-
-/* One recipient is refused, now or for good (RFC 5321 4.2.1). */
-static void
-refuse(struct transaction *t, size_t n, const struct smtp_reply *reply,
-    const char *command)
+/* One recipient is refused, for good or for now; another host may think
+ * otherwise about the latter. An answer that is none is one for now. */
+void
+transaction_refuse(struct transaction *t, size_t n,
+    const struct smtp_reply *reply, const char *command)
 {
 	struct pool	*pool = t->d->pool;
-	const char	*line;
+	const char	*line, *dsn = transaction_status(reply);
 	char		*text, *diagnostic;
 
-	line = said(pool, reply);
+	if (reply->code < 400) {
+		dsn = "4.5.0";
+		transcript_blame(t->c->dialogue, "protocol");
+	}
+	line = connection_said(pool, reply);
 	text = pool_printf(pool, "host %s said: %s (in reply to %s)",
 	    t->c->name, line, command);
 	diagnostic = pool_printf(pool, "smtp; %s", line);
-	delivery_settle(t->d, t->to[n], t->c, reply->code / 100 == 5 ?
-	    OUTCOME_BOUNCED : OUTCOME_DEFERRED, status_of(reply), text,
-	    diagnostic);
+	if (reply->code / 100 == 5)
+		delivery_settle(t->d, t->to[n], t->c, OUTCOME_BOUNCED, dsn,
+		    text, diagnostic);
+	else
+		delivery_postpone(t->d, t->to[n], t->c, dsn, text,
+		    diagnostic);
+}
+
+/* 421 ends it for all that have no answer of their own (RFC 5321 3.8). */
+WAITS static int
+hang_up(struct transaction *t, size_t from, const struct smtp_reply *reply,
+    const char *command)
+{
+	size_t	i;
+
+	for (i = 0; i < t->count; i++)
+		if (t->accepted[i] || i >= from)
+			transaction_refuse(t, i, reply, command);
+	errno = ECONNRESET;
+	return -1;
 }
 
 /* The answer to RSET, when it was sent: whoever does not like that has lost
@@ -99,50 +103,6 @@ hear_reset(struct transaction *t)
 	return 0;
 }
 
-/* RSET goes before MAIL when it is needed; its answer comes first too. */
-WAITS static int
-send_reset(struct transaction *t)
-{
-	if (!t->c->needs_reset)
-		return 0;
-	if (io_write(t->c->io, "RSET\r\n", 6) == -1)
-		return -1;
-	if (t->c->has_pipelining)
-		return 0;		/* hear_mail() hears it */
-	return io_flush(t->c->io) == -1 ? -1 : hear_reset(t);
-}
-
-WAITS static int
-send_mail(struct transaction *t)
-{
-	struct deliver	*mail = t->d->mail;
-
-	if (send_reset(t) == -1)
-		return -1;
-	t->c->doing = "sending MAIL FROM";
-	if (io_printf(t->c->io, "MAIL FROM:<%s>", mail->sender) == -1)
-		return -1;
-	if (t->c->has_size && io_printf(t->c->io, " SIZE=%lld",
-	    (long long)mail->content_length) == -1)
-		return -1;
-	if (t->c->has_8bit && (mail->flags & MAIL_IS_8BIT) != 0 &&
-	    io_printf(t->c->io, " BODY=8BITMIME") == -1)
-		return -1;
-	return io_write(t->c->io, "\r\n", 2);
-}
-
-/* Send command number n: 0 is MAIL, the last is DATA. */
-WAITS static int
-send_command(struct transaction *t, size_t n)
-{
-	if (n == 0)
-		return send_mail(t);
-	if (n <= t->count)
-		return io_printf(t->c->io, "RCPT TO:<%s>\r\n",
-		    t->d->mail->recipients[t->to[n - 1]].address);
-	return io_printf(t->c->io, "DATA\r\n");
-}
-
 WAITS static int
 hear_mail(struct transaction *t)
 {
@@ -163,8 +123,18 @@ hear_mail(struct transaction *t)
 	}
 	t->is_mail_refused = true;
 	for (i = 0; i < t->count; i++)
-		refuse(t, i, &reply, "MAIL FROM command");
+		transaction_refuse(t, i, &reply, "MAIL FROM command");
 	return 0;
+}
+
+/* RFC 5321 4.5.3.1.10: too many recipients for one transaction, not for ever.
+ * Those who were taken go first, the others in another transaction. */
+static bool
+is_too_many(const struct transaction *t, const struct smtp_reply *reply)
+{
+	return reply->code == 452 && t->accepted_count > 0 &&
+	    (reply->dsn[0] == '\0' || strcmp(reply->dsn, "4.5.3") == 0 ||
+	    strcmp(reply->dsn, "5.5.3") == 0);
 }
 
 WAITS static int
@@ -182,10 +152,18 @@ hear_rcpt(struct transaction *t, size_t n)
 		t->accepted_count++;
 		return 0;
 	}
-	/* RFC 5321 4.5.3.1.10: 552 here means too many recipients. */
-	if (reply.code == 552)
+	if (reply.code == 552) {	/* the same, as RFC 821 had it */
 		reply.code = 452;
-	refuse(t, n, &reply, "RCPT TO command");
+		if (reply.dsn[0] == '5')
+			reply.dsn[0] = '4';
+	}
+	if (reply.code == 421)
+		return hang_up(t, n, &reply, "RCPT TO command");
+	if (is_too_many(t, &reply)) {
+		t->again[n] = 1;
+		t->again_count++;
+	}
+	transaction_refuse(t, n, &reply, "RCPT TO command");
 	return 0;
 }
 
@@ -204,7 +182,7 @@ hear_data(struct transaction *t)
 		return 0;
 	for (i = 0; i < t->count; i++)
 		if (t->accepted[i])
-			refuse(t, i, &reply, "DATA command");
+			transaction_refuse(t, i, &reply, "DATA command");
 	return 0;
 }
 
@@ -214,6 +192,108 @@ hear_command(struct transaction *t, size_t n)
 	if (n == 0)
 		return hear_mail(t);
 	return n <= t->count ? hear_rcpt(t, n - 1) : hear_data(t);
+}
+
+/* --- commands ------------------------------------------------------------ */
+
+/* RSET goes before MAIL when it is needed; its answer comes first too. */
+WAITS static int
+send_reset(struct transaction *t)
+{
+	if (!t->c->needs_reset)
+		return 0;
+	if (connection_say(t->c, "RSET") == -1)
+		return -1;
+	if (t->c->has_pipelining)
+		return 0;		/* hear_mail() hears it */
+	return connection_flush(t->c, set.rset_timeout) == -1 ? -1 :
+	    hear_reset(t);
+}
+
+/* RFC 3461 4.3, 4.4: what a report should hold, and a name for it. */
+static void
+add_mail_dsn(const struct transaction *t, struct str *line)
+{
+	const struct deliver	*mail = t->d->mail;
+
+	if (!t->c->has_dsn)
+		return;
+	if (mail->return_what[0] != '\0')
+		str_addf(line, " RET=%s", mail->return_what);
+	if (mail->envelope_id[0] != '\0') {
+		str_add(line, " ENVID=");
+		xtext_encode(line, mail->envelope_id);
+	}
+}
+
+WAITS static int
+send_mail(struct transaction *t)
+{
+	struct str	line;
+
+	if (send_reset(t) == -1)
+		return -1;
+	t->c->doing = "sending MAIL FROM";
+	str_init(&line, t->pool, 0);
+	str_addf(&line, "MAIL FROM:<%s>", t->sender);
+	if (t->c->has_size)
+		str_addf(&line, " SIZE=%lld",
+		    (long long)content_size(t->content));
+	if (t->c->has_8bit && content_is_8bit(t->content))
+		str_add(&line, " BODY=8BITMIME");
+	if (t->c->has_utf8 && (t->d->mail->flags & MAIL_IS_UTF8) != 0)
+		str_add(&line, " SMTPUTF8");
+	add_mail_dsn(t, &line);
+	return connection_say(t->c, "%s", line.data);
+}
+
+/* RFC 3461 5.2.1: NOTIFY as it was given; ORCPT too, or, when the address has
+ * changed here, the one that it came with. */
+static void
+add_rcpt_dsn(const struct deliver_row *to, struct str *line)
+{
+	static const struct { int64_t bit; const char *word; } words[] = {
+		{ NOTIFY_NEVER, "NEVER" }, { NOTIFY_SUCCESS, "SUCCESS" },
+		{ NOTIFY_FAILURE, "FAILURE" }, { NOTIFY_DELAY, "DELAY" }
+	};
+	const char	*separator = " NOTIFY=", *address;
+	size_t		 i;
+
+	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if ((to->notify & words[i].bit) != 0) {
+			str_addf(line, "%s%s", separator, words[i].word);
+			separator = ",";
+		}
+	if ((address = strchr(to->orcpt, ';')) != NULL) {
+		str_add(line, " ORCPT=");
+		str_add_mem(line, to->orcpt, (size_t)(address - to->orcpt) + 1);
+		xtext_encode(line, address + 1);
+	} else if (to->original[0] != '\0') {
+		str_add(line, " ORCPT=rfc822;");
+		xtext_encode(line, to->original);
+	}
+}
+
+WAITS static int
+send_rcpt(struct transaction *t, size_t n)
+{
+	struct str	line;
+
+	str_init(&line, t->pool, 0);
+	str_addf(&line, "RCPT TO:<%s>", t->addresses[n]);
+	if (t->c->has_dsn)
+		add_rcpt_dsn(&t->d->mail->recipients[t->to[n]], &line);
+	return connection_say(t->c, "%s", line.data);
+}
+
+/* Send command number n: 0 is MAIL, the last is DATA. */
+WAITS static int
+send_command(struct transaction *t, size_t n)
+{
+	if (n == 0)
+		return send_mail(t);
+	return n <= t->count ? send_rcpt(t, n - 1) :
+	    connection_say(t->c, "DATA");
 }
 
 /* Is there no use in sending the next command? Only asked when everything
@@ -238,14 +318,17 @@ exchange(struct transaction *t)
 			break;
 		if (sent == heard) {
 			io_patience(t->c->io, set.mail_timeout);
+			io_deadline(t->c->io, t->c->deadline);
 			while (sent < total && sent - heard < group)
 				if (send_command(t, sent++) == -1)
 					return -1;
-			if (io_flush(t->c->io) == -1)
+			if (connection_flush(t->c, set.mail_timeout) == -1)
 				return -1;
 		}
 		if (hear_command(t, heard) == -1)
 			return -1;
+		if (t->c->is_broken)
+			break;		/* 421: nothing comes any more */
 	}
 	/* RFC 5321 4.1.1.4: a DATA that is refused ends no transaction; the
 	 * next MAIL would be nested. */
@@ -254,188 +337,212 @@ exchange(struct transaction *t)
 	return 0;
 }
 
-/* The host speaks before the final dot. A refusal is believed, since it wants
- * no more of this; anything else cannot be about the whole message. */
-WAITS static int
-hear_early(struct transaction *t)
-{
-	struct smtp_reply	reply;
-	size_t			i;
+/* --- before it begins ---------------------------------------------------- */
 
-	if (connection_hear(t->c, t->pool, &reply, set.data_done_timeout) ==
-	    -1)
-		return -1;
-	t->c->is_broken = true;
-	for (i = 0; i < t->count && reply.code >= 400; i++)
-		if (t->accepted[i])
-			refuse(t, i, &reply, "message content");
-	errno = EPROTO;
-	return -1;
+/* The same for all. */
+WAITS static int
+settle_all(struct transaction *t, enum outcome outcome, const char *dsn,
+    const char *text)
+{
+	size_t	i;
+
+	for (i = 0; i < t->count; i++)
+		delivery_settle(t->d, t->to[i], t->c, outcome, dsn, text, "");
+	return 1;
 }
 
-/* The message, from the queue file to the wire, and the final dot. */
-WAITS static int
-send_content(struct transaction *t)
+static bool
+has_8bit(const char *text)
 {
-	struct deliver		*mail = t->d->mail;
-	struct smtp_stuff	 stuff;
-	char			*in, *out;
-	int64_t			 done;
-	ssize_t			 n;
-
-	t->c->doing = "sending message body";
-	in = pool_alloc(t->pool, BLOCK);
-	out = pool_alloc(t->pool, 2 * BLOCK + 8);
-	smtp_stuff_start(&stuff);
-	io_patience(t->c->io, set.data_xfer_timeout);
-	for (done = 0; done < mail->content_length; done += n) {
-		n = mail->content_length - done < BLOCK ?
-		    (ssize_t)(mail->content_length - done) : BLOCK;
-		n = fs_pread(mail->message, in, (size_t)n,
-		    mail->content_offset + done);
-		if (n <= 0) {
-			/* The file is damaged: what was sent must not count. */
-			errno = EIO;
-			t->c->is_broken = true;
-			return -1;
-		}
-		if (io_write(t->c->io, out, smtp_stuff_encode(&stuff, in,
-		    (size_t)n, out)) == -1)
-			return -1;
-	}
-	if (io_has_input(t->c->io))
-		return hear_early(t);
-	t->is_dot_out = true;
-	if (io_write(t->c->io, out, smtp_stuff_finish(&stuff, out)) == -1)
-		return -1;
-	t->c->doing = "sending end of data -- message may be sent more than "
-	    "once";
-	return io_flush(t->c->io);
+	for (; *text != '\0'; text++)
+		if (is_8bit(*text))
+			return true;
+	return false;
 }
 
-/* The answer to the final dot: for everybody who was accepted. */
-WAITS static int
-hear_verdict(struct transaction *t)
+/* May a local part go out without its quotes? What would make another command
+ * of it may not. */
+static bool
+is_plain(const char *text)
 {
-	struct smtp_reply	reply;
-	size_t			i;
+	for (; *text != '\0'; text++)
+		if ((unsigned char)*text <= ' ' ||
+		    strchr("<>\"\\@,;:()[]\x7f", *text) != NULL)
+			return false;
+	return true;
+}
 
-	if (connection_hear(t->c, t->pool, &reply, set.data_done_timeout) ==
-	    -1)
-		return -1;
-	for (i = 0; i < t->count; i++) {
-		if (!t->accepted[i])
-			continue;
-		if (reply.code / 100 == 2)
-			delivery_settle(t->d, t->to[i], t->c, OUTCOME_SENT,
-			    status_of(&reply), said(t->pool, &reply),
-			    pool_printf(t->pool, "smtp; %s",
-			    said(t->pool, &reply)));
-		else
-			refuse(t, i, &reply, "end of DATA command");
-	}
+/* As it is written on the wire. */
+static const char *
+on_wire(struct pool *pool, const char *address)
+{
+	const char	*local, *domain;
+	char		*plain;
+	size_t		 len;
+
+	if (set.quotes_envelope || address[0] != '"')
+		return address;
+	address_split(address, &local, &len, &domain);
+	plain = address_unquote_local(pool, local, len);
+	if (!is_plain(plain))
+		return address;
+	return domain == NULL ? plain : pool_printf(pool, "%s@%s", plain,
+	    domain);
+}
+
+/* What this host will never take, though another may (RFC 6531 3.6). */
+static const char *
+needs_utf8(struct transaction *t, const char *address)
+{
+	if (t->c->has_utf8 || !has_8bit(address))
+		return NULL;
+	return pool_printf(t->d->pool, "SMTPUTF8 is required, but was not "
+	    "offered by host %s", t->c->name);
+}
+
+/* The sender. 1: all are settled. */
+WAITS static int
+prepare_sender(struct transaction *t)
+{
+	const char	*dsn = "4.3.0", *why = "", *address;
+
+	address = content_address(t->d, t->d->mail->sender, &dsn, &why);
+	if (address == NULL)
+		return settle_all(t, OUTCOME_DEFERRED, dsn, why);
+	if ((why = needs_utf8(t, address)) != NULL)
+		return settle_all(t, OUTCOME_BOUNCED, "5.6.7", why);
+	t->sender = on_wire(t->d->pool, address);
 	return 0;
 }
 
-/* P1: the dot is out, the answer is not in. */
-static void
-settle_unanswered(struct transaction *t, int error)
+/* The recipients; those that cannot be asked for are settled and left out. */
+WAITS static void
+prepare_recipients(struct transaction *t)
 {
-	const char	*why;
-	size_t		 i;
+	const char	*dsn, *why, *address;
+	size_t		 i, n = 0;
 
-	why = connection_complaint(t->c, t->d->pool, error);
-	for (i = 0; i < t->count; i++)
-		if (t->accepted[i])
+	for (i = 0; i < t->count; i++) {
+		dsn = "4.3.0";
+		why = "";
+		address = content_address(t->d,
+		    t->d->mail->recipients[t->to[i]].address, &dsn, &why);
+		if (address == NULL)
 			delivery_settle(t->d, t->to[i], t->c,
-			    OUTCOME_DEFERRED, "4.4.2", why, "");
+			    OUTCOME_DEFERRED, dsn, why, "");
+		else if ((why = needs_utf8(t, address)) != NULL)
+			delivery_settle(t->d, t->to[i], t->c,
+			    OUTCOME_BOUNCED, "5.6.7", why, "");
+		else {
+			t->addresses[n] = on_wire(t->d->pool, address);
+			t->to[n++] = t->to[i];
+		}
+	}
+	t->count = n;
 }
 
-/* RFC 2920 3.1: a host may take DATA though it took nobody. */
+/* The content as this host gets it. 1: there is nothing to be sent to it. */
 WAITS static int
-cancel_data(struct transaction *t)
+prepare_content(struct transaction *t)
 {
-	struct smtp_reply	reply;
+	struct failure	 f = { .dsn = "4.3.0", .why = "", .remote = "",
+			    .diagnostic = "" };
 
-	if (io_write(t->c->io, ".\r\n", 3) == -1 || io_flush(t->c->io) == -1)
-		return -1;
-	return connection_hear(t->c, t->pool, &reply, set.data_done_timeout);
+	t->content = content_open(t->d, t->c, &f.dsn, &f.why);
+	if (t->content == NULL && f.dsn[0] == '5') {
+		f.is_permanent = true;
+		f.relay = pool_strdup(t->d->pool, t->c->relay);
+		delivery_fail(t->d, &f);
+		return 1;
+	}
+	if (t->content == NULL)
+		return settle_all(t, OUTCOME_DEFERRED, f.dsn, f.why);
+	/* RFC 1870 6.1: it would refuse it anyhow. */
+	if (t->c->size_limit > 0 &&
+	    content_size(t->content) > t->c->size_limit)
+		return settle_all(t, OUTCOME_BOUNCED, "5.3.4",
+		    pool_printf(t->d->pool, "message size %lld exceeds size "
+		    "limit %lld of server %s",
+		    (long long)content_size(t->content),
+		    (long long)t->c->size_limit, t->c->name));
+	return 0;
 }
+
+/* --- the whole ----------------------------------------------------------- */
 
 /* The whole dialogue. */
 WAITS static int
 speak(struct transaction *t)
 {
+	if (prepare_content(t) == 1 || prepare_sender(t) == 1)
+		return 0;
+	prepare_recipients(t);
+	if (t->count == 0)
+		return 0;
 	if (exchange(t) == -1)
 		return -1;
-	if (!t->wants_data)
-		return 0;
-	if (t->accepted_count == 0)
-		return cancel_data(t);
-	if (send_content(t) == -1) {
-		if (t->is_dot_out)
-			settle_unanswered(t, errno);
-		return -1;
-	}
-	if (hear_verdict(t) == -1) {
-		settle_unanswered(t, errno);
-		return -1;
-	}
-	return 0;
+	return t->wants_data ? data_send(t) : 0;
 }
 
-/* What the host would refuse anyhow (RFC 1870 6.1, RFC 6152 3). */
+/* Those for whom it was too many: once more, if we got on at all. */
 static bool
-is_unacceptable(struct transaction *t)
+narrow(struct transaction *t)
 {
-	struct deliver	*mail = t->d->mail;
-	const char	*dsn, *text;
-	size_t		 i;
+	size_t	i, n = 0;
 
-	if (t->c->size_limit > 0 && mail->content_length > t->c->size_limit) {
-		dsn = "5.3.4";
-		text = pool_printf(t->d->pool, "message size %lld exceeds size "
-		    "limit %lld of server %s", (long long)mail->content_length,
-		    (long long)t->c->size_limit, t->c->name);
-	} else if ((mail->flags & MAIL_IS_8BIT) != 0 && !t->c->has_8bit) {
-		dsn = "5.6.3";
-		text = pool_printf(t->d->pool, "the message is declared "
-		    "8BITMIME and server %s does not take that", t->c->name);
-	} else
+	if (t->again_count == 0 || !t->is_dot_out || t->c->is_broken)
 		return false;
 	for (i = 0; i < t->count; i++)
-		delivery_settle(t->d, t->to[i], t->c, OUTCOME_BOUNCED, dsn,
-		    text, "");
+		if (t->again[i])
+			t->to[n++] = t->to[i];
+	t->count = n;
+	memset(t->accepted, 0, t->d->mail->count);
+	memset(t->again, 0, t->d->mail->count);
+	t->accepted_count = t->again_count = 0;
+	t->wants_data = t->is_dot_out = false;
 	return true;
+}
+
+/* The conversation broke: why, for those without an answer. */
+static void
+tell(struct delivery *d, struct connection *c, int error)
+{
+	struct failure	f = {
+		.dsn = "4.4.2", .diagnostic = "",
+		.relay = pool_strdup(d->pool, c->relay),
+		.remote = pool_printf(d->pool, "dns; %s", c->host)
+	};
+
+	f.why = connection_complaint(c, d->pool, error);
+	delivery_fail(d, &f);
 }
 
 int
 transaction_run(struct delivery *d, struct connection *c)
 {
 	struct transaction	t;
-	size_t			i;
-	int			result, error;
+	size_t			i, total = d->mail->count;
+	int			result;
 
 	memset(&t, 0, sizeof(t));
 	t.d = d;
 	t.c = c;
 	t.pool = pool_new("transaction", 0);
-	t.to = pool_array(t.pool, d->mail->count, sizeof(*t.to));
-	t.accepted = pool_alloc(t.pool, d->mail->count);
-	for (i = 0; i < d->mail->count; i++)
+	t.to = pool_array(t.pool, total, sizeof(*t.to));
+	t.addresses = pool_array(t.pool, total, sizeof(*t.addresses));
+	t.accepted = pool_alloc(t.pool, total);
+	t.again = pool_alloc(t.pool, total);
+	for (i = 0; i < total; i++)
 		if (d->outcomes[i].outcome == OUTCOME_OPEN)
 			t.to[t.count++] = i;
 
-	result = 0;
-	if (!is_unacceptable(&t) && (result = speak(&t)) == -1) {
-		error = errno;
+	do
+		result = speak(&t);
+	while (result == 0 && narrow(&t));
+	if (result == -1) {
 		c->is_broken = true;
-		d->why = connection_complaint(c, d->pool, error);
-		d->dsn = "4.4.2";
-		d->is_permanent = false;
+		tell(d, c, errno);
 	}
-	if (c->is_broken)
-		result = -1;
 	pool_free(t.pool);
-	return result;
+	return c->is_broken ? -1 : 0;
 }

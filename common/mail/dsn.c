@@ -11,7 +11,8 @@
 #include "common/mail/encode.h"
 
 enum {
-	ORCPT_MAX	= 500		/* RFC 3461 4.2 */
+	ORCPT_MAX	= 500,		/* RFC 3461 4.2 */
+	ENVID_MAX	= 100		/* RFC 3461 4.4 */
 };
 
 /* One to three digits without a leading zero (RFC 3463 2). */
@@ -141,6 +142,33 @@ is_ascii(const char *text)
 		if (is_8bit(*text))
 			return false;
 	return true;
+}
+
+/* RFC 3461 4.3. */
+const char *
+dsn_parse_ret(const char *text, char **what)
+{
+	static char	full[] = "FULL", headers[] = "HDRS";
+
+	if (text_equal(text, full))
+		*what = full;
+	else if (text_equal(text, headers))
+		*what = headers;
+	else
+		return "RET is FULL or HDRS";
+	return NULL;
+}
+
+/* RFC 3461 4.4: printable ASCII in xtext. */
+const char *
+dsn_parse_envid(struct pool *pool, const char *text, char **id)
+{
+	if (strnlen(text, ENVID_MAX + 1) > ENVID_MAX)
+		return "ENVID is too long";
+	*id = xtext_decode(pool, text);
+	if (*id == NULL || **id == '\0' || !is_ascii(*id))
+		return "ENVID is not printable ASCII in xtext";
+	return NULL;
 }
 
 /* RFC 3461 4.2: an address type, ";" and the address as xtext. */

@@ -141,8 +141,16 @@ xtext_decode(struct pool *pool, const char *text)
 	return decoded;
 }
 
-/* Can this byte stand for itself? A blank before a line end cannot, nor a
- * dot or "From " at a line's start, which some way would change. */
+/* What some way would change at a line's start, or some reader would take for
+ * a boundary: a soft line end may stand anywhere. */
+static bool
+is_touchy(const char *at, size_t left)
+{
+	return *at == '.' || (*at == '-' && (left == 1 || at[1] == '-')) ||
+	    (left >= 5 && memcmp(at, "From ", 5) == 0);
+}
+
+/* Can this byte stand for itself? A blank before a line end cannot. */
 static bool
 is_plain(const char *at, size_t left, size_t column)
 {
@@ -151,18 +159,17 @@ is_plain(const char *at, size_t left, size_t column)
 
 	if (is_blank(*at))
 		return !is_before_end;
-	if (column == 0 && (*at == '.' || (left >= 5 &&
-	    memcmp(at, "From ", 5) == 0)))
+	if (column == 0 && is_touchy(at, left))
 		return false;
 	return *at > ' ' && *at < 0x7f && *at != '=';
 }
 
 /* RFC 2045 6.7: lines of at most 76 characters. */
 void
-qp_encode(struct str *to, const void *data, size_t len)
+qp_encode_more(struct str *to, size_t *column, const void *data, size_t len)
 {
 	const char	*at = data, *end = at + len;
-	size_t		 column = 0, width;
+	size_t		 width;
 	bool		 plain;
 
 	for (; at < end; at++) {
@@ -170,15 +177,15 @@ qp_encode(struct str *to, const void *data, size_t len)
 
 		if (left >= 2 && at[0] == '\r' && at[1] == '\n') {
 			str_add(to, "\r\n");
-			column = 0;
+			*column = 0;
 			at++;
 			continue;
 		}
-		plain = is_plain(at, left, column);
+		plain = is_plain(at, left, *column);
 		width = plain ? 1 : 3;
-		if (column + width > QP_LINE - 1) {
+		if (*column + width > QP_LINE - 1) {
 			str_add(to, "=\r\n");
-			column = 0;
+			*column = 0;
 			plain = is_plain(at, left, 0);
 			width = plain ? 1 : 3;
 		}
@@ -186,8 +193,17 @@ qp_encode(struct str *to, const void *data, size_t len)
 			str_add_char(to, *at);
 		else
 			add_hex(to, '=', *at);
-		column += width;
+		*column += width;
 	}
+}
+
+/* A whole text. */
+void
+qp_encode(struct str *to, const void *data, size_t len)
+{
+	size_t	column = 0;
+
+	qp_encode_more(to, &column, data, len);
 }
 
 /* What a display name needs. */

@@ -16,6 +16,11 @@ void		 xtext_encode(struct str *, const char *);
 /* NULL when malformed or with an encoded NUL or control byte. */
 char		*xtext_decode(struct pool *, const char *);
 void		 qp_encode(struct str *, const void *, size_t); /* CRLF text */
+/* The same in pieces; *column is 0 at first and where a line begins. A piece
+ * holds whole lines, or ends inside of one (which costs a blank there its
+ * plain form). */
+void		 qp_encode_more(struct str *, size_t *column, const void *,
+		    size_t);
 /* A display name for a header: as it is, quoted, or as encoded word. */
 char		*phrase_encode(struct pool *, const char *utf8);
 

@@ -175,6 +175,23 @@ header_reader_finish(struct header_reader *r)
 		report_end(r, false);
 }
 
+/* The next block, in the same memory. */
+void
+header_reader_again(struct header_reader *r, size_t limit)
+{
+	r->left = limit;
+	str_clear(&r->raw);
+	r->line = 0;
+	r->is_body = false;
+}
+
+/* Is the block over? */
+bool
+header_reader_is_over(const struct header_reader *r)
+{
+	return r->is_body;
+}
+
 /* Has the field this name? */
 bool
 header_is(const struct header_field *field, const char *name)

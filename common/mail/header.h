@@ -40,6 +40,10 @@ struct header_reader *header_reader_new(struct pool *, size_t limit,
 void		 header_reader_feed(struct header_reader *, const char *,
 		    size_t);
 void		 header_reader_finish(struct header_reader *);
+/* Begin another header block (of a part of the message), with this limit. */
+void		 header_reader_again(struct header_reader *, size_t limit);
+/* Has the body begun? */
+bool		 header_reader_is_over(const struct header_reader *);
 
 /* Is this the field's name? ignoring case */
 bool		 header_is(const struct header_field *, const char *name);

@@ -46,14 +46,15 @@ keyword_length(const char *text)
 	return len;
 }
 
-/* Anything but controls, space and "="; beyond ASCII by RFC 6531 3.3. */
+/* Anything but controls, space and "="; beyond ASCII by RFC 6531 3.3. XVERP
+ * is older than that grammar: "=" is one of its delimiters. */
 static size_t
-value_length(const char *text)
+value_length(const char *text, bool has_equal)
 {
 	size_t	len = 0;
 
-	while ((unsigned char)text[len] > ' ' && text[len] != '=' &&
-	    text[len] != 0x7f)
+	while ((unsigned char)text[len] > ' ' &&
+	    (text[len] != '=' || has_equal) && text[len] != 0x7f)
 		len++;
 	return len;
 }
@@ -73,7 +74,8 @@ parse_parameter(struct pool *pool, const char **text,
 	at += len;
 	if (*at == '=') {
 		at++;
-		if ((len = value_length(at)) == 0)
+		len = value_length(at, text_equal(p->keyword, "XVERP"));
+		if (len == 0)
 			return "a parameter has no value behind its \"=\"";
 		if (!utf8_is_valid(at, len))
 			return "a parameter is not valid UTF-8";

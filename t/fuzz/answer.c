@@ -16,8 +16,8 @@ check(const struct answer *a, enum answer_type type)
 	MUST((a->result == ANSWER_FAILED) == (a->why != NULL));
 	MUST((a->result == ANSWER_OK) == (a->count > 0));
 	MUST(a->count <= ANSWER_RECORDS_MAX);
-	for (i = 0; i < a->count && (type == ANSWER_MX || type == ANSWER_PTR);
-	    i++)
+	for (i = 0; i < a->count && (type == ANSWER_MX ||
+	    type == ANSWER_PTR || type == ANSWER_SRV); i++)
 		MUST(strlen(a->records[i].name) <= ANSWER_NAME_MAX &&
 		    (a->records[i].name[0] == '\0' ||
 		    answer_is_host_name(a->records[i].name)));
@@ -27,10 +27,10 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	static const enum answer_type	 types[] = {
-		ANSWER_A, ANSWER_AAAA, ANSWER_MX, ANSWER_PTR
+		ANSWER_A, ANSWER_AAAA, ANSWER_MX, ANSWER_PTR, ANSWER_SRV
 	};
 	struct input			 in = { data, len };
-	enum answer_type		 type = types[input_byte(&in) % 4];
+	enum answer_type		 type = types[input_byte(&in) % 5];
 	struct pool			*pool = pool_new("fuzz", 0);
 	struct answer			 a;
 	char				 name[ANSWER_NAME_MAX + 1];

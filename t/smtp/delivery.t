@@ -27,7 +27,7 @@ my %cases = (
 	},
 	'greeting-421' => {
 		CONNECT => '421 4.3.2 busy', status => 'deferred',
-		dsn => '4.0.0', text => qr/refused to talk to me: 421 4\.3\.2/,
+		dsn => '4.3.2', text => qr/refused to talk to me: 421 4\.3\.2/,
 	},
 	'greeting-554' => {
 		CONNECT => '554 5.7.1 go away', status => 'deferred',

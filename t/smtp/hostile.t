@@ -13,7 +13,7 @@ my $mail = Postrider->new(settings => {
 	smtp_helo_timeout => '5s', smtp_data_done_timeout => '5s',
 	smtp_connection_cache_time_limit => '30s',
 	minimal_backoff_time => '1000s', notify_classes => '',
-	smtp_randomize_addresses => 'no',
+	smtp_randomize_addresses => 'no', smtp_host_lookup => 'dns, native',
 });
 my $etc = $mail->etc;
 

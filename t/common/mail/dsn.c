@@ -124,6 +124,43 @@ a_wrong_original_recipient_is_refused(void **state)
 	assert_null(dsn_parse_orcpt(pool, much, &orcpt));
 }
 
+static void
+what_to_return_is_full_or_headers(void **state)
+{
+	char	*what;
+
+	(void)state;
+	assert_null(dsn_parse_ret("full", &what));
+	assert_string_equal(what, "FULL");
+	assert_null(dsn_parse_ret("HDRS", &what));
+	assert_string_equal(what, "HDRS");
+	assert_non_null(dsn_parse_ret("", &what));
+	assert_non_null(dsn_parse_ret("HALF", &what));
+}
+
+static void
+an_envelope_id_is_printable_and_at_most_a_hundred_long(void **state)
+{
+	static const char *const	bad[] = {
+		"", "a+00b", "a+0Ab", "a+7F", "a+", "a+4", "a=b", "a b",
+		"\xc3\xa9", "+C3+A9"
+	};
+	char				*id, much[102];
+	size_t				 i;
+
+	(void)state;
+	assert_null(dsn_parse_envid(pool, "QQ+2B1+20x", &id));
+	assert_string_equal(id, "QQ+1 x");
+	for (i = 0; i < COUNT(bad); i++)
+		if (dsn_parse_envid(pool, bad[i], &id) == NULL)
+			fail_msg("accepted: %s", bad[i]);
+	memset(much, 'a', sizeof(much));
+	much[101] = '\0';
+	assert_non_null(dsn_parse_envid(pool, much, &id));
+	much[100] = '\0';
+	assert_null(dsn_parse_envid(pool, much, &id));
+}
+
 #define TEST(name)	cmocka_unit_test_setup_teardown(name, fill, drain)
 
 int
@@ -134,6 +171,8 @@ main(void)
 		TEST(notify_is_never_or_some_of_three),
 		TEST(an_original_recipient_is_decoded),
 		TEST(a_wrong_original_recipient_is_refused),
+		TEST(what_to_return_is_full_or_headers),
+		TEST(an_envelope_id_is_printable_and_at_most_a_hundred_long),
 	};
 
 	return cmocka_run_group_tests_name("dsn", tests, NULL, NULL);

@@ -93,6 +93,21 @@ parameters_that_break_the_grammar_are_refused(void **state)
 }
 
 static void
+xverp_alone_may_have_an_equals_sign_in_its_value(void **state)
+{
+	struct smtp_parameter	*p;
+	size_t			 n;
+
+	(void)state;
+	assert_null(smtp_parse_parameters(pool, " XVERP=+= SIZE=1", &p, &n));
+	assert_int_equal(n, 2);
+	assert_string_equal(p[0].value, "+=");
+	assert_null(smtp_parse_parameters(pool, " xverp", &p, &n));
+	assert_null(p[0].value);
+	assert_non_null(smtp_parse_parameters(pool, " SIZE=+=", &p, &n));
+}
+
+static void
 five_hundred_parameters_are_too_many(void **state)
 {
 	struct smtp_parameter	*p;
@@ -236,6 +251,7 @@ main(void)
 		TEST(a_command_is_a_verb_and_the_rest),
 		TEST(parameters_come_in_order_with_their_values),
 		TEST(parameters_that_break_the_grammar_are_refused),
+		TEST(xverp_alone_may_have_an_equals_sign_in_its_value),
 		TEST(five_hundred_parameters_are_too_many),
 		TEST(a_reply_of_several_lines_is_complete_at_its_last),
 		TEST(a_bare_code_ends_a_reply),

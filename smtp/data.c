@@ -1,0 +1,243 @@
+/*
+ * data.c - the message itself, the final dot, and who took it.
+ *
+ * Called by transaction.c after 354. SMTP has one verdict for all; LMTP one
+ * for each recipient that was accepted, in the order of RCPT (RFC 2033 4.2).
+ *
+ * P1  After the final dot has been sent, no other host is tried for who has
+ *     no answer: a lost one makes a duplicate, and we keep those as few as
+ *     we can. Nothing ends the wait for it before smtp_data_done_timeout.
+ * P2  Nothing but CRLF ends a line that we send (common/mail/smtp.c).
+ * P3  What is cut short never looks complete: without the whole of the
+ *     message there is no final dot.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/mail/smtp.h"
+
+#include "smtp/settings.h"
+#include "smtp/transaction.h"
+
+enum { BLOCK = 16 * 1024 };
+
+/* The message on its way. */
+struct sending {
+	struct smtp_stuff	 stuff;
+	char			*in, *out;
+	int64_t			 deadline;	/* smtp_per_request_deadline */
+};
+
+/* --- out ----------------------------------------------------------------- */
+
+/* Big messages may take longer, at smtp_min_data_rate. */
+static void
+extend_deadline(struct transaction *t)
+{
+	struct delivery	*d = t->d;
+
+	d->deadline += content_size(t->content) * 1000 / set.min_data_rate;
+	t->c->deadline = d->deadline;
+}
+
+/* So many bytes went out: the rest has as much longer. */
+static void
+earn_time(struct transaction *t, struct sending *s, size_t bytes)
+{
+	int64_t	most = clock_now() + set.data_xfer_timeout;
+
+	s->deadline += (int64_t)bytes * 1000 / set.min_data_rate;
+	if (s->deadline > most)
+		s->deadline = most;
+	io_deadline(t->c->io, set.has_request_deadline &&
+	    s->deadline < t->c->deadline ? s->deadline : t->c->deadline);
+}
+
+/* The host speaks before the final dot. A refusal is believed, since it wants
+ * no more of this; anything else cannot be about the whole message. */
+WAITS static int
+hear_early(struct transaction *t)
+{
+	struct smtp_reply	reply;
+	size_t			i;
+
+	if (connection_hear(t->c, t->pool, &reply, set.data_done_timeout) ==
+	    -1)
+		return -1;
+	t->c->is_broken = true;
+	for (i = 0; i < t->count && reply.code >= 400; i++)
+		if (t->accepted[i])
+			transaction_refuse(t, i, &reply, "message content");
+	if (reply.code < 400)
+		transcript_blame(t->c->dialogue, "protocol");
+	errno = EPROTO;
+	return -1;
+}
+
+/* We cannot go on: the file is damaged, a table does not answer. */
+WAITS static int
+give_up(struct transaction *t, int error)
+{
+	size_t	i;
+
+	t->c->is_broken = true;
+	transcript_blame(t->c->dialogue, "resource");
+	for (i = 0; i < t->count; i++)
+		if (t->accepted[i])
+			delivery_settle(t->d, t->to[i], t->c,
+			    OUTCOME_DEFERRED, "4.3.0", error == EAGAIN ?
+			    "a lookup table is not available now" :
+			    "the queue file cannot be read", "");
+	errno = EIO;
+	return -1;
+}
+
+/* The message, from where it is to the wire. */
+WAITS static int
+send_content(struct transaction *t, struct sending *s)
+{
+	ssize_t	n;
+
+	t->c->doing = "sending message body";
+	io_patience(t->c->io, set.data_xfer_timeout);
+	s->deadline = clock_now() + set.data_xfer_timeout;
+	earn_time(t, s, 0);
+	while ((n = content_read(t->content, s->in, BLOCK)) > 0) {
+		if (io_write(t->c->io, s->out, smtp_stuff_encode(&s->stuff,
+		    s->in, (size_t)n, s->out)) == -1)
+			return -1;
+		if (io_has_input(t->c->io))
+			return hear_early(t);
+		earn_time(t, s, (size_t)n);
+	}
+	return n == 0 ? 0 : give_up(t, errno);
+}
+
+/* The dot. From here on the mail may be theirs, whatever happens to us. */
+WAITS static int
+send_dot(struct transaction *t, struct sending *s)
+{
+	if (io_flush(t->c->io) == -1)
+		return -1;
+	if (io_has_input(t->c->io))
+		return hear_early(t);
+	if (fiber_is_cancelled()) {
+		errno = ECANCELED;
+		return -1;
+	}
+	t->is_dot_out = t->d->is_committed = true;
+	t->c->doing = "sending end of data -- message may be sent more than "
+	    "once";
+	t->c->deadline = NEVER;
+	transcript_out(t->c->dialogue, "[message] .");
+	if (io_write(t->c->io, s->out, smtp_stuff_finish(&s->stuff,
+	    s->out)) == -1)
+		return -1;
+	return connection_flush(t->c, set.data_done_timeout);
+}
+
+/* --- the verdict --------------------------------------------------------- */
+
+/* What this answer means for one recipient. */
+WAITS static void
+judge(struct transaction *t, size_t n, const struct smtp_reply *reply)
+{
+	char	*said;
+
+	if (reply->code / 100 != 2) {
+		transaction_refuse(t, n, reply, "end of DATA command");
+		return;
+	}
+	said = connection_said(t->pool, reply);
+	delivery_settle(t->d, t->to[n], t->c, OUTCOME_SENT,
+	    transaction_status(reply), said,
+	    pool_printf(t->pool, "smtp; %s", said));
+}
+
+/* The next verdict. However slowly it comes, the host has this long. */
+WAITS static int
+hear_one(struct transaction *t, struct smtp_reply *reply)
+{
+	t->c->deadline = clock_now() + set.data_done_timeout;
+	if (t->c->deadline < t->d->deadline)
+		t->c->deadline = t->d->deadline;
+	return connection_hear(t->c, t->pool, reply, set.data_done_timeout);
+}
+
+/* For everybody who was accepted: the same, or to each his own. */
+WAITS static int
+hear_verdicts(struct transaction *t)
+{
+	struct smtp_reply	reply;
+	size_t			i;
+	bool			is_heard = false;
+
+	for (i = 0; i < t->count; i++) {
+		if (!t->accepted[i])
+			continue;
+		if ((!is_heard || set.is_lmtp) && hear_one(t, &reply) == -1)
+			return -1;
+		is_heard = true;
+		judge(t, i, &reply);
+		t->accepted[i] = 0;
+	}
+	return 0;
+}
+
+/* P1: the dot is out, the answer is not in. */
+WAITS static void
+settle_unanswered(struct transaction *t, int error)
+{
+	const char	*why;
+	size_t		 i;
+
+	why = connection_complaint(t->c, t->d->pool, error);
+	for (i = 0; i < t->count; i++)
+		if (t->accepted[i])
+			delivery_settle(t->d, t->to[i], t->c,
+			    OUTCOME_DEFERRED, "4.4.2", why, "");
+}
+
+/* RFC 2920 3.1: a host may take DATA though it took nobody. LMTP has no
+ * answer to what comes next. */
+WAITS static int
+cancel_data(struct transaction *t)
+{
+	struct smtp_reply	reply;
+
+	if (set.is_lmtp) {
+		t->c->is_broken = true;
+		return 0;
+	}
+	if (io_write(t->c->io, ".\r\n", 3) == -1 ||
+	    connection_flush(t->c, set.data_done_timeout) == -1)
+		return -1;
+	return connection_hear(t->c, t->pool, &reply, set.data_done_timeout);
+}
+
+int
+data_send(struct transaction *t)
+{
+	struct sending	s;
+	int		result;
+
+	if (t->accepted_count == 0)
+		return cancel_data(t);
+	s.in = pool_alloc(t->pool, BLOCK);
+	s.out = pool_alloc(t->pool, 2 * BLOCK + 8);
+	smtp_stuff_start(&s.stuff);
+	extend_deadline(t);
+	result = send_content(t, &s);
+	if (result == 0)
+		result = send_dot(t, &s);
+	if (result == 0)
+		result = hear_verdicts(t);
+	if (result == -1 && t->is_dot_out)
+		settle_unanswered(t, errno);
+	t->d->is_committed = false;
+	t->c->deadline = t->d->deadline;
+	return result;
+}

@@ -1,0 +1,401 @@
+/*
+ * open.c - a conversation begins: connection, greeting, hello.
+ *
+ * Called by session.c's users through connection_open(). What EHLO offers is
+ * believed unless smtp_discard_ehlo_keywords or its maps say not to.
+ */
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/text.h"
+#include "common/net/dial.h"
+#include "common/param/site.h"
+
+#include "smtp/delivery.h"
+#include "smtp/lmtp.h"
+#include "smtp/settings.h"
+
+enum { CONNECTION_MEMORY = 64 * 1024, ASK_TIME = 30 * 1000 };
+
+const struct param session_params[] = {
+	PARAM_STRING("smtp_bind_address", set.bind_address, "", 0, 100,
+	    "The IPv4 address to connect from."),
+	PARAM_STRING("smtp_bind_address6", set.bind_address6, "", 0, 100,
+	    "The IPv6 address to connect from."),
+	PARAM_BOOL("smtp_bind_address_enforce", set.enforces_bind, "no",
+	    "Mail waits while that address cannot be used; else another one "
+	    "is taken, with a warning."),
+	PARAM_STRING("smtp_helo_name", set.helo_name, "$myhostname", 1, 255,
+	    "The name we give in EHLO."),
+	PARAM_BOOL("smtp_always_send_ehlo", set.always_ehlo, "yes",
+	    "Say EHLO even if the greeting does not promise ESMTP."),
+	PARAM_BOOL("smtp_never_send_ehlo", set.never_ehlo, "no",
+	    "Say HELO only."),
+	PARAM_BOOL("smtp_skip_4xx_greeting", set.skips_4xx, "yes",
+	    "A host that greets with 4xx is left for the next one."),
+	PARAM_BOOL("smtp_skip_5xx_greeting", set.skips_5xx, "yes",
+	    "A host that greets with 5xx is left for the next one."),
+	PARAM_STRING("smtp_discard_ehlo_keywords", set.discard_ehlo_keywords,
+	    "", 0, 1000, "Extensions not to use though they are offered."),
+	PARAM_STRING("smtp_discard_ehlo_keyword_address_maps",
+	    set.discard_ehlo_maps, "", 0, 0, "The same by the host's address: "
+	    "tables."),
+	PARAM_BOOL("smtp_skip_quit_response", set.skips_quit_answer, "yes",
+	    "Do not wait for the answer to QUIT."),
+	PARAM_TIME("smtp_connect_timeout", set.connect_timeout, "30s", 0, 3600,
+	    "How long to wait for a connection; 0 means as long as the system "
+	    "does."),
+	PARAM_TIME("smtp_helo_timeout", set.helo_timeout, "300s", 1, 3600,
+	    "How long to wait for the greeting and for EHLO's answer."),
+	PARAM_TIME("smtp_mail_timeout", set.mail_timeout, "300s", 1, 3600,
+	    "How long to wait for the answer to MAIL FROM."),
+	PARAM_TIME("smtp_rcpt_timeout", set.rcpt_timeout, "300s", 1, 3600,
+	    "How long to wait for the answer to RCPT TO."),
+	PARAM_TIME("smtp_data_init_timeout", set.data_init_timeout, "120s", 1,
+	    3600, "How long to wait for the answer to DATA."),
+	PARAM_TIME("smtp_data_xfer_timeout", set.data_xfer_timeout, "180s", 1,
+	    3600, "How long a block of the message may take."),
+	/* RFC 5321 4.5.3.2.6: hanging up earlier makes duplicates. */
+	PARAM_TIME("smtp_data_done_timeout", set.data_done_timeout, "600s", 1,
+	    3600, "How long to wait for the answer to the final dot."),
+	PARAM_TIME("smtp_rset_timeout", set.rset_timeout, "20s", 1, 3600,
+	    "How long to wait for the answer to RSET."),
+	PARAM_TIME("smtp_quit_timeout", set.quit_timeout, "300s", 1, 3600,
+	    "How long to wait for the answer to QUIT."),
+	PARAM_BOOL("smtp_per_request_deadline", set.has_request_deadline,
+	    "no", "These times are for a whole command or reply, and for all "
+	    "of the message by smtp_min_data_rate; not for each piece."),
+	PARAM_INT("smtp_min_data_rate", set.min_data_rate, "500", 1, 1000000,
+	    "Bytes in a second that a message must make; what a big message "
+	    "may take longer than smtp_delivery_time_limit."),
+	PARAM_END
+};
+
+/* --- the connection ------------------------------------------------------ */
+
+/* When the attempt is over. */
+static int64_t
+connect_deadline(const struct delivery *d)
+{
+	int64_t	end = set.connect_timeout == 0 ? NEVER :
+		    clock_now() + set.connect_timeout;
+
+	return end < d->deadline ? end : d->deadline;
+}
+
+/* The address that we are to connect from; NULL: any. */
+static const struct inetaddr *
+source_of(const struct target *target, struct inetaddr *source)
+{
+	const char	*text = target->address.family == AF_INET ?
+			    set.bind_address : set.bind_address6;
+	char		 copy[INETADDR_TEXT];
+
+	if (text[0] == '\0')
+		return NULL;
+	text += text[0] == '[';
+	(void)strlcpy(copy, text, sizeof(copy));
+	copy[strcspn(copy, "]")] = '\0';
+	if (!inetaddr_parse(source, copy))
+		memset(source, 0, sizeof(*source));	/* bind() says no */
+	source->port = 0;
+	return source;
+}
+
+/* Is this an error of bind()? */
+static bool
+is_of_source(int error)
+{
+	return error == EADDRNOTAVAIL || error == EADDRINUSE ||
+	    error == EINVAL || error == EAFNOSUPPORT;
+}
+
+/* A socket to the target, from the address we were told to use. */
+WAITS static int
+connect_to(struct delivery *d, const struct target *target)
+{
+	struct inetaddr		 source_address;
+	const struct inetaddr	*source;
+	int			 fd;
+
+	source = source_of(target, &source_address);
+	fd = dial(&target->address, source, connect_deadline(d));
+	if (fd != -1 || source == NULL || !is_of_source(errno))
+		return fd;
+	log_warning("%s: cannot connect from %s: %s",
+	    settings_name(target->address.family == AF_INET ?
+	    "smtp_bind_address" : "smtp_bind_address6"),
+	    target->address.family == AF_INET ? set.bind_address :
+	    set.bind_address6, strerror(errno));
+	return set.enforces_bind ? -1 :
+	    dial(&target->address, NULL, connect_deadline(d));
+}
+
+/* The struct of a new conversation. */
+static struct connection *
+connection_new(int fd, const struct target *t, const char *endpoint)
+{
+	struct pool		*pool;
+	struct connection	*c;
+
+	pool = pool_new("connection", CONNECTION_MEMORY);
+	c = pool_alloc(pool, sizeof(*c));
+	c->pool = pool;
+	c->io = io_new(fd);
+	c->host = pool_strdup(pool, t->host);
+	c->name = pool_printf(pool, "%s[%s]", t->host, t->path != NULL ?
+	    t->path : t->text);
+	c->relay = t->path != NULL ? c->name : pool_printf(pool, "%s:%u",
+	    c->name, t->address.port);
+	c->endpoint = pool_strdup(pool, endpoint);
+	c->born = clock_now();
+	c->dialogue = transcript_new(pool);
+	return c;
+}
+
+/* Connected, or NULL with the failure told. */
+WAITS static struct connection *
+reach(struct delivery *d, const struct target *t, const char *endpoint,
+    struct failure *failure)
+{
+	int	fd;
+
+	if (t->path != NULL) {
+		if ((fd = lmtp_dial(d, t, failure)) == -1)
+			return NULL;
+	} else if ((fd = connect_to(d, t)) == -1) {
+		failure->why = pool_printf(d->pool, "connect to %s[%s]:%u: %s",
+		    t->host, t->text, t->address.port, strerror(errno));
+		return NULL;
+	}
+	return connection_new(fd, t, endpoint);
+}
+
+/* --- what EHLO offers ---------------------------------------------------- */
+
+/* Extensions that are not for this host, by its address. NULL: the table
+ * does not answer. */
+WAITS static const char *
+discarded(struct delivery *d, const struct target *t)
+{
+	struct key_row		 key = { (char *)(uintptr_t)t->text };
+	struct ask_lookup	 ask = {
+		.service = (char *)(uintptr_t)settings_service(),
+		.parameter = (char *)(uintptr_t)settings_name(
+		    "smtp_discard_ehlo_keyword_address_maps"),
+		.how = LOOKUP_KEYS, .keys = &key, .count = 1
+	};
+	struct found		 found;
+
+	if (set.discard_ehlo_maps[0] == '\0' || t->path != NULL)
+		return set.discard_ehlo_keywords;
+	if (link_ask(to_resolve, PACKET_ASK_LOOKUP, &ask, PACKET_FOUND, &found,
+	    d->pool, clock_now() + ASK_TIME, true) == -1 ||
+	    found.result == LOOKUP_TEMPORARY)
+		return NULL;
+	return found.result == LOOKUP_FOUND ? found.value :
+	    set.discard_ehlo_keywords;
+}
+
+/* What is offered, and what of it is left alone. */
+struct offer {
+	const char	 *ehlo;
+	char		**discard;
+	size_t		  count;
+	struct str	  left;
+};
+
+/* Is the word among those to discard? */
+static bool
+is_discarded(const struct offer *o, const char *keyword)
+{
+	size_t	i;
+
+	for (i = 0; i < o->count; i++)
+		if (text_equal(o->discard[i], keyword))
+			return true;
+	return false;
+}
+
+/* Is the extension offered, and not one we were told to leave alone? */
+static bool
+offers(struct offer *o, const char *keyword, char *parameters, size_t size)
+{
+	if (!smtp_ehlo_find(o->ehlo, keyword, parameters, size))
+		return false;
+	if (!is_discarded(o, keyword))
+		return true;
+	str_addf(&o->left, " %s", keyword);
+	return false;
+}
+
+/* What EHLO's answer promises. */
+static void
+learn(struct delivery *d, struct connection *c, const char *ehlo,
+    const char *discard)
+{
+	struct offer	o = { .ehlo = ehlo };
+	char		value[64];
+
+	o.discard = text_words(d->pool, discard, &o.count);
+	str_init(&o.left, d->pool, 0);
+	c->has_pipelining = offers(&o, "PIPELINING", value, sizeof(value));
+	c->has_8bit = offers(&o, "8BITMIME", value, sizeof(value));
+	c->has_utf8 = offers(&o, "SMTPUTF8", value, sizeof(value));
+	c->has_dsn = offers(&o, "DSN", value, sizeof(value));
+	c->has_size = offers(&o, "SIZE", value, sizeof(value));
+	if (!c->has_size ||
+	    text_integer(value, 0, INT64_MAX, &c->size_limit) != NULL)
+		c->size_limit = 0;
+	if (o.left.len > 0 && !is_discarded(&o, "silent-discard"))
+		log_info("%s: discarding EHLO keywords:%s",
+		    d->mail->queue_id, o.left.data);
+}
+
+/* --- the introduction ---------------------------------------------------- */
+
+/* What a refusal, or no answer, means. */
+static int
+refused(struct delivery *d, struct connection *c,
+    const struct smtp_reply *reply, struct failure *f)
+{
+	bool	is_skipped = reply->code / 100 == 5 ? set.skips_5xx :
+		    set.skips_4xx;
+	int	class = reply->code / 100 == 5 && !set.skips_5xx ? 5 : 4;
+
+	f->why = pool_printf(d->pool, "host %s refused to talk to me: %s",
+	    c->name, connection_said(d->pool, reply));
+	f->diagnostic = pool_printf(d->pool, "smtp; %s",
+	    connection_said(d->pool, reply));
+	f->dsn = reply->dsn[0] == '0' + class ?
+	    pool_strdup(d->pool, reply->dsn) : class == 5 ? "5.0.0" : "4.0.0";
+	f->is_permanent = class == 5;
+	f->is_final = !is_skipped;
+	return -1;
+}
+
+static int
+broke(struct delivery *d, struct connection *c, struct failure *f, int error)
+{
+	c->is_broken = true;
+	f->why = connection_complaint(c, d->pool, error);
+	f->dsn = "4.4.2";
+	return -1;
+}
+
+/* Nobody can tell what of the offer is to be used. */
+static int
+unknown(struct failure *f)
+{
+	f->why = "the table of EHLO keywords to discard cannot be asked now";
+	f->dsn = "4.3.0";
+	f->is_final = true;
+	return -1;
+}
+
+/* Say hello with this verb and hear the answer; -1 when nothing was heard. */
+WAITS static int
+hello(struct delivery *d, struct connection *c, const char *verb,
+    struct smtp_reply *reply, struct failure *f)
+{
+	c->doing = verb[0] == 'E' ? "performing the EHLO handshake" :
+	    verb[0] == 'L' ? "performing the LHLO handshake" :
+	    "performing the HELO handshake";
+	if (connection_say(c, "%s %s", verb, set.helo_name) == 0 &&
+	    connection_flush(c, set.helo_timeout) == 0 &&
+	    connection_hear(c, d->pool, reply, set.helo_timeout) == 0)
+		return 0;
+	return broke(d, c, f, errno);
+}
+
+/* Does the host call itself what we call ourselves? Then mail would go in a
+ * circle (RFC 5321 6.3). */
+static bool
+is_us(const struct target *t, const struct smtp_reply *reply)
+{
+	const char	*text = reply->text.data;
+
+	return t->may_be_us && text_equal_mem(site.myhostname, text,
+	    strcspn(text, " \n"));
+}
+
+/* EHLO or LHLO, HELO where that is refused and allowed. */
+WAITS static int
+introduce(struct delivery *d, struct connection *c, const struct target *t,
+    const struct nexthop *hop, bool is_esmtp, struct failure *f)
+{
+	struct smtp_reply	 reply;
+	const char		*discard;
+
+	if (set.is_lmtp || (!set.never_ehlo && is_esmtp)) {
+		if (hello(d, c, set.is_lmtp ? "LHLO" : "EHLO", &reply, f) ==
+		    -1)
+			return -1;
+		if (reply.code / 100 == 2) {
+			if ((discard = discarded(d, t)) == NULL)
+				return unknown(f);
+			learn(d, c, reply.text.data, discard);
+		} else if (c->is_broken || set.is_lmtp)
+			return refused(d, c, &reply, f);
+	} else
+		reply.code = 0;
+	if (reply.code / 100 != 2 &&
+	    hello(d, c, "HELO", &reply, f) == -1)
+		return -1;
+	if (reply.code / 100 != 2)
+		return refused(d, c, &reply, f);
+	if (!is_us(t, &reply))
+		return 0;
+	f->dsn = "5.4.6";
+	f->why = pool_printf(d->pool, "mail for %s loops back to myself",
+	    hop->name);
+	f->is_permanent = f->is_final = true;
+	return -1;
+}
+
+/* Greeting and hello (RFC 5321 3.1, 3.2; RFC 2033 4.1). */
+WAITS static int
+begin(struct delivery *d, struct connection *c, const struct target *t,
+    const struct nexthop *hop, struct failure *f)
+{
+	struct smtp_reply	reply;
+	bool			is_esmtp;
+
+	c->user = d;
+	c->deadline = d->deadline;
+	c->doing = "receiving the initial server greeting";
+	if (connection_hear(c, d->pool, &reply, set.helo_timeout) == -1)
+		return broke(d, c, f, errno);
+	if (reply.code / 100 != 2)
+		return refused(d, c, &reply, f);
+	is_esmtp = set.always_ehlo ||
+	    strcasestr(reply.text.data, "ESMTP") != NULL;
+	if (introduce(d, c, t, hop, is_esmtp, f) == -1)
+		return -1;
+	transcript_keep(c->dialogue);
+	return 0;
+}
+
+struct connection *
+connection_open(struct delivery *d, const struct target *t,
+    const struct nexthop *hop, const char *endpoint, struct failure *f)
+{
+	struct connection	*c;
+
+	memset(f, 0, sizeof(*f));
+	f->dsn = "4.4.1";
+	f->relay = "none";
+	f->remote = f->diagnostic = "";
+	if ((c = reach(d, t, endpoint, f)) == NULL)
+		return NULL;
+	f->relay = pool_strdup(d->pool, c->relay);
+	f->remote = pool_printf(d->pool, "dns; %s", c->host);
+	if (begin(d, c, t, hop, f) == 0)
+		return c;
+	transcript_post(c->dialogue, c->name, d->mail->queue_id);
+	connection_close(c);
+	return NULL;
+}

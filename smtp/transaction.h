@@ -1,0 +1,36 @@
+#ifndef SMTP_TRANSACTION_H
+#define SMTP_TRANSACTION_H
+
+#include "smtp/content.h"
+#include "smtp/delivery.h"
+
+/* The commands of one transaction: MAIL, RCPT for those who are asked for,
+ * DATA. What transaction.c and data.c share. */
+struct transaction {
+	struct delivery		*d;
+	struct connection	*c;
+	struct pool		*pool;		/* of the replies */
+	struct outgoing		*content;
+	const char		*sender;	/* as it is sent */
+	const char		**addresses;	/* the same, beside `to` */
+	size_t			*to;		/* recipients, by their place */
+	char			*accepted;	/* one flag for each of them */
+	char			*again;		/* 452: ask once more */
+	size_t			 count, accepted_count, again_count;
+	bool			 is_mail_refused, wants_data, is_dot_out;
+};
+
+/* Recipient n of the transaction is refused, now or for good. */
+WAITS void	 transaction_refuse(struct transaction *, size_t n,
+		    const struct smtp_reply *, const char *command);
+
+/* "4.2.0" from the reply, or made from its code. */
+const char	*transaction_status(const struct smtp_reply *);
+
+/*
+ * data.c: the message, the final dot and what is said to that. -1: the
+ * conversation broke. Nobody's fault but ours (no content): settled, 0 or -1.
+ */
+WAITS int	 data_send(struct transaction *);
+
+#endif

@@ -109,20 +109,22 @@ cleanup_FILES	:= cleanup/main.c cleanup/intake.c cleanup/headers.c \
 		   cleanup/complete.c cleanup/alias.c cleanup/write.c \
 		   cleanup/commit.c
 pickup_FILES	:= cleanup/pickup.c cleanup/bring.c cleanup/maildrop.c \
-		   cleanup/ticket.c cleanup/drop.c
+		   cleanup/ticket.c cleanup/drop.c cleanup/undelivered.c
 postdrop_FILES	:= cleanup/postdrop.c cleanup/drop.c
 sendmail_FILES	:= cleanup/sendmail.c cleanup/spool.c cleanup/extract.c \
 		   cleanup/submit.c cleanup/dialogue.c cleanup/drop.c
-qmgr_FILES	:= $(filter-out qmgr/bounce.c qmgr/report.c qmgr/queue%,$(wildcard qmgr/*.c))
-bounce_FILES	:= qmgr/bounce.c qmgr/report.c
-postrider-queue_FILES := $(wildcard qmgr/queue*.c) qmgr/entry.c
+bounce_FILES	:= qmgr/bounce.c qmgr/report.c qmgr/template.c qmgr/postmaster.c \
+		   qmgr/post.c
+qmgr_FILES	:= $(filter-out $(bounce_FILES) qmgr/select.c qmgr/queue%,$(wildcard qmgr/*.c))
+postrider-queue_FILES := $(wildcard qmgr/queue*.c) qmgr/entry.c \
+		   qmgr/listing.c qmgr/select.c
 resolve_FILES	:= $(filter-out resolve/dns%.c resolve/map.c,$(wildcard resolve/*.c))
 dns_FILES	:= $(wildcard resolve/dns*.c)
 postrider-map_FILES := resolve/map.c
 smtp_FILES	:= $(wildcard smtp/*.c)
 local_FILES	:= local/main.c local/recipient.c local/alias.c local/expand.c \
 		   local/forward.c local/repost.c local/homes.c local/loops.c \
-		   local/spool.c
+		   local/lookup.c local/reroute.c local/spool.c
 helper_FILES	:= local/helper.c local/become.c local/spool.c
 mailbox_FILES	:= local/mailbox.c local/mbox.c local/maildir.c local/copy.c \
 		   local/storing.c
@@ -150,7 +152,7 @@ BIN		:= $(BUILD)/bin
 TESTS		:= $(TEST_FILES:%.c=$(BUILD)/%.t)
 
 .PHONY: all
-all: $(BUILD)/.found $(PROGRAMS:%=$(BIN)/%)
+all: $(BUILD)/.found $(PROGRAMS:%=$(BIN)/%) $(BIN)/lmtp
 
 # Objects depend on the flags they were compiled with.
 ALL_FLAGS	= $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS)
@@ -187,6 +189,10 @@ $(BIN)/$(1): $$($(1)_FILES:%.c=$(BUILD)/%.o) $(EXTRA) $(LIB)
 	$$(Q)$(CC) $(LDFLAGS) -o $$@ $$^ $(LDLIBS)
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
+
+# The client's other name, which it looks at.
+$(BIN)/lmtp: $(BIN)/smtp
+	$(Q)ln -sf smtp $@
 
 # A unit test is one file; a test of a daemon's file names the sources that it
 # needs besides the library in a line "needs: dir/file.c ...".

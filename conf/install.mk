@@ -7,7 +7,8 @@
 DEPS		:= gcc make pkg-config libc6-dev libssl-dev libdb-dev libbsd-dev
 DEPS_OPTIONAL	:= libunbound-dev libpcre2-dev libseccomp-dev liblmdb-dev
 TEST_DEPS	:= perl libcmocka-dev nsd swaks clang universal-ctags strace \
-		   valgrind gdb cppcheck procps util-linux openssl
+		   valgrind gdb cppcheck procps util-linux openssl python3 \
+		   python3-flufl.bounce libmail-deliverystatus-bounceparser-perl
 
 # missing PACKAGES: those of them that dpkg does not know as installed.
 missing = $(shell for p in $(1); do \
@@ -51,6 +52,7 @@ install: all $(if $(DESTDIR),,check-place users)
 	install -d -m 755 $(TO)$(SPOOLDIR)
 	for p in $(DAEMONS); do \
 	    install -m 755 $(BIN)/$$p $(TO)$(LIBEXECDIR)/$$p || exit 1; done
+	ln -sf smtp $(TO)$(LIBEXECDIR)/lmtp
 	for p in $(filter-out postdrop,$(COMMANDS)); do \
 	    install -m 755 $(BIN)/$$p $(TO)$(SBINDIR)/$$p || exit 1; done
 	install -m 755 $(BIN)/postdrop $(TO)$(SBINDIR)/postdrop
@@ -61,6 +63,7 @@ install: all $(if $(DESTDIR),,check-place users)
 	    > $(TO)$(UNITDIR)/postrider.service
 	install -m 644 conf/postrider.sysusers \
 	    $(TO)$(SYSUSERSDIR)/postrider.conf
+	install -m 644 conf/bounce.cf.default $(TO)$(CONFDIR)
 	umask 022; for f in main.cf master.cf; do \
 	    test -e $(TO)$(CONFDIR)/$$f || \
 	    sed 's,/etc/aliases,$(SYSCONFDIR)/aliases,g' conf/$$f \
@@ -96,6 +99,7 @@ uninstall:
 	    if [ "$$(readlink $(TO)$$l)" = $(SBINDIR)/sendmail ]; then \
 	        rm -f $(TO)$$l; fi; done
 	rm -f $(TO)$(UNITDIR)/postrider.service \
-	    $(TO)$(SYSUSERSDIR)/postrider.conf
+	    $(TO)$(SYSUSERSDIR)/postrider.conf \
+	    $(TO)$(CONFDIR)/bounce.cf.default
 	for m in $(notdir $(MANUALS)); do \
 	    rm -f $(TO)$(MANDIR)/man$${m##*.}/$$m; done

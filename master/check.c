@@ -254,7 +254,8 @@ check_unit(const struct unit *unit)
 		argv[n++] = pool_printf(run.pool, "%s=%s",
 		    unit->options[i].name, unit->options[i].value);
 	}
-	if (strcmp(unit->command, "postscreen") == 0) {
+	if (strcmp(unit->command, "postscreen") == 0 ||
+	    strcmp(unit->command, "discard") == 0) {
 		argv[n++] = "-P";
 		argv[n++] = pool_strdup(run.pool, unit->command);
 	}

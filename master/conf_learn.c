@@ -176,27 +176,34 @@ learn_from(struct pool *pool, struct catalog *c, const char *path)
 	}
 }
 
-/* Our own rows, then every program's. */
+/* One program's rows, if it is there and can be trusted. */
+static void
+learn(struct pool *pool, struct catalog *c, const char *directory,
+    const char *program)
+{
+	const char	*path = pool_printf(pool, "%s/%s", directory, program);
+
+	if (strcmp(program, "mailbox") == 0 || access(path, X_OK) == -1)
+		return;		/* mailbox: helper tells it all */
+	if (is_trusted(directory) && is_trusted(path))
+		learn_from(pool, c, path);
+	else
+		log_warning("%s is not run: others than root may write it",
+		    path);
+}
+
+/* Our own rows, then every program's; smtp has others as lmtp. */
 void
 catalog_learn(struct pool *pool, struct catalog *c, const char *directory)
 {
 	const struct param	*row;
 	const struct role	*role;
-	const char		*path;
 
 	for (row = site_params; row->name != NULL; row++)
 		add(pool, c, row);
-	for (role = role_all(); role->program != NULL; role++) {
-		path = pool_printf(pool, "%s/%s", directory, role->program);
-		if (strcmp(role->program, "mailbox") == 0 ||
-		    access(path, X_OK) == -1)
-			continue;	/* mailbox: helper tells it all */
-		if (is_trusted(directory) && is_trusted(path))
-			learn_from(pool, c, path);
-		else
-			log_warning("%s is not run: others than root may "
-			    "write it", path);
-	}
+	for (role = role_all(); role->program != NULL; role++)
+		learn(pool, c, directory, role->program);
+	learn(pool, c, directory, "lmtp");
 	qsort(c->rows, c->count, sizeof(*c->rows), compare);
 }
 

@@ -39,7 +39,8 @@ static const struct builtin {
 	{ "retry",	"error",	0 },
 	{ "discard",	"error",	0 },
 	{ "smtp",	"smtp",		0 },
-	{ "relay",	"smtp",		0 }
+	{ "relay",	"smtp",		0 },
+	{ "lmtp",	"lmtp",		0 }
 };
 
 /* Commands of Postfix's whose work is part of another program here. */
@@ -217,6 +218,14 @@ add_inet(struct maker *m, const struct service *line)
 	add_workers(m, unit, smtpd_processes(m, line));
 }
 
+/* Is maxproc the number of its deliveries at once? */
+static bool
+delivers(const char *program)
+{
+	return strcmp(program, "smtp") == 0 || strcmp(program, "lmtp") == 0 ||
+	    strcmp(program, "local") == 0;
+}
+
 /* A line for a service that other daemons call. */
 static void
 add_internal(struct maker *m, const struct service *line)
@@ -231,8 +240,8 @@ add_internal(struct maker *m, const struct service *line)
 		    line->line, line->name, line->command);
 		return;
 	}
-	if (builtin == NULL && strcmp(program, "smtp") != 0 &&
-	    strcmp(program, "local") != 0 && strcmp(program, "error") != 0 &&
+	if (builtin == NULL && !delivers(program) &&
+	    strcmp(program, "error") != 0 &&
 	    strcmp(program, "cleanup") != 0) {
 		str_addf(m->warnings, "%s:%u: %s: a second service of %s is "
 		    "of no use here\n", line->file, line->line, line->name,
@@ -247,7 +256,7 @@ add_internal(struct maker *m, const struct service *line)
 	}
 	unit = add(m, line->name, program);
 	unit->flags = builtin == NULL ? 0 : builtin->flags;
-	if (strcmp(program, "smtp") == 0 || strcmp(program, "local") == 0)
+	if (delivers(program))
 		unit->maxproc = (int)site.default_process_limit;
 	apply(m, unit, line);
 	add_workers(m, unit, site_processes(program));
@@ -285,8 +294,7 @@ add_builtins(struct maker *m)
 			continue;
 		unit = add(m, b->name, b->program);
 		unit->flags = b->flags;
-		if (strcmp(b->program, "smtp") == 0 ||
-		    strcmp(b->program, "local") == 0)
+		if (delivers(b->program))
 			unit->maxproc = (int)site.default_process_limit;
 		add_workers(m, unit, site_processes(b->program));
 	}

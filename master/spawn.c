@@ -132,7 +132,8 @@ arguments(struct pool *pool, const struct worker *w)
 	for (i = 0; i < unit->option_count; i++)
 		add(argv, &n, "-o", pool_printf(pool, "%s=%s",
 		    unit->options[i].name, unit->options[i].value));
-	if (strcmp(unit->command, "postscreen") == 0)
+	if (strcmp(unit->command, "postscreen") == 0 ||
+	    strcmp(unit->command, "discard") == 0)
 		add(argv, &n, "-P", pool_strdup(pool, unit->command));
 	if (unit->is_verbose)
 		add(argv, &n, "-v", NULL);

@@ -39,15 +39,16 @@ enum {
 int64_t				 watch_throttle_time = 60 * 1000;
 
 /* Who ends after whom: first those who bring mail in, last those whom others
- * need. */
+ * need. smtp beside qmgr, so that what its hosts keep waiting ends at once,
+ * and qmgr still hears of it. */
 enum { STAGES = 4 };
 static const struct {
 	const char	*programs[6];
 	int		 time_left;		/* sixths of all time */
 } stop_order[STAGES] = {
 	{ { "smtpd", "pickup" }, 4 },
-	{ { "qmgr" }, 2 },
-	{ { "smtp", "local", "error", "bounce" }, 1 },
+	{ { "qmgr", "smtp" }, 2 },
+	{ { "local", "error", "bounce" }, 1 },
 	{ { "helper", "cleanup", "resolve", "dns", "anvil" }, 0 }
 };
 
@@ -432,10 +433,19 @@ is_running(const char *const *programs)
 	return false;
 }
 
-/* Tell these programs to leave and wait for them until the deadline. SIGTERM
- * says that the whole system stops: waiting clients hear 421. */
+/* SIGTERM says that the whole system stops: to those who have strangers at
+ * the other end, for whom we do not wait. */
+static bool
+has_strangers(const struct process *p)
+{
+	return strcmp(p->program, "smtpd") == 0 ||
+	    strcmp(p->program, "pickup") == 0 ||
+	    strcmp(p->program, "smtp") == 0;
+}
+
+/* Tell these programs to leave and wait for them until the deadline. */
 static WAITS void
-drain_programs(const char *const *programs, bool with_signal, int64_t deadline)
+drain_programs(const char *const *programs, int64_t deadline)
 {
 	struct process	*p;
 	size_t		 i;
@@ -444,7 +454,7 @@ drain_programs(const char *const *programs, bool with_signal, int64_t deadline)
 		for (i = 0; programs[i] != NULL; i++)
 			if (strcmp(p->program, programs[i]) == 0) {
 				process_drain(p);
-				if (with_signal)
+				if (has_strangers(p))
 					(void)kill(p->pid, SIGTERM);
 			}
 	while (is_running(programs) && fiber_park(deadline) == 0)
@@ -481,7 +491,7 @@ watch_stop(int64_t deadline)
 	for (i = 0; i < STAGES; i++) {
 		stage++;
 		wake_keepers();
-		drain_programs(stop_order[i].programs, i == 0,
+		drain_programs(stop_order[i].programs,
 		    deadline - time * stop_order[i].time_left / 6);
 	}
 	kill_rest(false);
@@ -495,7 +505,7 @@ watch_stop_log(int64_t deadline)
 	static const char *const	log[] = { "log", NULL };
 
 	waiting = fiber_self();
-	drain_programs(log, false, deadline);
+	drain_programs(log, deadline);
 	kill_rest(true);
 	waiting = NULL;
 }

@@ -29,6 +29,20 @@ check: test-deps users
 	        $(C_TESTS:%=$(b):$(b)/%) $(PERL_TESTS:%=$(b):%)) \
 	    $(CRASH_TESTS:%=build:%) $(LOAD_TESTS:%=build:%)
 
+# Clocks that tests move; $(SANITIZERS) stay out of other people's programs.
+tests: $(BUILD)/t/lib/clock.so
+$(BUILD)/t/lib/clock.so: t/lib/clock.c $(BUILD)/.flags
+	$(call say,LD $@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 $(WARNINGS) -shared -fPIC \
+	    -o $@ $<
+
+# Fills a queue, for tests of long ones.
+tests: $(BUILD)/t/lib/fill
+$(BUILD)/t/lib/fill: $(BUILD)/t/lib/fill.o $(LIB)
+	$(call say,LD $@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 check-builds:
 	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build tests
 	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build/sanitize SANITIZE=1 tests

@@ -273,6 +273,25 @@ pool_resize(struct pool *p, void *old, size_t old_size, size_t size)
 	return fresh;
 }
 
+/* An array that doubles. */
+void *
+pool_grow(struct pool *p, void *array, size_t *room, size_t want, size_t size)
+{
+	size_t	more = *room > 0 ? *room : 16, bytes;
+
+	if (want <= *room)
+		return array;
+	while (more < want)
+		if (__builtin_mul_overflow(more, 2, &more))
+			bug("room for %zu things", want);
+	if (__builtin_mul_overflow(more, size, &bytes))
+		bug("array of %zu times %zu bytes", more, size);
+	array = *room == 0 ? pool_alloc(p, bytes) :
+	    pool_resize(p, array, *room * size, bytes);
+	*room = more;
+	return array;
+}
+
 /* A copy of a string. */
 char *
 pool_strdup(struct pool *p, const char *text)

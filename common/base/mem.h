@@ -40,6 +40,14 @@ void		*pool_resize(struct pool *, void *old, size_t old_size,
 		    size_t size);
 
 /*
+ * Room for `want` things of `size` bytes: the array that has room for *room
+ * of them (NULL and 0 in the beginning), or a longer one, *room told. It
+ * doubles, so that adding one at a time costs little. New places are not zero.
+ */
+void		*pool_grow(struct pool *, void *array, size_t *room,
+		    size_t want, size_t size);
+
+/*
  * Copies, always ended by NUL. pool_strdup(p, NULL) is NULL; pool_strndup
  * copies exactly `len` bytes, whatever they are.
  */

@@ -104,6 +104,17 @@ unit_of_time(char unit)
 	return 0;
 }
 
+/* The unit at the end of a duration, `unit` if there is none; 0: no unit. */
+static int64_t
+last_unit(const char *at, char unit)
+{
+	if (*at == '\0')
+		return unit_of_time(unit);
+	if (text_equal(at, "ms"))
+		return 1;
+	return at[1] == '\0' ? unit_of_time(*at) : 0;
+}
+
 /* Parse "DIGITS[.DIGITS][UNIT]" into milliseconds. */
 static bool
 parse_duration(const char *at, char unit, int64_t *milliseconds)
@@ -121,9 +132,7 @@ parse_duration(const char *at, char unit, int64_t *milliseconds)
 		for (; start < at; start++)
 			scale *= 10;
 	}
-	if (*at != '\0')
-		unit = *at++;
-	if (*at != '\0' || (factor = unit_of_time(unit)) == 0)
+	if ((factor = last_unit(at, unit)) == 0)
 		return false;
 	return !__builtin_mul_overflow(whole, factor, milliseconds) &&
 	    !__builtin_add_overflow(*milliseconds, fraction * factor / scale,
@@ -143,7 +152,7 @@ text_duration(const char *text, char unit, int64_t min, int64_t max,
 		high = max < 0 ? INT64_MIN : INT64_MAX;
 	if (!parse_duration(text, unit, &n) || n < low || n > high)
 		return expected("expected a time from %jd to %jd seconds "
-		    "(a number and s, m, h, d or w)", (intmax_t)min,
+		    "(a number and ms, s, m, h, d or w)", (intmax_t)min,
 		    (intmax_t)max);
 	*milliseconds = n;
 	return NULL;

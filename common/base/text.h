@@ -23,7 +23,7 @@ const char	*text_integer(const char *, int64_t min, int64_t max,
 const char	*text_boolean(const char *, bool *value);
 
 /*
- * A duration: digits, an optional fraction, an optional unit s m h d w;
+ * A duration: digits, an optional fraction, an optional unit ms s m h d w;
  * `unit` is used when none is written. The value is in milliseconds, the
  * bounds are in seconds.
  */

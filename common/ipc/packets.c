@@ -125,6 +125,7 @@ static const struct type types[PACKET_TYPES] = {
 	TYPE(DELIVER,		fields_deliver,		deliver),
 	TYPE(OUTCOME,		fields_outcome_packet,		outcome_packet),
 	TYPE(BOUNCE,		fields_bounce,			bounce),
+	TYPE(BOUNCE_ROWS,	fields_bounce_rows,		bounce_rows),
 	TYPE(BOUNCED,		fields_bounced,		bounced),
 	TYPE(TRANSCRIPT,	fields_transcript,		transcript),
 	TYPE(FLUSH_SITE,	fields_flush_site,		flush_site),

@@ -47,7 +47,7 @@ enum packet_type {
 
 	/* around qmgr */
 	PACKET_NEW_MAIL, PACKET_DELIVER, PACKET_OUTCOME,
-	PACKET_BOUNCE, PACKET_BOUNCED, PACKET_TRANSCRIPT,
+	PACKET_BOUNCE, PACKET_BOUNCE_ROWS, PACKET_BOUNCED, PACKET_TRANSCRIPT,
 	PACKET_FLUSH_SITE, PACKET_FLUSHED,
 	PACKET_QUEUE_COMMAND, PACKET_QUEUE_ENTRY, PACKET_QUEUE_DONE,
 
@@ -209,7 +209,8 @@ enum lookup_how {
 	LOOKUP_KEYS,		/* each key as it is */
 	LOOKUP_ADDRESS,		/* a key is an address: user+ext@domain, then
 				 * user@domain, user+ext, user, @domain */
-	LOOKUP_DOMAIN		/* the parameter is a list of domains */
+	LOOKUP_DOMAIN,		/* the parameter is a list of domains */
+	LOOKUP_USER		/* it is a list of users; a key is a uid */
 };
 struct key_row { char *key; };
 struct ask_lookup {
@@ -304,7 +305,9 @@ enum outcome_flags {
 	OUTCOME_SITE_FAILED = 1,	/* no host could be talked to: counts
 					 * against the site's window */
 	OUTCOME_RELAYED = 2,		/* next hop takes no DSN duties */
-	OUTCOME_EXPANDED = 4		/* alias, forward: goes on */
+	OUTCOME_EXPANDED = 4,		/* alias, forward: goes to several */
+	OUTCOME_PASSED_ON = 8		/* next hop, or a message of its own,
+					 * has the DSN duties now */
 };
 struct outcome_row {
 	int64_t	 number, outcome, flags;
@@ -319,7 +322,9 @@ struct outcome_packet {
 	bool			 is_last;	/* the delivery is over */
 };
 
-/* qmgr to bounce. */
+/* qmgr to bounce: BOUNCE, then BOUNCE_ROWS with its id while has_more, in all
+ * at most REPORT_ROWS; BOUNCED comes back once. */
+enum { REPORT_ROWS = 5000 };
 enum bounce_kind { BOUNCE_FAILURE, BOUNCE_DELAY, BOUNCE_SUCCESS };
 struct bounce_row {
 	char	*address, *original, *orcpt;
@@ -331,14 +336,22 @@ struct bounce_row {
 struct bounce {
 	int64_t			 kind;
 	char			*queue_id, *sender, *envelope_id, *return_what;
+	char			*received_from;	/* "dns; host", or "" */
 	int64_t			 flags, arrival_us;
 	int64_t			 content_offset, content_length;
 	int64_t			 expires_us;	/* DELAY: will retry until */
+	bool			 has_more;	/* BOUNCE_ROWS follow */
 	struct bounce_row	*rows;
 	size_t			 count;
 	int			 message;
 };
-struct bounced { int64_t code; char *queue_id, *text; };	/* 250 or 4xx */
+struct bounce_rows {
+	struct bounce_row	*rows;
+	size_t			 count;
+	bool			 has_more;
+};
+/* 250, 4xx; queue_id "" with 250: there is nobody to tell. */
+struct bounced { int64_t code; char *queue_id, *text; };
 
 /*
  * smtpd and smtp to bounce, which answers BOUNCED: tell the postmaster of a
@@ -352,16 +365,32 @@ enum flush_result { FLUSH_STARTED, FLUSH_NONE, FLUSH_REFUSED, FLUSH_LATER };
 struct flush_site { char *domain; };
 struct flushed { int64_t result, count; };
 
-/* postrider queue to qmgr; id is "" or "ALL" where a verb wants neither. */
-struct queue_command { char *verb, *id, *argument; };
+/*
+ * postrider queue to qmgr, which answers QUEUE_ENTRY packets under the same
+ * id for "list" (several in a row for a message with many recipients), and
+ * QUEUE_DONE. What verbs take is told at the head of qmgr/control.c.
+ */
+struct queue_row { char *id, *text; };
+struct queue_command {
+	char			*verb, *argument;
+	struct queue_row	*rows;		/* messages; none: all */
+	size_t			 count;
+};
 struct queue_recipient { char *address, *original, *reason; };
 struct queue_entry {
 	char			*queue, *queue_id, *sender;
 	int64_t			 size, arrival_us, next_try_us;
+	bool			 is_expired;
 	struct queue_recipient	*recipients;
 	size_t			 count;
 };
-struct queue_done { int64_t exit_status, count; char *text; };
+struct queue_done {
+	int64_t			 exit_status;
+	int64_t			 changed;	/* messages */
+	char			*text;		/* why nothing was done */
+	struct queue_row	*rows;		/* ids; why not those */
+	size_t			 count;
+};
 
 /* local to helper: a channel to a process that runs as this user. */
 struct become { char *user; };

@@ -37,10 +37,11 @@ extern const struct field
 	fields_ask_hosts[], fields_hosts[], fields_ask_reverse[],
 	fields_reverse[], fields_anvil_connect[], fields_anvil_counts[],
 	fields_new_mail[], fields_deliver[], fields_outcome_packet[],
-	fields_bounce[], fields_bounced[], fields_transcript[],
-	fields_flush_site[], fields_flushed[], fields_queue_command[],
-	fields_queue_entry[], fields_queue_done[], fields_become[],
-	fields_became[], fields_store[], fields_stored[],
-	fields_read_forward[], fields_forward[];
+	fields_bounce[], fields_bounce_rows[], fields_bounced[],
+	fields_transcript[], fields_flush_site[], fields_flushed[],
+	fields_queue_command[], fields_queue_entry[],
+	fields_queue_done[], fields_become[], fields_became[],
+	fields_store[], fields_stored[], fields_read_forward[],
+	fields_forward[];
 
 #endif

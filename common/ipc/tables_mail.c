@@ -141,7 +141,7 @@ static const struct field key_row[] = {
 const struct field fields_ask_lookup[] = {
 	FIELD_STR(struct ask_lookup, service,	0, NAME_MAX_LEN),
 	FIELD_STR(struct ask_lookup, parameter,	1, NAME_MAX_LEN),
-	FIELD_INT(struct ask_lookup, how,	0, LOOKUP_DOMAIN),
+	FIELD_INT(struct ask_lookup, how,	0, LOOKUP_USER),
 	FIELD_LIST(struct ask_lookup, keys, count, KEYS_MAX, key_row,
 	    struct key_row),
 	FIELD_END

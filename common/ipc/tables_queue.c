@@ -90,14 +90,23 @@ const struct field fields_bounce[] = {
 	FIELD_STR(struct bounce, sender,	0, ADDRESS_MAX),
 	FIELD_STR(struct bounce, envelope_id,	0, NAME_MAX_LEN),
 	FIELD_STR(struct bounce, return_what,	0, SHORT_MAX),
+	FIELD_STR(struct bounce, received_from,	0, ADDRESS_MAX),
 	FIELD_INT(struct bounce, flags,		0, FLAGS_MAX),
 	FIELD_INT(struct bounce, arrival_us,	0, TIME_MAX),
 	FIELD_INT(struct bounce, content_offset, 0, SIZE_LIMIT),
 	FIELD_INT(struct bounce, content_length, 0, SIZE_LIMIT),
 	FIELD_INT(struct bounce, expires_us,	0, TIME_MAX),
+	FIELD_BOOL(struct bounce, has_more),
 	FIELD_LIST(struct bounce, rows, count, ROWS_MAX, bounce_row,
 	    struct bounce_row),
 	FIELD_FD(struct bounce, message),
+	FIELD_END
+};
+
+const struct field fields_bounce_rows[] = {
+	FIELD_LIST(struct bounce_rows, rows, count, ROWS_MAX, bounce_row,
+	    struct bounce_row),
+	FIELD_BOOL(struct bounce_rows, has_more),
 	FIELD_END
 };
 
@@ -127,10 +136,17 @@ const struct field fields_flushed[] = {
 	FIELD_END
 };
 
+static const struct field queue_row[] = {
+	FIELD_STR(struct queue_row, id,		1, QUEUE_ID_MAX),
+	FIELD_STR(struct queue_row, text,	0, NAME_MAX_LEN),
+	FIELD_END
+};
+
 const struct field fields_queue_command[] = {
 	FIELD_STR(struct queue_command, verb,	1, SHORT_MAX),
-	FIELD_STR(struct queue_command, id,	0, QUEUE_ID_MAX),
 	FIELD_STR(struct queue_command, argument, 0, ADDRESS_MAX),
+	FIELD_LIST(struct queue_command, rows, count, ROWS_MAX, queue_row,
+	    struct queue_row),
 	FIELD_END
 };
 
@@ -148,6 +164,7 @@ const struct field fields_queue_entry[] = {
 	FIELD_INT(struct queue_entry, size,	0, SIZE_LIMIT),
 	FIELD_INT(struct queue_entry, arrival_us, 0, TIME_MAX),
 	FIELD_INT(struct queue_entry, next_try_us, 0, TIME_MAX),
+	FIELD_BOOL(struct queue_entry, is_expired),
 	FIELD_LIST(struct queue_entry, recipients, count, ROWS_MAX,
 	    queue_recipient, struct queue_recipient),
 	FIELD_END
@@ -155,8 +172,10 @@ const struct field fields_queue_entry[] = {
 
 const struct field fields_queue_done[] = {
 	FIELD_INT(struct queue_done, exit_status, 0, 255),
-	FIELD_INT(struct queue_done, count,	0, INT64_MAX),
+	FIELD_INT(struct queue_done, changed,	0, INT64_MAX),
 	FIELD_STR(struct queue_done, text,	0, REPLY_MAX),
+	FIELD_LIST(struct queue_done, rows, count, ROWS_MAX, queue_row,
+	    struct queue_row),
 	FIELD_END
 };
 

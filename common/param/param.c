@@ -97,15 +97,15 @@ store(const struct value *v)
 }
 
 /* One line about a bad value; the value only as far as a person reads it. */
-static void
-complain(struct maincf *mc, const struct param *row, const char *value,
+void
+param_complain(struct maincf *mc, const char *name, const char *value,
     const char *why, struct str *problems)
 {
 	enum { READABLE = 100 };
-	const struct setting	*s = maincf_find(mc, row->name);
+	const struct setting	*s = maincf_find(mc, name);
 	const char		*where = maincf_where(maincf_pool(mc), s);
 
-	str_addf(problems, "%s: %s = %.*s%s: %s\n", where, row->name,
+	str_addf(problems, "%s: %s = %.*s%s: %s\n", where, name,
 	    READABLE, value, strlen(value) > READABLE ? "..." : "", why);
 }
 
@@ -124,14 +124,14 @@ evaluate(struct maincf *mc, const struct param *row, struct value *v,
 	if (row->kind != PARAM_KIND_RAW)
 		value = maincf_value(mc, pool, row->name, &why);
 	if (value == NULL) {
-		complain(mc, row, text, why, problems);
+		param_complain(mc, row->name, text, why, problems);
 		return false;
 	}
 	v->row = row;
 	v->text = pool_strdup(pool, value);
 	if ((bad = parse(row, value, &v->number)) == NULL)
 		return true;
-	complain(mc, row, value, bad, problems);
+	param_complain(mc, row->name, value, bad, problems);
 	return false;
 }
 
@@ -200,4 +200,30 @@ param_of_transport(struct maincf *mc, struct pool *pool,
 	log_warning("%s: %s: %s", maincf_where(pool, maincf_find(mc, name)),
 	    name, why);
 	return otherwise;
+}
+
+/* The same for a number. */
+int
+param_number_of_transport(struct maincf *mc, const char *transport,
+    const char *suffix, const struct param *row, int64_t *number,
+    struct str *problems)
+{
+	struct pool	*pool = maincf_pool(mc);
+	const char	*name = pool_printf(pool, "%s_%s", transport, suffix);
+	const char	*value, *bad;
+	char		*why;
+	int64_t		 n;
+
+	if (maincf_find(mc, name) == NULL)
+		return 0;
+	if ((value = maincf_value(mc, pool, name, &why)) == NULL) {
+		param_complain(mc, name, maincf_text(mc, name), why, problems);
+		return -1;
+	}
+	if ((bad = parse(row, value, &n)) != NULL) {
+		param_complain(mc, name, value, bad, problems);
+		return -1;
+	}
+	*number = n;
+	return 0;
 }

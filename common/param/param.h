@@ -83,4 +83,18 @@ const char	*param_of_transport(struct maincf *, struct pool *,
 		    const char *transport, const char *suffix,
 		    const char *otherwise);
 
+/*
+ * The same for an INT, TIME or BOOL, by the row of the general parameter:
+ * *number is changed if TRANSPORT_SUFFIX is set and good. A bad one leaves it
+ * alone, adds a line to *problems, and -1 is returned.
+ */
+int		 param_number_of_transport(struct maincf *,
+		    const char *transport, const char *suffix,
+		    const struct param *row, int64_t *number,
+		    struct str *problems);
+
+/* Any value of a parameter of one transport that is wrong: the same line. */
+void		 param_complain(struct maincf *, const char *name,
+		    const char *value, const char *why, struct str *problems);
+
 #endif

@@ -105,6 +105,10 @@ const struct param	site_params[] = {
 	    "1000", 1, 1000000, "Sessions or deliveries at once for a service "
 	    "whose line in master.cf leaves maxproc to the default. Each is "
 	    "a fiber, which costs far less than a process."),
+	PARAM_BOOL("soft_bounce", site.soft_bounce, "no",
+	    "A safety net while a configuration is new: what would be "
+	    "returned stays in the queue, and what would be refused for good "
+	    "is refused for now."),
 	PARAM_TIME("ipc_timeout", site.ipc_timeout, "60s", 1, 86400,
 	    "How long one program waits for another's answer."),
 	PARAM_INT("smtpd_processes", site.smtpd_processes, "2", 1, 256,

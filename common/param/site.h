@@ -27,6 +27,7 @@ struct site {
 	int64_t	 line_length_limit;
 	int64_t	 default_process_limit;
 	int64_t	 ipc_timeout;			/* milliseconds */
+	bool	 soft_bounce;			/* nothing fails for good */
 	/* processes per program; sessions share them */
 	int64_t	 smtpd_processes, cleanup_processes, resolve_processes,
 		 dns_processes, smtp_processes, local_processes;

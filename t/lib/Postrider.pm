@@ -10,6 +10,9 @@ package Postrider;
 #	$mail->send(from => 'a@local.test', to => ['b@far.test'], text => "Hi");
 #	$mail->wait_log(qr/status=sent/);
 #
+# With clock => 1 its programs have clocks of their own, which advance() moves;
+# now() is what time it is for them.
+#
 # Programs come from $ENV{BUILD}/bin (build/bin). Root tests the real thing,
 # with a user per daemon; anybody else tests the one-user mode. When the test
 # ends, the system is stopped and the directory removed; with KEEP=1 in the
@@ -21,6 +24,7 @@ use warnings;
 
 use Carp qw(croak);
 use Cwd qw(abs_path);
+use Fcntl qw(O_CREAT O_WRONLY);
 use File::Basename qw(dirname);
 use File::Path qw(make_path remove_tree);
 use File::Temp ();
@@ -148,6 +152,12 @@ sub bin
 	return $bin = $path;
 }
 
+# The sanitizers' library, if the programs were built with it.
+sub is_sanitized
+{
+	return (`ldd '@{[bin()]}/master'` =~ m{=> (\S*/libasan\S*)})[0];
+}
+
 sub _make_users
 {
 	for my $user (@USERS) {
@@ -164,7 +174,7 @@ sub _make_users
 # --- a system -----------------------------------------------------------------
 
 # new(settings => { name => value }, master => "lines for master.cf",
-#     smtp => 0 for no port, files => { 'aliases' => text })
+#     smtp => 0 for no port, files => { 'aliases' => text }, clock => 1)
 sub new
 {
 	my ($class, %o) = @_;
@@ -178,6 +188,7 @@ sub new
 	_make_users() if is_root();
 	make_path("$dir/etc", "$dir/mail");
 	$self->_open_mail_directory;
+	$self->_prepare_clock if $o{clock};
 	$self->{settings} = { $self->_defaults, %{ $o{settings} // {} } };
 	$self->{wants_port} = $o{smtp} // 1;
 	spew("$dir/etc/aliases", "postmaster root\n");	# texthash
@@ -221,7 +232,8 @@ sub _defaults
 		service_throttle_time => '1s',
 		import_environment => join(' ', 'TZ', 'LANG=C',
 		    'POSTRIDER_PAINT_STACKS', 'POSTRIDER_NO_SANDBOX',
-		    'POSTRIDER_ALLOW_CORES',
+		    'POSTRIDER_ALLOW_CORES', 'LD_PRELOAD',
+		    'POSTRIDER_TEST_CLOCK',
 		    'ASAN_OPTIONS', 'UBSAN_OPTIONS', 'LSAN_OPTIONS'),
 	);
 }
@@ -286,6 +298,7 @@ sub start
 		open STDOUT, '>>', "$dir/output";
 		open STDERR, '>>', "$dir/output";
 		$ENV{NOTIFY_SOCKET} = $path;
+		$self->_use_clock;
 		exec(bin() . '/master', '-c', "$dir/etc", '-f')
 		    or POSIX::_exit(127);
 	}
@@ -352,6 +365,83 @@ sub children
 	} @pids;
 }
 
+# --- clocks -------------------------------------------------------------------
+
+# See clock.c: two clocks, each written twice, into a file that every program
+# of this system maps. What a sanitizer preloads comes first.
+sub _prepare_clock
+{
+	my ($self) = @_;
+	my $dir = $self->{dir};
+	my $build = $ENV{BUILD} // 'build';
+
+	-e "$build/t/lib/clock.so" or
+	    die "there is no $build/t/lib/clock.so: run make tests first\n";
+	system('cp', "$build/t/lib/clock.so", $dir) == 0 or die 'cp failed';
+	$self->{preload} = join ':', is_sanitized() // (), "$dir/clock.so";
+	$self->{ahead} = [0, 0];
+	$self->_write_clock;
+}
+
+sub _write_clock
+{
+	my ($self) = @_;
+
+	sysopen my $f, "$self->{dir}/clock", O_WRONLY | O_CREAT, 0644
+	    or die "clock: $!";
+	syswrite $f, pack 'q4', map { int $_ * 1e9 }
+	    @{ $self->{ahead} }, @{ $self->{ahead} };
+}
+
+# For a program that is about to be run.
+sub _use_clock
+{
+	my ($self) = @_;
+
+	return unless $self->{preload};
+	$ENV{LD_PRELOAD} = $self->{preload};
+	$ENV{POSTRIDER_TEST_CLOCK} = "$self->{dir}/clock";
+}
+
+# What time it is for the system.
+sub now { return time + $_[0]{ahead}[0] }
+
+# Let so many seconds pass; only => 'wall' when somebody only sets the clock.
+# The daemons notice within some milliseconds.
+sub advance
+{
+	my ($self, $seconds, %o) = @_;
+
+	$self->{ahead}[0] += $seconds;
+	$self->{ahead}[1] += $seconds unless ($o{only} // '') eq 'wall';
+	$self->_write_clock;
+}
+
+# When the deferred messages are due: { queue id => time }. One that is being
+# tried has a time that is over.
+sub due
+{
+	my ($self) = @_;
+	my %due;
+
+	for my $path (glob "$self->{dir}/spool/deferred/*/*") {
+		my $time = (Time::HiRes::stat $path)[9] // next;
+		$due{ $path =~ s{.*/}{}r } = $time;
+	}
+	return \%due;
+}
+
+# Wait until nothing is under way: what is in the queue waits for its time.
+sub settle
+{
+	my ($self, $seconds) = @_;
+
+	wait_for(sub {
+		return $self->queue_count(qw(maildrop incoming)) == 0 &&
+		    !grep { $_ <= $self->now } values %{ $self->due };
+	}, $seconds // 30, "the queue to settle\n" . $self->log);
+}
+
 # --- commands -----------------------------------------------------------------
 
 # Run a program with this input: (exit status, standard output and error).
@@ -364,6 +454,9 @@ sub run
 	print $file $input // '';
 	$file->flush;
 	open my $stdin, '<', $file->filename or die "$!";
+	local @ENV{qw(LD_PRELOAD POSTRIDER_TEST_CLOCK)};
+	delete @ENV{qw(LD_PRELOAD POSTRIDER_TEST_CLOCK)};
+	$self->_use_clock;
 	my $pid = IPC::Open3::open3('<&' . fileno($stdin), $out, undef,
 	    @command);
 	local $/;
@@ -482,6 +575,9 @@ sub wait_empty
 
 sub log    { return slurp("$_[0]{dir}/log") }
 sub output { return slurp("$_[0]{dir}/output") }
+
+# Does the log say this? How often?
+sub said { return scalar(() = $_[0]->log =~ /$_[1]/g) }
 
 # Wait for a line; returns the text that matched first.
 sub wait_log

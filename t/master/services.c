@@ -76,7 +76,7 @@ an_empty_file_still_has_every_internal_service(void **state)
 	static const char *const	names[] = {
 		"log", "resolve", "qmgr", "pickup", "dns", "anvil", "cleanup",
 		"bounce", "helper", "local", "error", "retry", "discard",
-		"smtp", "relay"
+		"smtp", "relay", "lmtp"
 	};
 	struct services			*s = table("");
 	size_t				 i;

@@ -76,7 +76,7 @@ duration_knows_its_units(void **state)
 		{ "5m", 's', 300000 }, { "2h", 's', 7200000 },
 		{ "1w", 's', 604800000 }, { "0.5s", 'd', 500 },
 		{ "1.25h", 's', 4500000 }, { "0.001", 's', 1 },
-		{ "3S", 'm', 3000 },
+		{ "3S", 'm', 3000 }, { "200ms", 's', 200 }, { "5MS", 'd', 5 },
 	};
 	int64_t	n;
 	size_t	i;
@@ -104,7 +104,7 @@ duration_refuses_the_rest(void **state)
 	assert_int_equal(n, 7);
 	assert_string_equal(text_duration("x", 's', 1, 3600, &n),
 	    "expected a time from 1 to 3600 seconds "
-	    "(a number and s, m, h, d or w)");
+	    "(a number and ms, s, m, h, d or w)");
 }
 
 static void

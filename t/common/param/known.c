@@ -172,7 +172,8 @@ obsolete_setting_counts_as_what_it_means(void **state)
 	serves("smtpd", "smtpd_enforce_tls = no\nsmtpd_use_tls = yes\n");
 	serves("smtpd", "smtpd_enforce_tls = yes\n"
 	    "smtpd_tls_security_level = may\n");
-	refuses("smtp", "fallback_relay = [other.example.com]\n");
+	refuses("smtp", "smtp_enforce_tls = yes\n");
+	serves("smtp", "fallback_relay = [other.example.com]\n");
 }
 
 static void

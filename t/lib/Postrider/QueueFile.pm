@@ -62,7 +62,10 @@ sub read
 	my @head = _fields(substr $e, 4, unpack 'V', $e);
 	@$self{qw(sender origin)} = @head;
 	$self->{full_name} = $head[6];
+	$self->{envelope_id} = $head[7];
+	$self->{return_what} = $head[8];
 	$self->{flags} = $head[12];
+	$self->{verp} = $head[15];
 	substr $e, 0, 4 + unpack('V', $e), '';
 	my $count = unpack 'V', substr $e, 0, 4, '';
 	for (1 .. $count) {
@@ -72,6 +75,7 @@ sub read
 		    _fields(substr $e, 0, $size, '');
 		push @{ $self->{recipients} }, $address;
 		push @{ $self->{originals} }, $original;
+		push @{ $self->{orcpts} }, $orcpt;
 		push @{ $self->{notify} }, $notify;
 	}
 	croak "$path: something follows the last recipient" if length $e;

@@ -10,10 +10,12 @@ package Postrider::Sink;
 #	});
 #	my @messages = $sink->messages;	# { helo, from, rcpt => [], data, ... }
 #
-# The verbs are those of SMTP, CONNECT for the greeting and DOT for the end
-# of a message. The answer 'CLOSE' hangs up, 'HANG' says nothing any more;
-# CRLF inside an answer makes more lines. $session has helo, from, rcpt, number (of the session,
-# from 1) and count (messages of this session so far).
+# The verbs are those of SMTP, CONNECT for the greeting, CONTENT when a message
+# is about to come, and DOT for its end. CRLF inside an answer makes more lines.
+# Instead of an answer there may be: CLOSE, which hangs up; RESET, which does so
+# rudely; HANG, which says nothing any more; a reference to bytes that are sent
+# as they are; or a list of all these, in turn. $session has helo, from, rcpt,
+# number (of the session, from 1) and count (messages of this session so far).
 
 use strict;
 use warnings;
@@ -21,6 +23,7 @@ use warnings;
 use IO::Socket::INET;
 use IO::Socket::UNIX;
 use POSIX ();
+use Socket qw(IPPROTO_TCP SOL_SOCKET SO_LINGER TCP_NODELAY);
 use Storable ();
 use Time::HiRes qw(sleep time);
 
@@ -129,23 +132,69 @@ sub _reply
 	return $reply // $usual{$verb} // '500 5.5.2 what?';
 }
 
-# Say it; its first digit, or '' to leave.
+# Say it; its first digit, or '' to leave. What is said goes out when nothing
+# more is there to be read, as servers do that pipeline.
 sub _say
 {
-	my ($self, $client, $reply) = @_;
+	my ($self, $reply) = @_;
 
-	return '' if $reply eq 'CLOSE';
-	sleep 3600 if $reply eq 'HANG';
-	print $client "$reply\r\n";
-	$client->flush;
-	return substr $reply, 0, 1;
+	if (ref $reply eq 'ARRAY') {
+		my $class = '';
+		for my $part (@$reply) {
+			$class = $self->_say($part);
+			last if $class eq '';
+		}
+		return $class;
+	}
+	my $bytes = ref $reply ? $$reply : "$reply\r\n";
+	if ($bytes !~ /^(CLOSE|HANG|RESET)\r\n\z/) {
+		$self->{out} .= $bytes;
+		return substr $bytes, 0, 1;
+	}
+	$self->_flush;
+	sleep 3600 if $1 eq 'HANG';
+	setsockopt $self->{client}, SOL_SOCKET, SO_LINGER, pack 'ii', 1, 0
+	    if $1 eq 'RESET';
+	return '';
+}
+
+sub _flush
+{
+	my ($self) = @_;
+
+	while (length $self->{out}) {
+		my $n = syswrite $self->{client}, $self->{out};
+		POSIX::_exit(0) unless defined $n;	# nobody listens
+		substr $self->{out}, 0, $n, '';
+	}
+}
+
+# A line with its end; undef when there will be none.
+sub _line
+{
+	my ($self) = @_;
+
+	for (;;) {
+		my $end = index $self->{in}, "\n", $self->{at};
+		if ($end >= 0) {
+			my $line = substr $self->{in}, $self->{at},
+			    $end + 1 - $self->{at};
+			$self->{at} = $end + 1;
+			return $line;
+		}
+		substr $self->{in}, 0, $self->{at}, '';
+		$self->{at} = 0;
+		$self->_flush;
+		sysread $self->{client}, $self->{in}, 65536,
+		    length $self->{in} or return undef;
+	}
 }
 
 sub _answer
 {
-	my ($self, $client, @about) = @_;
+	my ($self, @about) = @_;
 
-	return $self->_say($client, $self->_reply(@about));
+	return $self->_say($self->_reply(@about));
 }
 
 sub _session
@@ -153,13 +202,14 @@ sub _session
 	my ($self, $client, $number) = @_;
 	my $s = { number => $number, count => 0, rcpt => [] };
 
-	$client->autoflush(0);
-	my $class = $self->_answer($client, $s, 'CONNECT', '');
+	@$self{qw(client in at out)} = ($client, '', 0, '');
+	setsockopt $client, IPPROTO_TCP, TCP_NODELAY, 1 unless $self->{path};
+	my $class = $self->_answer($s, 'CONNECT', '');
 	while ($class ne '') {
-		my $line = <$client> // last;
+		my $line = $self->_line // last;
 		$line =~ s/\r\n\z//;
 		my $verb = uc($line =~ /^(\S+)/ ? $1 : '');
-		$class = $self->_answer($client, $s, $verb, $line);
+		$class = $self->_answer($s, $verb, $line);
 		last if $verb eq 'QUIT' || $class eq '';
 		next if $class gt '3';
 		$s->{helo} = $line if $verb =~ /^(HELO|[EL]HLO)$/;
@@ -170,21 +220,25 @@ sub _session
 			push @{ $s->{rcpt} }, $line =~ /<(.*?)>/;
 			push @{ $s->{rcpt_lines} }, $line;
 		} elsif ($verb eq 'DATA') {
-			$class = $self->_data($client, $s);
+			$class = $self->_data($s);
 		} elsif ($verb eq 'RSET') {
 			$s->{rcpt} = [];
 		}
 	}
+	$self->_flush unless $class eq '';
 }
 
 # Take a message, keep it if the answer to the dot is good.
 sub _data
 {
-	my ($self, $client, $s) = @_;
+	my ($self, $s) = @_;
 	my ($data, $class) = ('', '');
+	my $trouble = $self->{replies} &&
+	    $self->{replies}->('CONTENT', '', $s);
 
+	return $self->_say($trouble) if defined $trouble;
 	for (;;) {
-		my $line = <$client> // return '';
+		my $line = $self->_line // return '';
 		last if $line eq ".\r\n";
 		$line =~ s/^\.//;
 		$data .= $line;
@@ -194,7 +248,7 @@ sub _data
 	for my $rcpt ($self->{lmtp} ? @{ $s->{rcpt} } : ('')) {
 		my $reply = $self->_reply($s, 'DOT', $rcpt);
 		$self->_keep($message) if $reply =~ /^2/;
-		$class = $self->_say($client, $reply);
+		$class = $self->_say($reply);
 		return '' if $class eq '';
 	}
 	$s->{rcpt} = [];

@@ -226,6 +226,7 @@ tell(const char *verb)
 	size_t	i;
 
 	if (is_flush && (command.is_postfix || (work.order->is_all &&
+	    work.order->site == NULL &&
 	    select_is_everything(&work.order->select))))
 		return;
 	if (work.changed == 0 && !command.is_postfix)

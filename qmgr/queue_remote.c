@@ -74,9 +74,13 @@ add_recipients(const struct queue_entry *e)
 	struct pool		*pool = talk->entry_pool;
 	size_t			 i;
 
-	to->recipients = pool_resize(pool, to->recipients,
-	    to->count * sizeof(*to->recipients),
-	    (to->count + e->count) * sizeof(*to->recipients));
+	if (to->recipients == NULL)
+		to->recipients = pool_array(pool, e->count,
+		    sizeof(*to->recipients));
+	else
+		to->recipients = pool_resize(pool, to->recipients,
+		    to->count * sizeof(*to->recipients),
+		    (to->count + e->count) * sizeof(*to->recipients));
 	for (i = 0; i < e->count; i++)
 		to->recipients[to->count++] = (struct queue_recipient){
 		    pool_strdup(pool, e->recipients[i].address),

@@ -154,6 +154,7 @@ on_output(void *context, enum check_kind kind, enum mime_class class,
 
 /* --- the reader's or converter's events ---------------------------------- */
 
+/* A field. */
 static void
 on_field(void *context, enum mime_class class, const struct header_field *f)
 {
@@ -162,6 +163,7 @@ on_field(void *context, enum mime_class class, const struct header_field *f)
 	checks_field(o->checks, class, f);
 }
 
+/* The end of a header. */
 static void
 on_head_end(void *context, const struct mime_entity *e, bool had_empty_line)
 {
@@ -172,6 +174,7 @@ on_head_end(void *context, const struct mime_entity *e, bool had_empty_line)
 		checks_empty_line(o->checks);
 }
 
+/* A line of a body. */
 static void
 on_line(void *context, const struct mime_line *l)
 {
@@ -180,6 +183,7 @@ on_line(void *context, const struct mime_line *l)
 	checks_line(o->checks, l->data, l->len, l->is_end);
 }
 
+/* A boundary is a line of the body, too. */
 static void
 on_boundary(void *context, const char *line, size_t len, bool has_end)
 {
@@ -188,6 +192,7 @@ on_boundary(void *context, const char *line, size_t len, bool has_end)
 	checks_line(o->checks, line, len, has_end);
 }
 
+/* A header longer than anybody's. */
 static void
 on_too_long(void *context)
 {
@@ -279,6 +284,7 @@ look_for_8bit(struct outgoing *o, const struct connection *c,
 	return 0;
 }
 
+/* The message for this host. */
 struct outgoing *
 content_open(struct delivery *d, const struct connection *c, const char **dsn,
     const char **why)
@@ -299,12 +305,14 @@ content_open(struct delivery *d, const struct connection *c, const char **dsn,
 	return o;
 }
 
+/* With what conversion adds. */
 int64_t
 content_size(const struct outgoing *o)
 {
 	return o->size;
 }
 
+/* Is it declared so, and taken so? */
 bool
 content_is_8bit(const struct outgoing *o)
 {
@@ -383,6 +391,7 @@ feed(struct outgoing *o)
 	return -1;
 }
 
+/* The next bytes. */
 ssize_t
 content_read(struct outgoing *o, char *to, size_t room)
 {

@@ -28,8 +28,8 @@ doubt(struct pool *pool, char *line, const char *why)
 	if (*line != '5')
 		return line;
 	return pool_printf(pool, "450%c4.3.0 %s: %s; the host said: %s",
-	    strlen(line) > 3 && line[3] == '-' ? '-' : ' ', table_name(TABLE_REPLY_FILTER), why,
-	    line);
+	    strlen(line) > 3 && line[3] == '-' ? '-' : ' ',
+	    table_name(TABLE_REPLY_FILTER), why, line);
 }
 
 /* One line of a reply. */

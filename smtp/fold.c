@@ -76,7 +76,7 @@ add_byte(struct fold *f, struct str *to, char c)
 		str_add_char(to, '\r');
 		f->column++;
 	}
-	if (f->column == f->limit) {
+	if (f->column >= f->limit) {
 		if (c == '\r') {
 			f->owes_cr = true;
 			return;

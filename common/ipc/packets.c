@@ -104,7 +104,7 @@ static const struct type types[PACKET_TYPES] = {
 	TYPE(ASK_ROUTE,		fields_ask_route,		ask_route),
 	TYPE(ROUTE,		fields_route,			route),
 	TYPE(ASK_RECIPIENT,	fields_ask_recipient,		ask_recipient),
-	TYPE(RECIPIENT,		fields_recipient_answer,	recipient_answer),
+	TYPE(RECIPIENT,		fields_recipient_answer, recipient_answer),
 	TYPE(ASK_EXPAND,	fields_ask_expand,		ask_expand),
 	TYPE(EXPANDED,		fields_expanded,		expanded),
 	TYPE(ASK_LOOKUP,	fields_ask_lookup,		ask_lookup),

@@ -229,7 +229,7 @@ struct found { int64_t result, which; char *value, *extension, *text; };
  * absolute path, or one below the queue directory).
  */
 struct ask_dial { char *endpoint, *transport, *address, *sender; };
-struct dialed { int64_t result; char *text; int socket; };	/* route_result */
+struct dialed { int64_t result; char *text; int socket; };	/* ROUTE_... */
 
 /* Hosts for a domain. Addresses are text ("192.0.2.1", "2001:db8::1"). */
 enum hosts_flags {

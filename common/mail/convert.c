@@ -53,13 +53,13 @@ struct converter {
 	size_t			 number;	/* of the header */
 	enum verdict		 verdict;	/* on the body */
 	bool			 is_labelled;
-	bool			 lacks_gap;	/* the header had no end: what
-						 * is changed might be a field */
+	bool			 lacks_gap;	/* no empty line: what is
+						 * changed might be a field */
 	bool			 is_inside;	/* of a line that was told */
 	struct str		 text;		/* encoded, not told yet */
 	size_t			 column, sticky;
-	bool			 owes_end;	/* CRLF: the part's, or the
-						 * boundary's? */
+	bool			 owes_end;	/* CRLF, of the part or of
+						 * the boundary */
 	char			 raw[BASE64_LINE];
 	size_t			 raw_len;
 };

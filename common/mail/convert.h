@@ -11,7 +11,8 @@
  * Eight bits to seven, for a host without 8BITMIME (RFC 6152 3). The message
  * is read twice: a survey finds what each part needs, which stands in the
  * part's header, in front of its body; then the converter, told by a reader
- * what stands there, tells its own listener what is to be sent instead.
+ * what stands there, tells its own listener what is to be sent instead (lines
+ * without is_outside and is_signed).
  *
  *	text, 8-bit			quoted-printable
  *	other leaf parts, 8-bit		base64

@@ -424,9 +424,12 @@ sub due
 	my ($self) = @_;
 	my %due;
 
-	for my $path (glob "$self->{dir}/spool/deferred/*/*") {
-		my $time = (Time::HiRes::stat $path)[9] // next;
-		$due{ $path =~ s{.*/}{}r } = $time;
+	for my $dir (glob "$self->{dir}/spool/deferred/*") {
+		opendir my $d, $dir or next;
+		for my $id (grep { !/^\./ } readdir $d) {
+			my $time = (Time::HiRes::stat "$dir/$id")[9] // next;
+			$due{$id} = $time;
+		}
 	}
 	return \%due;
 }

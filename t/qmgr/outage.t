@@ -47,24 +47,35 @@ cmp_ok($tries, '<', DAY / 300 * 5 * 1.1,
 # --- it is back ---------------------------------------------------------------
 
 my $sink = $mail->sink(port => $port);
-my @minutes;
-while (@minutes < 120) {
-	my $before = $sink->count;
-
+my $minutes = 0;
+while ($sink->count == 0 && $minutes++ < 90) {
 	$mail->advance(MINUTE);
 	$mail->settle(60);
-	push @minutes, $sink->count - $before;
-	last if $sink->count == MESSAGES && $mail->queue_count == 0;
 }
+cmp_ok($minutes, '<=', 5300 / MINUTE, "after $minutes minutes it is found " .
+    'to be back: no longer than a pause and the time of the dead');
+for (1 .. 400) {
+	last if $mail->queue_count == 0;
+	$mail->advance(1);
+	select undef, undef, undef, 0.02;
+}
+$mail->settle(60);
 
-note(sprintf '%3d min %3d %s', $_, $minutes[$_], '*' x $minutes[$_])
-    for 0 .. $#minutes;
-my $most = max(@minutes);
-note(sprintf 'all after %d minutes; the busiest minute has %d of %d (%.1f %%)',
-    scalar @minutes, $most, MESSAGES, 100 * $most / MESSAGES);
-cmp_ok($most, '<=', MESSAGES * 0.06, 'no minute has more than six percent');
-cmp_ok(scalar @minutes, '<=', 5300 / MINUTE,
-    'nobody waits longer than the longest pause and the time of the dead');
+# By the second in which the log, too, was somewhere in the next week.
+my (%second, $first);
+for ($mail->log =~ /^\w+ +\d+ (\d+:\d+:\d+) .*status=sent/mg) {
+	my ($h, $m, $s) = split /:/;
+	my $now = $h * 3600 + $m * 60 + $s;
+	$first //= $now;
+	$second{ ($now - $first) % DAY }++;
+}
+my ($last) = sort { $b <=> $a } keys %second;
+note(sprintf '%3d s %3d %s', $_, $second{$_} // 0, '*' x ($second{$_} // 0))
+    for 0 .. $last;
+my $most = max(values %second);
+note(sprintf 'all within %d seconds; the busiest has %d of %d (%.1f %%)',
+    $last + 1, $most, MESSAGES, 100 * $most / MESSAGES);
+cmp_ok($most, '<=', 85, 'they come at fifty in a second, chance aside');
 is($mail->queue_count, 0, 'everything is delivered');
 my %seen;
 $seen{$_}++ for map { @{ $_->{rcpt} } } $sink->messages;

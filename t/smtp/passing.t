@@ -95,7 +95,7 @@ sub outcome {
 	my (@to) = @_;
 
 	$mail->send(from => '', to => \@to);
-	return $mail->wait_log(qr/to=<\Q$to[-1]\E>, relay=.*\n/, 20);
+	return (map { $mail->wait_log(qr/to=<\Q$_\E>, relay=.*\n/, 20) } @to)[-1];
 }
 
 for my $case (sort keys %cases) {

@@ -268,6 +268,43 @@ what_belongs_to_no_part_is_masked(void **state)
 }
 
 static void
+what_is_changed_becomes_no_field(void **state)
+{
+	(void)state;
+	/* found by t/fuzz/mime.c: headers that end without an empty line */
+	becomes("Content-Type: multipart/digest; boundary=d\r\n\r\n--d\r\n"
+	    "no field " AE "\r\n",
+	    "Content-Type: multipart/digest; boundary=d\r\n\r\n--d\r\n\r\n"
+	    "MIME-Version: 1.0\r\n"
+	    "Content-Type: text/plain; charset=unknown-8bit\r\n"
+	    "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+	    "no field =E4\r\n");
+	becomes("Content-Type: multipart/digest; boundary=d\r\n"
+	    AE "Field: x\r\n--d--\r\n",
+	    "Content-Type: multipart/digest; boundary=d\r\n\r\n"
+	    "?Field: x\r\n--d--\r\n");
+	becomes("Content-Transfer-Encoding: quoted-printable\r\n"
+	    AE ": x\r\n",
+	    "Content-Transfer-Encoding: quoted-printable\r\n\r\n"
+	    "=E4: x\r\n");
+}
+
+static void
+no_soft_line_end_makes_a_boundary(void **state)
+{
+	char	text[200] = "Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+		    "--b\r\n\r\n" AE;
+	size_t	at = strlen(text);
+
+	(void)state;
+	memset(text + at, 'x', 72);
+	strcpy(text + at + 72, "--b\r\n");
+	look_at(text, strlen(text));
+	convert_runs(text, strlen(text), 1);
+	assert_non_null(strstr(out.data, "x=\r\n=2D-b\r\n"));
+}
+
+static void
 false_labels_are_made_true(void **state)
 {
 	(void)state;
@@ -335,6 +372,8 @@ main(void)
 		cmocka_unit_test(only_parts_that_need_it_are_touched),
 		cmocka_unit_test(messages_in_messages_are_converted_inside),
 		cmocka_unit_test(what_belongs_to_no_part_is_masked),
+		cmocka_unit_test(what_is_changed_becomes_no_field),
+		cmocka_unit_test(no_soft_line_end_makes_a_boundary),
 		cmocka_unit_test(false_labels_are_made_true),
 		cmocka_unit_test(what_is_signed_is_refused),
 		cmocka_unit_test(what_is_nested_too_deep_is_refused),

@@ -33,7 +33,9 @@ sub _unpack
 	my $build = abs_path($ENV{BUILD} // 'build');
 	my $to = "$build/bench/postfix";
 
-	return $to if -x "$to/usr/sbin/postqueue";
+	for ($to, "$build/../bench/postfix") {	# build/sanitize uses build's
+		return $_ if -x "$_/usr/sbin/postqueue";
+	}
 	make_path("$build/bench");
 	my @command = ('sh', '-c', "cd $build/bench && " .
 	    'timeout 60 apt-get download -q postfix >/dev/null 2>&1 && ' .
@@ -46,8 +48,6 @@ sub _unpack
 
 sub _make_users
 {
-	my %want = ('prt-postfix' => 'useradd');
-
 	defined getpwnam 'prt-postfix' or system('useradd', '-r', '-s',
 	    '/usr/sbin/nologin', 'prt-postfix') == 0 or return 0;
 	defined getgrnam 'prt-postdrop' or system('groupadd', '-r',

@@ -1,9 +1,10 @@
 /*
  * alias.c - the envelope made final.
  *
- * Called on the message's fiber when everything has come: addresses without a
- * domain get myorigin, virtual aliases are expanded by resolve, and who would
- * get the message twice gets it once.
+ * Called on the message's fiber when everything has come: addresses are made
+ * whole and canonical, who gets a copy is added, virtual aliases are expanded
+ * by resolve, and who would get the message twice gets it once. The sender was
+ * made final when the content began.
  */
 #include "cleanup/transaction.h"
 
@@ -11,19 +12,20 @@
 #include <string.h>
 
 #include "common/base/log.h"
-#include "common/ipc/link.h"
 #include "common/mail/address.h"
 #include "common/mail/dsn.h"
 #include "common/param/site.h"
 
+#include "cleanup/canonical.h"
+#include "cleanup/lookup.h"
+
 const struct param	alias_params[] = {
-	PARAM_BOOL("append_at_myorigin", set.append_at_myorigin, "yes",
-	    "Complete addresses without a domain with myorigin."),
 	PARAM_STRING("virtual_alias_maps", set.virtual_alias_maps, "", 0, 0,
 	    "Tables that say which addresses an address stands for. Without "
 	    "any, no question is asked."),
-	PARAM_STRING("always_bcc", set.always_bcc, "", 0, 1024,
-	    "An address that gets a copy of all mail that comes in."),
+	PARAM_BOOL("enable_original_recipient", set.keeps_originals, "yes",
+	    "Keep the address that a recipient had before it was rewritten, "
+	    "for the log and for X-Original-To:."),
 	PARAM_END
 };
 
@@ -33,68 +35,44 @@ enum {
 	ORCPT_ROOM = 490		/* RFC 3461 4.2 */
 };
 
-static struct link	*resolve;
-
-/* Open the way to resolve. */
-void
-alias_start(void)
+/* Make the sender and every recipient whole, the recipients canonical; what
+ * was given is kept. */
+WAITS static void
+map_all(struct transaction *t)
 {
-	resolve = link_new("resolve", site_processes("resolve"), NULL);
-}
-
-/* The address with a domain. */
-static char *
-complete(struct transaction *t, char *address)
-{
-	const char	*local, *domain;
-	size_t		 local_len;
-
-	if (*address == '\0' || !set.append_at_myorigin)
-		return address;
-	address_split(address, &local, &local_len, &domain);
-	if (domain != NULL)
-		return address;
-	return pool_printf(t->pool, "%s@%s", address, site.myorigin);
-}
-
-/* Complete the sender and every recipient; what was given is kept. */
-static void
-complete_all(struct transaction *t)
-{
+	const struct naming	*naming = canonical_naming();
 	struct recipient_row	*row;
-	char			*whole;
+	char			**addresses;
 	size_t			 i;
 
-	t->mail.sender = complete(t, t->mail.sender);
+	t->mail.sender = mapping_whole(t->pool, t->mail.sender, naming);
+	addresses = pool_array(t->pool, t->count + 1, sizeof(*addresses));
+	for (i = 0; i < t->count; i++)
+		addresses[i] = t->rows[i].address;
+	if (canonical_map(t, t->pool, addresses, t->count,
+	    ENVELOPE_RECIPIENT, naming) == -1)
+		return;
 	for (i = 0; i < t->count; i++) {
 		row = &t->rows[i];
-		if ((whole = complete(t, row->address)) == row->address)
+		if (strcmp(addresses[i], row->address) == 0)
 			continue;
 		if (*row->original == '\0')
 			row->original = row->address;
-		row->address = whole;
+		row->address = addresses[i];
 	}
 }
 
-/* One more recipient for new mail, of whom the sender hears nothing. */
+/* REDIRECT: one instead of all. */
 static void
-add_always_bcc(struct transaction *t)
+redirect(struct transaction *t)
 {
-	struct recipient_row	*rows;
-
-	if (*set.always_bcc == '\0' || (strcmp(t->mail.origin, "smtpd") != 0 &&
-	    strcmp(t->mail.origin, "pickup") != 0))
-		return;
-	rows = pool_array(t->pool, t->count + 1, sizeof(*rows));
-	memcpy(rows, t->rows, t->count * sizeof(*rows));
-	rows[t->count] = (struct recipient_row){
-		.address = complete(t, pool_strdup(t->pool, set.always_bcc)),
+	t->rows = pool_alloc(t->pool, sizeof(*t->rows));
+	t->rows[0] = (struct recipient_row){
+		.address = t->redirect,
 		.original = pool_strdup(t->pool, ""),
-		.orcpt = pool_strdup(t->pool, ""),
-		.notify = NOTIFY_NEVER
+		.orcpt = pool_strdup(t->pool, "")
 	};
-	t->rows = rows;
-	t->room = ++t->count;
+	t->room = t->count = 1;
 }
 
 /* How many rows from `first` on make one question. A recipient of whose
@@ -185,7 +163,7 @@ expand(struct transaction *t, struct rows *to, size_t first, size_t n,
 	struct ask_expand	ask = { t->rows + first, n };
 	struct expanded		answer;
 
-	if (link_ask(resolve, PACKET_ASK_EXPAND, &ask, PACKET_EXPANDED,
+	if (link_ask(to_resolve, PACKET_ASK_EXPAND, &ask, PACKET_EXPANDED,
 	    &answer, t->pool, clock_now() + site.ipc_timeout, true) == -1) {
 		*text = strerror(errno);
 		return ROUTE_TEMPORARY;
@@ -347,25 +325,43 @@ name_originals(struct transaction *t)
 		if (*row->orcpt != '\0' || *row->original == '\0' ||
 		    !is_ascii(row->original))
 			continue;
-		whole = complete(t, row->original);
+		whole = mapping_whole(t->pool, row->original,
+		    canonical_naming());
 		if (!is_same(whole, row->address) &&
 		    strlen(whole) <= ORCPT_ROOM)
 			row->orcpt = pool_printf(t->pool, "rfc822;%s", whole);
 	}
 }
 
+/* As if every recipient had been given as he is now. */
+static void
+forget_originals(struct transaction *t)
+{
+	size_t	i;
+
+	for (i = 0; i < t->count; i++)
+		t->rows[i].original = pool_strdup(t->pool, "");
+}
+
 /* Make the envelope final. */
 void
 alias_apply(struct transaction *t)
 {
-	complete_all(t);
-	add_always_bcc(t);
+	if (t->redirect != NULL) {
+		redirect(t);
+		return;
+	}
+	map_all(t);
+	if (t->code != 0 || copies_add(t) == -1)
+		return;
 	if ((t->mail.flags & MAIL_NO_EXPAND) == 0 &&
 	    *set.virtual_alias_maps != '\0')
 		expand_all(t);
 	if (t->code != 0)
 		return;
 	name_originals(t);
+	if (!set.keeps_originals)
+		forget_originals(t);
 	if (t->count > 1)
 		t->count = alias_unique(t->pool, t->rows, t->count);
 	if (t->count == 0)

@@ -14,6 +14,7 @@
 #include "common/base/clock.h"
 #include "common/fiber/offload.h"
 #include "common/ipc/link.h"
+#include "common/ipc/overrides.h"
 #include "common/ipc/posting.h"
 #include "common/mail/smtp.h"
 #include "common/param/site.h"
@@ -26,6 +27,7 @@ static struct link	*cleanup;
 void
 bring_start(void)
 {
+	overrides_start();
 	cleanup = link_new("cleanup", site_processes("cleanup"), NULL);
 }
 
@@ -111,7 +113,7 @@ mail_of(const struct drop *d, uid_t uid)
 		.login = nothing,
 		.extra = nothing,
 		.uid = uid == (uid_t)-1 ? -1 : (int64_t)uid,
-		.flags = d->flags | MAIL_IS_LOCAL,
+		.flags = d->flags | MAIL_IS_LOCAL | overrides_flags(),
 		.arrival_us = clock_wall_us(),
 		.size_hint = d->content_length,
 		.recipients = d->recipients,

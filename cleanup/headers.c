@@ -6,7 +6,8 @@
  * behind the last of them, and the body passes untouched.
  *
  * P1  Headers of mail from strangers are not rewritten: nothing is changed but
- *     what message_drop_headers names, and Received: in front.
+ *     what message_drop_headers names, and Received: in front; unless
+ *     remote_header_rewrite_domain or header_checks ask for it.
  */
 #include "cleanup/transaction.h"
 
@@ -18,8 +19,13 @@
 #include "common/mail/address.h"
 #include "common/mail/encode.h"
 #include "common/mail/header.h"
+#include "common/mail/mime.h"
 #include "common/mail/trace.h"
 #include "common/param/site.h"
+
+#include "cleanup/canonical.h"
+#include "cleanup/clients.h"
+#include "cleanup/inspect.h"
 
 const struct param	header_params[] = {
 	PARAM_INT("hopcount_limit", set.hopcount_limit, "50", 1, 1000,
@@ -34,6 +40,15 @@ const struct param	header_params[] = {
 	PARAM_STRING("message_drop_headers", set.drop_headers,
 	    "bcc, content-length, resent-bcc, return-path", 0, 4096,
 	    "Headers that are removed from every message."),
+	PARAM_STRING("remote_header_rewrite_domain", set.remote_domain, "", 0,
+	    255, "What incomplete addresses in headers of mail from strangers "
+	    "get; if empty, their headers are not rewritten at all."),
+	PARAM_STRING("header_from_format", set.from_format, "standard", 1, 20,
+	    "The form of an added From: standard is \"name <address>\", "
+	    "obsolete \"address (name)\"."),
+	PARAM_BOOL("detect_8bit_encoding_header", set.detects_8bit, "yes",
+	    "Take a message for 8-bit mail that says so in "
+	    "Content-Transfer-Encoding:."),
 	PARAM_STRING("undisclosed_recipients_header", set.undisclosed, "",
 	    0, 998, "The header added to mail that names no recipient, for "
 	    "instance \"To: undisclosed-recipients:;\"; none when empty."),
@@ -47,34 +62,44 @@ enum {
 
 struct heading {
 	struct header_reader	*reader;
+	struct inspection	*inspection;	/* instead, or NULL */
 	unsigned		 seen;
 	int64_t			 hops;
 	bool			 is_over;
+	bool			 is_ours;	/* from here or our network */
+	bool			 is_rewritten;
+	struct naming		 naming;
 };
 
-/* Fields that we look at; `lists` marks those made of addresses. */
+/* Fields that we look at; the role of those made of addresses. */
 static const struct known_field {
 	const char	*name;
 	unsigned	 bit;
-	bool		 lists;
+	enum role	 role;		/* 0: no addresses */
 } known_fields[] = {
-	{ "From",		SEEN_FROM,			true },
-	{ "To",			SEEN_TO,			true },
-	{ "Cc",			SEEN_TO,			true },
-	{ "Bcc",		SEEN_TO,			false },
-	{ "Sender",		0,				true },
-	{ "Reply-To",		0,				true },
-	{ "Date",		SEEN_DATE,			false },
-	{ "Message-ID",		SEEN_MESSAGE_ID,		false },
-	{ "Resent-From",	SEEN_FROM << RESENT,		true },
-	{ "Resent-To",		SEEN_TO << RESENT,		true },
-	{ "Resent-Cc",		SEEN_TO << RESENT,		true },
-	{ "Resent-Bcc",		SEEN_TO << RESENT,		false },
-	{ "Resent-Sender",	0,				true },
-	{ "Resent-Reply-To",	0,				true },
-	{ "Resent-Date",	SEEN_DATE << RESENT,		false },
-	{ "Resent-Message-ID",	SEEN_MESSAGE_ID << RESENT,	false },
-	{ NULL, 0, false }
+	{ "From",		SEEN_FROM,		HEADER_SENDER },
+	{ "To",			SEEN_TO,		HEADER_RECIPIENT },
+	{ "Cc",			SEEN_TO,		HEADER_RECIPIENT },
+	{ "Bcc",		SEEN_TO,		HEADER_RECIPIENT },
+	{ "Sender",		0,			HEADER_SENDER },
+	{ "Reply-To",		0,			HEADER_SENDER },
+	{ "Date",		SEEN_DATE,		0 },
+	{ "Message-ID",		SEEN_MESSAGE_ID,	0 },
+	{ "Resent-From",	SEEN_FROM << RESENT,	HEADER_SENDER },
+	{ "Resent-To",		SEEN_TO << RESENT,	HEADER_RECIPIENT },
+	{ "Resent-Cc",		SEEN_TO << RESENT,	HEADER_RECIPIENT },
+	{ "Resent-Bcc",		SEEN_TO << RESENT,	HEADER_RECIPIENT },
+	{ "Resent-Sender",	0,			HEADER_SENDER },
+	{ "Resent-Reply-To",	0,			HEADER_SENDER },
+	{ "Resent-Date",	SEEN_DATE << RESENT,	0 },
+	{ "Resent-Message-ID",	SEEN_MESSAGE_ID << RESENT, 0 },
+	{ "Apparently-To",	0,			HEADER_RECIPIENT },
+	{ "Disposition-Notification-To", 0,		HEADER_SENDER },
+	{ "Errors-To",		0,			HEADER_SENDER },
+	{ "Mail-Followup-To",	0,			HEADER_SENDER },
+	{ "Return-Path",	0,			HEADER_SENDER },
+	{ "Return-Receipt-To",	0,			HEADER_SENDER },
+	{ NULL, 0, 0 }
 };
 
 /* Was it posted here, by a user of this machine? */
@@ -145,17 +170,17 @@ count_hop(struct transaction *t)
 	transaction_refuse(t, 554, "554 5.4.0 Error: too many hops");
 }
 
-/* Write a field, its addresses completed if it was written here. */
-static void
+/* Write a field, its addresses made final if its header is rewritten. */
+WAITS static void
 write_field(struct transaction *t, const struct known_field *known,
     const struct header_field *f)
 {
-	char	*value = NULL;
+	struct heading	*h = t->heading;
+	char		*value = NULL;
 
-	if (known != NULL && known->lists && is_local(t) &&
-	    set.append_at_myorigin)
-		value = complete_header(t->pool, f->value, f->value_len,
-		    site.myorigin);
+	if (known != NULL && known->role != 0 && h->is_rewritten)
+		value = canonical_field(t, f->value, f->value_len,
+		    known->role, &h->naming);
 	if (value == NULL) {
 		write_content(t, f->raw, f->raw_len);
 		return;
@@ -166,15 +191,25 @@ write_field(struct transaction *t, const struct known_field *known,
 	write_content(t, "\r\n", 2);
 }
 
-/* One field has been read. */
+/* Eight bits, says the field. */
 static void
-on_field(void *context, const struct header_field *f)
+note_encoding(struct transaction *t, const struct header_field *f)
 {
-	struct transaction		*t = context;
+	if (set.detects_8bit && !set.disable_mime &&
+	    mime_parse_encoding(f->value, f->value_len) == MIME_8BIT)
+		t->mail.flags |= MAIL_IS_8BIT;
+}
+
+/* One field of the message's head. */
+WAITS void
+headers_field(struct transaction *t, const struct header_field *f)
+{
 	const struct known_field	*known = find_known(f);
 
 	if (header_is(f, "Received"))
 		count_hop(t);
+	else if (header_is(f, "Content-Transfer-Encoding"))
+		note_encoding(t, f);
 	if (known != NULL) {
 		t->heading->seen |= known->bit;
 		if ((known->bit & (SEEN_MESSAGE_ID |
@@ -186,25 +221,67 @@ on_field(void *context, const struct header_field *f)
 		write_field(t, known, f);
 }
 
+/* header.c: a field. */
+WAITS static void
+on_field(void *context, const struct header_field *f)
+{
+	headers_field(context, f);
+}
+
+/* The envelope sender, whole. */
+static void
+add_sender(struct transaction *t, struct str *text)
+{
+	const char	*sender = t->mail.sender;
+
+	if (*sender == '\0')
+		sender = "MAILER-DAEMON";
+	str_add(text, sender);
+	if (strchr(sender, '@') == NULL && set.append_at_myorigin)
+		str_addf(text, "@%s", site.myorigin);
+}
+
+/* " (name)": what would be quoted in front of an address is not here, but for
+ * parentheses. */
+static void
+add_comment(struct transaction *t, struct str *text, const char *name)
+{
+	const char	*at = phrase_encode(t->pool, name);
+	bool		 is_quoted = *at == '"';
+
+	str_add(text, " (");
+	for (at += is_quoted; *at != '\0'; at++) {
+		if (is_quoted && *at == '"')
+			break;
+		if (is_quoted && *at == '\\' && at[1] != '\0')
+			at++;
+		if (is_quoted && strchr("()\\", *at) != NULL)
+			str_add_char(text, '\\');
+		str_add_char(text, *at);
+	}
+	str_add_char(text, ')');
+}
+
 /* From: the user's name and the envelope sender. */
 static void
 add_from(struct transaction *t, const char *prefix)
 {
-	const char	*sender = t->mail.sender;
+	bool		 has_name = *t->mail.full_name != '\0';
 	struct str	 text;
 
-	if (*sender == '\0')
-		sender = "MAILER-DAEMON";
 	new_text(t, &text);
 	str_addf(&text, "%sFrom: ", prefix);
-	if (*t->mail.full_name != '\0')
+	if (has_name && text_equal(set.from_format, "obsolete")) {
+		add_sender(t, &text);
+		add_comment(t, &text, t->mail.full_name);
+	} else if (has_name) {
 		str_addf(&text, "%s <", phrase_encode(t->pool,
 		    t->mail.full_name));
-	str_add(&text, sender);
-	if (strchr(sender, '@') == NULL && set.append_at_myorigin)
-		str_addf(&text, "@%s", site.myorigin);
-	if (*t->mail.full_name != '\0')
+		add_sender(t, &text);
 		str_add_char(&text, '>');
+	} else {
+		add_sender(t, &text);
+	}
 	str_add(&text, "\r\n");
 	write_text(t, &text);
 }
@@ -281,8 +358,7 @@ end_head(struct transaction *t)
 	if (h->is_over)
 		return;
 	h->is_over = true;
-	wants_missing = set.always_add_missing_headers ||
-	    (t->mail.flags & (MAIL_IS_LOCAL | MAIL_IS_TRUSTED)) != 0;
+	wants_missing = set.always_add_missing_headers || h->is_ours;
 	if (wants_missing)
 		add_missing(t);
 	else if ((h->seen & ids) == 0)
@@ -290,17 +366,22 @@ end_head(struct transaction *t)
 	add_undisclosed(t);
 }
 
-/* The reader found the end of the head. */
-static void
-on_end(void *context, bool had_empty_line)
+/* The end of the head: what is missing, and the empty line. */
+void
+headers_end(struct transaction *t)
 {
-	struct transaction	*t = context;
-
-	(void)had_empty_line;
 	if (t->heading->is_over)
 		return;
 	end_head(t);
 	write_content(t, "\r\n", 2);
+}
+
+/* The reader found it. */
+static void
+on_end(void *context, bool had_empty_line)
+{
+	(void)had_empty_line;
+	headers_end(context);
 }
 
 /* The head is longer than we read: what comes is passed on as it is. */
@@ -353,31 +434,78 @@ add_received(struct transaction *t)
 
 	new_text(t, &text);
 	trace_received(&text, &trace);
-	write_text(t, &text);
+	if (t->heading->inspection != NULL)
+		inspect_received(t->heading->inspection, text.data, text.len);
+	else
+		write_text(t, &text);
+}
+
+/* Whose headers are rewritten, and what incomplete addresses get. */
+WAITS static void
+choose_naming(struct transaction *t)
+{
+	struct heading	*h = t->heading;
+
+	h->is_ours = clients_is_ours(t);
+	h->naming = *canonical_naming();
+	if (h->is_ours) {
+		h->is_rewritten = true;
+	} else if (*set.remote_domain != '\0' &&
+	    (t->mail.flags & MAIL_IS_FORWARD) == 0) {
+		h->is_rewritten = true;
+		h->naming.origin = set.remote_domain;
+		if (h->naming.domain != NULL)
+			h->naming.domain = set.remote_domain;
+	}
 }
 
 /* Begin the content. */
-void
+WAITS void
 headers_begin(struct transaction *t)
 {
 	t->heading = pool_alloc(t->pool, sizeof(*t->heading));
-	t->heading->reader = header_reader_new(t->pool,
-	    (size_t)set.header_size_limit, &events, t);
+	choose_naming(t);
+	(void)canonical_map(t, t->pool, &t->mail.sender, 1, ENVELOPE_SENDER,
+	    canonical_naming());
+	if (t->code != 0)
+		return;
+	if (inspect_is_wanted(t))
+		t->heading->inspection = inspect_new(t);
+	else
+		t->heading->reader = header_reader_new(t->pool,
+		    (size_t)set.header_size_limit, &events, t);
 	add_received(t);
 }
 
-/* More content. */
-void
-headers_feed(struct transaction *t, const void *data, size_t len)
+/* Does the content have questions to wait for? */
+bool
+headers_wait(const struct transaction *t)
 {
-	header_reader_feed(t->heading->reader, data, len);
+	return inspect_is_wanted(t) || clients_ask() ||
+	    canonical_asks(ENVELOPE_SENDER | HEADER_SENDER |
+	    HEADER_RECIPIENT);
+}
+
+/* More content; the bytes may be changed if it waits. */
+WAITS void
+headers_feed(struct transaction *t, void *data, size_t len)
+{
+	if (t->heading->inspection != NULL)
+		inspect_feed(t->heading->inspection, data, len);
+	else
+		header_reader_feed(t->heading->reader, data, len);
 }
 
 /* The content is over. */
-void
+WAITS void
 headers_finish(struct transaction *t)
 {
-	header_reader_finish(t->heading->reader);
+	if (t->heading->inspection != NULL)
+		inspect_finish(t->heading->inspection);
+	else
+		header_reader_finish(t->heading->reader);
+	if (t->code != 0 || t->is_discarded)
+		return;
 	end_head(t);
 	if (t->tail[0] != '\r' || t->tail[1] != '\n')
 		write_content(t, "\r\n", 2);

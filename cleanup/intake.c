@@ -62,15 +62,15 @@ find(const struct request *r)
 	struct transaction	key = { .channel = r->channel, .id = r->id };
 	struct transaction	*t = RB_FIND(transactions, &transactions, &key);
 
-	if (t == NULL || t->is_finishing)
+	if (t == NULL || t->is_finishing || (t->inbox != NULL && t->code != 0))
 		return NULL;
 	t->touched = clock_now();
 	return t;
 }
 
 /* Forget it; a file that is not committed goes. */
-static void
-forget(struct transaction *t)
+void
+transaction_forget(struct transaction *t)
 {
 	RB_REMOVE(transactions, &transactions, t);
 	count--;
@@ -109,11 +109,12 @@ soften(struct queued *answer)
 }
 
 /* Answer a transaction that was refused, and forget it. */
-static void
-answer_refused(struct transaction *t)
+void
+transaction_answer_refused(struct transaction *t)
 {
 	struct queued	answer = {
-		.queue_id = pool_strdup(t->pool, ""),
+		.queue_id = pool_strdup(t->pool, t->is_logged &&
+		    strcmp(t->mail.origin, "smtpd") == 0 ? t->queue_id : ""),
 		.reply = pool_strdup(t->pool, t->refusal),
 		.code = t->code
 	};
@@ -121,7 +122,43 @@ answer_refused(struct transaction *t)
 	soften(&answer);
 	write_undo(t);
 	channel_reply_to(t->channel, t->id, PACKET_QUEUED, &answer);
-	forget(t);
+	transaction_forget(t);
+}
+
+/* Answer one whose message was accepted to be thrown away. */
+static void
+answer_discarded(struct transaction *t)
+{
+	struct queued	answer = {
+		.queue_id = t->queue_id,
+		.reply = pool_printf(t->pool, "250 2.0.0 Ok: queued as %s",
+		    t->queue_id),
+		.code = 250,
+		.size = t->content_length
+	};
+
+	channel_reply_to(t->channel, t->id, PACKET_QUEUED, &answer);
+	transaction_forget(t);
+}
+
+/* It will not be accepted: the fiber that has it sees to the rest. */
+static void
+end_refused(struct transaction *t)
+{
+	if (t->inbox != NULL)
+		inbox_wake(t, false);
+	else
+		transaction_answer_refused(t);
+}
+
+/* Nobody waits for its answer. */
+static void
+abandon(struct transaction *t)
+{
+	if (t->inbox != NULL)
+		inbox_wake(t, true);
+	else
+		transaction_forget(t);
 }
 
 /* A copy that lasts as long as the transaction; NULL becomes "". */
@@ -151,6 +188,7 @@ take_origin(struct transaction *t, const char *peer)
 		m->flags &= ~MAIL_IS_BOUNCE;
 	if (strcmp(peer, "local") != 0)
 		m->flags &= ~MAIL_IS_FORWARD;
+	m->flags &= ~MAIL_IS_HELD;
 }
 
 /* Would this text end a line? Whoever brings mail has seen to that. */
@@ -268,7 +306,7 @@ on_mail(struct request *r)
 		log_warning("mail is not accepted: %s", why);
 		transaction_refuse(t, 451,
 		    "451 4.3.5 Server configuration error");
-		answer_refused(t);
+		transaction_answer_refused(t);
 		return;
 	}
 	queue_id_new(t->queue_id, daemon_worker());
@@ -278,7 +316,7 @@ on_mail(struct request *r)
 	keep_recipients(t, m->recipients, m->count);
 	write_begin(t);
 	if (t->code != 0)
-		answer_refused(t);
+		transaction_answer_refused(t);
 }
 
 /* RECIPIENTS: more of them. */
@@ -293,41 +331,59 @@ on_recipients(struct request *r)
 	if (!t->expects_recipients)
 		transaction_refuse(t, 451,
 		    "451 4.3.0 Error: internal protocol error");
+	if (t->code != 0) {
+		end_refused(t);
+		return;
+	}
 	t->expects_recipients = more->has_more;
 	keep_recipients(t, more->recipients, more->count);
 	if (t->code != 0)
-		answer_refused(t);
+		end_refused(t);
 }
 
-/* Everything has come: the transaction's own fiber ends it. */
-static void
-finish(void *arg)
+/* Everything has come. */
+WAITS void
+transaction_finish(struct transaction *t)
 {
-	struct transaction	*t = arg;
-
-	fiber_name("commit");
+	if (t->is_discarded) {
+		answer_discarded(t);
+		return;
+	}
 	alias_apply(t);
 	if (t->code == 0 && !channel_is_open(t->channel))
 		transaction_refuse(t, 451, "451 4.3.0 Error: sender is gone");
 	if (t->code != 0 || commit(t) == -1)
-		answer_refused(t);
+		transaction_answer_refused(t);
 	else
-		forget(t);
+		transaction_forget(t);
 }
 
-/* Content bytes: count them and pass them on. */
+/* The transaction's own fiber ends it. */
 static void
-take_content(struct transaction *t, const struct bytes *data)
+finish(void *arg)
 {
-	if (t->heading == NULL) {
-		if (t->expects_recipients || t->count == 0) {
-			transaction_refuse(t, 451,
-			    "451 4.3.0 Error: internal protocol error");
-			return;
-		}
+	fiber_name("commit");
+	transaction_finish(arg);
+}
+
+/* Its first content: are the recipients there? */
+static void
+begin_content(struct transaction *t)
+{
+	if (t->expects_recipients || t->count == 0)
+		transaction_refuse(t, 451,
+		    "451 4.3.0 Error: internal protocol error");
+	else if (headers_wait(t))
+		inbox_open(t);
+	else
 		headers_begin(t);
-	}
-	t->received += (int64_t)data->len;
+}
+
+/* Count content bytes. */
+static void
+count_content(struct transaction *t, size_t len)
+{
+	t->received += (int64_t)len;
 	/* A report of ours, or mail passed on, is a little longer than what
 	 * was accepted: refused here, it would be tried for ever. */
 	if (site.message_size_limit > 0 &&
@@ -337,9 +393,25 @@ take_content(struct transaction *t, const struct bytes *data)
 		    "message_size_limit", t->queue_id);
 		transaction_refuse(t, 552,
 		    "552 5.3.4 Error: message file too big");
-		return;
 	}
-	headers_feed(t, data->data, data->len);
+}
+
+/* Content for which nothing has to be asked. */
+static void
+read_now(struct transaction *t, struct request *r, const struct content *c)
+{
+	struct empty	nothing = { 0 };
+
+	headers_feed(t, (char *)(uintptr_t)c->data.data, c->data.len);
+	if (t->code == 0 && c->is_last)
+		headers_finish(t);
+	if (t->code != 0) {
+		transaction_answer_refused(t);
+	} else if (c->is_last) {
+		t->is_finishing = true;
+		fiber_start(finish, t);
+	} else if (c->wants_credit)
+		channel_reply(r, PACKET_CREDIT, &nothing);
 }
 
 /* CONTENT: a piece of the message, perhaps the last. */
@@ -348,22 +420,21 @@ on_content(struct request *r)
 {
 	const struct content	*c = r->object;
 	struct transaction	*t = find(r);
-	struct empty		 nothing = { 0 };
 
 	if (t == NULL)
 		return;
-	take_content(t, &c->data);
-	if (t->code == 0 && c->is_last)
-		headers_finish(t);
+	if (t->heading == NULL && t->inbox == NULL)
+		begin_content(t);
+	if (t->code == 0)
+		count_content(t, c->data.len);
 	if (t->code != 0) {
-		answer_refused(t);
-		return;
+		end_refused(t);
+	} else if (t->inbox == NULL) {
+		read_now(t, r, c);
+	} else {
+		t->is_finishing = c->is_last;
+		inbox_put(t, c);
 	}
-	if (c->is_last) {
-		t->is_finishing = true;
-		fiber_start(finish, t);
-	} else if (c->wants_credit)
-		channel_reply(r, PACKET_CREDIT, &nothing);
 }
 
 /* ABANDON: it will not be finished. */
@@ -373,7 +444,7 @@ on_abandon(struct request *r)
 	struct transaction	*t = find(r);
 
 	if (t != NULL)
-		forget(t);
+		abandon(t);
 }
 
 /* End the transactions that nobody will end. */
@@ -386,11 +457,11 @@ sweep_once(int64_t now)
 		if (t->is_finishing)
 			continue;
 		if (!channel_is_open(t->channel))
-			forget(t);
+			abandon(t);
 		else if (now - t->touched > SILENCE_MAX) {
 			transaction_refuse(t, 451,
 			    "451 4.4.2 Error: timeout");
-			answer_refused(t);
+			end_refused(t);
 		}
 	}
 }

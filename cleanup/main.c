@@ -3,8 +3,9 @@
  *
  * Four programs bring mail, in packets over their channels: smtpd, pickup,
  * bounce and local. intake.c collects the packets, headers.c and alias.c
- * complete the message, write.c writes its queue file, commit.c commits it,
- * answers, and tells qmgr.
+ * complete the message, canonical.c their addresses; inspect.c and checks.c
+ * look at its content if that is asked for. write.c writes its queue file,
+ * commit.c commits it, answers, and tells qmgr.
  */
 #include "common/daemon/daemon.h"
 
@@ -16,6 +17,11 @@
 #include "common/fiber/offload.h"
 #include "common/queue/queue.h"
 
+#include "cleanup/canonical.h"
+#include "cleanup/checks.h"
+#include "cleanup/clients.h"
+#include "cleanup/inspect.h"
+#include "cleanup/lookup.h"
 #include "cleanup/transaction.h"
 
 struct settings	set;
@@ -28,7 +34,9 @@ static const struct param main_params[] = {
 };
 
 static const struct param *const tables[] = {
-	main_params, intake_params, header_params, alias_params, NULL
+	main_params, intake_params, header_params, lookup_params,
+	canonical_params, inspect_params, checks_params, alias_params,
+	copies_params, NULL
 };
 
 #define BRINGS_MAIL(name)						\
@@ -66,10 +74,11 @@ reap(void *unused)
 	queue_walk_end(walk);
 }
 
-/* Threads are counted before the sandbox. */
+/* Threads are counted, and interfaces looked at, before the sandbox. */
 static void
 before(void)
 {
+	clients_before();
 	offload_threads((int)set.sync_threads);
 }
 
@@ -80,7 +89,10 @@ start(void)
 	if (queue_open(daemon_queue_fd(), 1u << QUEUE_INCOMING) == -1)
 		die("cannot open incoming/ in the queue directory: %s",
 		    strerror(errno));
-	alias_start();
+	canonical_start();
+	inspect_start();
+	clients_start();
+	lookup_start();
 	commit_start();
 	fiber_start(transaction_sweep, NULL);
 	fiber_start(reap, NULL);

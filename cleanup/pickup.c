@@ -21,6 +21,7 @@
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
 #include "common/fiber/queue.h"
+#include "common/ipc/overrides.h"
 #include "common/param/site.h"
 #include "common/queue/queue.h"
 
@@ -176,7 +177,7 @@ int
 main(int argc, char **argv)
 {
 	static const struct param *const	tables[] = { drop_params,
-						    NULL };
+						    overrides_params, NULL };
 	static const struct daemon		pickup = {
 		.name = "pickup",
 		.params = tables,

@@ -10,6 +10,7 @@
 #include "common/fiber/fiber.h"
 #include "common/ipc/channel.h"
 #include "common/ipc/packets.h"
+#include "common/mail/header.h"
 #include "common/param/param.h"
 
 /* What main.cf says to cleanup. The rows stand in the files that use them. */
@@ -20,14 +21,27 @@ struct settings {
 	char	*verp_filter;
 	/* headers.c */
 	int64_t	 hopcount_limit, header_size_limit;
-	bool	 always_add_missing_headers;
-	char	*drop_headers, *undisclosed;
-	/* alias.c */
-	bool	 append_at_myorigin;
+	bool	 always_add_missing_headers, detects_8bit;
+	char	*drop_headers, *undisclosed, *remote_domain, *from_format;
+	/* canonical.c */
+	bool	 append_at_myorigin, append_dot_mydomain;
+	char	*propagate;
+	char	*canonical_classes, *sender_canonical_classes,
+		*recipient_canonical_classes, *masquerade_classes;
+	char	*masquerade_domains;
+	/* inspect.c, checks.c */
+	int64_t	 mime_nesting_limit, mime_boundary_length_limit,
+		 body_checks_size_limit;
+	bool	 disable_mime, strict_encoding, strict_7bit_headers,
+		 strict_8bitmime, strict_8bitmime_body;
+	char	*internal_classes, *strip_characters, *reject_characters;
+	/* alias.c, copies.c */
 	char	*virtual_alias_maps, *always_bcc;
+	bool	 keeps_originals;
 };
 extern struct settings set;
-extern const struct param intake_params[], header_params[], alias_params[];
+extern const struct param intake_params[], header_params[], alias_params[],
+	copies_params[];
 
 /*
  * A message on its way into a queue file. It begins with PACKET_MAIL and ends
@@ -47,9 +61,18 @@ struct transaction {
 	size_t			 alias_count, alias_room;
 	bool			 expects_recipients;
 	bool			 is_finishing;	/* a fiber of its own has it */
+	struct inbox		*inbox;		/* inbox.c has it */
 	char			 queue_id[QUEUE_ID_MAX + 1];
 
 	struct heading		*heading;	/* headers.c */
+
+	/* actions.c: what tables of checks want */
+	bool			 is_discarded, is_passed;
+	bool			 is_logged;	/* that it is refused */
+	char			*redirect;	/* an address, or NULL */
+	char			**copies;	/* addresses: BCC */
+	size_t			 copy_count, copy_room;
+
 	int64_t			 received;	/* content bytes that came in */
 
 	/* write.c: what is not in the file yet; preamble first */
@@ -75,29 +98,51 @@ WAITS void	 transaction_sweep(void *);
 /* Note why it cannot be accepted; the first reason stays. */
 void		 transaction_refuse(struct transaction *, int code,
 		    const char *reply);
+/* Answer one that was refused; it is gone then. */
+void		 transaction_answer_refused(struct transaction *);
+/* It is gone without an answer; a file that is not committed goes with it. */
+void		 transaction_forget(struct transaction *);
+/* Everything has come: make the envelope final, commit, answer. */
+WAITS void	 transaction_finish(struct transaction *);
+
+/* --- inbox.c: content that has to wait for answers ---------------------- */
+
+/* Give the transaction a fiber of its own, from its first content on. */
+void		 inbox_open(struct transaction *);
+/* A piece of content for it. */
+void		 inbox_put(struct transaction *, const struct content *);
+/* Let the fiber see that the transaction is refused, or is to be forgotten:
+ * nobody else ends it. */
+void		 inbox_wake(struct transaction *, bool is_abandoned);
 
 /* --- headers.c: the message's head made final -------------------------- */
 
+/* Will the content of this message have questions to wait for? If not, none of
+ * the functions below waits. */
+bool		 headers_wait(const struct transaction *);
 /* Begin the content: Received: and whatever is added in front. */
-void		 headers_begin(struct transaction *);
-void		 headers_feed(struct transaction *, const void *, size_t);
+WAITS void	 headers_begin(struct transaction *);
+/* The bytes may be changed if headers_wait(). */
+WAITS void	 headers_feed(struct transaction *, void *, size_t);
 /* The content is over; the body ends with CRLF. */
-void		 headers_finish(struct transaction *);
-
-/* --- complete.c: addresses in local headers ---------------------------- */
-
-/* A header's value with @origin behind every bare local part; NULL when
- * nothing is to be changed or it is not simple enough to be sure. */
-char		*complete_header(struct pool *, const char *value, size_t len,
-		    const char *origin);
+WAITS void	 headers_finish(struct transaction *);
+/* For inspect.c: a field of the head; the head is over. */
+WAITS void	 headers_field(struct transaction *,
+		    const struct header_field *);
+void		 headers_end(struct transaction *);
 
 /* --- alias.c: the envelope made final ---------------------------------- */
 
-void		 alias_start(void);
-/* Complete sender and recipients, expand virtual aliases, drop duplicates. */
+/* Make recipients final: addresses, copies, virtual aliases, duplicates. */
 WAITS void	 alias_apply(struct transaction *);
 /* Remove rows whose address came before. */
 size_t		 alias_unique(struct pool *, struct recipient_row *, size_t);
+
+/* --- copies.c: recipients that nobody named ---------------------------- */
+
+/* Add who gets a copy, by always_bcc, sender_bcc_maps, recipient_bcc_maps and
+ * the BCC of checks. 0, or -1 with the refusal noted. */
+WAITS int	 copies_add(struct transaction *);
 
 /* --- write.c: bytes to the file ---------------------------------------- */
 

@@ -140,6 +140,8 @@ static const struct type types[PACKET_TYPES] = {
 	TYPE(STORED,		fields_stored,			stored),
 	TYPE(READ_FORWARD,	fields_read_forward,		read_forward),
 	TYPE(FORWARD,		fields_forward,		forward),
+	TYPE(RUN,		fields_run,		run),
+	TYPE(RAN,		fields_ran,		ran),
 };
 
 /* The entry of a type, NULL for a number nobody uses. */

@@ -55,6 +55,7 @@ enum packet_type {
 	PACKET_BECOME, PACKET_BECAME,
 	PACKET_STORE, PACKET_STORED,
 	PACKET_READ_FORWARD, PACKET_FORWARD,
+	PACKET_RUN, PACKET_RAN,
 
 	PACKET_TYPES
 };
@@ -107,7 +108,9 @@ enum mail_flags {
 	MAIL_NO_EXPAND = 8,	/* do not apply virtual aliases */
 	MAIL_IS_BOUNCE = 16,	/* a report of ours */
 	MAIL_IS_FORWARD = 32,	/* from local: hop check by Delivered-To */
-	MAIL_IS_TRUSTED = 64	/* client is in local_header_rewrite_clients */
+	MAIL_IS_TRUSTED = 64,	/* written by us, or client of our network */
+	MAIL_IS_HELD = 128,	/* new: qmgr moves it from incoming/ to hold/ */
+	MAIL_NO_CHECKS = 256	/* no header_checks and body_checks */
 };
 struct mail {
 	char			*sender;
@@ -141,7 +144,8 @@ struct recipients {
 struct content { struct bytes data; bool is_last, wants_credit; };
 enum { CONTENT_MAX = 60 * 1024, CREDIT_EVERY = 4 };
 struct queued {
-	char	*queue_id;	/* "" unless accepted */
+	char	*queue_id;	/* "" unless accepted, or refused to smtpd
+				 * with a line in the log that says so */
 	char	*reply;		/* "250 2.0.0 Ok: queued as ID" */
 	int64_t	 code;		/* 250, 4xx, 5xx */
 	int64_t	 size;		/* content bytes stored */
@@ -220,8 +224,12 @@ struct ask_lookup {
 	size_t		 count;
 };
 enum lookup_result { LOOKUP_FOUND, LOOKUP_NOT_FOUND, LOOKUP_TEMPORARY };
-/* extension: what LOOKUP_ADDRESS left out of the key to find it, or "". */
-struct found { int64_t result, which; char *value, *extension, *text; };
+/* extension: what LOOKUP_ADDRESS left out of the key to find it, or "".
+ * owner: of the table's files, with LOOKUP_KEYS; -1 unknown. */
+struct found {
+	int64_t	 result, which, owner;
+	char	*value, *extension, *text;
+};
 
 /*
  * A connection to a UNIX socket, for smtp, which has no way there. resolve
@@ -393,18 +401,29 @@ struct queue_done {
 };
 
 /* local to helper: a channel to a process that runs as this user. */
-struct become { char *user; };
+enum become_kind {
+	BECOME_USER,		/* a recipient, by name; with his mailbox */
+	BECOME_DEFAULT,		/* whom default_privs names */
+	BECOME_OWNER,		/* the user with this uid */
+	BECOME_VIRTUAL,		/* uid and gid that no user needs to have */
+	BECOME_PIPE		/* a user by name; gid: -1 is his own */
+};
+struct become { int64_t kind; char *user; int64_t uid, gid; };
 struct became {
 	int64_t	 result;	/* enum route_result */
 	char	*text;
-	char	*home, *user;
+	char	*home, *user, *shell;
 	int64_t	 uid, gid;
 	int	 channel;	/* -1 unless OK */
 };
 /* local to that process. Paths: absolute, or below the home. */
 enum store_kind { STORE_MBOX, STORE_MAILDIR };
+enum store_flags {
+	STORE_ANY_OWNER = 1,	/* the mbox may be somebody else's */
+	STORE_TO_FILE = 2	/* a file that an alias names */
+};
 struct store {
-	int64_t	 kind;
+	int64_t	 kind, flags;
 	char	*path;
 	char	*queue_id;
 	char	*head;		/* Return-Path: ... with LF ends */
@@ -413,7 +432,33 @@ struct store {
 	int	 message;
 };
 struct stored { int64_t outcome; char *dsn, *text; };
-struct read_forward { char *path; };
-struct forward { int64_t result; struct bytes data; char *text; };
+/* A .forward, or a file that :include: names: the part behind `offset`, and
+ * a stamp that changes with the file. */
+enum read_kind { READ_IS_FORWARD, READ_IS_INCLUDE };
+struct read_forward { int64_t kind; char *path; int64_t offset; };
+struct forward {
+	int64_t		 result;
+	struct bytes	 data;
+	int64_t		 owner, size, stamp;
+	char		*text;
+};
+/* A command with the message on its standard input. */
+enum run_flags { RUN_QUOTES_FROM = 1, RUN_QUOTES_DOT = 2, RUN_ADDS_LINE = 4 };
+struct word_row { char *word; };
+struct run {
+	char		*queue_id;
+	char		*directory;	/* "": where the process is */
+	struct word_row	*words, *environment;
+	size_t		 count, variables;
+	char		*head;		/* with LF ends */
+	char		*eol;
+	int64_t		 flags, time_limit;	/* milliseconds */
+	int64_t		 content_offset, content_length;
+	int		 message;
+};
+enum run_result { RUN_EXITED, RUN_SIGNALED, RUN_TIMED_OUT, RUN_FAILED };
+/* status: of the exit, or the signal. text: why FAILED, else some of what the
+ * command said. */
+struct ran { int64_t result, status; char *text; };
 
 #endif

@@ -22,6 +22,7 @@ enum {
 	ADDRESSES_MAX	= 100,
 	HOSTS_MAX	= 100,
 	KEYS_MAX	= 64,
+	WORDS_MAX	= 4096,		/* of a command */
 	KEY_MAX		= 8192	/* a header field, a line, a reply */
 };
 #define TIME_MAX	INT64_MAX
@@ -42,6 +43,6 @@ extern const struct field
 	fields_queue_command[], fields_queue_entry[],
 	fields_queue_done[], fields_become[], fields_became[],
 	fields_store[], fields_stored[], fields_read_forward[],
-	fields_forward[];
+	fields_forward[], fields_run[], fields_ran[];
 
 #endif

@@ -150,6 +150,7 @@ const struct field fields_ask_lookup[] = {
 const struct field fields_found[] = {
 	FIELD_INT(struct found, result,		0, LOOKUP_TEMPORARY),
 	FIELD_INT(struct found, which,		0, KEYS_MAX),
+	FIELD_INT(struct found, owner,		-1, UINT32_MAX),
 	FIELD_STR(struct found, value,		0, VALUE_MAX),
 	FIELD_STR(struct found, extension,	0, ADDRESS_MAX),
 	FIELD_STR(struct found, text,		0, REPLY_MAX),

@@ -182,7 +182,10 @@ const struct field fields_queue_done[] = {
 /* --- local --------------------------------------------------------------- */
 
 const struct field fields_become[] = {
-	FIELD_STR(struct become, user,		1, NAME_MAX_LEN),
+	FIELD_INT(struct become, kind,		0, BECOME_PIPE),
+	FIELD_STR(struct become, user,		0, NAME_MAX_LEN),
+	FIELD_INT(struct become, uid,		-1, UINT32_MAX),
+	FIELD_INT(struct become, gid,		-1, UINT32_MAX),
 	FIELD_END
 };
 
@@ -191,6 +194,7 @@ const struct field fields_became[] = {
 	FIELD_STR(struct became, text,		0, REPLY_MAX),
 	FIELD_STR(struct became, home,		0, PATH_MAX_LEN),
 	FIELD_STR(struct became, user,		0, NAME_MAX_LEN),
+	FIELD_STR(struct became, shell,		0, PATH_MAX_LEN),
 	FIELD_INT(struct became, uid,		-1, UINT32_MAX),
 	FIELD_INT(struct became, gid,		-1, UINT32_MAX),
 	FIELD_OPT_FD(struct became, channel),
@@ -199,6 +203,7 @@ const struct field fields_became[] = {
 
 const struct field fields_store[] = {
 	FIELD_INT(struct store, kind,		0, STORE_MAILDIR),
+	FIELD_INT(struct store, flags,		0, FLAGS_MAX),
 	FIELD_STR(struct store, path,		1, PATH_MAX_LEN),
 	FIELD_STR(struct store, queue_id,	1, QUEUE_ID_MAX),
 	FIELD_STR(struct store, head,		0, HEAD_MAX),
@@ -218,13 +223,47 @@ const struct field fields_stored[] = {
 };
 
 const struct field fields_read_forward[] = {
+	FIELD_INT(struct read_forward, kind,	0, READ_IS_INCLUDE),
 	FIELD_STR(struct read_forward, path,	1, PATH_MAX_LEN),
+	FIELD_INT(struct read_forward, offset,	0, SIZE_LIMIT),
 	FIELD_END
 };
 
 const struct field fields_forward[] = {
 	FIELD_INT(struct forward, result,	0, ROUTE_IMPOSSIBLE),
 	FIELD_DATA(struct forward, data,	0, CONTENT_MAX),
+	FIELD_INT(struct forward, owner,	-1, UINT32_MAX),
+	FIELD_INT(struct forward, size,		0, SIZE_LIMIT),
+	FIELD_INT(struct forward, stamp,	INT64_MIN, INT64_MAX),
 	FIELD_STR(struct forward, text,		0, REPLY_MAX),
+	FIELD_END
+};
+
+static const struct field word_row[] = {
+	FIELD_STR(struct word_row, word,	0, VALUE_MAX),
+	FIELD_END
+};
+
+const struct field fields_run[] = {
+	FIELD_STR(struct run, queue_id,		1, QUEUE_ID_MAX),
+	FIELD_STR(struct run, directory,	0, PATH_MAX_LEN),
+	FIELD_LIST(struct run, words, count,	WORDS_MAX, word_row,
+	    struct word_row),
+	FIELD_LIST(struct run, environment, variables, WORDS_MAX, word_row,
+	    struct word_row),
+	FIELD_STR(struct run, head,		0, HEAD_MAX),
+	FIELD_STR(struct run, eol,		0, SHORT_MAX),
+	FIELD_INT(struct run, flags,		0, FLAGS_MAX),
+	FIELD_INT(struct run, time_limit,	1, TIME_MAX),
+	FIELD_INT(struct run, content_offset,	0, SIZE_LIMIT),
+	FIELD_INT(struct run, content_length,	0, SIZE_LIMIT),
+	FIELD_FD(struct run, message),
+	FIELD_END
+};
+
+const struct field fields_ran[] = {
+	FIELD_INT(struct ran, result,		0, RUN_FAILED),
+	FIELD_INT(struct ran, status,		0, 255),
+	FIELD_STR(struct ran, text,		0, REPLY_MAX),
 	FIELD_END
 };

@@ -51,20 +51,31 @@ name_length(const char *line, size_t len, size_t *colon)
 	return c < len && line[c] == ':' ? n : 0;
 }
 
+/* Name and value of a field. */
+bool
+header_field_parse(struct header_field *field, const char *raw, size_t len)
+{
+	size_t	colon;
+
+	field->raw = field->name = raw;
+	field->raw_len = len;
+	field->name_len = name_length(raw, len, &colon);
+	if (field->name_len == 0 || colon + 3 > len)
+		return false;
+	field->value = raw + colon + 1;
+	field->value_len = len - colon - 3;		/* ":" and CRLF */
+	return true;
+}
+
 /* Report the field in front of the line, and move the line to the front. */
 static void
 report_field(struct header_reader *r)
 {
 	struct header_field	field;
-	size_t			colon;
 
 	if (r->line == 0)
 		return;
-	field.raw = field.name = r->raw.data;
-	field.raw_len = r->line;
-	field.name_len = name_length(field.raw, field.raw_len, &colon);
-	field.value = field.raw + colon + 1;
-	field.value_len = field.raw_len - colon - 3;	/* ":" and CRLF */
+	(void)header_field_parse(&field, r->raw.data, r->line);
 	if (r->events->field != NULL)
 		r->events->field(r->context, &field);
 

@@ -45,6 +45,10 @@ void		 header_reader_again(struct header_reader *, size_t limit);
 /* Has the body begun? */
 bool		 header_reader_is_over(const struct header_reader *);
 
+/* A whole field, with its CRLF, taken apart; false when it has no name. */
+bool		 header_field_parse(struct header_field *, const char *raw,
+		    size_t len);
+
 /* Is this the field's name? ignoring case */
 bool		 header_is(const struct header_field *, const char *name);
 /* The value unfolded (CRLF before white space removed), trimmed. */

@@ -10,6 +10,8 @@
 
 #include "common/mail/address.h"
 
+enum { LONGEST = 1000 };	/* what packets and envelopes hold, and less */
+
 /* "owner" "+" "user" "=" "dom", quoted again if a part had quotes. */
 static char *
 local_part(struct pool *pool, const char *sender, size_t sender_len,
@@ -41,9 +43,9 @@ verp_sender(struct pool *pool, const char *sender, const char *recipient,
 		return pool_strdup(pool, sender);
 	address_split(sender, &local, &len, &domain);
 	fresh = local_part(pool, local, len, recipient, delimiters);
-	if (domain == NULL)
-		return fresh;
-	return pool_printf(pool, "%s@%s", fresh, domain);
+	if (domain != NULL)
+		fresh = pool_printf(pool, "%s@%s", fresh, domain);
+	return strlen(fresh) <= LONGEST ? fresh : pool_strdup(pool, sender);
 }
 
 /* Two characters, both allowed. */

@@ -12,8 +12,9 @@
  */
 
 /* The sender for this recipient, for whom the address that was first given
- * should stand. The null sender stays what it is. Both addresses canonical
- * (address.h); so is the answer. */
+ * should stand. The null sender stays what it is, and so does one that would
+ * become too long for any mail system. Both addresses canonical (address.h);
+ * so is the answer. */
 char		*verp_sender(struct pool *, const char *sender,
 		    const char *recipient, const char *delimiters);
 

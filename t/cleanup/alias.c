@@ -1,7 +1,7 @@
 /*
  * alias.c - claims about the envelope.
  *
- * needs: cleanup/alias.c
+ * needs: cleanup/alias.c cleanup/canonical.c cleanup/lookup.c cleanup/copies.c
  */
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,7 +14,7 @@
 #include "common/mail/dsn.h"
 #include "common/param/site.h"
 
-#include "cleanup/transaction.h"
+#include "cleanup/canonical.h"
 
 struct settings			 set;
 static struct pool		*pool;
@@ -36,7 +36,12 @@ setup(void **state)
 	pool = pool_new("test", 0);
 	site.myorigin = "o.test";
 	set = (struct settings){ .append_at_myorigin = true,
-	    .virtual_alias_maps = "", .always_bcc = "" };
+	    .virtual_alias_maps = "", .always_bcc = "",
+	    .keeps_originals = true,
+	    .canonical_classes = "", .sender_canonical_classes = "",
+	    .recipient_canonical_classes = "", .masquerade_classes = "",
+	    .masquerade_domains = "" };
+	canonical_start();
 	memset(&t, 0, sizeof(t));
 	t.pool = pool;
 	t.mail.sender = "";

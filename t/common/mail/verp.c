@@ -49,6 +49,23 @@ nobody_answers_the_null_sender(void **state)
 }
 
 static void
+a_sender_stays_short_enough_for_every_packet(void **state)
+{
+	struct pool	*pool = pool_new("test", 0);
+	char		 sender[701], to[401];
+
+	(void)state;
+	memset(sender, 'a', 698);
+	strcpy(sender + 698, "@x");
+	memset(to, 'b', 398);
+	strcpy(to + 398, "@y");
+	assert_string_equal(verp_sender(pool, sender, to, "+="), sender);
+	strcpy(to + 198, "@y");
+	assert_int_equal(strlen(verp_sender(pool, sender, to, "+=")), 901);
+	pool_free(pool);
+}
+
+static void
 delimiters_are_two_of_the_allowed_ones(void **state)
 {
 	(void)state;
@@ -67,6 +84,7 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(the_sender_names_the_recipient),
 		cmocka_unit_test(nobody_answers_the_null_sender),
+		cmocka_unit_test(a_sender_stays_short_enough_for_every_packet),
 		cmocka_unit_test(delimiters_are_two_of_the_allowed_ones),
 	};
 

@@ -9,12 +9,23 @@
  *     the mailbox of somebody whose alias we could not see.
  * A2  Mailboxes come first. If one of them has to wait, nothing is posted, so
  *     that the next attempt does not send the rest of them a second copy.
+ * A3  Commands and files get the rights of default_privs, or of the table's
+ *     owner: never root's.
  */
 #include <string.h>
 
 #include "common/mail/address.h"
 
-#include "local/local.h"
+#include "local/expand.h"
+
+static bool	expands_owner;
+
+const struct param	expand_params[] = {
+	PARAM_BOOL("expand_owner_alias", expands_owner, "no",
+	    "The sender of what goes to a list NAME is whom owner-NAME stands "
+	    "for, not owner-NAME itself."),
+	PARAM_END
+};
 
 /* Ask for the keys: 1 with the answer, 0, or -1: settled. */
 WAITS static int
@@ -25,6 +36,22 @@ find_alias(struct addressee *a, struct key_row *keys, size_t count,
 
 	return known != -1 ? known : addressee_settle(a, OUTCOME_DEFERRED, 0,
 	    "4.3.0", "alias database unavailable");
+}
+
+/* Is the text one address, and no more? It is made canonical. */
+static bool
+is_one_address(struct pool *pool, char **text)
+{
+	struct list_item	*items;
+	size_t			 count;
+
+	if (address_list_parse(pool, *text, LIST_IS_ALIAS, &items,
+	    &count) != NULL || count != 1 || items[0].kind != LIST_ADDRESS ||
+	    items[0].value[0] == '\\' ||
+	    strlen(items[0].value) > ADDRESS_MAX)
+		return false;
+	*text = items[0].value;
+	return true;
 }
 
 /*
@@ -48,6 +75,11 @@ find_owner(struct expansion *e, const char *alias)
 	case 0:
 		return 0;
 	default:
+		if (expands_owner && is_one_address(pool, &found.value)) {
+			e->sender = found.value;
+			e->is_list = true;
+			return 0;
+		}
 		owner = address_quote_local(pool, owner);
 		e->sender = a->domain[0] == '\0' ? owner :
 		    pool_printf(pool, "%s@%s", owner, a->domain);
@@ -56,19 +88,18 @@ find_owner(struct expansion *e, const char *alias)
 	}
 }
 
-/* Deliver to everything that the alias names (A2). */
-WAITS static void
-deliver_all(struct expansion *e)
+/* With whose rights: those of the table's owner, unless that is root. */
+static struct become
+rights_of(const struct found *found)
 {
-	struct addressee	*a = e->to;
-	size_t			 i;
+	static char	nobody[1];
 
-	if (e->has_self)
-		(void)recipient_to_user(a, a->user, true);
-	for (i = 0; i < e->direct_count && !addressee_is_deferred(a); i++)
-		(void)recipient_to_user(a, e->direct[i], false);
-	if (e->count > 0 && !addressee_is_deferred(a))
-		(void)repost(e);
+	return found->owner > 0 ? (struct become){
+		.kind = BECOME_OWNER, .user = nobody, .uid = found->owner,
+		.gid = -1
+	} : (struct become){
+		.kind = BECOME_DEFAULT, .user = nobody, .uid = -1, .gid = -1
+	};
 }
 
 /* The alias of this recipient, if there is one. */
@@ -87,9 +118,11 @@ alias_deliver(struct addressee *a)
 	if (known != 1)
 		return known;
 	e.source = pool_printf(pool, "alias %s", keys[found.which == 1].key);
-	e.sender = a->delivery->mail->sender;
+	e.context = "alias";
+	e.sender = a->sender;
+	e.as = rights_of(&found);
 	if (expand_text(&e, found.value) == 0 &&
 	    find_owner(&e, keys[found.which == 1].key) == 0)
-		deliver_all(&e);
+		expand_deliver(&e, a->user, true);
 	return 1;
 }

@@ -7,9 +7,9 @@
  * closes itself at exec.
  *
  * B1  The program starts with the user's id in all three places, with his
- *     group and no other; only its real group is the spool's, which it may
- *     take up for making and locking files there. The ids are read back, and
- *     taking root's again must fail.
+ *     group, and a recipient with those whose member he is; only its real
+ *     group is the spool's, which it may take up for making and locking files
+ *     there. The ids are read back, and taking root's again must fail.
  * B2  Nothing is inherited: descriptors 0 to 2 are /dev/null, 3 and 4 are the
  *     channel and the log, the rest is closed; the environment is made anew;
  *     signals and limits are as in a fresh login.
@@ -19,6 +19,10 @@
  * B4  For root there are no capabilities left, and none can be had by exec.
  * B5  Nobody becomes a user of the mail system's own: an owned local reads no
  *     queue.
+ * B6  Only a recipient may be root, and he is one for whom mailbox does
+ *     nothing but to store; so is whoever has his ids from a table. They are
+ *     at least virtual_minimum_uid. A group beside the user's own is had by
+ *     a line of master.cf only (permits.c).
  */
 #include "local/become.h"
 
@@ -46,18 +50,42 @@
 #include "common/ipc/packets.h"
 #include "common/param/site.h"
 
+#include "local/permits.h"
 #include "local/spool.h"
 
 enum {
 	REPORT_FD = 5,
-	FILES = 1024			/* open files of a fresh login */
+	FILES = 1024,			/* open files of a fresh login */
+	GROUPS = 1024,			/* whose member a user may be */
+	NO_ID = -1
+};
+
+static struct {
+	char	*default_privs;
+	int64_t	 virtual_minimum_uid;
+	bool	 require_home_directory;
+} set;
+
+const struct param	become_params[] = {
+	PARAM_STRING("default_privs", set.default_privs, "nobody", 1, 64,
+	    "The user as whom commands and files of /etc/aliases are run and "
+	    "written when the table belongs to root."),
+	PARAM_INT("virtual_minimum_uid", set.virtual_minimum_uid, "100", 1,
+	    INT32_MAX, "The least number of a user that virtual_uid_maps may "
+	    "give."),
+	PARAM_BOOL("require_home_directory", set.require_home_directory, "no",
+	    "Mail for users whose home directory is not there waits."),
+	PARAM_END
 };
 
 static struct {
 	bool		 has_log;
 	bool		 has_group;	/* the spool's, for making files */
 	gid_t		 spool_group;
-	struct pool	*pool;		/* in the child */
+	const struct become *who;	/* in the child, as all of these */
+	gid_t		*groups;
+	int		 group_count;
+	struct pool	*pool;
 	struct report	*report;
 	int		 pipe;
 } self;
@@ -75,6 +103,7 @@ become_prepare(void)
 	struct stat	st;
 
 	self.has_log = fcntl(HANDOVER_LOG, F_GETFD) != -1;
+	permits_read();
 	if (stat(spool.directory, &st) == -1) {
 		if (spool.home_mailbox[0] == '\0')
 			log_warning("mail_spool_directory %s: %s",
@@ -112,6 +141,26 @@ fail(enum route_result result, const char *format, ...)
 
 /* --- who ----------------------------------------------------------------- */
 
+/* Is this a user's entry that somebody may become? (B5, B6) */
+static const struct passwd *
+check_user(const struct passwd *pw, const char *name)
+{
+	bool	may_be_root = self.who->kind == BECOME_USER;
+
+	if (!spool_is_name(pw->pw_name) ||
+	    (site.is_root && daemon_is_own_user(pw->pw_uid)) ||
+	    pw->pw_uid == (uid_t)NO_ID || pw->pw_gid == (gid_t)NO_ID)
+		fail(may_be_root ? ROUTE_IMPOSSIBLE : ROUTE_TEMPORARY,
+		    "unknown user: \"%s\"", name);
+	if (!may_be_root && (pw->pw_uid == 0 || pw->pw_gid == 0))
+		fail(ROUTE_TEMPORARY, "nothing is delivered as user \"%s\"",
+		    name);
+	if (!site.is_root && pw->pw_uid != geteuid())
+		fail(ROUTE_TEMPORARY, "this instance runs without root and "
+		    "cannot deliver to user \"%s\"", pw->pw_name);
+	return pw;
+}
+
 /* The user's entry; what is no entry for sure and what only failed now are
  * two things: the first returns the mail. */
 static const struct passwd *
@@ -126,13 +175,79 @@ find_user(const char *name)
 	if (pw == NULL)
 		fail(ROUTE_TEMPORARY, "cannot look up user \"%s\": %s", name,
 		    strerror(errno));
-	if (!spool_is_name(pw->pw_name) ||
-	    (site.is_root && daemon_is_own_user(pw->pw_uid)))	/* B5 */
-		fail(ROUTE_IMPOSSIBLE, "unknown user: \"%s\"", name);
-	if (!site.is_root && pw->pw_uid != geteuid())
-		fail(ROUTE_TEMPORARY, "this instance runs without root and "
-		    "cannot deliver to user \"%s\"", pw->pw_name);
-	return pw;
+	return check_user(pw, name);
+}
+
+/* The owner of a file. */
+static const struct passwd *
+find_owner(void)
+{
+	char			*name = pool_printf(self.pool, "%lld",
+				    (long long)self.who->uid);
+	const struct passwd	*pw = getpwuid((uid_t)self.who->uid);
+
+	if (pw == NULL)
+		fail(ROUTE_TEMPORARY, "there is no user with the number %s",
+		    name);
+	return check_user(pw, name);
+}
+
+/* Nobody of the user database: numbers from a table. */
+static const struct passwd *
+make_virtual(void)
+{
+	const struct become	*who = self.who;
+	struct passwd		*pw = pool_alloc(self.pool, sizeof(*pw));
+	static char		 root[] = "/", nothing[1];
+
+	if (who->uid < set.virtual_minimum_uid || who->uid >= UINT32_MAX)
+		fail(ROUTE_TEMPORARY, "user %lld is below virtual_minimum_uid "
+		    "or no user", (long long)who->uid);
+	if (who->gid <= 0 || who->gid >= UINT32_MAX)
+		fail(ROUTE_TEMPORARY, "group %lld cannot own a mailbox",
+		    (long long)who->gid);
+	pw->pw_name = pool_printf(self.pool, "%lld", (long long)who->uid);
+	pw->pw_uid = (uid_t)who->uid;
+	pw->pw_gid = (gid_t)who->gid;
+	pw->pw_dir = root;
+	pw->pw_shell = nothing;
+	return check_user(pw, pw->pw_name);
+}
+
+/* A user of the administrator's choice, with a group of his choice. */
+static const struct passwd *
+find_piped(void)
+{
+	const struct passwd	*found = find_user(self.who->user);
+	struct passwd		*pw = pool_alloc(self.pool, sizeof(*pw));
+
+	if (!permits_pipe(self.who->user, self.who->gid))
+		fail(ROUTE_TEMPORARY, "no line of master.cf runs commands as "
+		    "user \"%s\" with this group", self.who->user);
+	*pw = *found;
+	if (self.who->gid != NO_ID)
+		pw->pw_gid = (gid_t)self.who->gid;
+	return check_user(pw, self.who->user);
+}
+
+/* Whom we are asked to become. */
+static const struct passwd *
+find(void)
+{
+	switch (self.who->kind) {
+	case BECOME_USER:
+		return find_user(self.who->user);
+	case BECOME_DEFAULT:
+		return find_user(set.default_privs);
+	case BECOME_OWNER:
+		return find_owner();
+	case BECOME_VIRTUAL:
+		return make_virtual();
+	case BECOME_PIPE:
+		return find_piped();
+	default:
+		fail(ROUTE_TEMPORARY, "nobody knows whom to become");
+	}
 }
 
 /* Note down whom we become. */
@@ -146,7 +261,10 @@ describe(const struct passwd *pw)
 	r->gid = pw->pw_gid;
 	if (strlcpy(r->user, pw->pw_name, sizeof(r->user)) >=
 	    sizeof(r->user) ||
-	    strlcpy(r->home, pw->pw_dir, sizeof(r->home)) >= sizeof(r->home))
+	    strlcpy(r->home, pw->pw_dir, sizeof(r->home)) >=
+	    sizeof(r->home) ||
+	    strlcpy(r->shell, pw->pw_shell[0] != '\0' ? pw->pw_shell :
+	    "/bin/sh", sizeof(r->shell)) >= sizeof(r->shell))
 		fail(ROUTE_TEMPORARY, "the entry of user \"%.64s\" is too long",
 		    pw->pw_name);
 }
@@ -211,7 +329,7 @@ is_user(const struct passwd *pw, gid_t real_group)
 		return false;
 	if (ru != pw->pw_uid || eu != pw->pw_uid || su != pw->pw_uid ||
 	    rg != real_group || eg != pw->pw_gid || sg != pw->pw_gid ||
-	    getgroups(0, NULL) != 1)
+	    getgroups(0, NULL) != self.group_count)
 		return false;
 	return pw->pw_uid == 0 || (setresuid(0, 0, 0) == -1 &&
 	    setuid(0) == -1 && setresgid(0, 0, 0) == -1);
@@ -231,15 +349,38 @@ drop_capabilities(void)
 		    strerror(errno));
 }
 
+/* His groups: a recipient's are those of a login. */
+static void
+find_groups(const struct passwd *pw)
+{
+	self.groups = pool_array(self.pool, GROUPS, sizeof(*self.groups));
+	self.groups[0] = pw->pw_gid;
+	self.group_count = 1;
+	if (self.who->kind != BECOME_USER || pw->pw_uid == 0)
+		return;
+	self.group_count = GROUPS;
+	if (getgrouplist(pw->pw_name, pw->pw_gid, self.groups,
+	    &self.group_count) == -1)
+		fail(ROUTE_TEMPORARY, "user \"%s\" is in more than %d groups",
+		    pw->pw_name, GROUPS);
+}
+
+/* Does he get the group of the spool in reserve? */
+static bool
+has_reserve(const struct passwd *pw)
+{
+	return self.has_group && self.who->kind == BECOME_USER &&
+	    pw->pw_uid != 0;
+}
+
 /* Groups, user, home. */
 static void
 change_user(const struct passwd *pw)
 {
 	gid_t	group = pw->pw_gid;
-	gid_t	real = self.has_group && pw->pw_uid != 0 ?
-		    self.spool_group : group;
+	gid_t	real = has_reserve(pw) ? self.spool_group : group;
 
-	if (setgroups(1, &group) == -1 ||
+	if (setgroups((size_t)self.group_count, self.groups) == -1 ||
 	    setresgid(real, group, group) == -1 ||
 	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1)
 		fail(ROUTE_TEMPORARY, "cannot become user \"%s\": %s",
@@ -332,40 +473,60 @@ run(const struct passwd *pw)
 {
 	char	*program = pool_printf(self.pool, "%s/mailbox",
 		    site.daemon_directory);
-	char	*group = pool_printf(self.pool, "%d", self.has_group &&
-		    pw->pw_uid != 0 ? (int)self.spool_group : 0);
+	char	*group = pool_printf(self.pool, "%d", has_reserve(pw) ?
+		    (int)self.spool_group : 0);
+	char	*manner = self.who->kind == BECOME_VIRTUAL ? "-x" :
+		    self.who->kind == BECOME_PIPE ||
+		    self.who->kind == BECOME_DEFAULT ? "-r" : NULL;
 	char	*argv[] = { (char *)(uintptr_t)"mailbox", (char *)(uintptr_t)
 		    "-n", site.syslog_name, (char *)(uintptr_t)"-H",
 		    site.myhostname, (char *)(uintptr_t)"-s", spool.directory,
 		    (char *)(uintptr_t)"-g", group, (char *)(uintptr_t)"-u",
-		    pool_strdup(self.pool, pw->pw_name), NULL };
+		    pool_strdup(self.pool, pw->pw_name),
+		    manner, NULL };
 
 	execve(program, argv, environment(pw));
 	fail(ROUTE_TEMPORARY, "cannot run %s: %s", program, strerror(errno));
 }
 
+/* To his home, root to nowhere. */
+static void
+go_home(const struct passwd *pw)
+{
+	bool	must = self.who->kind == BECOME_USER &&
+		    set.require_home_directory;
+
+	if (pw->pw_uid != 0 && chdir(pw->pw_dir) == 0)
+		return;
+	if (pw->pw_uid != 0 && must)
+		fail(ROUTE_TEMPORARY, "home directory of user \"%s\": %s",
+		    pw->pw_name, strerror(errno));
+	(void)!chdir("/");
+}
+
 /* The whole way, from root to the recipient. */
 void
-become(const char *user, int channel, int report)
+become(const struct become *who, int channel, int report)
 {
 	const struct passwd	*pw;
 
 	self.pool = pool_new("become", 0);
 	self.report = pool_alloc(self.pool, sizeof(*self.report));
 	self.pipe = report;
+	self.who = who;
 
 	set_signals();
-	pw = find_user(user);
+	pw = find();
 	describe(pw);
-	if (site.is_root && (spool.home_mailbox[0] == '\0' ||
-	    pw->pw_uid == 0))
+	find_groups(pw);
+	if (site.is_root && who->kind == BECOME_USER &&
+	    (spool.home_mailbox[0] == '\0' || pw->pw_uid == 0))
 		make_mailbox(pw);
 	set_descriptors(channel, report);
 	if (site.is_root)
 		change_user(pw);
 	umask(077);
-	if (pw->pw_uid == 0 || chdir(pw->pw_dir) == -1)
-		(void)!chdir("/");
+	go_home(pw);
 	tell();
 	run(pw);
 }

@@ -4,6 +4,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/param/param.h"
+
 /*
  * Inside helper: what its child says of itself before it is another program.
  * One report of success, then the end of the pipe; or a report of failure.
@@ -15,6 +17,7 @@ struct report {
 	int64_t	 uid, gid;
 	char	 user[BECOME_NAME];
 	char	 home[BECOME_HOME];
+	char	 shell[BECOME_NAME];
 	char	 text[BECOME_TEXT];
 };
 
@@ -22,6 +25,9 @@ struct report {
 void		 become_prepare(void);
 
 /* In a child: be this user's mailbox program with `channel`. */
-_Noreturn void	 become(const char *user, int channel, int report);
+struct become;
+_Noreturn void	 become(const struct become *, int channel, int report);
+
+extern const struct param	become_params[];
 
 #endif

@@ -1,9 +1,11 @@
 /*
- * copy.c - a message from the queue file into a mailbox, line ends changed.
+ * copy.c - a message from the queue file into a mailbox or a command, line
+ * ends changed.
  *
- * Called by mbox.c and maildir.c on a thread. What is read is looked at line
- * by line; a piece at the end of the buffer that might mean something with
- * the bytes behind it (CR, or the beginning of "From ") waits for them.
+ * Called by mbox.c, maildir.c and running.c on a thread. What is read is
+ * looked at line by line; a piece at the end of the buffer that might mean
+ * something with the bytes behind it (CR, or the beginning of "From ") waits
+ * for them.
  */
 #include "local/copy.h"
 
@@ -22,9 +24,10 @@ copy_open(struct copy *c, int from, int64_t at, int64_t length, int to)
 	c->at = at;
 	c->left = length;
 	c->to = to;
-	c->quotes_from = false;
+	c->quotes_from = c->quotes_dot = false;
+	c->eol = "\n";
+	c->sink = NULL;
 	c->is_line_start = true;
-	c->last = '\n';
 	c->held = c->filled = 0;
 }
 
@@ -32,7 +35,8 @@ copy_open(struct copy *c, int from, int64_t at, int64_t length, int to)
 int
 copy_flush(struct copy *c)
 {
-	if (fs_write(c->to, c->out, c->filled) == -1)
+	if ((c->sink != NULL ? c->sink(c->context, c->out, c->filled) :
+	    fs_write(c->to, c->out, c->filled)) == -1)
 		return -1;
 	c->filled = 0;
 	return 0;
@@ -52,7 +56,6 @@ put(struct copy *c, const char *data, size_t len)
 			n = len;
 		memcpy(c->out + c->filled, data, n);
 		c->filled += n;
-		c->last = data[n - 1];
 		data += n;
 		len -= n;
 	}
@@ -64,6 +67,19 @@ int
 copy_text(struct copy *c, const char *text)
 {
 	return put(c, text, strlen(text));
+}
+
+/* Gather lines. */
+int
+copy_lines(struct copy *c, const char *text)
+{
+	const char	*end;
+
+	for (; (end = strchr(text, '\n')) != NULL; text = end + 1)
+		if (put(c, text, (size_t)(end - text)) == -1 ||
+		    copy_text(c, c->eol) == -1)
+			return -1;
+	return copy_text(c, text);
 }
 
 /* Read until the buffer is full or the message is over. */
@@ -104,6 +120,9 @@ put_piece(struct copy *c, const char *data, size_t len)
 		    put(c, ">", 1) == -1)
 			return -1;
 	}
+	if (c->is_line_start && c->quotes_dot && data[0] == '.' &&
+	    put(c, ".", 1) == -1)
+		return -1;
 	if (end == NULL) {
 		if (data[n - 1] == '\r' && c->left > 0 && --n == 0)
 			return 0;
@@ -111,7 +130,7 @@ put_piece(struct copy *c, const char *data, size_t len)
 		return put(c, data, n) == -1 ? -1 : (ssize_t)n;
 	}
 	if (put(c, data, n > 0 && data[n - 1] == '\r' ? n - 1 : n) == -1 ||
-	    put(c, "\n", 1) == -1)
+	    copy_text(c, c->eol) == -1)
 		return -1;
 	c->is_line_start = true;
 	return (ssize_t)n + 1;
@@ -136,5 +155,5 @@ copy_message(struct copy *c)
 		c->held -= used;
 		memmove(c->in, c->in + used, c->held);
 	}
-	return c->last == '\n' ? 0 : put(c, "\n", 1);
+	return c->is_line_start ? 0 : copy_text(c, c->eol);
 }

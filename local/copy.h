@@ -16,10 +16,14 @@ struct copy {
 	int64_t	 at, left;		/* where in `from`, and how much */
 	int	 to;			/* written at its own position */
 	bool	 quotes_from;		/* "From " becomes ">From " (mbox) */
+	bool	 quotes_dot;		/* "." in front becomes ".." */
+	const char *eol;		/* line ends; LF */
+	/* Takes what would be written to `to`, if it is set: 0, or -1. */
+	int	 (*sink)(void *context, const char *, size_t);
+	void	*context;
 
 	/* private */
 	bool	 is_line_start;
-	char	 last;			/* the last byte written */
 	size_t	 held, filled;
 	char	 in[COPY_INPUT];
 	char	 out[COPY_OUTPUT];
@@ -27,11 +31,13 @@ struct copy {
 
 void	 copy_open(struct copy *, int from, int64_t at, int64_t length, int to);
 
-/* Text that is written as it is. 0, or -1 with errno. */
+/* Text that is written as it is, and one whose LFs become line ends. 0, or -1
+ * with errno. */
 int	 copy_text(struct copy *, const char *);
+int	 copy_lines(struct copy *, const char *);
 
-/* The whole message; it ends with LF then. 0, or -1 with errno: EIO when the
- * queue file is shorter than was said. */
+/* The whole message; it ends with a line end then. 0, or -1 with errno: EIO
+ * when the queue file is shorter than was said. */
 int	 copy_message(struct copy *);
 
 /* Everything to the descriptor. */

@@ -15,29 +15,9 @@
 #include "common/mail/chars.h"
 #include "common/mail/dsn.h"
 
-#include "local/local.h"
+#include "local/expand.h"
 
 /* --- what an item is ----------------------------------------------------- */
-
-/* Say that a form is not done here yet. */
-static int
-not_supported(struct expansion *e, const struct list_item *item)
-{
-	const char	*form = "a file", *lead = "";
-
-	if (item->kind == LIST_COMMAND) {
-		form = "a command";
-		lead = "|";
-	} else if (item->kind == LIST_INCLUDE) {
-		form = "an included list";
-		lead = ":include:";
-	}
-	log_warning("%s: %s: %s is not supported yet: \"%s%.200s\"",
-	    e->to->delivery->mail->queue_id, e->source, form, lead,
-	    item->value);
-	return addressee_settle(e->to, OUTCOME_DEFERRED, 0, "4.3.5",
-	    "%s: %s is not supported yet", e->source, form);
-}
 
 /* Say what is wrong with the text. */
 static int
@@ -127,21 +107,17 @@ expand_orcpt(const struct addressee *a)
 
 /* Add an address to post to, once. */
 static void
-add_row(struct expansion *e, char *address, size_t items)
+add_row(struct expansion *e, char *address)
 {
-	struct deliver_row	*row = e->to->row;
-	size_t			 i;
+	enum { LOOK_AT = 1000 };	/* a long list is not searched all */
+	size_t	i;
 
-	for (i = 0; i < e->count; i++)
+	for (i = 0; i < e->count && i < LOOK_AT; i++)
 		if (text_equal(e->rows[i].address, address))
 			return;
-	e->rows[e->count++] = (struct recipient_row){
-		.address = address,
-		.original = row->original[0] != '\0' ? row->original :
-		    row->address,
-		.orcpt = expand_orcpt(e->to),
-		.notify = expand_notify(e->to, items)
-	};
+	e->rows = pool_grow(e->to->delivery->pool, e->rows, &e->room,
+	    e->count + 1, sizeof(*e->rows));
+	e->rows[e->count++].address = address;
 }
 
 /* Add a user whose mailbox it goes to at once, once. */
@@ -154,20 +130,37 @@ add_direct(struct expansion *e, char *user)
 	for (i = 0; i < e->direct_count; i++)
 		if (strcmp(e->direct[i], user) == 0)
 			return;
+	e->direct = pool_grow(e->to->delivery->pool, e->direct,
+	    &e->direct_room, e->direct_count + 1, sizeof(*e->direct));
 	e->direct[e->direct_count++] = user;
 }
 
-/* Sort one item in. 0, or -1: settled. */
+/* Add a command or a file. */
+static void
+add_errand(struct expansion *e, const struct list_item *item)
+{
+	size_t	i;
+
+	for (i = 0; i < e->errand_count; i++)
+		if (e->errands[i].kind == item->kind &&
+		    strcmp(e->errands[i].value, item->value) == 0)
+			return;
+	e->errands = pool_grow(e->to->delivery->pool, e->errands,
+	    &e->errand_room, e->errand_count + 1, sizeof(*e->errands));
+	e->errands[e->errand_count++] = (struct errand){
+		.kind = item->kind, .value = item->value,
+		.context = e->context, .as = e->as
+	};
+}
+
+/* Sort an address in. 0, or -1: settled. */
 WAITS static int
-add_item(struct expansion *e, const struct list_item *item, size_t items)
+add_address(struct expansion *e, char *address)
 {
 	struct pool	*pool = e->to->delivery->pool;
-	char		*address = item->value;
 	bool		 is_bare = strchr(address, '@') == NULL;
 	int		 back;
 
-	if (item->kind != LIST_ADDRESS)
-		return not_supported(e, item);
 	if (*address == '\\') {
 		address++;
 		if (is_bare) {
@@ -186,7 +179,20 @@ add_item(struct expansion *e, const struct list_item *item, size_t items)
 	if (back == 1)
 		e->has_self = true;
 	else
-		add_row(e, address, items);
+		add_row(e, address);
+	return 0;
+}
+
+/* Sort one item in. 0, or -1: settled. */
+WAITS static int
+add_item(struct expansion *e, const struct list_item *item)
+{
+	if (item->kind == LIST_INCLUDE)
+		return include_add(e, item->value);
+	e->items++;
+	if (item->kind == LIST_ADDRESS)
+		return add_address(e, item->value);
+	add_errand(e, item);
 	return 0;
 }
 
@@ -194,22 +200,61 @@ add_item(struct expansion *e, const struct list_item *item, size_t items)
 int
 expand_text(struct expansion *e, const char *text)
 {
-	struct pool		*pool = e->to->delivery->pool;
 	struct list_item	*items;
 	const char		*why;
 	size_t			 count, i;
 
-	if ((why = address_list_parse(pool, text, LIST_IS_ALIAS, &items,
-	    &count)) != NULL)
+	if ((why = address_list_parse(e->to->delivery->pool, text,
+	    LIST_IS_ALIAS, &items, &count)) != NULL)
 		return malformed(e, why);
-	if (count == 0)
+	for (i = 0; i < count; i++)
+		if (add_item(e, &items[i]) == -1)
+			return -1;
+	if (e->items == 0 && e->depth == 0)
 		return addressee_settle(e->to, OUTCOME_DEFERRED, 0, "4.3.5",
 		    "%s names nobody", e->source);
-	e->rows = pool_array(pool, count, sizeof(*e->rows));
-	e->direct = pool_array(pool, count, sizeof(*e->direct));
-	e->is_single = count == 1;
-	for (i = 0; i < count; i++)
-		if (add_item(e, &items[i], count) == -1)
-			return -1;
 	return 0;
+}
+
+/* --- delivering ---------------------------------------------------------- */
+
+/* What the rows have in common. */
+static void
+complete_rows(struct expansion *e)
+{
+	struct deliver_row	*row = e->to->row;
+	char			*orcpt = expand_orcpt(e->to);
+	int64_t			 notify = expand_notify(e->to, e->items);
+	size_t			 i;
+
+	e->is_single = e->items == 1;
+	for (i = 0; i < e->count; i++)
+		e->rows[i] = (struct recipient_row){
+			.address = e->rows[i].address,
+			.original = row->original[0] != '\0' ?
+			    row->original : row->address,
+			.orcpt = orcpt, .notify = notify
+		};
+}
+
+/* Deliver: if one has to wait, nothing more is done, so that the next attempt
+ * gives fewer a second copy. */
+void
+expand_deliver(struct expansion *e, const char *self, bool asks_forward)
+{
+	struct addressee	*a = e->to;
+	char			*sender = a->sender;
+	size_t			 i;
+
+	complete_rows(e);
+	a->sender = e->sender;
+	if (e->has_self)
+		(void)recipient_to_user(a, self, asks_forward);
+	for (i = 0; i < e->direct_count && !addressee_is_deferred(a); i++)
+		(void)recipient_to_user(a, e->direct[i], false);
+	for (i = 0; i < e->errand_count && !addressee_is_deferred(a); i++)
+		errand_do(a, &e->errands[i]);
+	a->sender = sender;
+	if (e->count > 0 && !addressee_is_deferred(a))
+		(void)repost(e);
 }

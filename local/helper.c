@@ -2,8 +2,8 @@
  * helper.c - the one program that stays root: it starts the recipient's own
  * process and passes the channel to it on.
  *
- * Its only caller is local; its only verb is BECOME, with the name of a user
- * and nothing else; it sees no message and parses none. The work is done by
+ * Its only caller is local; its only verb is BECOME, with a user and nothing
+ * else; it sees no message and parses none. The work is done by
  * a child (become.c), so that a slow user database stops nobody else.
  *
  * H1  A channel is passed on only after the child said that it is the user
@@ -133,12 +133,12 @@ close_ends(struct ends *e)
 
 /* Start the child: its number, or -1. */
 static pid_t
-start_child(struct ends *e, const char *user)
+start_child(struct ends *e, const struct become *who, const char *user)
 {
 	pid_t	pid = fork();
 
 	if (pid == 0)
-		become(user, e->channel[1], e->report[1]);
+		become(who, e->channel[1], e->report[1]);
 	if (pid == -1)
 		return -1;
 	add_child(pid, user);
@@ -177,17 +177,21 @@ end_child(pid_t pid)
 /* Start a process as the user and describe it; the answer's channel is open
  * only when it is good. */
 WAITS static void
-start_for(const char *user, struct pool *pool, struct ends *e,
+start_for(const struct become *who, struct pool *pool, struct ends *e,
     struct became *answer)
 {
 	struct report	*report = pool_alloc(pool, sizeof(*report));
+	const char	*user = who->user;
 	pid_t		 pid;
 
+	if (*user == '\0')
+		user = who->kind == BECOME_DEFAULT ? "default_privs" :
+		    pool_printf(pool, "%lld", (long long)who->uid);
 	if (child_count >= CHILDREN_MAX) {
 		answer->text = pool_strdup(pool, "too many recipients at once");
 		return;
 	}
-	if (open_ends(e) == -1 || (pid = start_child(e, user)) == -1) {
+	if (open_ends(e) == -1 || (pid = start_child(e, who, user)) == -1) {
 		answer->text = pool_printf(pool, "cannot start a process: %s",
 		    strerror(errno));
 		return;
@@ -202,6 +206,7 @@ start_for(const char *user, struct pool *pool, struct ends *e,
 	answer->text = pool_strdup(pool, report->text);
 	answer->user = pool_strdup(pool, report->user);
 	answer->home = pool_strdup(pool, report->home);
+	answer->shell = pool_strdup(pool, report->shell);
 	answer->uid = report->uid;
 	answer->gid = report->gid;
 	if (report->result == ROUTE_OK)
@@ -212,15 +217,15 @@ start_for(const char *user, struct pool *pool, struct ends *e,
 WAITS static void
 on_become(struct request *r)
 {
-	const struct become	*what = r->object;
 	char			 nothing[] = "";
 	struct ends		 ends = { { -1, -1 }, { -1, -1 } };
 	struct became		 answer = {
 		.result = ROUTE_TEMPORARY, .text = nothing, .home = nothing,
-		.user = nothing, .uid = -1, .gid = -1, .channel = -1
+		.user = nothing, .shell = nothing, .uid = -1, .gid = -1,
+		.channel = -1
 	};
 
-	start_for(what->user, r->pool, &ends, &answer);
+	start_for(r->object, r->pool, &ends, &answer);
 	if (answer.result == ROUTE_TEMPORARY)
 		log_warning("%s", answer.text);
 	(void)channel_reply(r, PACKET_BECAME, &answer);
@@ -229,7 +234,9 @@ on_become(struct request *r)
 
 /* --- main ---------------------------------------------------------------- */
 
-static const struct param *const	params[] = { spool_params, NULL };
+static const struct param *const	params[] = {
+	spool_params, become_params, NULL
+};
 
 static const struct peer	peers[] = {
 	{ "local",	PACKET_BECOME,	on_become,	ON_A_FIBER },

@@ -107,29 +107,37 @@ make_room(void)
 		}
 }
 
-/* The home by this name that lives or is being opened. */
+/* Is this the one that is asked for? */
+static bool
+is_of(const struct home *h, const struct become *who)
+{
+	return h->who.kind == who->kind && h->who.uid == who->uid &&
+	    h->who.gid == who->gid && strcmp(h->who.user, who->user) == 0;
+}
+
+/* The home of this user that lives or is being opened. */
 static struct home *
-find(const char *name)
+find(const struct become *who)
 {
 	struct home	*h;
 
 	TAILQ_FOREACH(h, &homes, next)
-		if (strcmp(h->name, name) == 0 &&
-		    (h->is_opening || is_alive(h)))
+		if (is_of(h, who) && (h->is_opening || is_alive(h)))
 			return h;
 	return NULL;
 }
 
 /* A home that is being opened. */
 static struct home *
-new_home(const char *name)
+new_home(const struct become *who)
 {
 	struct pool	*pool = pool_new("home", 0);
 	struct home	*h = pool_alloc(pool, sizeof(*h));
 
 	make_room();
 	h->pool = pool;
-	h->name = pool_strdup(pool, name);
+	h->who = *who;
+	h->who.user = pool_strdup(pool, who->user);
 	h->is_opening = true;
 	TAILQ_INSERT_HEAD(&homes, h, next);
 	count++;
@@ -144,10 +152,9 @@ new_home(const char *name)
 WAITS static enum home_result
 open_home(struct home *h, struct pool *pool, const char **why)
 {
-	struct become	ask = { h->name };
 	struct became	answer;
 
-	if (link_ask(to_helper, PACKET_BECOME, &ask, PACKET_BECAME, &answer,
+	if (link_ask(to_helper, PACKET_BECOME, &h->who, PACKET_BECAME, &answer,
 	    h->pool, local_deadline(), false) == -1) {
 		*why = pool_printf(pool, "the helper does not answer: %s",
 		    strerror(errno));
@@ -162,6 +169,7 @@ open_home(struct home *h, struct pool *pool, const char **why)
 	}
 	h->user = answer.user;
 	h->path = answer.home;
+	h->shell = answer.shell;
 	h->uid = (uid_t)answer.uid;
 	if (fs_set_nonblocking(answer.channel, true) == -1 ||
 	    fs_set_cloexec(answer.channel, true) == -1)
@@ -182,20 +190,20 @@ use(struct home *h)
 }
 
 enum home_result
-home_take(struct pool *pool, const char *name, struct home **home,
+home_take(struct pool *pool, const struct become *who, struct home **home,
     const char **why)
 {
 	int64_t			 deadline = local_deadline();
 	struct home		*h;
 	enum home_result	 result;
 
-	while ((h = find(name)) != NULL && h->is_opening)
+	while ((h = find(who)) != NULL && h->is_opening)
 		if (fiber_queue_wait(&opened, deadline) == -1) {
 			*why = "the user's process does not start";
 			return HOME_TEMPORARY;
 		}
 	if (h == NULL) {
-		h = new_home(name);
+		h = new_home(who);
 		result = open_home(h, pool, why);
 		h->is_opening = false;
 		fiber_queue_wake_all(&opened);

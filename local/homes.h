@@ -9,14 +9,15 @@
 
 #include "common/fiber/fiber.h"
 #include "common/ipc/channel.h"
+#include "common/ipc/packets.h"
 
 /*
  * Processes that run as recipients, kept warm for some seconds after the last
  * message so that a busy mailbox costs one fork.
  */
 struct home {
-	char			*name;		/* as it was asked for */
-	char			*user, *path;	/* of the user database */
+	struct become		 who;		/* as it was asked for */
+	char			*user, *path, *shell;	/* of the database */
 	uid_t			 uid;
 	struct channel		*channel;
 
@@ -32,9 +33,9 @@ enum home_result { HOME_OK, HOME_TEMPORARY, HOME_UNKNOWN };
 
 void			 homes_start(void);
 
-/* The user's process, started if need be; give it back. Else *why, in the
- * pool. */
-WAITS enum home_result	 home_take(struct pool *, const char *user,
+/* The process of whom is asked for, started if need be; give it back. Else
+ * *why, in the pool. */
+WAITS enum home_result	 home_take(struct pool *, const struct become *,
 			    struct home **, const char **why);
 void			 home_give(struct home *);
 

@@ -9,12 +9,12 @@
 #include "common/ipc/packets.h"
 #include "common/param/param.h"
 
-/* What main.cf says to local; rows in recipient.c and spool.c. */
-struct settings {
-	int64_t	 mailbox_size_limit;
-};
-extern struct settings		set;
-extern const struct param	recipient_params[], reroute_params[];
+#include "local/macro.h"
+
+extern const struct param	recipient_params[], reroute_params[],
+				shell_params[], expand_params[],
+				forward_params[], errand_params[],
+				virtual_params[], pipe_params[];
 extern struct link		*to_resolve, *to_helper, *to_cleanup;
 
 /* One message, as long as its recipients are worked on, one by one. */
@@ -32,6 +32,7 @@ struct addressee {
 	struct deliver_row	*row;
 	struct outcome_row	*outcome;
 	struct agent_times	 times;
+	char			*sender;	/* of this copy */
 	char			*name;		/* local part, lower case */
 	char			*user;		/* without the extension */
 	char			*extension;	/* or NULL */
@@ -39,12 +40,23 @@ struct addressee {
 };
 enum { OUTCOME_OPEN = -1 };
 
-/* main.c: log what happened and add it to the recipient's outcome: deferred
+/* What one delivery comes to. */
+struct verdict {
+	enum outcome	 outcome;
+	int64_t		 flags;		/* enum outcome_flags */
+	const char	*dsn, *text;
+};
+
+/* outcome.c: an addressee for this row, nothing decided yet. */
+void		 addressee_open(struct addressee *, struct delivery *,
+		    struct deliver_row *, struct outcome_row *);
+/* Log what happened and add it to the recipient's outcome: deferred
  * outweighs rerouted outweighs bounced outweighs sent. -1 unless it is sent
  * or rerouted; the latter is not logged. */
 int		 addressee_settle(struct addressee *, enum outcome,
 		    int64_t flags, const char *dsn, const char *format, ...)
 		    __attribute__((format(printf, 5, 6)));
+int		 addressee_accept(struct addressee *, const struct verdict *);
 bool		 addressee_is_deferred(const struct addressee *);
 /* The end of a question to another daemon. */
 int64_t		 local_deadline(void);
@@ -56,14 +68,31 @@ WAITS void	 recipient_deliver(struct addressee *);
 WAITS int	 recipient_to_user(struct addressee *, const char *user,
 		    bool asks_forward);
 
+/* deposit.c: what stands in front of a copy, with LF line ends: Return-Path:,
+ * X-Original-To:, Delivered-To:; and "From SENDER DATE" without line end. */
+enum head_fields { HEAD_RETURN_PATH = 1, HEAD_ORIGINAL = 2,
+    HEAD_DELIVERED = 4, HEAD_ALL = 7 };
+char		*head_make(struct addressee *, unsigned fields);
+char		*head_from_line(struct addressee *);
+/* Have this user's process store the message; `sent` is the text when that is
+ * done, NULL the process's own. Settled. */
+struct home;
+WAITS int	 deposit(struct addressee *, struct home *, char *path,
+		    int64_t flags, int64_t size_limit, unsigned head,
+		    const char *sent);
+
 /* loops.c: has the message been delivered to this address before? -1 with
- * errno when it cannot be read. */
+ * errno when it cannot be read. The second settles if it has. */
 int		 loops_find(struct delivery *, const char *address);
+bool		 loops_is_one(struct addressee *);
 
 /* lookup.c: what the tables of this parameter say of the first key that they
  * have: 1 with the answer, 0, or -1: nobody knows now. */
 WAITS int	 look_up(struct addressee *, const char *parameter,
 		    struct key_row *, size_t count, struct found *);
+/* The same for all keys of the recipient's address. */
+WAITS int	 look_up_recipient(struct addressee *, const char *parameter,
+		    struct found *);
 
 /* reroute.c: is another transport to deliver to this user's mailbox, or to
  * somebody whom nobody knows? 1: yes, and it is settled; 0: no; -1: settled,
@@ -76,32 +105,24 @@ WAITS int	 reroute_unknown(struct addressee *, const char *user);
 WAITS int	 alias_deliver(struct addressee *);
 
 /* forward.c: the same for the user's .forward. */
-struct home;
 WAITS int	 forward_deliver(struct addressee *, struct home *);
 
-/*
- * expand.c: the right-hand side of an alias or a .forward, sorted: whom the
- * message is posted to anew, whose mailbox it goes to at once.
- */
-struct expansion {
-	struct addressee	*to;
-	const char		*source;	/* "alias root", a file */
-	char			*sender;
-	bool			 is_list;	/* has an owner of its own */
-	bool			 is_single;	/* names one address alone */
-	struct recipient_row	*rows;		/* to be posted */
-	size_t			 count;
-	char			**direct;	/* \user */
-	size_t			 direct_count;
-	bool			 has_self;	/* the alias or user itself */
-};
-/* 0, or -1: settled. */
-WAITS int	 expand_text(struct expansion *, const char *text);
-/* The wishes of the recipient for one of so many whom he stands for. */
-int64_t		 expand_notify(const struct addressee *, size_t items);
-char		*expand_orcpt(const struct addressee *);
+/* shell.c: the names that settings of local may use, of the user if there is
+ * one; the user's mailbox_command: 1 if there is one, it is settled, 0 if
+ * not, -1 settled and not sent; a command from anywhere, run by this process:
+ * settled. */
+struct macro	*shell_macros(struct addressee *, const struct home *);
+WAITS int	 shell_mailbox(struct addressee *, struct home *);
+WAITS int	 shell_deliver(struct addressee *, struct home *,
+		    const char *command);
+bool		 shell_wants_delivered(const char *context);
+/* The environment that export_environment asks for, and PATH. */
+struct word_row	*shell_exported(struct pool *, size_t room, size_t *count);
+extern int64_t	 shell_time_limit, mailbox_size_limit;
 
-/* repost.c: the message for the rows, into cleanup as a new one; settled. */
-WAITS int	 repost(struct expansion *);
+/* virtual.c, pipe.c: the same for the services of these names. */
+WAITS void	 virtual_deliver(struct addressee *);
+WAITS void	 pipe_deliver(struct delivery *, struct outcome_row *);
+void		 pipe_prepare(void);
 
 #endif

@@ -1,23 +1,24 @@
 /*
  * lookup.c - what a table says of somebody.
  *
- * Called by alias.c and reroute.c. resolve reads the tables, those of our own
- * line in master.cf if it has any.
+ * Called by alias.c, reroute.c, shell.c and virtual.c. resolve reads the
+ * tables, those of our own line in master.cf if it has any.
  */
+#include "common/base/text.h"
 #include "common/daemon/daemon.h"
 
 #include "local/local.h"
 
-/* Ask for the keys. */
-int
-look_up(struct addressee *a, const char *parameter, struct key_row *keys,
-    size_t count, struct found *found)
+/* Ask. */
+WAITS static int
+ask_for(struct addressee *a, const char *parameter, enum lookup_how how,
+    struct key_row *keys, size_t count, struct found *found)
 {
 	struct pool		*pool = a->delivery->pool;
 	struct ask_lookup	 ask = {
 		.service = pool_printf(pool, "%s/unix", daemon_service()),
 		.parameter = pool_strdup(pool, parameter),
-		.how = LOOKUP_KEYS, .keys = keys, .count = count
+		.how = how, .keys = keys, .count = count
 	};
 
 	if (link_ask(to_resolve, PACKET_ASK_LOOKUP, &ask, PACKET_FOUND, found,
@@ -25,4 +26,25 @@ look_up(struct addressee *a, const char *parameter, struct key_row *keys,
 	    found->result == LOOKUP_TEMPORARY)
 		return -1;
 	return found->result == LOOKUP_FOUND;
+}
+
+/* Ask for the keys. */
+int
+look_up(struct addressee *a, const char *parameter, struct key_row *keys,
+    size_t count, struct found *found)
+{
+	return ask_for(a, parameter, LOOKUP_KEYS, keys, count, found);
+}
+
+/* Ask for the recipient. */
+int
+look_up_recipient(struct addressee *a, const char *parameter,
+    struct found *found)
+{
+	char		*address = pool_strdup(a->delivery->pool,
+			    a->row->address);
+	struct key_row	 key = { address };
+
+	text_lower(address);
+	return ask_for(a, parameter, LOOKUP_ADDRESS, &key, 1, found);
 }

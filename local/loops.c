@@ -115,3 +115,21 @@ loops_find(struct delivery *d, const char *address)
 			return 1;
 	return 0;
 }
+
+/* The same, settled if it has. */
+bool
+loops_is_one(struct addressee *a)
+{
+	switch (loops_find(a->delivery, a->row->address)) {
+	case -1:
+		(void)addressee_settle(a, OUTCOME_DEFERRED, 0, "4.3.0",
+		    "cannot read the message: %s", strerror(errno));
+		return true;
+	case 1:
+		(void)addressee_settle(a, OUTCOME_BOUNCED, 0, "5.4.6",
+		    "mail forwarding loop for %s", a->row->address);
+		return true;
+	default:
+		return false;
+	}
+}

@@ -1,17 +1,20 @@
 /*
- * mailbox.c - the program that is the recipient: writes to his mailbox and
- * reads his .forward, with his rights and no others.
+ * mailbox.c - the program that is the recipient: writes to his mailbox, reads
+ * his .forward and runs his commands, with his rights and no others.
  *
  * helper starts it as the recipient, with a channel to local as descriptor 3
- * and the log as 4. local sends STORE and READ_FORWARD and closes the channel
- * when it has no mail for him for some seconds; then this process ends. What
- * can block runs on threads, so that syncs of several messages go together.
+ * and the log as 4. local sends STORE, READ_FORWARD and RUN; it closes the
+ * channel when it has no mail for him for some seconds, and this process ends.
+ * What can block runs on threads, so that syncs of several messages go
+ * together.
  *
  * P1  When local is gone, what has begun is finished; signals that ask for
  *     the end are ignored, because half a message in a mailbox is worse.
  * P2  For root the only verb is STORE, and the only place his own name in the
- *     spool: nothing in a directory of root's is touched, nothing is read.
- * P3  A .forward that others could have written says nothing.
+ *     spool: nothing in a directory of root's is touched, nothing is read. For
+ *     owners of virtual mailboxes, whose groups come from a table, the only
+ *     verb is STORE as well, and only into what is theirs.
+ * P3  Commands run in processes that have nothing of this one (running.c).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -34,11 +37,14 @@
 #include "common/fiber/queue.h"
 #include "common/ipc/channel.h"
 
+#include "local/reading.h"
+#include "local/run.h"
 #include "local/store.h"
 
 enum {
-	THREADS = 4,
-	EXPLANATION = 256,
+	THREADS = 4,			/* beside those that run commands */
+	RUNS = 8,
+	RUNS_MAX = 60,
 	TURN_TIME = 5 * 60 * 1000	/* local waits for ten minutes; what is
 					 * done later is delivered twice */
 };
@@ -48,10 +54,13 @@ static struct {
 	gid_t		 spool_group;
 	struct semaphore mbox;		/* one mbox at a time: locks are the
 					 * process's, and order is wanted */
+	struct semaphore runs;
+	int64_t		 run_count;	/* commands at a time */
+	bool		 only_stores;	/* or root (P2) */
 	unsigned	 count;		/* messages so far */
 	unsigned	 busy;
 	bool		 is_over;
-} self = { .spool_group = STORE_NO_GROUP };
+} self = { .spool_group = STORE_NO_GROUP, .run_count = RUNS };
 
 /* --- the life of the process --------------------------------------------- */
 
@@ -128,7 +137,10 @@ on_store(struct request *r)
 	s->host = self.host;
 	s->number = ++self.count;
 	s->spool_group = STORE_NO_GROUP;
-	if (is_in_spool(what->path)) {
+	if (self.only_stores && what->flags != 0) {
+		storing_is(s, OUTCOME_DEFERRED, "4.3.5", "this user writes to "
+		    "mailboxes of his own only");
+	} else if (is_in_spool(what->path)) {
 		s->spool_group = self.spool_group;
 		store(s);
 	} else if (geteuid() == 0) {
@@ -148,124 +160,81 @@ on_store(struct request *r)
 
 /* --- READ_FORWARD -------------------------------------------------------- */
 
-/* A .forward that is read on a thread. */
-struct reading {
-	const char	*path;
-	struct pool	*pool;		/* of the request; its fiber waits */
-	int		 fd;
-	struct stat	 st;
-	char		*data;
-	size_t		 len;
-};
-
-/* Thread work: open and look, without following links. */
-static int
-open_forward(void *arg)
-{
-	struct reading	*f = arg;
-
-	f->fd = open(f->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
-	    O_CLOEXEC);
-	return f->fd == -1 ? -1 : fstat(f->fd, &f->st);
-}
-
-/* Thread work: read all of it. */
-static int
-read_forward(void *arg)
-{
-	struct reading	*f = arg;
-	ssize_t		 n = fs_pread(f->fd, f->data, CONTENT_MAX + 1, 0);
-
-	if (n == -1)
-		return -1;
-	f->len = (size_t)n;
-	return 0;
-}
-
-/* Why this file must not be believed; NULL if it may (P3). */
-static const char *
-distrust(const struct stat *st)
-{
-	if (!S_ISREG(st->st_mode))
-		return "it is not a regular file";
-	if (st->st_uid != 0 && st->st_uid != geteuid())
-		return "it belongs to somebody else";
-	if (st->st_mode & S_IWOTH)
-		return "everybody can write to it";
-	return NULL;
-}
-
-/* Fill the answer for a file that did not open. */
-static void
-no_forward(const struct reading *f, int error, struct forward *answer,
-    char text[EXPLANATION])
-{
-	answer->result = ROUTE_IMPOSSIBLE;
-	switch (error) {
-	case ENOENT:
-	case ENOTDIR:
-		break;
-	case EACCES:
-	case EPERM:
-	case ELOOP:
-		log_warning("%s is ignored: %s", f->path, error == ELOOP ?
-		    "it is a symbolic link" : strerrordesc_np(error));
-		break;
-	default:
-		answer->result = ROUTE_TEMPORARY;
-		snprintf(text, EXPLANATION, "cannot read %.180s: %s", f->path,
-		    strerrordesc_np(error));
-		break;
-	}
-}
-
-/* Read it, if it may be believed. */
-WAITS static void
-find_forward(struct reading *f, struct forward *answer,
-    char text[EXPLANATION])
-{
-	const char	*why;
-
-	if (offload(open_forward, f) == -1) {
-		no_forward(f, errno, answer, text);
-		return;
-	}
-	if ((why = distrust(&f->st)) != NULL) {
-		log_warning("%s is ignored: %s", f->path, why);
-		answer->result = ROUTE_IMPOSSIBLE;
-		return;
-	}
-	f->data = pool_alloc(f->pool, CONTENT_MAX + 1);
-	if (offload(read_forward, f) == -1) {
-		no_forward(f, errno, answer, text);
-	} else if (f->len > CONTENT_MAX) {
-		answer->result = ROUTE_TEMPORARY;
-		snprintf(text, EXPLANATION, "%.180s is too long", f->path);
-	} else {
-		answer->result = ROUTE_OK;
-		answer->data.data = f->data;
-		answer->data.len = f->len;
-	}
-}
-
 /* READ_FORWARD: what does this file say? */
 WAITS static void
 on_read_forward(struct request *r)
 {
-	const struct read_forward	*what = r->object;
-	struct reading			 f = { .path = what->path,
-					    .pool = r->pool, .fd = -1 };
-	char				 text[EXPLANATION] = "";
-	struct forward			 answer = { .text = text };
+	char		 text[READING_TEXT] = "";
+	struct forward	 answer = { .result = ROUTE_IMPOSSIBLE, .owner = -1,
+			    .text = text };
 
 	begin();
-	if (geteuid() == 0)
-		answer.result = ROUTE_IMPOSSIBLE;	/* P2 */
-	else
-		find_forward(&f, &answer, text);
-	if (f.fd != -1)
-		close(f.fd);
+	if (!self.only_stores)
+		reading_answer(r->pool, r->object, &answer, text);
 	(void)channel_reply(r, PACKET_FORWARD, &answer);
+	end();
+}
+
+/* --- RUN ----------------------------------------------------------------- */
+
+/* The words, as exec wants them. */
+static char **
+vector(struct pool *pool, const struct word_row *rows, size_t count)
+{
+	char	**words = pool_array(pool, count + 1, sizeof(*words));
+	size_t	  i;
+
+	for (i = 0; i < count; i++)
+		words[i] = rows[i].word;
+	return words;
+}
+
+/* The output as text: what is no text, and white space at its ends, goes. */
+static char *
+make_text(struct pool *pool, struct running *r)
+{
+	char	*at;
+	size_t	 i;
+
+	if (r->result == RUN_FAILED)
+		return pool_strdup(pool, r->text);
+	for (i = 0; i < r->output_len; i++)
+		if (r->output[i] == '\n' || r->output[i] == '\0')
+			r->output[i] = ' ';
+	at = r->output + strspn(r->output, " \t\r");
+	for (i = strlen(at); i > 0 && strchr(" \t\r", at[i - 1]) != NULL; )
+		at[--i] = '\0';
+	return pool_strdup(pool, at);
+}
+
+/* RUN: a command with the message. Whoever waits too long for his turn is
+ * tried again later. */
+WAITS static void
+on_run(struct request *r)
+{
+	const struct run	*what = r->object;
+	struct running		*run = pool_alloc(r->pool, sizeof(*run));
+	struct ran		 ran = { .result = RUN_FAILED };
+	static char		 nobody[] = "this user runs no commands",
+				 crowd[] = "too many commands run";
+
+	begin();
+	pool_owns_fd(r->pool, what->message);
+	run->what = what;
+	run->argv = vector(r->pool, what->words, what->count);
+	run->envp = vector(r->pool, what->environment, what->variables);
+	if (self.only_stores || what->count == 0) {
+		ran.text = nobody;
+	} else if (semaphore_take(&self.runs, clock_now() + TURN_TIME) == -1) {
+		ran.text = crowd;
+	} else {
+		(void)offload(run_command, run);
+		semaphore_give(&self.runs);
+		ran.result = run->result;
+		ran.status = run->status;
+		ran.text = make_text(r->pool, run);
+	}
+	(void)channel_reply(r, PACKET_RAN, &ran);
 	end();
 }
 
@@ -274,17 +243,19 @@ on_read_forward(struct request *r)
 static const struct peer	peers[] = {
 	{ "local",	PACKET_STORE,		on_store,	 ON_A_FIBER },
 	{ "local",	PACKET_READ_FORWARD,	on_read_forward, ON_A_FIBER },
+	{ "local",	PACKET_RUN,		on_run,		 ON_A_FIBER },
 	{ NULL,		PACKET_NONE,		NULL,		 IN_ORDER }
 };
 
-/* -n SYSLOG_NAME -u USER -H HOST -s SPOOL -g GROUP */
+/* -n SYSLOG_NAME -u USER -H HOST -s SPOOL -g GROUP -r (many commands)
+ * -x (none) */
 static void
 read_options(int argc, char **argv)
 {
 	int64_t	group;
 	int	c;
 
-	while ((c = getopt(argc, argv, "n:u:H:s:g:")) != -1) {
+	while ((c = getopt(argc, argv, "n:u:H:s:g:rx")) != -1) {
 		switch (c) {
 		case 'n':
 			log_name(optarg, "local");
@@ -301,6 +272,12 @@ read_options(int argc, char **argv)
 		case 'g':
 			if (text_integer(optarg, 1, INT32_MAX, &group) == NULL)
 				self.spool_group = (gid_t)group;
+			break;
+		case 'x':
+			self.only_stores = true;
+			break;
+		case 'r':
+			self.run_count = RUNS_MAX;
 			break;
 		default:
 			exit(1);
@@ -332,14 +309,16 @@ int
 main(int argc, char **argv)
 {
 	read_options(argc, argv);
+	self.only_stores |= geteuid() == 0;
 	close_doors();
 	if (fcntl(HANDOVER_LOG, F_GETFD) != -1)
 		log_to_socket(HANDOVER_LOG);
 	if (fs_set_nonblocking(HANDOVER_MASTER, true) == -1)
 		die("this program is started by helper");
-	offload_threads(THREADS);
+	offload_threads(THREADS + (int)self.run_count);
 	loop_open();
 	semaphore_init(&self.mbox, 1);
+	semaphore_init(&self.runs, (long)self.run_count);
 	channel_set_name(channel_new(HANDOVER_MASTER, false, peers, on_closed,
 	    NULL), "local");
 	loop_run();

@@ -15,7 +15,9 @@
  *     After a kill the next message begins on a line of its own.
  * P3  No line of a message can be taken for the beginning of another one.
  * P4  Only a regular file with one name, which belongs to the recipient, and
- *     which the path still names under the locks, is written to.
+ *     which the path still names under the locks, is written to. A file that
+ *     an alias names may be somebody else's, but no program. /dev/null takes
+ *     everything.
  */
 #include "local/store.h"
 
@@ -168,6 +170,7 @@ open_file(struct storing *s, struct mbox *m)
 static enum attempt
 check_file(struct storing *s, struct mbox *m)
 {
+	const int64_t	flags = s->what->flags;
 	struct stat	st, named;
 	const char	*wrong = NULL;
 
@@ -179,8 +182,12 @@ check_file(struct storing *s, struct mbox *m)
 		wrong = "is not a regular file";
 	else if (st.st_nlink > 1)
 		wrong = "has more than one name";
-	else if (st.st_uid != geteuid())
+	else if (st.st_uid != geteuid() &&
+	    !(flags & (STORE_ANY_OWNER | STORE_TO_FILE)))
 		wrong = "does not belong to the recipient";
+	else if ((flags & STORE_TO_FILE) &&
+	    (st.st_mode & (S_IXUSR | S_IXGRP | S_IXOTH)))
+		wrong = "is a program";
 	if (wrong != NULL) {
 		storing_is(s, OUTCOME_DEFERRED, "4.2.0", "mailbox %s %s",
 		    m->path, wrong);
@@ -323,6 +330,11 @@ mbox_store(void *arg)
 	struct mbox	 m = { .path = s->what->path, .fd = -1 };
 	int		 result;
 
+	if ((s->what->flags & STORE_TO_FILE) &&
+	    strcmp(s->what->path, "/dev/null") == 0) {
+		storing_is(s, OUTCOME_SENT, "2.0.0", "delivered to nothing");
+		return 0;
+	}
 	if (mbox_open(s, &m) == -1)
 		return -1;
 	result = mbox_add(s, &m);

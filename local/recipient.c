@@ -1,6 +1,6 @@
 /*
- * recipient.c - one recipient: alias, .forward, mailbox_transport, mailbox,
- * fallback_transport, in that order.
+ * recipient.c - one recipient: alias, .forward, mailbox_transport,
+ * mailbox_command, mailbox, fallback_transport, luser_relay, in that order.
  *
  * Called by main.c for each recipient of a message, and by alias.c for the
  * users whose mailboxes an alias names.
@@ -9,70 +9,20 @@
  *     one that nobody could be asked about now is tried again.
  * R2  Root's mailbox is in the spool, and root's home is not looked at.
  */
-#include <errno.h>
 #include <string.h>
-#include <time.h>
-
-#include "common/base/clock.h"
-#include "common/base/log.h"
-#include "common/mail/trace.h"
 
 #include "local/homes.h"
 #include "local/local.h"
 #include "local/spool.h"
 
-enum {
-	STORE_TIME = 10 * 60 * 1000,	/* locks, large messages, slow disks */
-	HEAD_LIMIT = 8000
-};
+static struct { bool strict_mailbox_ownership; } set;
 
 const struct param	recipient_params[] = {
-	PARAM_SIZE("mailbox_size_limit", set.mailbox_size_limit, "51200000",
-	    0, INT64_MAX, "The greatest size of an mbox file, and of a "
-	    "message in a Maildir, in bytes. 0 is no limit."),
+	PARAM_BOOL("strict_mailbox_ownership", set.strict_mailbox_ownership,
+	    "yes", "Mail for a mailbox file that belongs to somebody else "
+	    "waits."),
 	PARAM_END
 };
-
-/* --- what goes in front of the message ----------------------------------- */
-
-/* Return-Path:, X-Original-To:, Delivered-To:, with LF line ends. */
-static char *
-make_head(struct addressee *a)
-{
-	struct str	 head;
-	char		*from, *to;
-	const char	*original = a->row->original;
-
-	str_init(&head, a->delivery->pool, HEAD_LIMIT);
-	trace_return_path(&head, a->delivery->mail->sender);
-	if (*original == '\0')
-		original = a->row->address;
-	if (original[strcspn(original, "\r\n")] == '\0')
-		str_addf(&head, "X-Original-To: %s\r\n", original);
-	trace_delivered_to(&head, a->row->address);
-	for (from = to = head.data; *from != '\0'; from++)
-		if (*from != '\r')
-			*to++ = *from;
-	*to = '\0';
-	return head.data;
-}
-
-/* "From SENDER Sat Nov 21 23:11:00 2026" */
-static char *
-make_from_line(struct addressee *a)
-{
-	const char	*sender = a->delivery->mail->sender;
-	time_t		 now = (time_t)(clock_wall_us() / 1000000);
-	char		 date[40];
-	struct tm	 tm;
-
-	if (strftime(date, sizeof(date), "%a %b %e %H:%M:%S %Y",
-	    localtime_r(&now, &tm)) == 0)
-		date[0] = '\0';
-	if (*sender == '\0' || sender[strcspn(sender, "\r\n")] != '\0')
-		sender = "MAILER-DAEMON";
-	return pool_printf(a->delivery->pool, "From %s %s", sender, date);
-}
 
 /* --- mailbox ------------------------------------------------------------- */
 
@@ -85,33 +35,14 @@ mailbox_path(struct pool *pool, const struct home *h)
 	return pool_printf(pool, "%s/%s", h->path, spool.home_mailbox);
 }
 
-/* Have the user's process put the message into the mailbox. */
+/* Put the message into the mailbox. */
 WAITS static int
 store(struct addressee *a, struct home *h)
 {
-	struct delivery	*d = a->delivery;
-	char		*path = mailbox_path(d->pool, h);
-	struct stored	 stored;
-	struct store	 ask = {
-		.kind = spool_is_maildir(path) ? STORE_MAILDIR : STORE_MBOX,
-		.path = path,
-		.queue_id = d->mail->queue_id,
-		.head = make_head(a),
-		.from_line = make_from_line(a),
-		.content_offset = d->mail->content_offset,
-		.content_length = d->mail->content_length,
-		.size_limit = set.mailbox_size_limit,
-		.message = d->mail->message
-	};
-
-	a->times.ready_us = clock_wall_us();
-	if (channel_ask(h->channel, PACKET_STORE, &ask, PACKET_STORED, &stored,
-	    d->pool, clock_now() + STORE_TIME) == -1)
-		return addressee_settle(a, OUTCOME_DEFERRED, 0, "4.3.0",
-		    "the mailbox process of %s gave no answer: %s", h->user,
-		    strerror(errno));
-	return addressee_settle(a, (enum outcome)stored.outcome, 0,
-	    stored.dsn, "%s", stored.text);
+	return deposit(a, h, mailbox_path(a->delivery->pool, h),
+	    set.strict_mailbox_ownership || h->uid == 0 ? 0 : STORE_ANY_OWNER,
+	    mailbox_size_limit, shell_wants_delivered("file") ? HEAD_ALL :
+	    HEAD_RETURN_PATH | HEAD_ORIGINAL, NULL);
 }
 
 /* What the process of a user has to do. */
@@ -123,7 +54,8 @@ deliver_as(struct addressee *a, struct home *h, bool asks_forward)
 	if (asks_forward && h->uid != 0 &&
 	    (found = forward_deliver(a, h)) != 0)
 		return found == 1 ? 0 : -1;
-	if ((found = reroute_mailbox(a, h->user)) != 0)
+	if ((found = reroute_mailbox(a, h->user)) != 0 ||
+	    (found = shell_mailbox(a, h)) != 0)
 		return found == 1 ? 0 : -1;
 	return store(a, h);
 }
@@ -146,6 +78,8 @@ deliver_unknown(struct addressee *a, const char *user, const char *why)
 int
 recipient_to_user(struct addressee *a, const char *user, bool asks_forward)
 {
+	struct become	 who = { BECOME_USER,
+			    pool_strdup(a->delivery->pool, user), -1, -1 };
 	struct home	*h;
 	const char	*why;
 	int		 result;
@@ -153,7 +87,7 @@ recipient_to_user(struct addressee *a, const char *user, bool asks_forward)
 	if (*user == '\0' || strlen(user) > 255)
 		return addressee_settle(a, OUTCOME_BOUNCED, 0, "5.1.1",
 		    "unknown user: \"%s\"", user);
-	switch (home_take(a->delivery->pool, user, &h, &why)) {
+	switch (home_take(a->delivery->pool, &who, &h, &why)) {
 	case HOME_UNKNOWN:
 		return deliver_unknown(a, user, why);
 	case HOME_TEMPORARY:
@@ -172,18 +106,8 @@ recipient_to_user(struct addressee *a, const char *user, bool asks_forward)
 void
 recipient_deliver(struct addressee *a)
 {
-	switch (loops_find(a->delivery, a->row->address)) {
-	case -1:
-		(void)addressee_settle(a, OUTCOME_DEFERRED, 0, "4.3.0",
-		    "cannot read the message: %s", strerror(errno));
+	if (loops_is_one(a))
 		return;
-	case 1:
-		(void)addressee_settle(a, OUTCOME_BOUNCED, 0, "5.4.6",
-		    "mail forwarding loop for %s", a->row->address);
-		return;
-	default:
-		break;
-	}
 	if (alias_deliver(a) == 0)
 		(void)recipient_to_user(a, a->user, true);
 }

@@ -15,7 +15,7 @@
 #include "common/mail/dsn.h"
 #include "common/mail/trace.h"
 
-#include "local/local.h"
+#include "local/expand.h"
 
 enum {
 	BLOCK = 32 * 1024,
@@ -62,7 +62,8 @@ write_content(struct addressee *a, struct posting *p, int64_t deadline)
 	size_t		 want;
 
 	str_init(&head, d->pool, 0);
-	trace_delivered_to(&head, a->row->address);
+	if (shell_wants_delivered("forward"))
+		trace_delivered_to(&head, a->row->address);
 	if (posting_write(p, head.data, head.len, deadline) == -1)
 		return -1;
 	for (; left > 0; left -= (int64_t)want, at += (int64_t)want) {

@@ -18,10 +18,10 @@
 
 #include "common/mail/address.h"
 
-#include "local/local.h"
+#include "local/expand.h"
 
 static struct {
-	char	*mailbox, *mailbox_maps, *fallback, *fallback_maps;
+	char	*mailbox, *mailbox_maps, *fallback, *fallback_maps, *luser;
 } ways;
 
 const struct param	reroute_params[] = {
@@ -35,6 +35,10 @@ const struct param	reroute_params[] = {
 	    "alias nor a user of this machine has."),
 	PARAM_STRING("fallback_transport_maps", ways.fallback_maps, "", 0,
 	    10000, "Tables with such transports for single names."),
+	PARAM_RAW("luser_relay", ways.luser, "", 0, 1000,
+	    "An address that gets mail for unknown names, for instance "
+	    "\"$user@other.example\": $user, $local, $domain, $extension, "
+	    "$recipient, $recipient_delimiter."),
 	PARAM_END
 };
 
@@ -85,7 +89,7 @@ post_to(struct addressee *a, const char *user)
 	};
 	struct expansion	 e = {
 		.to = a, .source = user, .rows = &row, .count = 1,
-		.sender = a->delivery->mail->sender
+		.sender = a->sender
 	};
 
 	return repost(&e);
@@ -131,6 +135,38 @@ reroute_mailbox(struct addressee *a, const char *user)
 	return reroute(a, &way, user);
 }
 
+/* To the address of luser_relay. As reroute(). */
+WAITS static int
+relay_unknown(struct addressee *a)
+{
+	struct pool		*pool = a->delivery->pool;
+	const char		*why;
+	char			*address;
+	struct list_item	*items;
+	size_t			 count;
+	struct expansion	 e = { .to = a, .source = "luser_relay",
+				    .is_single = true, .sender = a->sender };
+	struct recipient_row	 row;
+
+	address = macro_expand(pool, ways.luser, shell_macros(a, NULL), NULL,
+	    NULL, &why);
+	if (address == NULL || address_list_parse(pool, address,
+	    LIST_IS_ALIAS, &items, &count) != NULL || count != 1 ||
+	    items[0].kind != LIST_ADDRESS ||
+	    strlen(items[0].value) > ADDRESS_MAX)
+		return addressee_settle(a, OUTCOME_DEFERRED, 0, "4.3.5",
+		    "luser_relay gives no address for %s", a->row->address);
+	row = (struct recipient_row){
+		.address = items[0].value,
+		.original = a->row->original[0] != '\0' ? a->row->original :
+		    a->row->address,
+		.orcpt = expand_orcpt(a), .notify = expand_notify(a, 1)
+	};
+	e.rows = &row;
+	e.count = 1;
+	return repost(&e) == 0 ? 1 : -1;
+}
+
 /* Because there is no such user. */
 int
 reroute_unknown(struct addressee *a, const char *user)
@@ -138,6 +174,7 @@ reroute_unknown(struct addressee *a, const char *user)
 	const struct way	way = { "fallback_transport",
 				    "fallback_transport_maps", ways.fallback,
 				    ways.fallback_maps };
+	int			found = reroute(a, &way, user);
 
-	return reroute(a, &way, user);
+	return found != 0 || *ways.luser == '\0' ? found : relay_unknown(a);
 }

@@ -461,6 +461,14 @@ daemon_command(void)
 	    self.daemon->name;
 }
 
+/* What master.cf says besides. */
+char **
+daemon_arguments(size_t *count)
+{
+	*count = self.options.argument_count;
+	return self.options.arguments;
+}
+
 /* The configuration, for what has no row (settings of one transport). */
 struct maincf *
 daemon_maincf(void)

@@ -51,6 +51,8 @@ unsigned	 daemon_worker(void);
 /* The command of its line in master.cf, where that is another name for this
  * program ("discard" for error); else the program's own name. */
 const char	*daemon_command(void);
+/* The words of that line behind the command and its options ("user=list"). */
+char		**daemon_arguments(size_t *count);
 /* Greatest number of sessions or deliveries at once for the whole service
  * (master.cf maxproc) divided among its workers; 0: none. */
 unsigned	 daemon_limit(void);

@@ -16,7 +16,8 @@
  * Arguments: -c DIR  -n SERVICE  -t TYPE  -w WORKER (from 1)
  * -p PROCESSES (workers of this service)  -m MAXPROC (0: no limit)
  * -l unix|inet (one for each listener)  -o name=value  -v
- * -P PROGRAM (whose settings must be in force too: smtpd for postscreen)
+ * -P COMMAND (of master.cf, when it is another name for the program)
+ * -a WORD (one for each word behind it)
  *
  * Alone, any daemon also answers to
  *	--parameters	print its rows: name, kind, default, min, max, text,

@@ -14,7 +14,7 @@
  */
 
 /* options.c: the words on the command line. */
-enum { OVERRIDES_MAX = 500 };
+enum { OVERRIDES_MAX = 500, ARGUMENTS_MAX = 500 };
 struct options {
 	bool		 wants_parameters, wants_check;
 	const char	*directory;		/* -c or NULL */
@@ -27,6 +27,8 @@ struct options {
 	size_t		 listeners;
 	char		*overrides[OVERRIDES_MAX]; /* name=value of each -o */
 	size_t		 override_count;
+	char		*arguments[ARGUMENTS_MAX];	/* of each -a */
+	size_t		 argument_count;
 };
 void		 options_parse(struct options *, int argc, char **argv,
 		    const struct daemon *);

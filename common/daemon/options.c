@@ -86,6 +86,11 @@ take(struct options *o, int option, char *value)
 	case 'o':
 		add_override(o, value);
 		break;
+	case 'a':
+		if (o->argument_count == ARGUMENTS_MAX)
+			die("more than %d options -a", ARGUMENTS_MAX);
+		o->arguments[o->argument_count++] = value;
+		break;
 	case 'P':
 		o->stands_for = value;
 		break;
@@ -112,7 +117,7 @@ options_parse(struct options *o, int argc, char **argv,
 	}
 	opterr = 0;
 	optind = 1;
-	while ((option = getopt(argc, argv, "c:n:t:w:p:m:l:o:P:v")) != -1)
+	while ((option = getopt(argc, argv, "c:n:t:w:p:m:l:o:P:a:v")) != -1)
 		take(o, option, optarg);
 	if (optind < argc)
 		die("unexpected argument %s", argv[optind]);

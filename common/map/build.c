@@ -16,6 +16,7 @@
 
 #include "common/base/fs.h"
 #include "common/base/text.h"
+#include "common/mail/encode.h"
 #include "common/map/inside.h"
 #include "common/map/map.h"
 
@@ -24,11 +25,43 @@ struct building {
 	const struct map_writer	*writer;
 	void			*state;
 	const char		*name;		/* of the text */
-	bool			 is_alias, replaces;
+	unsigned		 how;		/* MAP_... */
 	unsigned		 entries;
 	struct str		*warnings;
 	struct pool		*scratch;
 };
+
+/* A line that one should look at. */
+static void
+warn(struct building *b, unsigned number, const char *what)
+{
+	str_addf(b->warnings, "%s:%u: %s\n", b->name, number, what);
+}
+
+/* The text of all files that the value names, in base64. NULL with *why. */
+static char *
+read_files(struct building *b, const char *value, const char **why)
+{
+	struct str	 all, encoded;
+	char		*list = pool_strdup(b->scratch, value), *word, *text;
+	size_t		 len;
+
+	str_init(&all, b->scratch, 0);
+	str_init(&encoded, b->scratch, 0);
+	while ((word = text_next_word(&list)) != NULL) {
+		text = fs_read_file(b->scratch, word, MAP_VALUE_MAX, &len);
+		if (text == NULL) {
+			*why = pool_printf(b->scratch, "%s: %s", word,
+			    strerror(errno));
+			return NULL;
+		}
+		if (all.len > 0)
+			str_add_char(&all, '\n');
+		str_add_mem(&all, text, len);
+	}
+	base64_encode(&encoded, all.data, all.len);
+	return encoded.data;
+}
 
 /* One line of the source into the table. */
 static const char *
@@ -38,18 +71,30 @@ build_line(struct map *m, char *text, unsigned number)
 	const char	*why;
 	char		*key, *value;
 
-	why = b->is_alias ? map_cut_alias(b->scratch, text, &key, &value) :
+	why = b->how & MAP_ALIAS ?
+	    map_cut_alias(b->scratch, text, &key, &value) :
 	    map_cut_line(text, &key, &value);
-	if (why != NULL)
+	if (why != NULL) {
+		warn(b, number, pool_printf(b->scratch, "%s; the line is "
+		    "passed over", why));
+		return NULL;
+	}
+	if (!(b->how & MAP_ALIAS) && key[strlen(key) - 1] == ':')
+		warn(b, number, "the key ends with a colon; is this an alias "
+		    "file?");
+	if (!(b->how & MAP_KEEPS_CASE))
+		text_lower(key);
+	if (b->how & MAP_FILES &&
+	    (value = read_files(b, value, &why)) == NULL)
 		return why;
-	text_lower(key);
-	switch (b->writer->put(b->state, key, value, b->replaces)) {
+	switch (b->writer->put(b->state, key, value, b->how & MAP_REPLACES)) {
 	case 0:
 		b->entries++;
 		return NULL;
 	case 1:
-		str_addf(b->warnings, "%s:%u: %s is there already; the first "
-		    "one counts\n", b->name, number, key);
+		if (!(b->how & MAP_QUIETLY))
+			warn(b, number, pool_printf(b->scratch, "%s is there "
+			    "already; the first one counts", key));
 		return NULL;
 	default:
 		return strerror(errno);
@@ -72,10 +117,13 @@ target_of(struct pool *pool, const char *rest, const char *suffix)
 /* Owner and mode of the table there was, or of the source. Only root can
  * give files away; others keep them. */
 static int
-dress(int fd, const char *target, const char *source)
+dress(int fd, const char *target, const char *source, unsigned how)
 {
 	struct stat	st;
 	bool		is_new = stat(target, &st) == -1;
+
+	if (is_new && how & MAP_DEFAULT_MODE)
+		return fchmod(fd, 0644);
 
 	if (is_new && stat(source, &st) == -1)
 		return -1;
@@ -101,14 +149,14 @@ sync_directory_of(struct pool *pool, const char *path)
 /* Make the finished file the table. */
 static int
 install(struct pool *pool, const char *temporary, const char *target,
-    const char *source)
+    const char *source, unsigned how)
 {
 	int	fd, result = -1;
 
 	fd = open(temporary, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
 	if (fd == -1)
 		return -1;
-	if (dress(fd, target, source) == 0 && fs_sync(fd) == 0)
+	if (dress(fd, target, source, how) == 0 && fs_sync(fd) == 0)
 		result = rename(temporary, target);
 	close(fd);
 	if (result == -1)
@@ -150,11 +198,11 @@ writable(struct pool *pool, const char *word, const struct map_type **type,
 
 /* Build a table beside the old one, then take its name. */
 const char *
-map_build(struct pool *pool, const char *word, bool is_alias,
+map_build(struct pool *pool, const char *word, unsigned how,
     unsigned *entries, struct str *warnings)
 {
 	const struct map_type	*type;
-	struct building		 b = { .is_alias = is_alias,
+	struct building		 b = { .how = how,
 				     .warnings = warnings, .scratch = pool };
 	const char		*source, *why;
 	char			*target, *temporary;
@@ -167,7 +215,8 @@ map_build(struct pool *pool, const char *word, bool is_alias,
 	temporary = pool_printf(pool, "%s.%ld.new", target, (long)getpid());
 	(void)unlink(temporary);
 	why = fill(pool, type, source, temporary, &b);
-	if (why == NULL && install(pool, temporary, target, source) == -1)
+	if (why == NULL &&
+	    install(pool, temporary, target, source, how) == -1)
 		why = pool_printf(pool, "%s: %s", target, strerror(errno));
 	if (why != NULL)
 		(void)unlink(temporary);
@@ -203,11 +252,10 @@ folded(struct pool *pool, const char *key)
 /* Add lines to the table where it is. */
 const char *
 map_merge(struct pool *pool, const char *word, char *text,
-    const char *text_name, bool is_alias, bool replaces, unsigned *entries,
+    const char *text_name, unsigned how, unsigned *entries,
     struct str *warnings)
 {
-	struct building		 b = { .name = text_name, .is_alias = is_alias,
-				     .replaces = replaces,
+	struct building		 b = { .name = text_name, .how = how,
 				     .warnings = warnings, .scratch = pool };
 	struct map		 m = { .pool = pool, .state = &b };
 	const char		*why, *also;
@@ -237,9 +285,9 @@ map_put(struct pool *pool, const char *word, const char *key,
 	return why != NULL ? why : also;
 }
 
-/* Remove one key. */
+/* Remove one key, folded already if that is wanted. */
 const char *
-map_delete(struct pool *pool, const char *word, const char *key,
+map_delete_exactly(struct pool *pool, const char *word, const char *key,
     bool *was_there)
 {
 	const struct map_writer	*writer;
@@ -250,12 +298,20 @@ map_delete(struct pool *pool, const char *word, const char *key,
 	*was_there = false;
 	if ((why = change(pool, word, false, &writer, &state)) != NULL)
 		return why;
-	result = writer->delete(state, folded(pool, key));
+	result = writer->delete(state, key);
 	if (result == -1)
 		why = strerror(errno);
 	*was_there = result == 0;
 	also = writer->finish(state);
 	return why != NULL ? why : also;
+}
+
+/* Remove one key in lower case. */
+const char *
+map_delete(struct pool *pool, const char *word, const char *key,
+    bool *was_there)
+{
+	return map_delete_exactly(pool, word, folded(pool, key), was_there);
 }
 
 /* Show every row. */

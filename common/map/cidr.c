@@ -109,7 +109,7 @@ cidr_open(struct map *m)
 	struct networks	*n = m->state = pool_alloc(m->pool, sizeof(*n));
 	const char	*why;
 
-	if ((why = map_read_lines(m, m->rest, read_line)) != NULL)
+	if ((why = map_read_rules(m, read_line)) != NULL)
 		return why;
 	return n->depth == 0 ? NULL : pool_printf(m->pool,
 	    "%s:%u: if without endif", m->rest, n->if_line);

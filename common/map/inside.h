@@ -80,7 +80,7 @@ struct map {
 	const char		*rest;	/* "/etc/aliases" */
 	struct pool		*pool;
 	struct map_file		*files;
-	bool			 is_open;
+	bool			 is_open, keeps_case;
 	void			*state;
 };
 
@@ -125,6 +125,14 @@ const char	*map_read_lines(struct map *, const char *path,
 
 /* The same for text in memory, which is cut up; `name` is for messages. */
 const char	*map_text_lines(struct map *, const char *name, char *text,
+		    const char *(*line)(struct map *, char *text,
+		    unsigned number));
+
+/*
+ * The rules of a table of patterns: the lines of its file, or for a name like
+ * "{ { rule } { rule } }" what stands in the inner braces.
+ */
+const char	*map_read_rules(struct map *,
 		    const char *(*line)(struct map *, char *text,
 		    unsigned number));
 

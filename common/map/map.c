@@ -154,6 +154,13 @@ map_name(const struct map *m)
 	return m->name;
 }
 
+/* Do not fold keys any more. */
+void
+map_keep_case(struct map *m)
+{
+	m->keeps_case = true;
+}
+
 /* Are its keys patterns? */
 bool
 map_is_pattern(const struct map *m)
@@ -255,7 +262,7 @@ map_find(struct map *m, struct pool *pool, const char *key, char **value,
 	CLAIM(m->is_open);
 	if (*key == '\0' || strlen(key) > MAP_KEY_MAX)
 		return MAP_NOT_FOUND;
-	if (m->type->traits & MAP_FOLDS) {
+	if ((m->type->traits & MAP_FOLDS) && !m->keeps_case) {
 		folded = pool_strdup(pool, key);
 		text_lower(folded);
 		key = folded;

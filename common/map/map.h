@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/base/mem.h"
 #include "common/base/str.h"
@@ -23,6 +24,8 @@ void		 map_close(struct map *);
 const char	*map_name(const struct map *);
 /* Did the files change since it was opened? */
 bool		 map_has_changed(struct map *);
+/* Ask it for keys as they are, not folded. */
+void		 map_keep_case(struct map *);
 /* Does the type take addresses whole (regexp, pcre, cidr, static ...)? */
 bool		 map_is_pattern(const struct map *);
 
@@ -42,6 +45,9 @@ bool		 maps_have_changed(struct maps *);
 bool		 maps_are_empty(const struct maps *);
 enum map_result	 maps_find(struct maps *, struct pool *, const char *key,
 		    char **value, char **why);
+/* The owner of the files of the table that answered last: somebody else than
+ * root, if there is one; 0; -1 when it has no files. */
+int64_t		 maps_owner(const struct maps *);
 /* The same with a key that is part of something (a parent domain, "*"): it is
  * no question for tables of patterns. */
 enum map_result	 maps_find_part(struct maps *, struct pool *, const char *key,
@@ -57,21 +63,31 @@ enum map_result	 maps_find_address(struct maps *, struct pool *,
 		    char **why);
 
 /* Writing: build a table from its source text file ("hash:/etc/aliases" from
- * /etc/aliases); replaces atomically. is_alias: "name: value" format. */
+ * /etc/aliases); replaces atomically. A line that is none is passed over with
+ * a line in warnings, and so is a key that is there already. `how`: */
+enum {
+	MAP_ALIAS = 1,		/* "name: value" format */
+	MAP_REPLACES = 2,	/* the last of equal keys counts, unwarned */
+	MAP_QUIETLY = 4,	/* the first of equal keys counts, unwarned */
+	MAP_KEEPS_CASE = 8,	/* keys are not folded to lower case */
+	MAP_DEFAULT_MODE = 16,	/* a new table has mode 0644 */
+	MAP_FILES = 32		/* values name files, whose text is stored */
+};
 const char	*map_build(struct pool *, const char *type_and_name,
-		    bool is_alias, unsigned *entries, struct str *warnings);
+		    unsigned how, unsigned *entries, struct str *warnings);
 /*
  * Add the lines of `text` (cut up here; `text_name` is for messages) to the
- * table where it is; it is made if it is missing. A key that is there already
- * is kept, with a line in warnings, unless `replaces`. NULL or why.
+ * table where it is; it is made if it is missing. NULL or why.
  */
 const char	*map_merge(struct pool *, const char *type_and_name,
-		    char *text, const char *text_name, bool is_alias,
-		    bool replaces, unsigned *entries, struct str *warnings);
+		    char *text, const char *text_name, unsigned how,
+		    unsigned *entries, struct str *warnings);
 /* Change one key in place; NULL or why. */
 const char	*map_put(struct pool *, const char *type_and_name,
 		    const char *key, const char *value);
 const char	*map_delete(struct pool *, const char *type_and_name,
+		    const char *key, bool *was_there);
+const char	*map_delete_exactly(struct pool *, const char *type_and_name,
 		    const char *key, bool *was_there);
 /* Every key and value in turn. */
 const char	*map_walk(struct pool *, const char *type_and_name,

@@ -14,6 +14,7 @@
 struct maps {
 	struct map	**maps;
 	size_t		  count;
+	const struct map *last;		/* that answered */
 };
 
 /* What stands between two words. */
@@ -134,10 +135,26 @@ find(struct maps *all, struct pool *pool, const char *key, bool is_partial,
 		if (is_partial && map_is_pattern(all->maps[i]))
 			continue;
 		result = map_find(all->maps[i], pool, key, value, why);
+		all->last = all->maps[i];
 		if (result != MAP_NOT_FOUND)
 			return result;
 	}
 	return MAP_NOT_FOUND;
+}
+
+/* Who could have written the last answer? */
+int64_t
+maps_owner(const struct maps *all)
+{
+	const struct map_file	*f;
+	struct stat		 st;
+	int64_t			 owner = -1;
+
+	for (f = all->last != NULL ? all->last->files : NULL; f != NULL;
+	    f = f->next)
+		if (stat(f->path, &st) == 0 && owner <= 0)
+			owner = st.st_uid;
+	return owner;
 }
 
 /* Ask each table for the whole key. */

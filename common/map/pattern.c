@@ -222,7 +222,7 @@ pattern_open(struct map *m, const struct pattern_engine *engine)
 	const char	*why;
 
 	p->engine = engine;
-	if ((why = map_read_lines(m, m->rest, read_line)) != NULL)
+	if ((why = map_read_rules(m, read_line)) != NULL)
 		return why;
 	if (p->depth > 0)
 		return pool_printf(m->pool, "%s:%u: if without endif", m->rest,

@@ -164,6 +164,28 @@ map_read_lines(struct map *m, const char *path,
 	return map_text_lines(m, path, text, line);
 }
 
+/* The rules of a file, or those written instead of its name. */
+const char *
+map_read_rules(struct map *m,
+    const char *(*line)(struct map *, char *, unsigned))
+{
+	char		*list, *word;
+	const char	*why;
+	unsigned	 number = 0;
+
+	if (m->rest[0] != '{')
+		return map_read_lines(m, m->rest, line);
+	list = map_unbrace(pool_strdup(m->pool, m->rest));
+	while ((word = map_next_word(&list)) != NULL) {
+		why = *word == '{' ? line(m, map_unbrace(word), ++number) :
+		    "expected rules in braces";
+		if (why != NULL)
+			return pool_printf(m->pool, "rule %u: %s", number,
+			    why);
+	}
+	return NULL;
+}
+
 /* The end of a key: white space, or `stop`, outside quotes. */
 static char *
 key_end(char *at, char stop)

@@ -3,28 +3,14 @@
  *
  * The first line of a setting takes the new value, its later lines and later
  * settings of the name go; comments stay wherever they are. New names go to
- * the end. The file is locked, so that editors at once lose nothing, and
- * replaced by a rename, so that a reader sees one whole or the other.
+ * the end.
  */
 #include "common/param/maincf.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include <sys/file.h>
-#include <sys/stat.h>
-
-#include "common/base/fs.h"
-#include "common/base/text.h"
 #include "common/param/lines.h"
-
-enum {
-	FILE_LIMIT	= 16 * 1024 * 1024,
-	TRIES		= 100
-};
+#include "common/param/replace.h"
 
 struct edit {
 	struct pool		 *pool;
@@ -33,35 +19,8 @@ struct edit {
 	size_t			  count;
 	bool			  comment_out;
 	bool			 *is_done;	/* one for each name */
-	struct str		  out;
+	struct str		 *out;
 };
-
-/* Is the file at the path still the one that is open? */
-static bool
-is_same_file(int fd, const char *path)
-{
-	struct stat	mine, its;
-
-	return fstat(fd, &mine) == 0 && stat(path, &its) == 0 &&
-	    mine.st_dev == its.st_dev && mine.st_ino == its.st_ino;
-}
-
-/* Open and lock what is at the path; whoever waited may have an old file. */
-static int
-open_locked(const char *path)
-{
-	int	fd, tries;
-
-	for (tries = 0; tries < TRIES; tries++) {
-		if ((fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
-			return -1;
-		if (flock(fd, LOCK_EX) == 0 && is_same_file(fd, path))
-			return fd;
-		close(fd);
-	}
-	errno = EAGAIN;
-	return -1;
-}
 
 /* Which of the names does the line set? count: none. */
 static size_t
@@ -88,11 +47,7 @@ add_setting(struct edit *e, size_t which)
 	if (e->is_done[which] || e->values[which] == NULL)
 		return;
 	e->is_done[which] = true;
-	if (e->values[which][0] == '\0')
-		str_addf(&e->out, "%s =\n", e->names[which]);
-	else
-		str_addf(&e->out, "%s = %s\n", e->names[which],
-		    e->values[which]);
+	str_addf(e->out, "%s = %s\n", e->names[which], e->values[which]);
 }
 
 /* Copy line by line; `which` is the name whose lines are passed now. */
@@ -107,7 +62,7 @@ rewrite(struct edit *e, const char *data, size_t len)
 		end = end == NULL ? stop : end + 1;
 		switch (lines_kind(at, end)) {
 		case LINE_NOTHING:
-			str_add_mem(&e->out, at, (size_t)(end - at));
+			str_add_mem(e->out, at, (size_t)(end - at));
 			continue;
 		case LINE_STARTS:
 			which = name_in(e, at, (size_t)(end - at));
@@ -119,13 +74,13 @@ rewrite(struct edit *e, const char *data, size_t len)
 		}
 		if (which < e->count && e->values[which] == NULL &&
 		    e->comment_out)
-			str_add_char(&e->out, '#');
+			str_add_char(e->out, '#');
 		else if (which < e->count)
 			continue;
-		str_add_mem(&e->out, at, (size_t)(end - at));
+		str_add_mem(e->out, at, (size_t)(end - at));
 	}
-	if (e->out.len > 0 && e->out.data[e->out.len - 1] != '\n')
-		str_add_char(&e->out, '\n');
+	if (e->out->len > 0 && e->out->data[e->out->len - 1] != '\n')
+		str_add_char(e->out, '\n');
 }
 
 /* A name and a value that a reader would take for the same. */
@@ -148,25 +103,17 @@ check(const struct edit *e)
 	return NULL;
 }
 
-/* Read, change, replace; the file is locked. */
+/* The text of the file with the changes. */
 static const char *
-edit_locked(struct edit *e, const char *path)
+change(void *arg, const char *data, size_t len, struct str *out)
 {
-	char	*data;
-	size_t	 len, i;
+	struct edit	*e = arg;
+	size_t		 i;
 
-	if ((data = fs_read_file(e->pool, path, FILE_LIMIT, &len)) == NULL)
-		return pool_printf(e->pool, "%s: %s", path, strerror(errno));
+	e->out = out;
 	rewrite(e, data, len);
 	for (i = 0; i < e->count; i++)
 		add_setting(e, i);
-	if (e->out.is_cut)
-		return pool_printf(e->pool, "%s: too long", path);
-	if (e->out.len == len && memcmp(e->out.data, data, len) == 0)
-		return NULL;
-	if (fs_replace_file(path, e->out.data, e->out.len, 0644) == -1)
-		return pool_printf(e->pool, "%s: cannot replace it: %s", path,
-		    strerror(errno));
 	return NULL;
 }
 
@@ -176,22 +123,10 @@ maincf_edit(struct pool *pool, const char *path, const char *const *names,
     const char *const *values, size_t count, bool comment_out)
 {
 	struct edit	 e = { pool, names, values, count, comment_out,
-	    pool_array(pool, count, sizeof(bool)), { 0 } };
+	    pool_array(pool, count, sizeof(bool)), NULL };
 	const char	*why;
-	char		*file;
-	int		 fd;
 
 	if ((why = check(&e)) != NULL)
 		return why;
-	if ((file = realpath(path, NULL)) == NULL ||
-	    (fd = open_locked(file)) == -1) {
-		why = pool_printf(pool, "%s: %s", path, strerror(errno));
-		free(file);
-		return why;
-	}
-	str_init(&e.out, pool, 2 * FILE_LIMIT);
-	why = edit_locked(&e, file);
-	close(fd);
-	free(file);
-	return why;
+	return replace_file(pool, path, change, &e);
 }

@@ -318,8 +318,8 @@ known_translate(struct maincf *mc)
 }
 
 /* May the file set it for its own use? */
-static bool
-is_own(struct maincf *mc, const char *name)
+bool
+known_is_own(struct maincf *mc, const char *name)
 {
 	const char	*classes = maincf_text(mc, "smtpd_restriction_classes");
 
@@ -335,7 +335,7 @@ report(struct maincf *mc, const struct setting *s, struct str *lines)
 	const struct known	*row = known_find(s->name);
 
 	if (row == NULL) {
-		if (!is_own(mc, s->name))
+		if (!known_is_own(mc, s->name))
 			str_addf(lines, "%s: %s is not a parameter\n",
 			    maincf_where(pool, s), s->name);
 		return false;

@@ -62,6 +62,9 @@ void			 known_defaults(struct maincf *);
 /* Set what obsolete settings mean now, unless the file sets that, too. */
 void			 known_translate(struct maincf *);
 
+/* Does the file use the name for itself, as $name or as a class? */
+bool			 known_is_own(struct maincf *, const char *name);
+
 /*
  * One line for every unknown, obsolete or unsupported setting; returns how
  * many of them refuse service. A name used as $name elsewhere is not unknown.

@@ -23,12 +23,20 @@ lines_open(struct lines *l, struct pool *pool, const char *path)
 	if (memchr(data, '\0', len) != NULL)
 		return pool_printf(pool, "%s: expected text, found a NUL byte",
 		    path);
+	lines_open_text(l, pool, path, data, len);
+	return NULL;
+}
+
+/* Lines of what was read already. */
+void
+lines_open_text(struct lines *l, struct pool *pool, const char *path,
+    const char *text, size_t len)
+{
 	l->pool = pool;
 	l->path = pool_strdup(pool, path);
-	l->next = data;
-	l->end = data + len;
+	l->next = text;
+	l->end = text + len;
 	l->line = 0;
-	return NULL;
 }
 
 /* Is it white space to a configuration file? */

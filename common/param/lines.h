@@ -18,6 +18,10 @@ struct lines {
 /* Read the file; NULL, or a sentence in the pool. */
 char	*lines_open(struct lines *, struct pool *, const char *path);
 
+/* The same for text in memory, which must outlive it. */
+void	 lines_open_text(struct lines *, struct pool *, const char *path,
+	    const char *text, size_t len);
+
 /*
  * The next logical line in the pool, its first line's number in *line. NULL
  * at the end, or with *why for an error.

@@ -73,7 +73,19 @@ closing(char *p)
 	return NULL;
 }
 
-/* Cut the line into words; braces are removed, so remember which had them. */
+/* The end of a word: white space, but not the one in its braces. */
+static char *
+word_end(char *p, const char *space)
+{
+	char	*partner;
+
+	for (; *p != '\0' && strchr(space, *p) == NULL; p++)
+		if (*p == '{' && (partner = closing(p)) != NULL)
+			p = partner;
+	return p;
+}
+
+/* Cut the line into words; braces around a whole one are removed. */
 static int
 cut(struct reader *r, char *line, struct words *w)
 {
@@ -85,7 +97,7 @@ cut(struct reader *r, char *line, struct words *w)
 		if (*line == '\0')
 			return 0;
 		if (*line != '{') {
-			end = line + strcspn(line, space);
+			end = word_end(line, space);
 		} else if ((end = closing(line)) == NULL ||
 		    (end[1] != '\0' && strchr(space, end[1]) == NULL)) {
 			return fail(r, "command", "expected a closing } and "
@@ -231,6 +243,7 @@ options(struct reader *r, struct service *s)
 		    word + 2) == -1)
 			return -1;
 	}
+	s->option_words = i < s->argument_count ? i : s->argument_count;
 	return 0;
 }
 
@@ -297,21 +310,17 @@ next_service(struct pool *pool, struct mastercf *m, size_t *room)
 	return &m->services[m->count];
 }
 
-/* Read the file. */
-struct mastercf *
-mastercf_read(struct pool *pool, const char *path, char **why)
+/* Take all lines. */
+static struct mastercf *
+read_lines(struct pool *pool, struct lines *lines, char **why)
 {
 	struct mastercf	*m = pool_alloc(pool, sizeof(*m));
-	struct reader	 r = { .pool = pool, .path = path };
+	struct reader	 r = { .pool = pool, .path = lines->path };
 	struct service	*s;
-	struct lines	 lines;
 	size_t		 room = 0;
 	char		*line;
 
-	if ((*why = lines_open(&lines, pool, path)) != NULL)
-		return NULL;
-	r.path = lines.path;
-	while ((line = lines_next(&lines, &r.line, why)) != NULL) {
+	while ((line = lines_next(lines, &r.line, why)) != NULL) {
 		s = next_service(pool, m, &room);
 		if (parse(&r, line, s) == -1 ||
 		    check_unique(&r, m, s) == -1) {
@@ -321,6 +330,28 @@ mastercf_read(struct pool *pool, const char *path, char **why)
 		m->count++;
 	}
 	return *why != NULL ? NULL : m;
+}
+
+/* Read the file. */
+struct mastercf *
+mastercf_read(struct pool *pool, const char *path, char **why)
+{
+	struct lines	 lines;
+
+	if ((*why = lines_open(&lines, pool, path)) != NULL)
+		return NULL;
+	return read_lines(pool, &lines, why);
+}
+
+/* Read what is in memory. */
+struct mastercf *
+mastercf_parse(struct pool *pool, const char *path, const char *text,
+    size_t len, char **why)
+{
+	struct lines	 lines;
+
+	lines_open_text(&lines, pool, path, text, len);
+	return read_lines(pool, &lines, why);
 }
 
 /* The service of a name, and of a type if one is given. */

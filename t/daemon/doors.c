@@ -22,6 +22,7 @@
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
 #include "common/daemon/handover.h"
+#include "common/ipc/packets.h"
 
 #include "local/become.h"
 #include "local/spool.h"
@@ -90,6 +91,7 @@ end_like(pid_t child, int report)
 static WAITS void
 start_mailbox(void)
 {
+	struct become	who = { BECOME_USER, facts.user, -1, -1 };
 	struct result	r;
 	int		ends[2], report[2];
 	pid_t		child;
@@ -98,7 +100,7 @@ start_mailbox(void)
 	    pipe2(report, O_CLOEXEC) == -1 || (child = fork()) == -1)
 		die("cannot start the mailbox program: %s", strerror(errno));
 	if (child == 0)
-		become(facts.user, ends[1], report[1]);
+		become(&who, ends[1], report[1]);
 	close(ends[1]);
 	close(report[1]);
 	(void)!send(ends[0], &facts, sizeof(facts), MSG_NOSIGNAL);

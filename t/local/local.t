@@ -22,8 +22,6 @@ owner-list: prt-alice
 ring: ring2
 ring2: ring
 self: self@localhost, prt-bob
-pipe: "|/bin/cat"
-file: /tmp/nowhere
 include: :include:/etc/passwd
 broken: <<<
 END
@@ -163,18 +161,9 @@ subtest 'loops end with a report' => sub {
 	    'found');
 };
 
-subtest 'what is not there is returned, what is not done waits' => sub {
-	my (undef, $id) = post('pipe@local.test');
-	is(outcome($id), 'deferred (alias pipe: a command is not supported yet)',
-	    'command; the sender will not hear which');
-	like($mail->log, qr/warning: $id: alias pipe: a command is not supported yet: "\|\/bin\/cat"$/m,
-	    'but the log tells');
-	(undef, $id) = post('file@local.test');
-	like(outcome($id), qr/^deferred \(alias file: a file is not supported/,
-	    'file');
-	(undef, $id) = post('include@local.test');
-	like(outcome($id), qr/^deferred \(alias include: an included list/,
-	    'include');
+subtest 'what is malformed waits' => sub {
+	my (undef, $id) = post('include@local.test');
+	is(outcome($id), 'deferred (/etc/passwd is malformed)', 'include');
 	(undef, $id) = post('broken@local.test');
 	is(outcome($id), 'deferred (alias broken is malformed)', 'malformed');
 	like($mail->log, qr/warning: $id: alias broken: a ">" is missing$/m,
@@ -204,11 +193,6 @@ subtest '.forward' => sub {
 	ok(find($alice, $mark), 'one that everybody can write is ignored');
 	ok($mail->wait_log(qr/warning: $home\/\.forward is ignored: everybody can write to it/),
 	    'with a warning');
-
-	in_home('.forward', "|cat\n");
-	($mark, $id) = post("$alice\@local.test");
-	like(outcome($id), qr/^deferred \($home\/\.forward: a command is not supported yet\)/,
-	    'a command waits');
 
 	in_home('.forward', "$alice\n");
 	in_home('.forward+x', "$bob\n");

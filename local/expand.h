@@ -1,0 +1,63 @@
+#ifndef LOCAL_EXPAND_H
+#define LOCAL_EXPAND_H
+
+#include "common/mail/address.h"
+
+#include "local/homes.h"
+#include "local/local.h"
+
+/* A command or file that an alias or .forward names. */
+struct errand {
+	enum list_kind	 kind;
+	char		*value;
+	const char	*context;
+	struct become	 as;
+};
+
+/*
+ * The right-hand side of an alias or a .forward, sorted: whom the message is
+ * posted to anew, whose mailbox it goes to at once, and what else is done.
+ */
+struct expansion {
+	struct addressee	*to;
+	const char		*source;	/* "alias root", a file */
+	const char		*context;	/* "alias" "forward" "include" */
+	struct become		 as;		/* with whose rights */
+	int			 depth;		/* of included lists */
+	char			*sender;
+	bool			 is_list;	/* has an owner of its own */
+	bool			 is_single;	/* names one address alone */
+	bool			 has_self;	/* the alias or user itself */
+	size_t			 items;
+	struct recipient_row	*rows;		/* to be posted */
+	size_t			 count, room;
+	char			**direct;	/* \user */
+	size_t			 direct_count, direct_room;
+	struct errand		*errands;
+	size_t			 errand_count, errand_room;
+};
+
+/* expand.c: sort the text. 0, or -1: settled. */
+WAITS int	 expand_text(struct expansion *, const char *text);
+/* Deliver to all of it, mailboxes first; settled. */
+WAITS void	 expand_deliver(struct expansion *, const char *self,
+		    bool asks_forward);
+/* The wishes of the recipient for one of so many whom he stands for. */
+int64_t		 expand_notify(const struct addressee *, size_t items);
+char		*expand_orcpt(const struct addressee *);
+
+/* include.c: add what the file says, read with the rights of e->as. 0, or -1:
+ * settled. */
+WAITS int	 include_add(struct expansion *, char *path);
+/* A file's list, its lines joined: 1, or 0 when there is none (READ_IS_FORWARD)
+ * or -1: settled. */
+WAITS int	 include_read(struct addressee *, struct home *, int64_t kind,
+		    char *path, char **list, int64_t *owner);
+
+/* errand.c: do one; settled. */
+WAITS void	 errand_do(struct addressee *, const struct errand *);
+
+/* repost.c: the message for the rows, into cleanup as a new one; settled. */
+WAITS int	 repost(struct expansion *);
+
+#endif

@@ -117,7 +117,7 @@ again_marks(struct message *m, unsigned *flags)
 		if (fails(job->site))
 			*flags = WAITING_DEAD;
 		if (fails(job->site) || marks.site == 0)
-			marks.site = job->site->mark;
+			marks.site = job->site->load.mark;
 		marks_add(&marks, again_hash(job->nexthop));
 		marks_add(&marks, again_hash(job->site->label));
 	}

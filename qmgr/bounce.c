@@ -8,7 +8,8 @@
  *
  *	message without a sender	to the postmaster (2bounce), from the
  *					double-bounce address, or nobody
- *	message from that address	nobody: this is where it ends
+ *	message from that address, or	nobody: this is where it ends
+ *	other mail of ours to him
  *	cleanup refuses it for good	the same as without a sender
  *
  * P1  250 with an id is answered only after cleanup has said that the report
@@ -27,16 +28,14 @@
 #include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
-#include "common/mail/chars.h"
 #include "common/param/site.h"
+#include "qmgr/original.h"
 #include "qmgr/post.h"
 #include "qmgr/postmaster.h"
 #include "qmgr/report.h"
 #include "qmgr/template.h"
 
 enum {
-	HEADER_MAX = 64 * 1024,
-	PIECE = 32 * 1024,
 	TEMPLATE_MAX = 1024 * 1024,
 	REPORT_CEILING = 32 * 1024 * 1024
 };
@@ -91,52 +90,6 @@ make_boundary(struct pool *pool, const char *queue_id)
 	return pool_printf(pool, "%s.%016jx", queue_id, (uintmax_t)random);
 }
 
-/* Does what is copied have other bytes than ASCII? The envelope says what was
- * promised, not what is there. 1, 0, or -1 with errno. */
-static WAITS int
-is_copy_8bit(const struct report *r, struct pool *pool)
-{
-	char	*piece = pool_alloc(pool, PIECE);
-	int64_t	 offset = r->about->content_offset, left = r->copy_length;
-	ssize_t	 n, i;
-
-	for (; left > 0; left -= n, offset += n) {
-		n = fs_pread(r->about->message, piece,
-		    left < PIECE ? (size_t)left : PIECE, offset);
-		if (n == 0)
-			errno = EIO;
-		if (n <= 0)
-			return -1;
-		for (i = 0; i < n; i++)
-			if (is_8bit(piece[i]))
-				return 1;
-		fiber_breathe();
-	}
-	return 0;
-}
-
-/* Read the beginning of the message and make up our mind. */
-static WAITS int
-prepare(struct report *r, struct pool *pool)
-{
-	const struct bounce	*b = r->about;
-	char			*start = pool_alloc(pool, HEADER_MAX);
-	size_t			 len = HEADER_MAX;
-	ssize_t			 n;
-	int			 is_wide;
-
-	if ((int64_t)len > b->content_length)
-		len = (size_t)b->content_length;
-	if ((n = fs_pread(b->message, start, len, b->content_offset)) == -1)
-		return -1;
-	report_learn(r, pool, start, (size_t)n);
-	report_choose(r, set.size_limit);
-	if ((is_wide = is_copy_8bit(r, pool)) == -1)
-		return -1;
-	r->is_copy_8bit = is_wide == 1;
-	return 0;
-}
-
 /* The report for this reader, ready to be written: 0, or -1 with errno. */
 static WAITS int
 begin(struct report *r, struct task *t, enum audience audience,
@@ -153,7 +106,7 @@ begin(struct report *r, struct task *t, enum audience audience,
 	    .is_threaded = set.is_threaded, .myhostname = site.myhostname,
 	    .now = (time_t)(clock_wall_us() / 1000000),
 	    .boundary = make_boundary(t->pool, t->bounce.queue_id) };
-	return prepare(r, t->pool);
+	return original_look(r, t->pool, set.size_limit);
 }
 
 /* All of it into the posting. */
@@ -279,9 +232,10 @@ tell_sender(struct task *t)
 		tell_postmaster(t);
 		return;
 	}
+	/* At once: should we end now, the sender is not told again. */
+	answer(t, queued.code, queued.queue_id, queued.reply);
 	if (queued.code / 100 == 2)
 		tell_postmaster_too(t);
-	answer(t, queued.code, queued.queue_id, queued.reply);
 }
 
 /* The end of a task. */
@@ -293,6 +247,15 @@ forget(struct task *t)
 		close(t->bounce.message);
 	channel_release(t->channel);
 	pool_free(t->pool);
+}
+
+/* Is it what we wrote to the postmaster ourselves? Its sender may have been
+ * rewritten on its way; that it is ours stays in its envelope. */
+static bool
+is_our_letter(const struct bounce *b)
+{
+	return b->sender[0] != '\0' && ((b->flags & MAIL_IS_BOUNCE) != 0 ||
+	    postmaster_is_sender(b->sender));
 }
 
 /* One report, on a fiber of its own. */
@@ -307,9 +270,10 @@ run(void *arg)
 		answer(t, 451, "", daemon_unsupported());
 	} else if (t->bounce.sender[0] == '\0')
 		tell_postmaster(t);
-	else if (postmaster_is_sender(t->bounce.sender)) {
-		log_warning("%s: undeliverable postmaster notification "
-		    "discarded", t->bounce.queue_id);
+	else if (is_our_letter(&t->bounce)) {
+		if (t->bounce.kind == BOUNCE_FAILURE)
+			log_warning("%s: undeliverable postmaster notification "
+			    "discarded", t->bounce.queue_id);
 		answer(t, 250, "", "");
 	} else
 		tell_sender(t);
@@ -417,7 +381,7 @@ on_closed(struct channel *channel, void *context)
 
 /* --- the start ----------------------------------------------------------- */
 
-/* The texts that we bring along are good. */
+/* The texts that we bring along are good; a strange myhostname may not be. */
 static void
 standard_templates(struct pool *pool)
 {
@@ -427,11 +391,12 @@ standard_templates(struct pool *pool)
 	memset(templates, 0, sizeof(templates));
 	why = template_parse(pool, "template.c", template_standard,
 	    strlen(template_standard), templates);
-	for (i = 0; why == NULL && i < TEMPLATES; i++)
-		why = template_expand(pool, "template.c", daemon_maincf(),
-		    &templates[i]);
 	if (why != NULL)
 		bug("%s", why);
+	for (i = 0; i < TEMPLATES; i++)
+		if ((why = template_expand(pool, "template.c", daemon_maincf(),
+		    &templates[i])) != NULL)
+			log_warning("the texts of reports: %s", why);
 }
 
 /* The administrator's. NULL, or what is wrong with them. */

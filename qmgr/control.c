@@ -12,7 +12,8 @@
  * not done here: who may change the queue reads it himself, and names them.
  *
  * P1  However long the queue is, mail flows on: files are read by threads, and
- *     every change is followed by a chance for everybody else.
+ *     every change is followed by a chance for everybody else. What looks at
+ *     the whole index is done once in FLUSH_PAUSE, whoever asks how often.
  */
 #include "qmgr/control.h"
 
@@ -38,6 +39,7 @@ enum {
 	PATIENCE = 60 * 1000,		/* for who asked to take an entry */
 	ROOM = 40 * 1024, ROWS = 500,	/* of recipients in a packet */
 	LISTS_MAX = 4,			/* at once, one for each user */
+	FLUSH_PAUSE = 500,
 	TURN_PAUSE = 100, TURN_PATIENCE = 60 * 1000,
 	SETTLE_PAUSE = 50, SETTLE_PATIENCE = 10 * 1000
 };
@@ -237,13 +239,42 @@ flush_rows(struct command *c)
 	}
 }
 
+/* Wait for a chance to go through everything that waits. */
+static WAITS bool
+take_flush(void)
+{
+	static int64_t	not_before;
+	int64_t		when = not_before, now = clock_now();
+
+	if (when > now + TURN_PATIENCE)
+		return false;
+	not_before = (when > now ? when : now) + FLUSH_PAUSE;
+	return when <= now || fiber_sleep(when - now) == 0;
+}
+
+/* What waits for a site. */
+static void
+flush_named(struct command *c)
+{
+	bool	has_more;
+
+	c->done.changed = (int64_t)flush_site(c->asked->argument, &has_more);
+	if (has_more)
+		c->done.text = pool_strdup(c->request->pool, "messages that "
+		    "nobody has tried since the start are looked into");
+}
+
 /* flush */
 static WAITS void
 flush(struct command *c)
 {
+	if (c->asked->count == 0 && !take_flush()) {
+		refuse(c, EX_TEMPFAIL, "too many others are asking");
+		return;
+	}
 	dispatch_revive();
 	if (c->asked->argument[0] != '\0')
-		c->done.changed = (int64_t)flush_site(c->asked->argument);
+		flush_named(c);
 	else if (c->asked->count > 0)
 		flush_rows(c);
 	else {

@@ -201,6 +201,7 @@ dispatch_postpone(struct job *job, size_t count, const char *dsn,
 bool
 dispatch_deliver(struct channel *c, struct lane *lane, struct job *job)
 {
+	struct message	*m = job->message;
 	struct pool	*pool = pool_new("delivery", 0);
 	struct deliver	 d;
 	size_t		 limit = limit_of(job);
@@ -210,7 +211,7 @@ dispatch_deliver(struct channel *c, struct lane *lane, struct job *job)
 	fill_packet(&d, job, lane, pool);
 	d.recipients = pool_array(pool, limit, sizeof(*d.recipients));
 	d.count = fill_rows(job, d.recipients, limit);
-	if ((d.message = message_fd(job->message)) == -1) {
+	if ((d.message = message_fd(m)) == -1) {
 		log_warning("%s: cannot be opened: %s", d.queue_id,
 		    strerror(errno));
 		dispatch_postpone(job, d.count, "4.3.0",
@@ -224,7 +225,10 @@ dispatch_deliver(struct channel *c, struct lane *lane, struct job *job)
 		    d.transport, strerror(errno));
 		dispatch_postpone(job, d.count, "4.3.0", "mail system error",
 		    false);
+		m = NULL;		/* it may be gone */
 	}
+	if (d.message != -1 && m != NULL)
+		message_let_fd(m);
 	pool_free(pool);
 	return is_good;
 }
@@ -353,6 +357,14 @@ take_row(struct delivery *d, const struct outcome_row *row)
 	}
 }
 
+/* Deferred, by an agent that does not say so itself. */
+static void
+defer_one(struct message *m, uint32_t number, const char *text)
+{
+	m->work[number].was_tried = true;
+	outcome_decide(m, number, OUTCOME_DEFERRED, "4.3.0", text);
+}
+
 /* Who has no outcome yet is deferred. */
 static void
 defer_rest(struct delivery *d, const char *text)
@@ -361,8 +373,7 @@ defer_rest(struct delivery *d, const char *text)
 
 	for (i = 0; i < d->count; i++)
 		if (d->numbers[i] != NOBODY)
-			outcome_decide(d->message, d->numbers[i],
-			    OUTCOME_DEFERRED, "4.3.0", text);
+			defer_one(d->message, d->numbers[i], text);
 }
 
 /* The agent reports. */
@@ -410,8 +421,8 @@ lose(struct delivery *d, unsigned death)
 		if (m->fate != FATE_NONE)
 			outcome_withdraw(m, d->numbers[i]);
 		else if (is_enough)
-			outcome_decide(m, d->numbers[i], OUTCOME_DEFERRED,
-			    "4.3.0", "unknown mail transport error");
+			defer_one(m, d->numbers[i],
+			    "unknown mail transport error");
 		else
 			job_add(d->job, m->pool, d->numbers[i]);
 	}

@@ -10,6 +10,13 @@
  * queue has become half as long as it was left, the missing ones are fetched,
  * and more of them if there is room again.
  *
+ * A transport may fill the memory, too, with a little for each of very many
+ * sites (or recipients, if each is a site of his own): when no site has a
+ * hundredth of what is open and nothing has left for a moment, the same is
+ * done to the lane with most jobs. While some leave it is not: new mail has
+ * every second place (waiting.c), and to open messages only to put them back
+ * would cost more.
+ *
  * P1  Only messages that nobody works on are put back: no delivery is out, no
  *     route is asked for, and every byte that crosses a recipient off has been
  *     written.
@@ -18,6 +25,7 @@
  */
 #include "qmgr/evict.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
@@ -33,13 +41,16 @@
 enum {
 	SEARCH_PAUSE = 1000,		/* after a search for nothing */
 	REFILL_PAUSE = 200,
+	STANDSTILL = 2000,		/* nobody leaves */
+	GREEDY = 100,			/* one of so many open messages */
+	CALLS = 256,			/* loads refilled in one go */
 	RECIPIENTS = 1000		/* looked at in one message */
 };
 
 static int64_t	active_limit, recipient_limit, recipient_minimum, warn_time;
-static int64_t	no_search_before;
+static int64_t	no_search_before, last_room;
 static bool	is_refilling;
-static TAILQ_HEAD(, destination) clogged = TAILQ_HEAD_INITIALIZER(clogged);
+static TAILQ_HEAD(, load) clogged = TAILQ_HEAD_INITIALIZER(clogged);
 
 const struct param	evict_params[] = {
 	PARAM_INT("qmgr_message_active_limit", active_limit, "20000", 1,
@@ -48,7 +59,8 @@ const struct param	evict_params[] = {
 	PARAM_INT("qmgr_message_recipient_limit", recipient_limit, "20000", 1,
 	    100000000, "How many recipients the open messages may have "
 	    "together before no more with many of them are opened. One "
-	    "message is read as a whole, however many it has."),
+	    "message is read as a whole, however many it has, and counts "
+	    "for 10000 at most."),
 	PARAM_INT("qmgr_message_recipient_minimum", recipient_minimum, "10",
 	    1, 100000, "A message with so many recipients at most is opened "
 	    "nevertheless."),
@@ -62,7 +74,10 @@ const struct param	evict_params[] = {
 bool
 evict_has_room(void)
 {
-	return message_count() < (size_t)active_limit;
+	if (message_count() >= (size_t)active_limit)
+		return false;
+	last_room = clock_now();
+	return true;
 }
 
 /* One with many recipients? */
@@ -106,9 +121,26 @@ waits_only_for(const struct message *m, const struct job *job)
 	return true;
 }
 
-/* Put a message back. */
-void
-evict(struct job *job)
+/* Has this more than it may keep? */
+static bool
+is_over(const struct load *l)
+{
+	return l->is_clogged && l->queued > l->keep;
+}
+
+/* What the job waits for with too many others; NULL: nothing. */
+static struct load *
+overload_of(const struct job *job)
+{
+	struct load	*site = &job->site->load,
+			*lane = &job->site->schedule->load;
+
+	return is_over(site) ? site : is_over(lane) ? lane : NULL;
+}
+
+/* Put a message back, to wait for that. */
+static void
+put_back(struct job *job, const struct load *load)
 {
 	struct message	*m = job->message;
 	unsigned	 flags;
@@ -117,7 +149,7 @@ evict(struct job *job)
 	enum queue_dir	 dir = m->dir;
 
 	flags |= WAITING_PARKED;
-	marks.site = job->site->mark;
+	marks.site = load->mark;
 	if (m->is_flushed)
 		flags |= WAITING_FLUSHED;
 	strlcpy(id, m->id, sizeof(id));
@@ -131,7 +163,7 @@ evict(struct job *job)
 
 /* Put back so many of a site's, from the end of its queue. */
 static size_t
-evict_some(struct destination *s, size_t wanted)
+put_back_some(struct destination *s, size_t wanted, const struct load *load)
 {
 	struct job	*job, *before;
 	struct message	*m;
@@ -146,13 +178,34 @@ evict_some(struct destination *s, size_t wanted)
 				return n;
 			if (m->holds > 0 || !waits_only_for(m, job))
 				continue;
-			evict(job);
+			put_back(job, load);
 			n++;
 		}
 	return n;
 }
 
-/* --- clogged sites ------------------------------------------------------- */
+/* The same of all sites of a lane. */
+static size_t
+put_back_lane(struct lane *lane, size_t wanted)
+{
+	struct destination	*s;
+	size_t			 n = 0;
+
+	RB_FOREACH(s, destinations, &lane->transport->sites)
+		if (n < wanted && lane_of(s) == lane && s->load.queued > 0)
+			n += put_back_some(s, wanted - n,
+			    &lane->schedule.load);
+	return n;
+}
+
+/* Put it back at once. */
+void
+evict(struct job *job)
+{
+	put_back(job, overload_of(job));
+}
+
+/* --- who is clogged ------------------------------------------------------ */
 
 /* The site with the longest queue. */
 static struct destination *
@@ -163,75 +216,123 @@ most_loaded(void)
 
 	for (t = transport_next(NULL); t != NULL; t = transport_next(t))
 		RB_FOREACH(s, destinations, &t->sites)
-			if (most == NULL || s->queued > most->queued)
+			if (most == NULL ||
+			    s->load.queued > most->load.queued)
 				most = s;
 	return most;
 }
 
-/* Say that a site has too much, now and then. */
-static void
-warn(struct destination *s, size_t queued, size_t open)
+/* The lane with most jobs. */
+static struct lane *
+most_loaded_lane(void)
+{
+	struct transport	*t;
+	struct lane		*lane, *most = NULL;
+
+	for (t = transport_next(NULL); t != NULL; t = transport_next(t))
+		for (lane = t->lanes; lane < t->lanes + t->workers; lane++)
+			if (most == NULL || lane->schedule.load.queued >
+			    most->schedule.load.queued)
+				most = lane;
+	return most;
+}
+
+/* Is it time to say that something has too much? */
+static bool
+is_to_be_told(struct load *l)
 {
 	int64_t	now = clock_now();
 
-	if (warn_time == 0 || (s->clog_warned != 0 &&
-	    now - s->clog_warned < warn_time))
-		return;
-	s->clog_warned = now;
-	log_warning("mail for %s (transport %s) is using up %zu of %zu active "
-	    "queue entries; some of it waits outside", s->name,
-	    lane_of(s)->transport->name, queued, open);
+	if (warn_time == 0 || (l->warned != 0 && now - l->warned < warn_time))
+		return false;
+	l->warned = now;
+	return true;
 }
 
-/* From now on no more is wanted for this site. */
+/* From now on no more is wanted for this. */
 static void
-put_on_list(struct destination *s)
+put_on_list(struct load *l)
 {
-	s->keep = s->queued;
-	if (s->is_clogged)
+	l->keep = l->queued;
+	if (l->is_clogged)
 		return;
-	s->is_clogged = true;
-	TAILQ_INSERT_TAIL(&clogged, s, clog);
+	l->is_clogged = true;
+	TAILQ_INSERT_TAIL(&clogged, l, next);
 }
 
 /* And now it is again. */
 static void
-take_off_list(struct destination *s)
+take_off_list(struct load *l)
 {
-	s->is_clogged = false;
-	TAILQ_REMOVE(&clogged, s, clog);
+	l->is_clogged = false;
+	TAILQ_REMOVE(&clogged, l, next);
+}
+
+/* Make room at the expense of a site. */
+static bool
+relieve_site(void)
+{
+	struct destination	*s = most_loaded();
+	size_t			 open = message_count(), queued;
+
+	if (s == NULL || s->load.queued < 2 ||
+	    s->load.queued < open / GREEDY)
+		return false;
+	queued = s->load.queued;
+	if (put_back_some(s, queued / 2, &s->load) == 0)
+		return false;
+	if (is_to_be_told(&s->load))
+		log_warning("mail for %s (transport %s) is using up %zu of "
+		    "%zu active queue entries; some of it waits outside",
+		    s->name, lane_of(s)->transport->name, queued, open);
+	put_on_list(&s->load);
+	return true;
+}
+
+/* Make room at the expense of a transport. */
+static bool
+relieve_lane(void)
+{
+	struct lane	*lane = most_loaded_lane();
+	struct load	*l;
+	size_t		 open = message_count(), queued;
+
+	if (clock_now() - last_room < STANDSTILL || lane == NULL)
+		return false;
+	l = &lane->schedule.load;
+	queued = l->queued;
+	if (queued < 2 || put_back_lane(lane, queued / 2) == 0)
+		return false;
+	if (is_to_be_told(l))
+		log_warning("mail for many sites of transport %s is using up "
+		    "%zu of %zu active queue entries; some of it waits "
+		    "outside", lane->transport->name, queued, open);
+	put_on_list(l);
+	return true;
 }
 
 /* Make room. */
 bool
 evict_make_room(void)
 {
-	struct destination	*s;
-	size_t			 queued, open = message_count();
-
 	if (clock_now() < no_search_before)
 		return false;
-	s = most_loaded();
-	queued = s == NULL ? 0 : s->queued;
-	if (queued > 1 && evict_some(s, queued / 2) > 0) {
-		warn(s, queued, open);
-		put_on_list(s);
+	if (relieve_site() || relieve_lane())
 		return true;
-	}
 	no_search_before = clock_now() + SEARCH_PAUSE;
 	return false;
 }
 
-/* Is a site clogged? Few are. */
+/* Is that clogged? Few are. */
 bool
-evict_is_clogged(uint32_t site)
+evict_is_clogged(uint32_t mark)
 {
-	const struct destination	*s;
+	const struct load	*l;
 
-	if (site != 0)
-		TAILQ_FOREACH(s, &clogged, clog)
-			if (s->mark == site)
-				return s->queued >= s->keep;
+	if (mark != 0)
+		TAILQ_FOREACH(l, &clogged, next)
+			if (l->mark == mark)
+				return l->queued >= l->keep;
 	return false;
 }
 
@@ -243,55 +344,68 @@ evict_wanted(struct message *m)
 
 	/* The caller's is the one hold that there may be. */
 	if (job == NULL || message_next_job(m, job) != NULL ||
-	    m->holds != 1 || !job->is_queued || !job->site->is_clogged ||
-	    job->site->queued <= job->site->keep || !waits_only_for(m, job))
+	    m->holds != 1 || !job->is_queued || overload_of(job) == NULL ||
+	    !waits_only_for(m, job))
 		return NULL;
 	return job;
 }
 
-/* Has its queue become short? */
+/* --- fetching them again ------------------------------------------------- */
+
+/* Is it clogged, and has its queue become short? */
 static bool
-is_short(const struct destination *s)
+is_short(const struct load *l)
 {
-	return s->queued <= s->keep / 2;
+	return l->is_clogged && l->queued <= l->keep / 2;
 }
 
-/* Fetch what is missing; more of it, if there is room. Nobody left: it is not
- * clogged any more. */
-static void
-refill(struct destination *s)
+/* How many to fetch: what is missing; more of it, if there is room. */
+static size_t
+missing(struct load *l)
 {
-	size_t	missing;
-
 	if (message_count() < (size_t)active_limit / 4 * 3)
-		s->keep += (size_t)active_limit / 8 + 1;
-	missing = s->keep > s->queued ? s->keep - s->queued : 1;
-	if (waiting_pull(&s->mark, 1, WAITING_PARKED, missing, clock_now(),
-	    0) == 0)
-		take_off_list(s);
-	feed_wake();
+		l->keep += (size_t)active_limit / 8 + 1;
+	return l->keep > l->queued ? l->keep - l->queued : 1;
 }
 
-/* Fetch for all whose queues are short, until none is. Each look goes through
- * the index, so there are not many of them. */
+/* Fetch for all that are short, in one go through the index. Of whom nobody is
+ * left there, he is not clogged any more. False: none is short. */
+static bool
+refill(void)
+{
+	struct call	*calls = mem_alloc(CALLS * sizeof(*calls)), *call;
+	struct load	*l, *following;
+	size_t		 i, n = 0;
+
+	TAILQ_FOREACH(l, &clogged, next)
+		if (is_short(l) && n < CALLS)
+			calls[n++] = (struct call){ .site = l->mark,
+			    .limit = missing(l) };
+	n = waiting_sort(calls, n);
+	if (n > 0 && waiting_pull(calls, n, WAITING_PARKED, clock_now(), 0) >
+	    0)
+		feed_wake();
+	TAILQ_FOREACH_SAFE(l, &clogged, next, following)
+		for (i = 0; i < n; i++) {
+			call = &calls[i];
+			if (call->site == l->mark && call->found == 0) {
+				take_off_list(l);
+				break;
+			}
+		}
+	free(calls);
+	return n > 0;
+}
+
+/* Until none is short. Each look goes through the index, so there are not many
+ * of them. */
 static void
 refill_all(void *arg)
 {
-	struct destination	*s, *following;
-	bool			 has_some = true;
-
 	(void)arg;
 	fiber_name("refill");
-	while (has_some) {
-		has_some = false;
-		TAILQ_FOREACH_SAFE(s, &clogged, clog, following)
-			if (is_short(s)) {
-				has_some = true;
-				refill(s);
-			}
-		if (has_some && fiber_sleep(REFILL_PAUSE) == -1)
-			break;
-	}
+	while (refill() && fiber_sleep(REFILL_PAUSE) == 0)
+		;
 	is_refilling = false;
 }
 
@@ -299,7 +413,8 @@ refill_all(void *arg)
 void
 evict_refill(struct destination *s)
 {
-	if (!s->is_clogged || is_refilling || !is_short(s))
+	if (is_refilling || (!is_short(&s->load) &&
+	    !is_short(&s->schedule->load)))
 		return;
 	is_refilling = true;
 	fiber_start(refill_all, NULL);

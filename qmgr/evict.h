@@ -10,7 +10,8 @@
 
 /*
  * Room among the open messages: when there is none, messages that wait only
- * for the most loaded site are put back, so that others come in.
+ * for the most loaded site (or transport) are put back, so that others come
+ * in.
  */
 extern const struct param	evict_params[];
 
@@ -23,8 +24,8 @@ size_t		 evict_few(void);
 /* Make room. False when nothing can be put back now. */
 bool		 evict_make_room(void);
 
-/* Are no more messages wanted that wait for the site with this mark? */
-bool		 evict_is_clogged(uint32_t site);
+/* Are no more messages wanted that wait for the site or lane with this mark? */
+bool		 evict_is_clogged(uint32_t mark);
 /* The job of a message that is to be put back at once, since it only waits for
  * such a site; NULL: it may stay. Its message then lives as long as the caller
  * does not wait; evict() puts it back. */

@@ -57,7 +57,7 @@ struct wish {
 
 static struct wish	wishes[WISHES];
 static bool		is_reading, has_news;
-static uint32_t		revived[REVIVED_MAX];
+static struct call	revived[REVIVED_MAX];
 static size_t		revived_count;
 
 /* --- messages of which nothing is known ---------------------------------- */
@@ -210,7 +210,7 @@ revive_sites(const uint32_t *sites, size_t count, const uint32_t hashes[2])
 			if (s->window.dead_until == 0)
 				continue;
 			label = again_hash(s->label);
-			for (i = 0; i < count && sites[i] != s->mark; i++)
+			for (i = 0; i < count && sites[i] != s->load.mark; i++)
 				;
 			if (i == count && label != hashes[0] &&
 			    label != hashes[1])
@@ -221,16 +221,17 @@ revive_sites(const uint32_t *sites, size_t count, const uint32_t hashes[2])
 		}
 }
 
-/* The place of a request: its own of before, or the oldest. */
+/* The place of a request: its own of before, or the oldest for which no files
+ * are being read. NULL: there is none. */
 static struct wish *
 place_of(const uint32_t hashes[2])
 {
-	struct wish	*w, *oldest = &wishes[0];
+	struct wish	*w, *oldest = NULL;
 
 	for (w = wishes; w < wishes + WISHES; w++) {
 		if (w->when != 0 && w->hashes[0] == hashes[0])
 			return w;
-		if (!w->is_open && (oldest->is_open || w->when < oldest->when))
+		if (!w->is_open && (oldest == NULL || w->when < oldest->when))
 			oldest = w;
 	}
 	return oldest;
@@ -260,14 +261,19 @@ begin(struct wish *w)
 
 /* By name. */
 size_t
-flush_site(const char *domain)
+flush_site(const char *domain, bool *has_more)
 {
 	uint32_t	 hashes[2] = { marks_hash(domain, strlen(domain)),
 			    again_hash(domain) };
-	struct wish	*w = place_of(hashes);
+	struct wish	*w = place_of(hashes), spare = { .when = 0 };
+	size_t		 found;
 
+	if (w == NULL)
+		w = &spare;	/* what is known is found, nothing is read */
 	memcpy(w->hashes, hashes, sizeof(hashes));
-	return begin(w);
+	found = begin(w);
+	*has_more = w->is_open;
+	return found;
 }
 
 /* --- ETRN ---------------------------------------------------------------- */
@@ -318,10 +324,10 @@ answer(const char *domain, struct flushed *to)
 	struct wish	*w = place_of(hashes);
 
 	to->result = FLUSH_STARTED;
-	if (w->hashes[0] == hashes[0] && w->when != 0 &&
+	if (w != NULL && w->hashes[0] == hashes[0] && w->when != 0 &&
 	    clock_now() - w->when < REPEAT)
 		return;
-	if (is_too_often()) {
+	if (w == NULL || is_too_often()) {
 		to->result = FLUSH_LATER;
 		return;
 	}
@@ -348,15 +354,6 @@ on_flush_site(struct request *r)
 
 /* --- sites that answer again --------------------------------------------- */
 
-/* For qsort(3). */
-static int
-compare_marks(const void *a, const void *b)
-{
-	uint32_t	x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-	return x < y ? -1 : x > y;
-}
-
 /* What waits for sites that came back comes forward, all of it in one go
  * through the index: after an outage they are many. */
 static void
@@ -368,7 +365,7 @@ bring(void *arg)
 	(void)arg;
 	fiber_name("revival");
 	(void)fiber_sleep(REVIVE_PAUSE);
-	qsort(revived, revived_count, sizeof(revived[0]), compare_marks);
+	revived_count = waiting_sort(revived, revived_count);
 	count = waiting_at_sites(revived, revived_count, WAITING_DEAD);
 	spread = count > REVIVE_SPREAD / REVIVE_EACH ? REVIVE_SPREAD :
 	    (int64_t)count * REVIVE_EACH;
@@ -377,7 +374,7 @@ bring(void *arg)
 		    "within %jd seconds", revived_count, count,
 		    (intmax_t)(spread + 999) / 1000);
 		(void)waiting_pull(revived, revived_count, WAITING_DEAD,
-		    SIZE_MAX, clock_now(), spread);
+		    clock_now(), spread);
 		feed_wake();
 	}
 	revived_count = 0;
@@ -389,7 +386,8 @@ flush_revived(const struct destination *s)
 {
 	if (revived_count == REVIVED_MAX)
 		return;
-	revived[revived_count++] = s->mark;
+	revived[revived_count++] = (struct call){ .site = s->load.mark,
+	    .limit = SIZE_MAX };
 	if (revived_count == 1)
 		fiber_start(bring, NULL);
 }

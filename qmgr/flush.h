@@ -1,6 +1,7 @@
 #ifndef QMGR_FLUSH_H
 #define QMGR_FLUSH_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/ipc/channel.h"
@@ -16,9 +17,10 @@ void	 on_flush_site(struct request *);
 /*
  * What waits for this domain, next hop or site is due now, and sites that did
  * not answer are tried again. Returns how many messages that are; those of
- * which nothing is known yet are looked into in the background.
+ * which nothing is known yet are looked into in the background, if
+ * *has_more.
  */
-size_t	 flush_site(const char *domain);
+size_t	 flush_site(const char *domain, bool *has_more);
 
 /* A site that was dead has taken a delivery: what waits for it comes forward,
  * spread over a time. */

@@ -94,6 +94,7 @@ start(void)
 	to_resolve = link_new("resolve", site_processes("resolve"), NULL);
 	to_bounce = link_new("bounce", site_processes("bounce"), NULL);
 	notify_start();
+	sync_start();
 	transports_open(agents, on_agent_lost);
 	take_lock();
 	(void)retry_may_expire();	/* the clocks are compared from now */

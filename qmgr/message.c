@@ -25,6 +25,8 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 
+enum { COUNTED = 10000 };
+
 static int
 compare_messages(const struct message *a, const struct message *b)
 {
@@ -47,6 +49,14 @@ RB_GENERATE(jobs, job, entry, compare_jobs)
 
 static struct messages	messages = RB_INITIALIZER(&messages);
 static size_t		count, recipients, kept, kept_limit = 100;
+
+/* How many recipients the message counts for: a mailing that takes hours must
+ * not keep out, all that time, who else has more than a few. */
+static size_t
+weight(const struct message *m)
+{
+	return m->envelope.count < COUNTED ? m->envelope.count : COUNTED;
+}
 
 /* A quarter of the descriptors that we may have. */
 void
@@ -180,7 +190,7 @@ enter(struct message *m)
 	    m->layout.envelope_length;
 	CLAIM(RB_INSERT(messages, &messages, m) == NULL);
 	count++;
-	recipients += m->envelope.count;
+	recipients += weight(m);
 }
 
 /* From cleanup. What is in the packet is what was committed. */
@@ -214,12 +224,40 @@ message_from_packet(const struct new_mail *mail)
 	return m;
 }
 
+/* The text that was kept before, if it is the same. */
+static char *
+share(struct pool *pool, char *before, const char *text)
+{
+	return before != NULL && strcmp(before, text) == 0 ? before :
+	    pool_strdup(pool, text);
+}
+
+/* Keep why. */
+struct reason *
+message_reason(struct message *m, size_t number, const char *dsn,
+    const char *text, const char *remote, const char *diagnostic)
+{
+	struct reason	 nothing = { .flags = 0 }, *r,
+			*last = m->last_reason != NULL ? m->last_reason :
+			    &nothing;
+	struct reason	 fresh = { .dsn = share(m->pool, last->dsn, dsn),
+	    .text = share(m->pool, last->text, text),
+	    .remote = share(m->pool, last->remote, remote),
+	    .diagnostic = share(m->pool, last->diagnostic, diagnostic) };
+
+	if ((r = m->work[number].reason) == NULL)
+		r = m->work[number].reason = pool_alloc(m->pool, sizeof(*r));
+	fresh.flags = r->flags;
+	*r = fresh;
+	m->last_reason = r;
+	return r;
+}
+
 /* What the journal says of earlier attempts. */
 static void
 remember(struct message *m, const struct journal *records, size_t n)
 {
 	const struct journal	*j;
-	struct reason		*r;
 
 	for (j = records; j < records + n; j++) {
 		if (j->kind == JOURNAL_ATTEMPT)
@@ -232,12 +270,8 @@ remember(struct message *m, const struct journal *records, size_t n)
 		if ((m->work[j->number].state == WORK_UNTOLD) !=
 		    (j->outcome == OUTCOME_SENT))
 			continue;	/* of an earlier attempt */
-		if ((r = m->work[j->number].reason) == NULL)
-			r = pool_alloc(m->pool, sizeof(*r));
-		*r = (struct reason){ .flags = r->flags,
-		    .when_us = j->when_us, .dsn = j->dsn, .text = j->text,
-		    .remote = j->remote, .diagnostic = j->diagnostic };
-		m->work[j->number].reason = r;
+		message_reason(m, (size_t)j->number, j->dsn, j->text,
+		    j->remote, j->diagnostic)->when_us = j->when_us;
 	}
 }
 
@@ -246,6 +280,7 @@ static const char *
 read_file(struct message *m, int fd)
 {
 	struct journal	*records;
+	struct pool	*pool;
 	const char	*why;
 	size_t		 n;
 	int64_t		 end;
@@ -253,13 +288,16 @@ read_file(struct message *m, int fd)
 	why = envelope_read(&m->envelope, &m->layout, m->pool, fd);
 	if (why != NULL)
 		return why;
-	why = journal_read(m->pool, fd, &m->layout, &records, &n, &end);
-	if (why != NULL)
-		return why;
-	enter(m);
-	m->journal_end = end;
-	remember(m, records, n);
-	return NULL;
+	pool = pool_new("journal", 0);
+	why = journal_read(pool, fd, &m->layout, &records, &n, &end);
+	if (why == NULL) {
+		enter(m);
+		m->journal_end = end;
+		remember(m, records, n);
+	} else
+		why = pool_strdup(m->pool, why);
+	pool_free(pool);
+	return why;
 }
 
 /* Out of the way with a file that nobody understands. */
@@ -345,6 +383,17 @@ message_fd(struct message *m)
 	return m->fd;
 }
 
+/* Not that of one more than may be kept. */
+void
+message_let_fd(struct message *m)
+{
+	if (m->fd == -1 || kept <= kept_limit)
+		return;
+	close(m->fd);
+	m->fd = -1;
+	kept--;
+}
+
 /* Forget it. */
 void
 message_close(struct message *m)
@@ -362,7 +411,7 @@ message_close(struct message *m)
 	}
 	RB_REMOVE(messages, &messages, m);
 	count--;
-	recipients -= m->envelope.count;
+	recipients -= weight(m);
 	pool_free(m->pool);
 }
 

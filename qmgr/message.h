@@ -59,6 +59,7 @@ struct message {
 	int64_t			 journal_end;
 	unsigned		 attempt, deaths;
 	unsigned		 last_death;	/* counted: dispatch.c */
+	struct reason		*last_reason;	/* to share texts with */
 	bool			 was_warned, is_warned_now;
 	bool			 is_asking, is_dirty, is_settling;
 	enum fate		 fate;
@@ -75,7 +76,7 @@ struct message	*message_find(const char *id);
 struct message	*message_next(struct message *);	/* NULL: the first */
 struct message	*message_after(const char *id);		/* "": the first */
 size_t		 message_count(void);
-/* Recipients of all open messages. */
+/* Recipients of all open messages, of one as many as 10000 at most. */
 size_t		 message_recipients(void);
 
 /* From cleanup's packet, whose descriptor it takes; NULL if it must be read
@@ -87,8 +88,10 @@ enum opened { OPENED, OPENED_GONE, OPENED_BUSY, OPENED_LATER };
 enum opened	 message_open(const char *id, enum queue_dir,
 		    struct message **);
 
-/* A read-only descriptor that stays the message's; -1 with errno. */
+/* A read-only descriptor that stays the message's; -1 with errno. When it has
+ * been handed over it may be closed, if many are open. */
 int		 message_fd(struct message *);
+void		 message_let_fd(struct message *);
 /* Forget it. Its file is as it is. */
 void		 message_close(struct message *);
 
@@ -101,6 +104,12 @@ struct job	*message_next_job(struct message *, struct job *);
 /* Where a recipient's mail is delivered to, and what it was called before. */
 const char	*message_address(const struct message *, size_t number);
 const char	*message_original(const struct message *, size_t number);
+
+/* Keep why a recipient's delivery failed. Texts are shared with the reason that
+ * was kept before: a site that does not answer says the same of thousands. */
+struct reason	*message_reason(struct message *, size_t number,
+		    const char *dsn, const char *text, const char *remote,
+		    const char *diagnostic);
 
 /* The byte of a recipient that is to be crossed off. */
 char		 message_status(const struct message *, size_t number);

@@ -6,11 +6,14 @@
  * several. Mail that was sent with VERP has a report for each recipient, to
  * the sender that names it. A report goes to bounce in as many packets as it
  * takes. At most AT_ONCE reports are under way; who comes later waits, with
- * neither a descriptor nor a copy of the reasons.
+ * neither a descriptor nor a copy of the reasons. A bounce that says nothing
+ * is waited for once, not by every message and for every report.
  *
  * P1  A failed recipient counts as reported only when bounce has answered
  *     250, which it does when the report is on stable storage, or when there
  *     is nobody to tell; of that there is a line in the log.
+ * P2  Where a message makes many reports, those of the last CHECKPOINT at
+ *     most are made again after a crash.
  */
 #include "qmgr/notify.h"
 
@@ -23,6 +26,7 @@
 #include "common/ipc/packets.h"
 #include "common/mail/dsn.h"
 #include "common/mail/verp.h"
+#include "common/param/site.h"
 #include "qmgr/outcome.h"
 #include "qmgr/retry.h"
 #include "qmgr/sync.h"
@@ -31,7 +35,9 @@ enum {
 	ROOM = 40 * 1024,		/* for rows in one packet */
 	REPORT_BYTES = 2 * 1024 * 1024,
 	AT_ONCE = 20,
-	PATIENCE = 5 * 60 * 1000
+	PACKETS = 5,			/* times ipc_timeout for a report */
+	SILENCE = 60 * 1000,
+	CHECKPOINT = 200
 };
 
 static struct {
@@ -49,6 +55,7 @@ const struct param	notify_params[] = {
 };
 
 static struct semaphore	turns;
+static int64_t		silent_until;	/* bounce did not answer */
 
 /* A report being put together. */
 struct batch {
@@ -242,9 +249,9 @@ send_packets(struct channel *c, uint64_t id, struct bounce *p,
 
 /* A report to bounce, and its answer: 0 or -1. */
 static WAITS int
-converse(struct bounce *p, const struct batch *b, struct bounced *answer)
+converse(struct bounce *p, const struct batch *b, struct bounced *answer,
+    int64_t deadline)
 {
-	int64_t		 deadline = clock_now() + PATIENCE;
 	struct channel	*c = link_channel(to_bounce, 0, deadline);
 	struct exchange	*e;
 	int		 result;
@@ -267,18 +274,24 @@ send_report(struct message *m, enum bounce_kind kind, const struct batch *b)
 {
 	struct bounce	p;
 	struct bounced	answer = { .code = 451 };
+	int64_t		deadline = clock_now() + PACKETS * site.ipc_timeout;
 
+	if (clock_now() < silent_until)
+		return TOLD_NOT;
 	fill_packet(&p, m, kind, b);
 	if (p.message == -1) {
 		log_warning("%s: cannot be opened for a report: %s", m->id,
 		    strerror(errno));
 		return TOLD_NOT;
 	}
-	if (converse(&p, b, &answer) == -1) {
+	if (converse(&p, b, &answer, deadline) == -1) {
 		log_warning("%s: bounce does not answer: %s", m->id,
 		    strerror(errno));
+		if (clock_now() >= deadline)
+			silent_until = clock_now() + SILENCE;
 		return TOLD_NOT;
 	}
+	silent_until = 0;
 	if (answer.code / 100 == 2)
 		return answer.queue_id[0] != '\0' ? TOLD : TOLD_NOBODY;
 	log_warning("%s: sender notification failed: %s", m->id, answer.text);
@@ -338,7 +351,8 @@ report(struct message *m, enum work_state state, enum bounce_kind kind,
 			    m->envelope.mail.verp[0] != '\0' &&
 			    m->envelope.mail.sender[0] != '\0';
 	struct batch	b;
-	size_t		next = 0;
+	size_t		next = 0, begin = 0;
+	int64_t		written = clock_now();
 
 	while (next < m->envelope.count && m->fate != FATE_GONE) {
 		if (semaphore_take(&turns, NEVER) == -1) {
@@ -354,6 +368,12 @@ report(struct message *m, enum work_state state, enum bounce_kind kind,
 			settle_batch(m, kind, &b, send_report(m, kind, &b));
 		pool_free(b.pool);
 		semaphore_give(&turns);
+		if (clock_now() - written < CHECKPOINT)
+			continue;
+		outcome_write_down(m, begin,
+		    kind == BOUNCE_FAILURE ? next : begin);
+		begin = next;
+		written = clock_now();
 	}
 }
 

@@ -20,6 +20,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -39,34 +40,35 @@
 
 enum {
 	PATIENCE = 60 * 1000,	/* before the disk is tried again */
-	JOURNAL_ROOM = 16 * 1024 * 1024
+	CODE_SIZE = 16, JOURNAL_LEAST = 4096,
+	JOURNAL_ROOM = 16 * 1024 * 1024,	/* in one attempt */
+	JOURNAL_MOST = 48 * 1024 * 1024		/* in all; see journal.c */
 };
 
 static unsigned	settling;
 
 /* --- one recipient ------------------------------------------------------- */
 
-/* The same text as before, for the journal's sake? */
+/* The same as before, for the journal's sake? */
 static bool
-is_same(const struct reason *a, const struct outcome_row *b)
+is_same(const struct reason *r, const char *dsn, const char *text)
 {
-	return a != NULL && strcmp(a->text, b->text) == 0 &&
-	    strcmp(a->dsn, b->dsn) == 0;
+	return r != NULL && strcmp(r->text, text) == 0 &&
+	    strcmp(r->dsn, dsn) == 0;
 }
 
 /* A code of the right class, whatever the agent sent. With soft_bounce what
  * failed for good has failed for now. */
-static char *
-code_of(struct pool *pool, const struct outcome_row *row)
+static void
+code_of(char to[CODE_SIZE], const struct outcome_row *row)
 {
 	char	class = row->outcome == OUTCOME_SENT ? '2' :
 		    row->outcome == OUTCOME_BOUNCED && !site.soft_bounce ?
 		    '5' : '4';
 
-	if (dsn_is_valid(row->dsn) && (row->dsn[0] == class ||
-	    row->outcome == OUTCOME_BOUNCED))
-		return pool_printf(pool, "%c%s", class, row->dsn + 1);
-	return pool_printf(pool, "%c.0.0", class);
+	snprintf(to, CODE_SIZE, "%c%s", class, dsn_is_valid(row->dsn) &&
+	    (row->dsn[0] == class || row->outcome == OUTCOME_BOUNCED) ?
+	    row->dsn + 1 : ".0.0");
 }
 
 /* Keep why it failed. */
@@ -74,14 +76,13 @@ static void
 keep_reason(struct message *m, struct work *w, const struct outcome_row *row)
 {
 	struct reason	*r = w->reason;
+	char		 code[CODE_SIZE];
 
-	if (!is_same(r, row)) {
+	code_of(code, row);
+	if (!is_same(r, code, row->text)) {
 		w->is_news = true;
-		r = w->reason = pool_alloc(m->pool, sizeof(*r));
-		r->dsn = code_of(m->pool, row);
-		r->text = pool_strdup(m->pool, row->text);
-		r->remote = pool_strdup(m->pool, row->remote);
-		r->diagnostic = pool_strdup(m->pool, row->diagnostic);
+		r = message_reason(m, (size_t)(w - m->work), code, row->text,
+		    row->remote, row->diagnostic);
 	}
 	r->flags = row->flags;
 	r->when_us = clock_wall_us();
@@ -230,36 +231,79 @@ outcome_of(const struct work *w)
 	    w->state == WORK_UNTOLD ? OUTCOME_SENT : OUTCOME_DEFERRED;
 }
 
-/* The records of this attempt. */
+/* A record without a recipient. */
+static void
+add_record(struct str *to, enum journal_kind kind)
+{
+	struct journal	j = { .kind = kind, .number = -1,
+			    .when_us = clock_wall_us() };
+
+	(void)journal_encode(&j, to);
+}
+
+/* Why this recipient is as it is. */
+static void
+add_reason(const struct message *m, size_t number, struct str *to)
+{
+	const struct work	*w = &m->work[number];
+	struct journal		 j = { .kind = JOURNAL_OUTCOME,
+	    .number = (int64_t)number, .outcome = outcome_of(w),
+	    .when_us = w->reason->when_us, .dsn = w->reason->dsn,
+	    .text = w->reason->text, .remote = w->reason->remote,
+	    .diagnostic = w->reason->diagnostic };
+
+	(void)journal_encode(&j, to);
+}
+
+/* The records of this attempt. What somebody has ended is none, but what was
+ * handed out before counts. Reasons come last: there may be no room for all. */
 static WAITS void
 add_records(const struct message *m, struct str *to)
 {
-	struct journal	 j = { .kind = JOURNAL_ATTEMPT, .number = -1,
-			    .when_us = clock_wall_us() };
-	const struct work *w;
-	size_t		 i;
+	const struct work	*w;
+	size_t			 i;
 
-	(void)journal_encode(&j, to);
-	j.kind = JOURNAL_OUTCOME;
+	if (m->fate != FATE_HOLD && m->fate != FATE_REQUEUE)
+		add_record(to, JOURNAL_ATTEMPT);
+	if (m->is_warned_now)
+		add_record(to, JOURNAL_WARNED);
 	for (i = 0; i < m->envelope.count; i++) {
 		w = &m->work[i];
-		if (!w->is_news || w->state == WORK_SENT)
-			continue;
-		j.number = (int64_t)i;
-		j.outcome = outcome_of(w);
-		j.when_us = w->reason->when_us;
-		j.dsn = w->reason->dsn;
-		j.text = w->reason->text;
-		j.remote = w->reason->remote;
-		j.diagnostic = w->reason->diagnostic;
-		(void)journal_encode(&j, to);
+		if (w->is_news && w->state != WORK_SENT)
+			add_reason(m, i, to);
 		fiber_breathe();	/* a hundred thousand of them */
 	}
-	if (!m->is_warned_now)
-		return;
-	j = (struct journal){ .kind = JOURNAL_WARNED, .number = -1,
-	    .when_us = clock_wall_us() };
-	(void)journal_encode(&j, to);
+	if (to->is_cut)
+		log_info("%s: there is no room for what was said of each of "
+		    "its recipients", m->id);
+}
+
+/* How much may be appended: an attempt and a warning always. */
+static size_t
+room_of(const struct message *m)
+{
+	int64_t	left = JOURNAL_MOST + m->layout.envelope_offset +
+		    m->layout.envelope_length - m->journal_end;
+
+	return (size_t)(left < JOURNAL_LEAST ? JOURNAL_LEAST :
+	    left < JOURNAL_ROOM ? left : JOURNAL_ROOM);
+}
+
+/* Append records; without room on the disk the reasons are given up, since the
+ * bytes need none, and mail shall not stand still for want of its history. But
+ * a failure's reason must be there before its byte (P3). */
+static int
+append(struct message *m, int fd, const struct str *records,
+    bool has_failures)
+{
+	if (records->len == 0 || fs_pwrite(fd, records->data, records->len,
+	    m->journal_end) == 0)
+		return 0;
+	if (has_failures || (errno != ENOSPC && errno != EDQUOT))
+		return -1;
+	log_warning("%s: no room for what happened to it: %s", m->id,
+	    strerror(errno));
+	return 0;
 }
 
 /* Append the journal; then, when that is safe, overwrite the bytes (P3). */
@@ -270,12 +314,9 @@ write_back(struct message *m, int fd, bool has_failures)
 	struct str	 records;
 	int		 result = 0;
 
-	str_init(&records, pool, JOURNAL_ROOM);
-	if (m->fate != FATE_HOLD && m->fate != FATE_REQUEUE)
-		add_records(m, &records);
-	if (records.len > 0)
-		result = fs_pwrite(fd, records.data, records.len,
-		    m->journal_end);
+	str_init(&records, pool, room_of(m));
+	add_records(m, &records);
+	result = append(m, fd, &records, has_failures);
 	if (result == 0 && has_failures)
 		result = offload_sync(fd);
 	if (result == 0)
@@ -316,29 +357,52 @@ cross_failures(struct message *m)
 	return has_some;
 }
 
+/* Write down what happened: 0, -1 if that cannot be done now, 1 if the file is
+ * gone. What a crash would take of a mere postponement is an attempt: that
+ * needs no sync. */
+static WAITS int
+write_end(struct message *m, bool has_failures, bool has_news)
+{
+	bool	is_gone;
+	int	fd;
+
+	if (has_news)
+		sync_take_place();
+	fd = queue_open_file(m->dir, m->id, O_RDWR);
+	if (fd != -1 && write_back(m, fd, has_failures) == 0) {
+		if (has_news)
+			sync_later(fd);
+		else
+			close(fd);
+		return 0;
+	}
+	is_gone = fd == -1 && errno == ENOENT;
+	if (!is_gone)
+		log_error("%s: what became of its recipients cannot be "
+		    "written down: %s", m->id, strerror(errno));
+	if (fd != -1)
+		close(fd);
+	if (has_news)
+		sync_leave_place();
+	return is_gone ? 1 : -1;
+}
+
 /* Write down what happened, and wait for the next attempt. */
 static WAITS void
 put_back(struct message *m)
 {
 	int64_t	pause;
-	int	fd;
 	bool	has_failures = cross_failures(m);
+	bool	has_news = m->crossing_count > 0 || m->is_warned_now;
+	int	result;
 
-	for (;;) {
-		fd = queue_open_file(m->dir, m->id, O_RDWR);
-		if (fd == -1 && errno == ENOENT) {
-			log_warning("%s: its file is gone", m->id);
-			leave(m);
-			return;
-		}
-		if (fd != -1 && write_back(m, fd, has_failures) == 0)
-			break;
-		log_error("%s: what became of its recipients cannot be written "
-		    "down: %s", m->id, strerror(errno));
-		if (fd != -1)
-			close(fd);
+	while ((result = write_end(m, has_failures, has_news)) == -1)
 		if (fiber_sleep(PATIENCE) == -1)
 			return;
+	if (result == 1) {
+		log_warning("%s: its file is gone", m->id);
+		leave(m);
+		return;
 	}
 	move(m);
 	pause = m->fate == FATE_REQUEUE ? 0 : again_pause(m);
@@ -347,8 +411,62 @@ put_back(struct message *m)
 		    strerror(errno));
 	if (m->dir != QUEUE_HOLD)
 		again_wait(m, clock_now() + pause);
-	sync_later(fd);
 	leave(m);
+}
+
+/* --- while reports are made ---------------------------------------------- */
+
+/* The reasons of those who have been reported: 0 when they are stored. */
+static WAITS int
+write_reasons(struct message *m, int fd, size_t begin, size_t end)
+{
+	struct pool	*pool = pool_new("journal", 0);
+	struct str	 records;
+	size_t		 i;
+	int		 result = 0;
+
+	str_init(&records, pool, JOURNAL_ROOM);
+	for (i = begin; i < end; i++) {
+		if (m->work[i].state == WORK_FAILED && m->work[i].is_news)
+			add_reason(m, i, &records);
+		fiber_breathe();
+	}
+	if (records.len > 0 && ((result = fs_pwrite(fd, records.data,
+	    records.len, m->journal_end)) == -1 ||
+	    (result = offload_sync(fd)) == -1))
+		goto out;
+	m->journal_end += (int64_t)records.len;
+out:
+	pool_free(pool);
+	return result;
+}
+
+/* The journal grows, then the bytes follow (P3). What cannot be written now is
+ * written in the end. */
+void
+outcome_write_down(struct message *m, size_t begin, size_t end)
+{
+	int	fd;
+
+	sync_take_place();
+	fd = queue_open_file(m->dir, m->id, O_RDWR);
+	if (fd == -1 || write_reasons(m, fd, begin, end) == -1)
+		goto out;
+	for (; begin < end; begin++)
+		if (m->work[begin].state == WORK_FAILED) {
+			m->work[begin].is_news = false;
+			sync_cross_off(m, begin);
+		}
+	if (sync_write(m, fd) == 0) {
+		sync_later(fd);
+		return;
+	}
+out:
+	log_warning("%s: cannot cross off who was reported: %s", m->id,
+	    strerror(errno));
+	sync_leave_place();
+	if (fd != -1)
+		close(fd);
 }
 
 /* --- settling ------------------------------------------------------------ */
@@ -396,15 +514,18 @@ give_up_telling(struct message *m)
 /* Cross off who has the mail before somebody is told of something, since that
  * may take longer than a crash is to cost (P5, and sync.c P1). What cannot be
  * written now is written in the end. */
-static void
+static WAITS void
 cross_off_first(struct message *m)
 {
 	int	fd;
 
 	if (m->crossing_count == 0 || !notify_has_work(m))
 		return;
-	if ((fd = queue_open_file(m->dir, m->id, O_RDWR)) == -1)
+	sync_take_place();
+	if ((fd = queue_open_file(m->dir, m->id, O_RDWR)) == -1) {
+		sync_leave_place();
 		return;
+	}
 	if (sync_write(m, fd) == -1)
 		log_warning("%s: cannot cross recipients off: %s", m->id,
 		    strerror(errno));

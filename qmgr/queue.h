@@ -82,7 +82,7 @@ enum remote { REMOTE_DONE, REMOTE_REFUSED, REMOTE_NOBODY };
 struct answer {
 	int		 status;
 	int64_t		 changed;
-	char		 text[512];		/* why it was refused */
+	char		 text[512];	/* why not; a remark */
 };
 
 /* A verb for these messages. `problem` hears of those that could not be

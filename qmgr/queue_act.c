@@ -22,7 +22,8 @@
 enum {
 	BATCH = 200,			/* messages in one packet */
 	PAUSE = 50 * 1000,		/* microseconds */
-	LOCK_PATIENCE = 30 * 1000	/* while qmgr starts or stops */
+	LOCK_PATIENCE = 30 * 1000,	/* while qmgr starts or stops */
+	SHORT_PATIENCE = 1000		/* of who cannot take the lock */
 };
 
 /* The work so far. */
@@ -125,11 +126,10 @@ static void
 take_answer(const struct answer *a)
 {
 	work.changed += a->changed;
-	if (a->status == 0)
-		return;
-	if (a->text[0] != '\0')
+	if (a->text[0] != '\0' && (a->status != 0 || !command.is_postfix))
 		complain("%s", a->text);
-	work.status = a->status;
+	if (a->status != 0)
+		work.status = a->status;
 }
 
 /* These messages, or to flush them all, by ourselves. */
@@ -157,7 +157,8 @@ do_batch(const char *verb, char **ids, size_t count)
 {
 	const char	*site = work.order->site != NULL ?
 			    work.order->site : "";
-	int64_t		 deadline = clock_now() + LOCK_PATIENCE;
+	int64_t		 deadline = clock_now() + (owner_is_here() ?
+			    LOCK_PATIENCE : SHORT_PATIENCE);
 	struct answer	 answer;
 
 	for (;;) {
@@ -165,13 +166,13 @@ do_batch(const char *verb, char **ids, size_t count)
 		if (remote_do(verb, site, ids, count, &answer, note_problem) !=
 		    REMOTE_NOBODY) {
 			take_answer(&answer);
-			return answer.text[0] == '\0';
+			return answer.status == 0 || answer.text[0] == '\0';
 		}
 		if (take_lock()) {
 			do_batch_alone(verb, ids, count);
 			return true;
 		}
-		if (!owner_is_here() || clock_now() >= deadline)
+		if (clock_now() >= deadline)
 			break;
 		usleep(PAUSE);
 	}

@@ -136,16 +136,30 @@ struct reader {
 	unsigned	 show;
 	bool		 is_body, is_start;	/* of a line */
 	bool		 has_colon, is_first, was_cr;
+	bool		 is_seen;		/* by a terminal */
+	unsigned char	 before;		/* the last one */
 	char		 line[1024];		/* of a header, so far */
 	size_t		 len;
 };
 
-/* One character that is to be seen. */
-static void
-emit(const struct reader *r, char c)
+/* Would a terminal obey it, alone or as the second byte of a C1 control? */
+static bool
+is_obeyed(unsigned char before, unsigned char c)
 {
+	return (c < ' ' && c != '\n' && c != '\t') || c == 0x7f ||
+	    (before == 0xc2 && c >= 0x80 && c < 0xa0);
+}
+
+/* One character that is to be shown: to a program as it is. */
+static void
+emit(struct reader *r, char c)
+{
+	bool	is_bad = r->is_seen && is_obeyed(r->before,
+		    (unsigned char)c);
+
 	if ((r->show & (r->is_body ? SHOW_BODY : SHOW_HEADER)) != 0)
-		putchar(c);
+		putchar(is_bad ? '?' : c);
+	r->before = (unsigned char)c;
 }
 
 /* What was kept of the line belongs to this part. */
@@ -215,7 +229,7 @@ print_content(const struct shown *s)
 	ssize_t		 n;
 
 	*r = (struct reader){ .show = s->show, .is_start = true,
-	    .is_first = true };
+	    .is_first = true, .is_seen = isatty(STDOUT_FILENO) == 1 };
 	for (; left > 0; left -= n, offset += n) {
 		n = fs_pread(s->fd, piece, left < PIECE ? (size_t)left : PIECE,
 		    offset);

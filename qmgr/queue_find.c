@@ -9,17 +9,20 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "common/base/clock.h"
 #include "qmgr/entry.h"
 #include "qmgr/queue.h"
+
+enum { ATTEMPTS = 20, PAUSE = 50 * 1000 };	/* a second in all */
 
 /* A search in hand. */
 struct search {
 	const struct order	*order;
 	struct listing		 active;	/* what qmgr has open */
 	int64_t			 now_us, left;	/* -1: no limit */
-	bool			 needs_file;
+	bool			 needs_file, has_heard;
 	bool			(*each)(void *, const struct queue_entry *);
 	void			*context;
 };
@@ -41,7 +44,10 @@ offer(struct search *s, const struct queue_entry *e)
 static bool
 offer_told(void *context, const struct queue_entry *e)
 {
-	return offer(context, e);
+	struct search	*s = context;
+
+	s->has_heard = true;
+	return offer(s, e);
 }
 
 /* Where it is, in mailq's words. */
@@ -159,26 +165,29 @@ find_here(struct search *s)
 	return status;
 }
 
-/* Ask qmgr. */
+/* Ask qmgr; again for a moment, since it may be about to start. */
 static int
 ask(struct search *s)
 {
 	const struct order	*o = s->order;
 	struct answer		 answer = { .status = 0 };
+	enum remote		 result;
+	int			 attempt = 0;
 
 	if (o->is_input && o->count == 0)
 		return 0;
-	switch (remote_list(o->ids, o->count, &answer, offer_told, s)) {
-	case REMOTE_DONE:
+	while ((result = remote_list(o->ids, o->count, &answer, offer_told,
+	    s)) == REMOTE_NOBODY && !s->has_heard && ++attempt < ATTEMPTS)
+		usleep(PAUSE);
+	if (result == REMOTE_DONE)
 		return answer.status;
-	case REMOTE_REFUSED:
+	if (result == REMOTE_REFUSED) {
 		complain("%s", answer.text);
 		return answer.status;
-	case REMOTE_NOBODY:
-		break;
 	}
-	complain("the mail system is down, and only root can read its queue");
-	return EX_UNAVAILABLE;
+	complain("%s", s->has_heard ? "the queue manager has gone meanwhile" :
+	    "the mail system is down, and only root can read its queue");
+	return s->has_heard ? EX_TEMPFAIL : EX_UNAVAILABLE;
 }
 
 /* Every message that is meant. */

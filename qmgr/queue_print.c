@@ -37,6 +37,17 @@ sender_of(const struct queue_entry *e)
 
 /* --- for people ---------------------------------------------------------- */
 
+/* Would a terminal obey it: controls, and marks that turn the direction of
+ * writing, so that one address looks like another? */
+static bool
+is_mark(uint32_t point)
+{
+	return point < ' ' || (point >= 0x7f && point < 0xa0) ||
+	    (point >= 0x200e && point <= 0x200f) ||
+	    (point >= 0x2028 && point <= 0x202e) ||
+	    (point >= 0x2066 && point <= 0x2069);
+}
+
 /* Text of strangers, without what a terminal obeys. */
 void
 print_safe(FILE *out, const char *text)
@@ -46,7 +57,7 @@ print_safe(FILE *out, const char *text)
 
 	for (; len > 0; text += n, len -= n) {
 		n = utf8_length(text, len, &point);
-		if (n == 0 || point < ' ' || (point >= 0x7f && point < 0xa0)) {
+		if (n == 0 || is_mark(point)) {
 			fputc('?', out);
 			n = n == 0 ? 1 : n;
 		} else
@@ -126,7 +137,7 @@ print_string(const char *text)
 			n = 1;
 		} else if (point == '"' || point == '\\')
 			fprintf(list.out, "\\%c", (char)point);
-		else if (point < ' ' || (point >= 0x7f && point < 0xa0))
+		else if (is_mark(point))
 			fprintf(list.out, "\\u%04x", (unsigned)point);
 		else
 			fwrite(text, 1, n, list.out);

@@ -194,7 +194,8 @@ ask(struct talk *t, struct answer *answer)
 	answer->status = (int)t->done.exit_status;
 	answer->changed = t->done.changed;
 	snprintf(answer->text, sizeof(answer->text), "%s", t->done.text);
-	return t->done.text[0] != '\0' ? REMOTE_REFUSED : REMOTE_DONE;
+	return t->done.text[0] != '\0' && answer->status != 0 ?
+	    REMOTE_REFUSED : REMOTE_DONE;
 }
 
 /* A question about these messages; it has a pool. */

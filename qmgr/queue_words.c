@@ -13,16 +13,22 @@
 
 struct command	command;
 
-/* Say something. */
+/* Say something: names of files and words of lists are strangers', too. */
 void
 complain(const char *format, ...)
 {
-	va_list	arguments;
+	va_list	 arguments;
+	char	*text;
+	int	 len;
 
-	fprintf(stderr, "%s: ", command.name);
 	va_start(arguments, format);
-	vfprintf(stderr, format, arguments);
+	len = vasprintf(&text, format, arguments);
 	va_end(arguments);
+	fprintf(stderr, "%s: ", command.name);
+	if (len >= 0) {
+		print_safe(stderr, text);
+		free(text);
+	}
 	fputc('\n', stderr);
 }
 

@@ -46,8 +46,11 @@ on_field(void *context, const struct header_field *f)
 		to = &l->report->references;
 	else if (header_is(f, "In-Reply-To"))
 		to = &l->in_reply_to;
-	if (to != NULL && *to == NULL && f->value_len < REFERENCES_MAX)
-		*to = header_unfold(l->pool, f->value, f->value_len);
+	if (to == NULL || *to != NULL || f->value_len >= REFERENCES_MAX)
+		return;
+	*to = text_trim(header_unfold(l->pool, f->value, f->value_len));
+	if (**to == '\0')
+		*to = NULL;	/* a field without words is none */
 }
 
 /* Read the header block. */
@@ -421,6 +424,10 @@ add_letter(struct str *to, const struct report *r)
 	    charset_of(r), is_letter_8bit(r) ?
 	    "Content-Transfer-Encoding: 8bit\r\n" : "");
 	add_text(to, r->template->text);
+	if (r->is_damaged)
+		str_add(to, "\r\nYour message cannot be read any more: the disk "
+		    "that holds it is damaged.\r\nThis report has as much of "
+		    "it as is left.\r\n");
 	for (i = 0; i < r->about->count; i++)
 		add_line(to, &r->about->rows[i], is_letter_wide(r));
 }

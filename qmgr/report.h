@@ -29,6 +29,7 @@ struct report {
 	const struct template	*template;	/* of this kind, expanded */
 	bool			 is_threaded;	/* References and so on */
 	bool			 is_copy_8bit;	/* in what is copied */
+	bool			 is_damaged;	/* no more can be read */
 	const char		*myhostname;
 	const char		*boundary;	/* not in the message */
 	time_t			 now;

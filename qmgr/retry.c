@@ -75,6 +75,16 @@ retry_pause_now(unsigned attempt)
 	return retry_pause(&retry, attempt, retry_random());
 }
 
+/* Of any transport, with its spread. */
+int64_t
+retry_longest_pause(void)
+{
+	int64_t	longest = retry.longest > retry.maximal ? retry.longest :
+		    retry.maximal;
+
+	return longest + longest / 4;
+}
+
 /* Older than it may get? */
 bool
 retry_is_too_old(const struct retry_settings *s, int64_t age, bool is_bounce)
@@ -106,5 +116,5 @@ retry_may_expire(void)
 	static struct retry_clock	clock;
 
 	return retry_clock_is_sane(&clock, clock_wall_us() / 1000, clock_now(),
-	    retry.maximal + retry.maximal / 4);
+	    retry_longest_pause());
 }

@@ -12,6 +12,7 @@ struct retry_settings {
 	int64_t	 lifetime, bounce_lifetime;
 	int64_t	 warning;			/* 0: no warnings */
 	int64_t	 scan_every;
+	int64_t	 longest;	/* maximal of any transport */
 };
 extern struct retry_settings	 retry;
 extern const struct param	 retry_params[];
@@ -29,6 +30,9 @@ uint32_t retry_random(void);
 
 /* The same with the settings for all transports and a number nobody knows. */
 int64_t	 retry_pause_now(unsigned attempt);
+
+/* The longest pause that any message makes. */
+int64_t	 retry_longest_pause(void);
 
 /* Is a message of this age (milliseconds) to be given up after a failed try? */
 bool	 retry_is_too_old(const struct retry_settings *, int64_t age,

@@ -1,7 +1,7 @@
 /*
  * route.c - where does each recipient go?
  *
- * A few dozen fibers ask resolve, each for one recipient at a time; messages
+ * A few hundred fibers ask resolve, each for one recipient at a time; messages
  * take turns, so that one with a hundred thousand recipients does not keep
  * the others waiting. A job is queued as soon as it fills a delivery, and the
  * rest when the whole message has been asked for. Recipients that an agent
@@ -23,7 +23,7 @@
 #include "qmgr/outcome.h"
 #include "qmgr/transport.h"
 
-enum { ASKERS = 64, PATIENCE = 60 * 1000 };
+enum { ASKERS = 256, ASKERS_OF_ONE = 128, PATIENCE = 60 * 1000 };
 
 /* A recipient that was passed on. */
 struct again {
@@ -223,7 +223,8 @@ ask_again(void)
 	message_release(m);
 }
 
-/* The next message's next recipient; the message goes behind the others. */
+/* The next message's next recipient; the message goes behind the others. One
+ * whose domains are slow to be looked up leaves some askers to others. */
 static WAITS void
 ask_next(void)
 {
@@ -236,12 +237,16 @@ ask_next(void)
 	m->asked++;
 	if (has_one) {
 		m->next++;
-		if (next_number(m, &more))
+		if (next_number(m, &more) && m->asked < ASKERS_OF_ONE)
 			enqueue(m);
 		ask(m, number, "");
 	}
 	m->asked--;
-	if (m->asked == 0 && !m->is_asking)
+	if (m->is_asking)
+		return;
+	if (next_number(m, &more))
+		enqueue(m);
+	else if (m->asked == 0)
 		finish(m);
 }
 

@@ -8,8 +8,8 @@
  *
  * P1  At most qmgr_message_active_limit messages are open; the others wait as
  *     names. When as many are open, evict.c makes room.
- * P2  A look through the directories yields every few entries: new mail does
- *     not wait for it.
+ * P2  A look through the directories is a thread's work, a few entries at a
+ *     time: new mail does not wait for it, nor for a cold disk.
  * P3  A file that is not complete is not mail; it is removed once its writer
  *     is gone.
  */
@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,16 +26,18 @@
 #include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
+#include "common/fiber/offload.h"
 #include "common/ipc/packets.h"
 #include "qmgr/evict.h"
 #include "qmgr/message.h"
 #include "qmgr/retry.h"
 #include "qmgr/route.h"
+#include "qmgr/sync.h"
 #include "qmgr/transport.h"
 #include "qmgr/waiting.h"
 
 enum {
-	SLICE = 32,		/* entries between two yields */
+	SLICE = 128,		/* entries that a thread reads in one go */
 	BUSY_PAUSE = 200,	/* its writer is about to finish */
 	FULL_PAUSE = 1000,	/* unless somebody leaves before */
 	MANY_PAUSE = 2000,	/* too many recipients are in memory */
@@ -44,10 +47,33 @@ enum {
 
 static struct fiber	*feeder, *scanner;
 
+/* New mail that header_checks put on hold goes there, before anybody begins
+ * with it. Who releases it moves it to deferred/, where the mark says nothing
+ * any more. */
+static bool
+is_put_on_hold(struct message *m)
+{
+	if (m->dir != QUEUE_INCOMING ||
+	    (m->envelope.mail.flags & MAIL_IS_HELD) == 0)
+		return false;
+	if (queue_move(m->id, QUEUE_INCOMING, QUEUE_HOLD) == 0) {
+		sync_removed(QUEUE_INCOMING, m->id);
+		log_info("%s: placed on hold", m->id);
+	} else if (errno != ENOENT) {
+		log_error("%s: cannot be placed on hold: %s", m->id,
+		    strerror(errno));
+		(void)waiting_add(m->id, m->dir, clock_now() + LATER_PAUSE);
+	}
+	message_close(m);
+	return true;
+}
+
 /* Begin with an open message. */
 static void
 activate(struct message *m)
 {
+	if (is_put_on_hold(m))
+		return;
 	log_info("%s: from=<%s>, size=%jd, nrcpt=%zu (queue active)", m->id,
 	    m->envelope.mail.sender, (intmax_t)m->layout.content_length,
 	    m->envelope.count);
@@ -94,10 +120,10 @@ on_new_mail(struct request *r)
 
 /* --- when the time has come ---------------------------------------------- */
 
-/* Is one that has many recipients to wait? It waits a little longer when its
- * file cannot be looked at; what is wrong with it is told when it is opened. */
+/* Has it many recipients? Not if its file cannot be looked at: what is wrong
+ * with it is told when it is opened. */
 static bool
-is_too_many(const struct waiting_one *one)
+has_many(const struct waiting_one *one)
 {
 	unsigned char		 raw[QUEUE_PREAMBLE];
 	struct queue_layout	 layout;
@@ -105,8 +131,6 @@ is_too_many(const struct waiting_one *one)
 	ssize_t			 n;
 	int			 fd;
 
-	if (evict_has_room_for_many())
-		return false;
 	fd = queue_open_file(one->dir, one->id, O_RDONLY);
 	if (fd == -1)
 		return false;
@@ -115,6 +139,18 @@ is_too_many(const struct waiting_one *one)
 	return n == (ssize_t)sizeof(raw) &&
 	    queue_preamble_decode(raw, sizeof(raw), &layout, &crc) == NULL &&
 	    (size_t)layout.envelope_length > HEAD + evict_few() * EACH;
+}
+
+/* Is it to wait, since it has many recipients and so have others? It is looked
+ * at once. */
+static bool
+is_too_many(struct waiting_one *one)
+{
+	if (evict_has_room_for_many())
+		return false;
+	if ((one->flags & WAITING_MANY) == 0 && has_many(one))
+		one->flags |= WAITING_MANY;
+	return (one->flags & WAITING_MANY) != 0;
 }
 
 /* Back to those who wait, as it was. */
@@ -127,7 +163,7 @@ wait_again(const struct waiting_one *one, int64_t due)
 
 /* Open one that is due. */
 static void
-open_one(const struct waiting_one *one)
+open_one(struct waiting_one *one)
 {
 	struct message	*m;
 
@@ -169,7 +205,7 @@ feed_one(void)
 	else if (evict_has_room() || evict_make_room())
 		open_one(&one);
 	else {
-		wait_again(&one, one.due);
+		waiting_put_back(&one);
 		return false;
 	}
 	return true;
@@ -211,7 +247,7 @@ static int64_t
 due_at(int64_t mtime_us)
 {
 	int64_t	pause = (mtime_us - clock_wall_us()) / 1000,
-		longest = retry.maximal + retry.maximal / 4;
+		longest = retry_longest_pause();
 
 	if (pause < 0)
 		pause = 0;
@@ -234,37 +270,61 @@ look_at(enum queue_dir dir, const char *id, mode_t mode, int64_t mtime_us)
 	return waiting_add(id, dir, due_at(mtime_us));
 }
 
-/* One directory. */
+/* Some entries, on their way from a thread. */
+struct slice {
+	struct queue_walk	*walk;
+	int			 result;	/* 1: there are more */
+	size_t			 count;
+	struct {
+		char	 id[QUEUE_ID_MAX + 1];
+		mode_t	 mode;
+		int64_t	 mtime_us;
+	} entries[SLICE];
+};
+
+/* On a thread: the next ones. */
+static int
+read_slice(void *arg)
+{
+	struct slice	*s = arg;
+	int64_t		 size;
+
+	for (s->count = 0; s->count < SLICE; s->count++) {
+		s->result = queue_walk_next(s->walk, s->entries[s->count].id,
+		    &s->entries[s->count].mode,
+		    &s->entries[s->count].mtime_us, &size);
+		if (s->result != 1)
+			break;
+	}
+	return s->result == -1 ? -1 : 0;
+}
+
+/* One directory. What was seen may have moved meanwhile: who opens it sees. */
 static WAITS size_t
 look_through(enum queue_dir dir)
 {
-	struct queue_walk	*walk;
-	char			 id[QUEUE_ID_MAX + 1];
-	mode_t			 mode;
-	int64_t			 mtime_us, size;
-	size_t			 found = 0, n = 0;
-	int			 result;
+	struct slice	*s;
+	size_t		 found = 0, i;
 
-	if ((walk = queue_walk_start(dir)) == NULL) {
+	s = mem_alloc(sizeof(*s));
+	if ((s->walk = queue_walk_start(dir)) == NULL) {
 		log_error("open %s: %s", queue_dir_name(dir),
 		    strerror(errno));
+		free(s);
 		return 0;
 	}
-	while (!daemon_is_draining() && (result = queue_walk_next(walk, id,
-	    &mode, &mtime_us, &size)) != 0) {
-		if (result == -1) {
+	do {
+		if (offload(read_slice, s) == -1)
 			log_error("read %s: %s", queue_dir_name(dir),
 			    strerror(errno));
-			break;
-		}
-		if (look_at(dir, id, mode, mtime_us))
-			found++;
-		if (++n % SLICE == 0) {
-			feed_wake();
-			fiber_yield();
-		}
-	}
-	queue_walk_end(walk);
+		for (i = 0; i < s->count; i++)
+			if (look_at(dir, s->entries[i].id,
+			    s->entries[i].mode, s->entries[i].mtime_us))
+				found++;
+		feed_wake();
+	} while (s->result == 1 && !daemon_is_draining());
+	queue_walk_end(s->walk);
+	free(s);
 	return found;
 }
 

@@ -87,7 +87,7 @@ place_of(const struct destination *s)
 {
 	bool	is_dead = s->window.dead_until != 0;
 
-	if (s->queued == 0 || (!is_dead && s->in_flight >= s->window.size))
+	if (s->load.queued == 0 || (!is_dead && s->in_flight >= s->window.size))
 		return PLACE_NOWHERE;
 	if (!is_dead && s->not_before != 0)
 		return PLACE_PAUSED;
@@ -162,7 +162,8 @@ schedule_queue(struct job *job)
 		return;
 	job->is_queued = true;
 	line_up(job);
-	job->site->queued++;
+	job->site->load.queued++;
+	job->site->schedule->load.queued++;
 	job->site->waiting += job_count(job);
 	schedule_refresh(job->site);
 }
@@ -175,7 +176,8 @@ schedule_withdraw(struct job *job)
 		return;
 	job->is_queued = false;
 	TAILQ_REMOVE(&job->site->jobs[job->line], job, next);
-	job->site->queued--;
+	job->site->load.queued--;
+	job->site->schedule->load.queued--;
 	job->site->waiting -= job_count(job);
 	schedule_refresh(job->site);
 }
@@ -277,7 +279,8 @@ schedule_take(struct job *job, size_t count, bool is_delivery)
 		line_up(job);
 	else {
 		s->waiting -= job_count(job);
-		s->queued--;
+		s->load.queued--;
+		s->schedule->load.queued--;
 	}
 	if (s->place == PLACE_FEW || s->place == PLACE_MANY)
 		s->schedule->turn = s->place == PLACE_FEW ? LINE_MANY :
@@ -303,7 +306,7 @@ schedule_ended(struct destination *s, int64_t now)
 bool
 destination_is_idle(struct destination *s, int64_t now)
 {
-	return s->users == 0 && s->in_flight == 0 && !s->is_clogged &&
+	return s->users == 0 && s->in_flight == 0 && !s->load.is_clogged &&
 	    s->not_before <= now &&
 	    (s->died == 0 || now - s->died > REMEMBERED) &&
 	    !window_is_dead(&s->window, s->pace, now);

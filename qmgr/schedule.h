@@ -39,6 +39,19 @@ struct job {
 	enum line		 line;		/* if it is queued */
 };
 
+/*
+ * How many jobs wait for one thing, a site or all that a schedule has. The
+ * rest is evict.c's, which keeps any of them from filling the memory.
+ */
+struct load {
+	TAILQ_ENTRY(load) next;		/* among the clogged */
+	uint32_t	 mark;		/* of waiting messages */
+	size_t		 queued;	/* jobs */
+	bool		 is_clogged;
+	size_t		 keep;		/* so many, if it is */
+	int64_t		 warned;
+};
+
 /* Where a site stands in the schedule. */
 enum place { PLACE_FEW, PLACE_MANY, PLACE_PAUSED, PLACE_NOWHERE };
 
@@ -48,16 +61,14 @@ struct destination {
 	RB_ENTRY(destination)	 entry;		/* in its transport */
 	TAILQ_ENTRY(destination) next;		/* in a line of the schedule */
 	RB_ENTRY(destination)	 pause;		/* or among the paused */
-	TAILQ_ENTRY(destination) clog;		/* evict.c */
 	struct schedule		*schedule;
 	const struct pace	*pace;
 	char			*name;		/* in its transport */
 	char			*label;		/* as resolve calls the site */
-	uint32_t		 mark;		/* of waiting messages */
+	struct load		 load;
 	struct job_queue	 jobs[LINES];
 	enum line		 turn;		/* whose it is */
 	size_t			 waiting;	/* recipients in jobs */
-	size_t			 queued;	/* jobs */
 	unsigned		 in_flight;
 	unsigned		 users;		/* jobs that know it */
 	struct window		 window;
@@ -65,9 +76,6 @@ struct destination {
 	enum place		 place;
 	char			*why;		/* it is dead; "4.4.1 text" */
 	int64_t			 died;		/* when, if not revived since */
-	bool			 is_clogged;	/* evict.c; the rest, too */
-	size_t			 keep;
-	int64_t			 clog_warned;
 };
 
 RB_HEAD(paused_sites, destination);
@@ -75,6 +83,7 @@ struct schedule {
 	TAILQ_HEAD(, destination) lines[LINES];	/* that may have a turn */
 	enum line		 turn;
 	struct paused_sites	 paused;
+	struct load		 load;
 	void			*owner;
 };
 

@@ -69,13 +69,20 @@ part(const struct feedback *f, int64_t window)
 	}
 }
 
+/* Within the limit. */
+void
+window_fit(struct window *w, const struct pace *p)
+{
+	if (p->limit > 0 && w->size > p->limit)
+		w->size = p->limit;
+}
+
 /* The initial window, within the limit. */
 void
 window_start(struct window *w, const struct pace *p)
 {
 	*w = (struct window){ .size = p->initial };
-	if (p->limit > 0 && w->size > p->limit)
-		w->size = p->limit;
+	window_fit(w, p);
 	if (w->size < 1)
 		w->size = 1;
 }
@@ -97,8 +104,7 @@ window_succeeded(struct window *w, const struct pace *p, unsigned in_flight)
 		w->success -= 1;
 		w->failure = 0;
 	}
-	if (p->limit > 0 && w->size > p->limit)
-		w->size = p->limit;
+	window_fit(w, p);
 }
 
 /* The site does not answer. */

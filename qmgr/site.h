@@ -38,6 +38,8 @@ struct window {
 };
 
 void		 window_start(struct window *, const struct pace *);
+/* The settings have changed: no wider than they allow. */
+void		 window_fit(struct window *, const struct pace *);
 /* A delivery reached the site (whatever it then said); in_flight counts it. */
 void		 window_succeeded(struct window *, const struct pace *,
 		    unsigned in_flight);

@@ -10,6 +10,10 @@
  *     time the disk takes, and none before.
  * P2  A sync that fails is not repeated (the second one would lie); it is
  *     logged, and what it was for may be delivered twice.
+ * P3  At most PENDING files are open here, and as many with those who have a
+ *     place: who wants one more waits before he opens it. After an outage
+ *     thousands of messages in a second may be put back, and the disk may
+ *     sync some hundreds.
  */
 #include "qmgr/sync.h"
 
@@ -30,6 +34,7 @@
 enum {
 	EVERY = 200,		/* milliseconds */
 	AT_ONCE = 8,		/* syncs */
+	PENDING = 200,		/* files */
 	HASHES = 256
 };
 
@@ -37,6 +42,7 @@ enum {
 struct file {
 	STAILQ_ENTRY(file)	 next;
 	int			 fd;
+	bool			 has_place;
 };
 
 static TAILQ_HEAD(, message)	 dirty = TAILQ_HEAD_INITIALIZER(dirty);
@@ -44,7 +50,8 @@ static STAILQ_HEAD(, file)	 files = STAILQ_HEAD_INITIALIZER(files);
 static bool			 flat_removed[QUEUE_DIRS];
 static bool			 hash_removed[HASHES];
 static bool			 has_removed, is_running;
-static unsigned			 syncing;
+static unsigned			 syncing, pending;
+static struct semaphore		 places;
 static struct fiber		*worker;
 
 /* --- one message --------------------------------------------------------- */
@@ -77,6 +84,18 @@ sync_write(struct message *m, int fd)
 	return 0;
 }
 
+/* One file, soon. */
+static void
+add_file(int fd, bool has_place)
+{
+	struct file	*f = mem_alloc(sizeof(*f));
+
+	f->fd = fd;
+	f->has_place = has_place;
+	STAILQ_INSERT_TAIL(&files, f, next);
+	pending++;
+}
+
 /* Write one message's bytes, if its file still exists. */
 static void
 write_message(struct message *m)
@@ -95,7 +114,7 @@ write_message(struct message *m)
 	if (sync_write(m, fd) == -1)
 		log_warning("%s: cannot cross recipients off: %s", m->id,
 		    strerror(errno));
-	sync_later(fd);
+	add_file(fd, false);
 }
 
 /* --- the disk ------------------------------------------------------------ */
@@ -117,15 +136,16 @@ static void
 sync_files(void *arg)
 {
 	struct file	*f;
-	int		 fd;
 
 	(void)arg;
 	fiber_name("sync");
 	while ((f = STAILQ_FIRST(&files)) != NULL) {
 		STAILQ_REMOVE_HEAD(&files, next);
-		fd = f->fd;
+		sync_one(f->fd, "a queue file");
+		if (f->has_place)
+			semaphore_give(&places);
 		free(f);
-		sync_one(fd, "a queue file");
+		pending--;
 	}
 	if (--syncing == 0)
 		fiber_wake(worker);
@@ -162,22 +182,33 @@ sync_directories(void)
 		}
 }
 
+/* All files that are here now. */
+static WAITS void
+sync_pending(void)
+{
+	unsigned	i;
+
+	if (STAILQ_EMPTY(&files))
+		return;
+	syncing = AT_ONCE;
+	for (i = 0; i < AT_ONCE; i++)
+		fiber_start(sync_files, NULL);
+	while (syncing > 0)
+		(void)fiber_park(NEVER);
+}
+
 /* One round. */
 static WAITS void
 sync_all(void)
 {
 	struct message	*m;
-	unsigned	 i;
 
-	while ((m = TAILQ_FIRST(&dirty)) != NULL)
+	while ((m = TAILQ_FIRST(&dirty)) != NULL) {
 		write_message(m);
-	if (!STAILQ_EMPTY(&files)) {
-		syncing = AT_ONCE;
-		for (i = 0; i < AT_ONCE; i++)
-			fiber_start(sync_files, NULL);
-		while (syncing > 0)
-			(void)fiber_park(NEVER);
+		if (pending >= PENDING)
+			sync_pending();
 	}
+	sync_pending();
 	if (has_removed) {
 		has_removed = false;
 		sync_directories();
@@ -247,14 +278,32 @@ sync_forget(struct message *m)
 	m->is_dirty = false;
 }
 
+/* Nobody has a place yet. */
+void
+sync_start(void)
+{
+	semaphore_init(&places, PENDING);
+}
+
+/* Wait for one (P3). */
+void
+sync_take_place(void)
+{
+	(void)semaphore_take(&places, NEVER);
+}
+
+/* It was not needed. */
+void
+sync_leave_place(void)
+{
+	semaphore_give(&places);
+}
+
 /* One file, soon. */
 void
 sync_later(int fd)
 {
-	struct file	*f = mem_alloc(sizeof(*f));
-
-	f->fd = fd;
-	STAILQ_INSERT_TAIL(&files, f, next);
+	add_file(fd, true);
 	need_worker();
 }
 

@@ -4,6 +4,9 @@
 #include "common/fiber/fiber.h"
 #include "qmgr/message.h"
 
+/* Begin. */
+void	 sync_start(void);
+
 /* This recipient is to be crossed off: at most 200 ms from now its byte is
  * overwritten and synced, unless the message is settled before. */
 void	 sync_cross_off(struct message *, size_t number);
@@ -15,6 +18,10 @@ WAITS int sync_write(struct message *, int fd);
 /* Nothing is to be written any more: the message is about to be closed. */
 void	 sync_forget(struct message *);
 
+/* A file is about to be opened that is to be synced: wait until not too many
+ * are. The place is given back by sync_leave_place(), or by the following. */
+WAITS void sync_take_place(void);
+void	 sync_leave_place(void);
 /* The file was written to; sync it soon, then close the descriptor. */
 void	 sync_later(int fd);
 

@@ -368,6 +368,22 @@ check_names(struct pool *pool, const char *file, struct maincf *mc,
 	return NULL;
 }
 
+/* Is it still a text of mail, whatever the parameters' values are? */
+static const char *
+check_expanded(struct pool *pool, const char *file, const struct template *t,
+    const char *text)
+{
+	struct source	 s = { pool, file, text, text + strlen(text),
+			    t->line - 1 };
+	const char	*why;
+	char		*line;
+
+	while ((line = next_line(&s)) != NULL)
+		if ((why = check_line(&s, t, line)) != NULL)
+			return why;
+	return NULL;
+}
+
 /* Expand the text of one template. */
 const char *
 template_expand(struct pool *pool, const char *file, struct maincf *mc,
@@ -385,5 +401,5 @@ template_expand(struct pool *pool, const char *file, struct maincf *mc,
 		return pool_printf(pool, "%s:%u: %s", file, t->line,
 		    problem != NULL ? problem : "cannot be expanded");
 	t->text = text;
-	return NULL;
+	return check_expanded(pool, file, t, text);
 }

@@ -47,7 +47,8 @@ const char	*template_parse(struct pool *, const char *file,
  * Replace $name in the text: parameters of main.cf by their values; a
  * parameter of time with _seconds, _minutes, _hours, _days or _weeks behind
  * its name by a number of these (maximal_queue_lifetime, bounce_queue_lifetime
- * and delay_warning_time). NULL, or "FILE:LINE: what is wrong".
+ * and delay_warning_time). NULL, or "FILE:LINE: what is wrong", which may be
+ * that a value makes a line too long or has letters that the Charset has not.
  */
 const char	*template_expand(struct pool *, const char *file,
 		    struct maincf *, struct template *);

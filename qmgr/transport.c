@@ -20,7 +20,7 @@
 /* Services that are there without a line, and the programs that deliver. */
 static const char *const	builtins[][2] = {
 	{ "smtp", "smtp" }, { "relay", "smtp" }, { "lmtp", "lmtp" },
-	{ "local", "local" },
+	{ "local", "local" }, { "virtual", "virtual" },
 	{ "error", "error" }, { "retry", "error" }, { "discard", "error" }
 };
 static const char *const	programs[] = {
@@ -42,7 +42,7 @@ compare_sites(const struct destination *a, const struct destination *b)
 static RB_HEAD(transport_tree, transport) transports =
     RB_INITIALIZER(&transports);
 static struct transport	**by_index;
-static unsigned		  count;
+static unsigned		  count, reading;	/* of master.cf */
 RB_PROTOTYPE(transport_tree, transport, entry, )
 RB_GENERATE(transport_tree, transport, entry, compare_transports)
 RB_GENERATE(destinations, destination, entry, compare_sites)
@@ -61,9 +61,13 @@ refresh(void)
 	int			 result = 0;
 
 	str_init(&problems, pool, 0);
-	RB_FOREACH(t, transport_tree, &transports)
+	retry.longest = 0;
+	RB_FOREACH(t, transport_tree, &transports) {
 		if (tuning_read(t->name, &t->tuning, &problems) == -1)
 			result = -1;
+		if (t->tuning.retry.maximal > retry.longest)
+			retry.longest = t->tuning.retry.maximal;
+	}
 	rest = problems.data;
 	while ((line = strsep(&rest, "\n")) != NULL)
 		if (*line != '\0')
@@ -86,35 +90,66 @@ delivers(const char *program)
 	return false;
 }
 
-/* Know one more transport; the first line of a name counts. */
+/* How many deliveries at once, by master.cf. */
 static void
-add(const char *name, const char *program, int maxproc)
+set_limit(struct transport *t, int maxproc)
 {
-	struct transport	*t, key = { .name = (char *)(uintptr_t)name };
+	unsigned	i;
+
+	t->limit = maxproc < 0 ? (unsigned)site.default_process_limit :
+	    (unsigned)maxproc;
+	for (i = 0; i < t->workers; i++)
+		t->lanes[i].limit = (t->limit + t->workers - 1) / t->workers;
+}
+
+/* FNV-1a, begun or continued. */
+static uint32_t
+hash(uint32_t h, const char *name)
+{
+	while (*name != '\0')
+		h = (h ^ (unsigned char)*name++) * 16777619u;
+	return h;
+}
+
+/* One more, which has no line in the file yet. */
+static struct transport *
+transport_new(const char *name, const char *program)
+{
+	struct transport	*t = mem_alloc(sizeof(*t));
 	unsigned		 i;
 
-	if (RB_FIND(transport_tree, &transports, &key) != NULL ||
-	    count >= UINT16_MAX)
-		return;
-	t = mem_alloc(sizeof(*t));
 	*t = (struct transport){ .name = mem_strdup(name),
 	    .index = (uint16_t)(count + 1) };
 	TAILQ_INIT(&t->turns);
 	t->workers = site_processes(strcmp(program, "discard") == 0 ?
 	    "error" : program);
-	t->limit = maxproc < 0 ? (unsigned)site.default_process_limit :
-	    (unsigned)maxproc;
 	RB_INIT(&t->sites);
 	t->lanes = mem_alloc(t->workers * sizeof(*t->lanes));
 	for (i = 0; i < t->workers; i++) {
 		t->lanes[i] = (struct lane){ .transport = t,
-		    .hint = t->workers + i,
-		    .limit = (t->limit + t->workers - 1) / t->workers };
+		    .hint = t->workers + i };
 		schedule_init(&t->lanes[i].schedule, &t->lanes[i]);
+		t->lanes[i].schedule.load.mark = (hash(hash(2166136261u,
+		    t->name), "//") + i) * 2 | 1;
 	}
 	RB_INSERT(transport_tree, &transports, t);
 	by_index = mem_resize(by_index, (count + 1) * sizeof(*by_index));
 	by_index[count++] = t;
+	return t;
+}
+
+/* A line of the file; the first one of a name counts. */
+static void
+add(const char *name, const char *program, int maxproc)
+{
+	struct transport	*t = transport_find(name);
+
+	if (t == NULL && count < UINT16_MAX)
+		t = transport_new(name, program);
+	if (t == NULL || t->reading == reading)
+		return;
+	t->reading = reading;
+	set_limit(t, maxproc);
 }
 
 /* Every line that delivers, then what is there without a line. NULL, or what
@@ -131,6 +166,7 @@ read_file(struct pool *pool)
 	    site.config_directory), &why);
 	if (file == NULL)
 		return why;
+	reading++;
 	for (i = 0; i < file->count; i++) {
 		s = &file->services[i];
 		if (strcmp(s->type, "unix") == 0 && delivers(s->command))
@@ -170,6 +206,20 @@ transports_open(const struct peer *peers,
 	}
 }
 
+/* New limits hold at once, not only for sites that come into use. */
+static void
+fit_windows(void)
+{
+	struct transport	*t;
+	struct destination	*s;
+
+	RB_FOREACH(t, transport_tree, &transports)
+		RB_FOREACH(s, destinations, &t->sites) {
+			window_fit(&s->window, s->pace);
+			schedule_refresh(s);
+		}
+}
+
 /* After a reload: new lines are new transports. One whose line has gone stays
  * known; its socket has gone too, and its mail waits. */
 void
@@ -186,6 +236,7 @@ transports_read_again(const struct peer *peers,
 	if (refresh() == -1)
 		log_error("the settings of those transports stay as they "
 		    "were");
+	fit_windows();
 }
 
 /* --- finding ------------------------------------------------------------- */
@@ -214,15 +265,6 @@ transport_at(unsigned index)
 	return index == 0 || index > count ? NULL : by_index[index - 1];
 }
 
-/* FNV-1a, begun or continued. */
-static uint32_t
-hash(uint32_t h, const char *name)
-{
-	while (*name != '\0')
-		h = (h ^ (unsigned char)*name++) * 16777619u;
-	return h;
-}
-
 /* Which worker has the site? */
 static unsigned
 worker_of(const struct transport *t, const char *label)
@@ -245,23 +287,9 @@ transport_destination(struct transport *t, const char *name, const char *label)
 	    &t->tuning.pace, mem_strdup(name));
 	if (strcmp(name, label) != 0)
 		s->label = mem_strdup(label);
-	s->mark = hash(hash(hash(2166136261u, t->name), "/"), name) | 1;
+	s->load.mark = hash(hash(hash(2166136261u, t->name), "/"), name) | 1;
 	RB_INSERT(destinations, &t->sites, s);
 	return s;
-}
-
-/* By mark. */
-struct destination *
-transport_by_mark(uint32_t mark)
-{
-	struct transport	*t;
-	struct destination	*s;
-
-	RB_FOREACH(t, transport_tree, &transports)
-		RB_FOREACH(s, destinations, &t->sites)
-			if (s->mark == mark)
-				return s;
-	return NULL;
 }
 
 /* Forget the sites that nobody uses. */

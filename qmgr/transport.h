@@ -31,6 +31,7 @@ struct transport {
 	RB_ENTRY(transport)	 entry;
 	char			*name;
 	uint16_t		 index;		/* from 1 */
+	unsigned		 reading;	/* that saw its line last */
 	struct link		*link;
 	unsigned		 workers, last_lane;
 	unsigned		 in_flight, limit;	/* limit 0: none */
@@ -62,8 +63,6 @@ struct transport *transport_at(unsigned index);
  * worker goes by the label. */
 struct destination *transport_destination(struct transport *,
 		    const char *name, const char *label);
-/* The site by its mark, NULL if nothing is known of it. Searches all. */
-struct destination *transport_by_mark(uint32_t);
 /* The lane that a site's mail takes. */
 static inline struct lane *
 lane_of(const struct destination *of)

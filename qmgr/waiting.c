@@ -2,10 +2,14 @@
  * waiting.c - the messages that are known and not open.
  *
  * A million of them must fit into little memory: an array of slots of 64 bytes,
- * a binary heap of slot numbers ordered by the time they are due, and a hash
+ * binary heaps of slot numbers ordered by the time they are due, and a hash
  * table of slot numbers by id (open addressing, linear probing, half empty at
  * least). What somebody waits for is found by looking at all of them, seldom.
  * Free slots are chained through `place`.
+ *
+ * P1  New mail (incoming/) and mail that was tried before have a heap each and
+ *     are taken by turns when both are due: after an outage, or when somebody
+ *     flushes a long queue, new mail passes it.
  */
 #include "qmgr/waiting.h"
 
@@ -27,9 +31,18 @@ struct slot {
 	char		 id[QUEUE_ID_MAX + 1];
 };
 
+/* Slots by the time they are due. */
+struct heap {
+	uint32_t	*at;
+	uint32_t	 count;
+};
+enum { HEAP_NEW, HEAP_TRIED, HEAPS };
+
 static struct slot	*slots;
-static uint32_t		*heap, *table;
-static uint32_t		 room, count, used, free_slot = NONE, mask;
+static struct heap	 heaps[HEAPS];
+static uint32_t		*table;
+static uint32_t		 room, used, free_slot = NONE, mask;
+static unsigned		 turn;			/* whose it is (P1) */
 
 /* --- marks --------------------------------------------------------------- */
 
@@ -81,69 +94,92 @@ marks_have(const struct marks *m, const uint32_t *hashes, size_t n)
 	    n);
 }
 
-/* --- heap ---------------------------------------------------------------- */
+/* --- heaps --------------------------------------------------------------- */
+
+/* How many. */
+size_t
+waiting_count(void)
+{
+	return (size_t)heaps[HEAP_NEW].count + heaps[HEAP_TRIED].count;
+}
+
+/* The heap that a slot belongs to. */
+static struct heap *
+heap_of(uint32_t slot)
+{
+	return &heaps[slots[slot].dir == QUEUE_INCOMING ? HEAP_NEW :
+	    HEAP_TRIED];
+}
 
 /* Put a slot at a place of the heap. */
 static void
-set_place(uint32_t place, uint32_t slot)
+set_place(struct heap *h, uint32_t place, uint32_t slot)
 {
-	heap[place] = slot;
+	h->at[place] = slot;
 	slots[slot].place = place;
 }
 
 /* Towards the top while it is due before its parent. */
 static void
-move_up(uint32_t place)
+move_up(struct heap *h, uint32_t place)
 {
-	uint32_t	slot = heap[place], parent;
+	uint32_t	slot = h->at[place], parent;
 
 	for (; place > 0; place = parent) {
 		parent = (place - 1) / 2;
-		if (slots[heap[parent]].due <= slots[slot].due)
+		if (slots[h->at[parent]].due <= slots[slot].due)
 			break;
-		set_place(place, heap[parent]);
+		set_place(h, place, h->at[parent]);
 	}
-	set_place(place, slot);
+	set_place(h, place, slot);
 }
 
 /* Towards the bottom while a child is due before it. */
 static void
-move_down(uint32_t place)
+move_down(struct heap *h, uint32_t place)
 {
-	uint32_t	slot = heap[place], child;
+	uint32_t	slot = h->at[place], child;
 
-	for (; (child = 2 * place + 1) < count; place = child) {
-		if (child + 1 < count && slots[heap[child + 1]].due <
-		    slots[heap[child]].due)
+	for (; (child = 2 * place + 1) < h->count; place = child) {
+		if (child + 1 < h->count && slots[h->at[child + 1]].due <
+		    slots[h->at[child]].due)
 			child++;
-		if (slots[slot].due <= slots[heap[child]].due)
+		if (slots[slot].due <= slots[h->at[child]].due)
 			break;
-		set_place(place, heap[child]);
+		set_place(h, place, h->at[child]);
 	}
-	set_place(place, slot);
+	set_place(h, place, slot);
 }
 
-/* Take a slot out of the heap. */
+/* Its time has changed. */
 static void
-heap_remove(uint32_t place)
+heap_settle(struct heap *h, uint32_t slot)
 {
-	uint32_t	last = heap[--count];
+	move_up(h, slots[slot].place);
+	move_down(h, slots[slot].place);
+}
 
-	if (place == count)
+/* Take a slot out of its heap. */
+static void
+heap_remove(uint32_t slot)
+{
+	struct heap	*h = heap_of(slot);
+	uint32_t	 place = slots[slot].place, last = h->at[--h->count];
+
+	if (place == h->count)
 		return;
-	set_place(place, last);
-	move_up(place);
-	move_down(slots[last].place);
+	set_place(h, place, last);
+	heap_settle(h, last);
 }
 
 /* Bring all into order, which is quicker than one after the other. */
 static void
-heapify(void)
+heapify(struct heap *h)
 {
 	uint32_t	i;
 
-	for (i = count / 2; i > 0; i--)
-		move_down(i - 1);
+	for (i = h->count / 2; i > 0; i--)
+		move_down(h, i - 1);
 }
 
 /* --- hash table ---------------------------------------------------------- */
@@ -174,7 +210,7 @@ find(const char *id)
 static uint32_t
 slot_of(const char *id)
 {
-	return count == 0 ? (uint32_t)NONE : table[find(id)];
+	return room == 0 ? (uint32_t)NONE : table[find(id)];
 }
 
 /* Empty a place, and move up those that had to stand behind it. */
@@ -200,18 +236,21 @@ table_remove(uint32_t hole)
 static void
 grow(void)
 {
-	uint32_t	i;
+	uint32_t	i, h;
 
 	CLAIM(room < UINT32_MAX / 4);
 	room = room == 0 ? FIRST_ROOM : 2 * room;
 	mask = 2 * room - 1;
 	slots = mem_resize(slots, room * sizeof(*slots));
-	heap = mem_resize(heap, room * sizeof(*heap));
+	for (h = 0; h < HEAPS; h++)
+		heaps[h].at = mem_resize(heaps[h].at,
+		    room * sizeof(uint32_t));
 	free(table);
 	table = mem_alloc(2 * (size_t)room * sizeof(*table));
 	memset(table, 0xff, 2 * (size_t)room * sizeof(*table));
-	for (i = 0; i < count; i++)
-		table[find(slots[heap[i]].id)] = heap[i];
+	for (i = 0; i < used; i++)
+		if (slots[i].dir != FREE)
+			table[find(slots[i].id)] = i;
 }
 
 /* --- the index ----------------------------------------------------------- */
@@ -232,11 +271,12 @@ take_slot(void)
 bool
 waiting_add(const char *id, enum queue_dir dir, int64_t due)
 {
-	uint32_t	slot;
+	uint32_t	 slot;
+	struct heap	*h;
 
 	if (slot_of(id) != NONE)
 		return false;
-	if (count == room)
+	if (waiting_count() == room)
 		grow();
 	slot = take_slot();
 	strlcpy(slots[slot].id, id, sizeof(slots[slot].id));
@@ -246,8 +286,9 @@ waiting_add(const char *id, enum queue_dir dir, int64_t due)
 	slots[slot].count = MARKS_UNKNOWN;
 	slots[slot].flags = 0;
 	table[find(id)] = slot;
-	set_place(count++, slot);
-	move_up(count - 1);
+	h = heap_of(slot);
+	set_place(h, h->count++, slot);
+	move_up(h, h->count - 1);
 	return true;
 }
 
@@ -263,7 +304,7 @@ static void
 drop(uint32_t slot)
 {
 	table_remove(find(slots[slot].id));
-	heap_remove(slots[slot].place);
+	heap_remove(slot);
 	slots[slot].place = free_slot;
 	slots[slot].dir = FREE;
 	free_slot = slot;
@@ -291,8 +332,7 @@ waiting_set_due(const char *id, int64_t due)
 		return false;
 	slots[slot].due = due;
 	slots[slot].flags |= WAITING_FLUSHED;
-	move_up(slots[slot].place);
-	move_down(slots[slot].place);
+	heap_settle(heap_of(slot), slot);
 	return true;
 }
 
@@ -317,20 +357,31 @@ waiting_set_marks(const char *id, const struct marks *m, unsigned flags)
 void
 waiting_all_due(int64_t due)
 {
-	uint32_t	i;
+	struct slot	*s;
 
-	for (i = 0; i < count; i++) {
-		slots[heap[i]].flags |= WAITING_FLUSHED;
-		if (slots[heap[i]].due > due)
-			slots[heap[i]].due = due;
-	}
+	for (s = slots; s < slots + used; s++)
+		if (s->dir != FREE) {
+			s->flags |= WAITING_FLUSHED;
+			if (s->due > due)
+				s->due = due;
+		}
+}
+
+/* The time of the first in a heap. */
+static int64_t
+first_due(const struct heap *h)
+{
+	return h->count == 0 ? NEVER : slots[h->at[0]].due;
 }
 
 /* The time of the first. */
 int64_t
 waiting_first_due(void)
 {
-	return count == 0 ? NEVER : slots[heap[0]].due;
+	int64_t	new = first_due(&heaps[HEAP_NEW]),
+		tried = first_due(&heaps[HEAP_TRIED]);
+
+	return new < tried ? new : tried;
 }
 
 /* The first, if its time has come. */
@@ -338,17 +389,31 @@ bool
 waiting_take_one(int64_t now, struct waiting_one *to)
 {
 	const struct slot	*s;
+	unsigned		 from = turn;
 
-	if (count == 0 || waiting_first_due() > now)
+	if (heaps[from].count == 0 || first_due(&heaps[from]) > now)
+		from = HEAPS - 1 - from;
+	if (heaps[from].count == 0 || first_due(&heaps[from]) > now)
 		return false;
-	s = &slots[heap[0]];
+	turn = HEAPS - 1 - from;
+	s = &slots[heaps[from].at[0]];
 	*to = (struct waiting_one){ .dir = s->dir, .due = s->due,
 	    .flags = s->flags, .marks = { .site = s->site,
 	    .count = s->count } };
 	memcpy(to->marks.names, s->names, sizeof(s->names));
 	strlcpy(to->id, s->id, sizeof(to->id));
-	drop(heap[0]);
+	drop(heaps[from].at[0]);
 	return true;
+}
+
+/* It was not its turn after all. */
+void
+waiting_put_back(const struct waiting_one *one)
+{
+	if (!waiting_add(one->id, one->dir, one->due))
+		return;
+	(void)waiting_set_marks(one->id, &one->marks, one->flags);
+	turn = one->dir == QUEUE_INCOMING ? HEAP_NEW : HEAP_TRIED;
 }
 
 /* The same, for who wants its name only. */
@@ -364,13 +429,6 @@ waiting_take(int64_t now, char id[QUEUE_ID_MAX + 1], enum queue_dir *dir)
 	return true;
 }
 
-/* How many. */
-size_t
-waiting_count(void)
-{
-	return count;
-}
-
 /* --- by what they wait for ----------------------------------------------- */
 
 /* It is due earlier now. As long as few are, each finds its place at once. */
@@ -380,16 +438,19 @@ advance(struct slot *s, int64_t due, size_t changed)
 	if (s->due <= due)
 		return;
 	s->due = due;
-	if (changed < count / 16 + 1)
-		move_up(s->place);
+	if (changed < waiting_count() / 16 + 1)
+		move_up(heap_of((uint32_t)(s - slots)), s->place);
 }
 
 /* Many have changed: what advance() left undone. */
 static void
 settle(size_t changed)
 {
-	if (changed > count / 16)
-		heapify();
+	int	h;
+
+	if (changed > waiting_count() / 16)
+		for (h = 0; h < HEAPS; h++)
+			heapify(&heaps[h]);
 }
 
 /* Remember a site, if it is a new one and there is room. */
@@ -431,33 +492,48 @@ waiting_flush(const uint32_t *hashes, size_t n, int64_t now, size_t *unknown,
 	return found;
 }
 
-/* For bsearch(3). */
+/* For qsort(3) and bsearch(3). */
 static int
-compare_sites(const void *a, const void *b)
+compare_calls(const void *a, const void *b)
 {
-	uint32_t	x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+	uint32_t	x = ((const struct call *)a)->site,
+			y = ((const struct call *)b)->site;
 
 	return x < y ? -1 : x > y;
 }
 
-/* Does it go to one of them? */
-static bool
-is_at_site(const struct slot *s, const uint32_t *sites, size_t n,
-    unsigned flags)
+/* In order, each site once. */
+size_t
+waiting_sort(struct call *calls, size_t n)
 {
-	return s->dir != FREE && (s->flags & flags) != 0 &&
-	    bsearch(&s->site, sites, n, sizeof(*sites), compare_sites) != NULL;
+	size_t	i, kept = 0;
+
+	qsort(calls, n, sizeof(*calls), compare_calls);
+	for (i = 0; i < n; i++)
+		if (kept == 0 || calls[kept - 1].site != calls[i].site)
+			calls[kept++] = calls[i];
+	return kept;
+}
+
+/* The call for the site that it goes to, or NULL. */
+static struct call *
+call_of(const struct slot *s, struct call *calls, size_t n, unsigned flags)
+{
+	struct call	key = { .site = s->site };
+
+	return s->dir != FREE && (s->flags & flags) != 0 ? bsearch(&key, calls,
+	    n, sizeof(*calls), compare_calls) : NULL;
 }
 
 /* How many? */
 size_t
-waiting_at_sites(const uint32_t *sites, size_t n, unsigned flags)
+waiting_at_sites(struct call *calls, size_t n, unsigned flags)
 {
 	const struct slot	*s;
 	size_t			 found = 0;
 
 	for (s = slots; s < slots + used; s++)
-		if (is_at_site(s, sites, n, flags))
+		if (call_of(s, calls, n, flags) != NULL)
 			found++;
 	return found;
 }
@@ -465,18 +541,22 @@ waiting_at_sites(const uint32_t *sites, size_t n, unsigned flags)
 /* Those of some sites come forward. Who was passed over the last time is
  * looked at first, so that nobody is passed over for ever. */
 size_t
-waiting_pull(const uint32_t *sites, size_t n, unsigned flags, size_t limit,
-    int64_t now, int64_t spread)
+waiting_pull(struct call *calls, size_t n, unsigned flags, int64_t now,
+    int64_t spread)
 {
 	static uint32_t	 from, random = 1;
 	struct slot	*s;
+	struct call	*c;
 	uint32_t	 i;
-	size_t		 found = 0;
+	size_t		 found = 0, left = n;
 
-	for (i = 0; i < used && found < limit; i++) {
+	for (i = 0; i < used && left > 0; i++) {
 		s = &slots[(from + i) % used];
-		if (!is_at_site(s, sites, n, flags))
+		if ((c = call_of(s, calls, n, flags)) == NULL ||
+		    c->found == c->limit)
 			continue;
+		if (++c->found == c->limit)
+			left--;
 		random = random * 1664525u + 1013904223u;
 		advance(s, now + (int64_t)((double)spread *
 		    (random / 4294967296.0)), found++);

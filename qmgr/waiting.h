@@ -28,7 +28,8 @@ struct marks {
 enum waiting_flags {
 	WAITING_PARKED = 1,		/* there is no room: evict.c */
 	WAITING_FLUSHED = 2,		/* somebody wants it tried */
-	WAITING_DEAD = 4		/* its site does not answer */
+	WAITING_DEAD = 4,		/* its site does not answer */
+	WAITING_MANY = 8		/* it has many recipients */
 };
 
 /* The hash of a name, case ignored; never 0. */
@@ -52,7 +53,8 @@ bool		 waiting_set_marks(const char *id, const struct marks *,
 
 /* When the first one is due; NEVER when there is none. */
 int64_t		 waiting_first_due(void);
-/* Take the first one out if it is due. */
+/* Take the first one out if it is due; new mail and mail that was tried before
+ * by turns. */
 bool		 waiting_take(int64_t now, char id[QUEUE_ID_MAX + 1],
 		    enum queue_dir *);
 /* The same, with all that is known of it. */
@@ -64,6 +66,8 @@ struct waiting_one {
 	struct marks	 marks;
 };
 bool		 waiting_take_one(int64_t now, struct waiting_one *);
+/* The one that was just taken was none for now: it is the next one again. */
+void		 waiting_put_back(const struct waiting_one *);
 size_t		 waiting_count(void);
 
 /* --- by what they wait for; these look at all --------------------------- */
@@ -75,13 +79,20 @@ enum { FLUSHED_SITES = 16 };
 size_t		 waiting_flush(const uint32_t *hashes, size_t count,
 		    int64_t now, size_t *unknown,
 		    uint32_t sites[FLUSHED_SITES]);
-/* How many with one of these flags go to one of these sites, which are
- * sorted? */
-size_t		 waiting_at_sites(const uint32_t *sites, size_t count,
-		    unsigned flags);
-/* At most `limit` of those are due between now and now + spread. */
-size_t		 waiting_pull(const uint32_t *sites, size_t count,
-		    unsigned flags, size_t limit, int64_t now, int64_t spread);
+/* A site by its mark: at most `limit` are wanted, `found` were there. */
+struct call {
+	uint32_t	 site;
+	size_t		 limit, found;
+};
+/* Bring them into the order that the following two need, each site once;
+ * returns how many are left. */
+size_t		 waiting_sort(struct call *, size_t count);
+/* How many with one of these flags go to one of these sites? */
+size_t		 waiting_at_sites(struct call *, size_t count, unsigned flags);
+/* Those, as many as are wanted of each, are due between now and now + spread.
+ * Returns how many in all. */
+size_t		 waiting_pull(struct call *, size_t count, unsigned flags,
+		    int64_t now, int64_t spread);
 /* The next one whose names are not known or too many, from *cursor (0 first)
  * on; false when there is none left. */
 bool		 waiting_next_unknown(uint32_t *cursor,

@@ -18,6 +18,7 @@
 
 enum {
 	HOSTS_LIMIT = 100, ADDRESSES_LIMIT = 40, LOCAL_LIMIT = 20,
+	ADDRESSES_TOTAL = 450,	/* with as many hosts they fit a packet */
 	FAMILIES = 2,
 	AT_ONCE = 32		/* questions: each is a fiber */
 };
@@ -31,6 +32,7 @@ struct search {
 	enum file_use	 file;
 	bool		 is_blind;	/* no MX records, SRV records */
 	struct hosts	*to;
+	size_t		 addresses;	/* of all hosts */
 };
 
 /* --- words --------------------------------------------------------------- */
@@ -94,18 +96,19 @@ is_wanted(const struct inetaddr *a)
 
 /* One more address of a host. */
 static void
-add_address(struct pool *pool, struct host_row *host,
-    const struct inetaddr *a)
+add_address(struct search *s, struct host_row *host, const struct inetaddr *a)
 {
 	char	text[INETADDR_TEXT];
 
 	if (host->addresses == NULL)
-		host->addresses = pool_array(pool, ADDRESSES_LIMIT,
+		host->addresses = pool_array(s->pool, ADDRESSES_LIMIT,
 		    sizeof(*host->addresses));
-	if (host->count == ADDRESSES_LIMIT || !is_wanted(a))
+	if (host->count == ADDRESSES_LIMIT || !is_wanted(a) ||
+	    s->addresses == ADDRESSES_TOTAL)
 		return;
+	s->addresses++;
 	host->addresses[host->count++].address =
-	    pool_strdup(pool, inetaddr_print(a, text, sizeof text));
+	    pool_strdup(s->pool, inetaddr_print(a, text, sizeof text));
 }
 
 /* The addresses that one answer holds. */
@@ -120,7 +123,7 @@ add_answer(struct search *s, struct host_row *host, const struct query *q)
 		a.family = q->type == ANSWER_A ? AF_INET : AF_INET6;
 		memcpy(a.bytes, q->answer.records[i].address,
 		    q->type == ANSWER_A ? 4 : 16);
-		add_address(s->pool, host, &a);
+		add_address(s, host, &a);
 	}
 	if (q->answer.count > 0) {
 		lower_ttl(s->to, q->answer.ttl);
@@ -197,7 +200,7 @@ fill_from_file(struct search *s, struct host_row *host)
 
 	n = local_addresses(host->name, found, LOCAL_LIMIT);
 	for (i = 0; i < n; i++)
-		add_address(s->pool, host, &found[i]);
+		add_address(s, host, &found[i]);
 	if (host->count == 0)
 		return false;
 	host->result = HOSTS_OK;
@@ -389,7 +392,7 @@ find_literal(struct search *s)
 	if (!inetaddr_parse(&a, text))
 		return false;
 	host = add_host(s, inetaddr_print(&a, plain, sizeof plain), 0);
-	add_address(s->pool, host, &a);
+	add_address(s, host, &a);
 	if (host->count == 0) {
 		s->to->result = host->result = HOSTS_NONE;
 		s->to->text = pool_printf(s->pool, "address %s: inet_protocols "

@@ -24,8 +24,23 @@ static const struct row {
 	const char	*program, *parameter;
 	enum kind	 kind;		/* TEXT: nobody may ask; below */
 } rows[] = {
+	{ "cleanup",	"canonical_maps",			TABLE },
+	{ "cleanup",	"sender_canonical_maps",		TABLE },
+	{ "cleanup",	"recipient_canonical_maps",		TABLE },
+	{ "cleanup",	"sender_bcc_maps",			TABLE },
+	{ "cleanup",	"recipient_bcc_maps",			TABLE },
+	{ "cleanup",	"header_checks",			TABLE },
+	{ "cleanup",	"mime_header_checks",			TABLE },
+	{ "cleanup",	"nested_header_checks",			TABLE },
+	{ "cleanup",	"body_checks",				TABLE },
+	{ "cleanup",	"masquerade_exceptions",		DOMAINS },
+	{ "cleanup",	"local_header_rewrite_clients",		DOMAINS },
 	{ "local",	"alias_maps",				TABLE },
 	{ "local",	"fallback_transport_maps",		TABLE },
+	{ "local",	"mailbox_command_maps",			TABLE },
+	{ "local",	"virtual_mailbox_maps",			TABLE },
+	{ "local",	"virtual_uid_maps",			TABLE },
+	{ "local",	"virtual_gid_maps",			TABLE },
 	{ "local",	"mailbox_transport_maps",		TABLE },
 	{ "local",	"local_delivery_status_filter",		TABLE },
 	{ "local",	"fallback_transport",			TEXT },
@@ -294,7 +309,8 @@ find_key(struct rules *r, struct pool *pool, const struct source *s,
 	case LOOKUP_USER:
 		return find_user(pool, s, key, why);
 	default:
-		return table_find(s->table, pool, key, &to->value, why);
+		return table_find_owned(s->table, pool, key, &to->value,
+		    &to->owner, why);
 	}
 }
 
@@ -309,6 +325,7 @@ lookup(struct rules *r, struct pool *pool, const char *program,
 
 	memset(to, 0, sizeof(*to));
 	to->result = LOOKUP_NOT_FOUND;
+	to->owner = -1;
 	to->value = to->extension = to->text = nothing;
 	s = find_permitted(r, pool, program, ask, to);
 	for (i = 0; s != NULL && i < ask->count; i++) {

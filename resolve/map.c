@@ -7,6 +7,7 @@
  *	postrider map -d key [type:]file ...	remove; "-" as with -q
  *	postrider map -i [-r] [type:]file	add the lines of the input
  *	postrider map -a ..., map alias ...	the same for alias files
+ *	postrider map -q - -hbm type:file	keys from a message
  *
  * Under the names postmap, postalias and newaliases it is those. Exit status
  * 0, or 1 when a key was not found or anything else went wrong. A build by
@@ -27,8 +28,10 @@
 #include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
+#include "common/mail/encode.h"
 #include "common/map/map.h"
 #include "common/param/site.h"
+#include "resolve/map_message.h"
 
 static struct {
 	char	*default_database_type, *alias_database;
@@ -48,8 +51,9 @@ enum verb { VERB_BUILD, VERB_ASK, VERB_SHOW, VERB_DELETE, VERB_ADD };
 static struct {
 	enum verb	 verb;
 	const char	*key, *directory;
-	bool		 is_alias, replaces, stays_root;
-	bool		 has_configuration;
+	unsigned	 how;			/* MAP_... */
+	bool		 stays_root, has_configuration;
+	struct map_message message;		/* -h -b -m */
 } options;
 
 enum { STDIN_MAX = 1 << 28 };
@@ -59,10 +63,10 @@ _Noreturn static void
 usage(void)
 {
 	fprintf(stderr,
-	    "usage: postrider map [-afoprv] [-c dir] [-q key | -d key | -s | "
-	    "-i] [type:]file ...\n"
+	    "usage: postrider map [-abfFhimopruvw] [-c dir] [-q key | -d key "
+	    "| -s | -i] [type:]file ...\n"
 	    "       postrider map alias [build] [[type:]file ...]\n");
-	exit(64);
+	exit(1);
 }
 
 /* --- configuration ------------------------------------------------------- */
@@ -154,7 +158,7 @@ build(struct pool *pool, const char *name)
 	}
 	str_init(&warnings, pool, 0);
 	become_owner(&st);
-	why = map_build(pool, name, options.is_alias, &entries, &warnings);
+	why = map_build(pool, name, options.how, &entries, &warnings);
 	become_root();
 	say_warnings(warnings.data);
 	if (why != NULL) {
@@ -186,6 +190,38 @@ read_input(struct pool *pool)
 	return text.data;
 }
 
+/* A table to ask. */
+static struct map *
+open_table(struct pool *pool, const char *name)
+{
+	struct map	*m;
+	char		*why;
+
+	if ((m = map_open(pool, full_name(pool, name), &why)) == NULL)
+		die("%s", why);
+	if (options.how & MAP_KEEPS_CASE)
+		map_keep_case(m);
+	return m;
+}
+
+/* A value as it is shown: the files that -F stored are text again. */
+static void
+print_value(struct pool *pool, const char *key, const char *value)
+{
+	size_t	 len = strlen(value);
+	char	*text;
+	ssize_t	 n;
+
+	if (options.how & MAP_FILES) {
+		text = pool_alloc(pool, len + 1);
+		if ((n = base64_decode(text, value, len)) == -1)
+			die("the value of %s is not base64: %s", key, value);
+		fwrite(text, 1, (size_t)n, stdout);
+	} else
+		fputs(value, stdout);
+	putchar('\n');
+}
+
 /* Ask for one key; 0 found, 1 not, dies on an error. */
 static int
 ask(struct map *m, const char *key, bool shows_key)
@@ -197,9 +233,9 @@ ask(struct map *m, const char *key, bool shows_key)
 	if (result == MAP_ERROR)
 		die("%s", why);
 	if (result == MAP_FOUND && shows_key)
-		printf("%s\t%s\n", key, value);
-	else if (result == MAP_FOUND)
-		printf("%s\n", value);
+		printf("%s%s\t", key, options.how & MAP_ALIAS ? ":" : "");
+	if (result == MAP_FOUND)
+		print_value(pool, key, value);
 	pool_free(pool);
 	return result == MAP_FOUND ? 0 : 1;
 }
@@ -209,12 +245,9 @@ static int
 ask_tables(struct pool *pool, char **names)
 {
 	struct map	*m;
-	char		*why;
 
 	for (; *names != NULL; names++) {
-		m = map_open(pool, full_name(pool, *names), &why);
-		if (m == NULL)
-			die("%s", why);
+		m = open_table(pool, *names);
 		if (ask(m, options.key, false) == 0)
 			return 0;
 		map_close(m);
@@ -222,30 +255,50 @@ ask_tables(struct pool *pool, char **names)
 	return 1;
 }
 
-/* Every line of the input is a key. */
+/* Tables that are asked for many keys. */
+struct asking {
+	struct map	**maps;
+	size_t		  count;
+	int		  status;
+};
+
+/* One of many keys. */
+static void
+ask_each(void *arg, const char *key)
+{
+	struct asking	*a = arg;
+	size_t		 i;
+
+	for (i = 0; i < a->count; i++)
+		if (ask(a->maps[i], key, true) == 0) {
+			a->status = 0;
+			return;
+		}
+}
+
+/* Every line of the input is a key, or what a message has. */
 static int
 ask_input(struct pool *pool, char **names)
 {
-	char	*text = read_input(pool), *line, *why;
-	struct map *maps[16];
-	size_t	 i, count = 0;
-	int	 result = 1;
+	struct asking	 a = { .status = 1 };
+	char		*text = read_input(pool), *line;
+	size_t		 i;
 
-	for (; names[count] != NULL; count++) {
-		if (count == 16)
-			die("expected at most 16 tables");
-		maps[count] = map_open(pool, full_name(pool, names[count]),
-		    &why);
-		if (maps[count] == NULL)
-			die("%s", why);
+	while (names[a.count] != NULL)
+		a.count++;
+	a.maps = pool_array(pool, a.count, sizeof(struct map *));
+	for (i = 0; i < a.count; i++)
+		a.maps[i] = open_table(pool, names[i]);
+	if (options.message.headers || options.message.body) {
+		options.message.each = ask_each;
+		options.message.context = &a;
+		map_message_keys(pool, &options.message, text, strlen(text));
+		return a.status;
 	}
 	while ((line = strsep(&text, "\n")) != NULL)
-		for (i = 0; *line != '\0' && i < count; i++)
-			if (ask(maps[i], line, true) == 0) {
-				result = 0;
-				break;
-			}
-	return result;
+		if (*line != '\0')
+			ask_each(&a, line);
+	return a.status;
 }
 
 /* Remove one key from each table. */
@@ -257,7 +310,8 @@ delete_key(struct pool *pool, char **names, const char *key)
 	int		 result = 1;
 
 	for (; *names != NULL; names++) {
-		why = map_delete(pool, full_name(pool, *names), key,
+		why = (options.how & MAP_KEEPS_CASE ? map_delete_exactly :
+		    map_delete)(pool, full_name(pool, *names), key,
 		    &was_there);
 		if (why != NULL)
 			die("%s", why);
@@ -287,8 +341,15 @@ delete_keys(struct pool *pool, char **names)
 static void
 print_row(void *unused, const char *key, const char *value)
 {
+	struct pool	*pool = pool_new("row", 0);
+	const char	*quote = !(options.how & MAP_ALIAS) &&
+			    strpbrk(key, " \t") != NULL ? "\"" : "";
+
 	(void)unused;
-	printf("%s%s\t%s\n", key, options.is_alias ? ":" : "", value);
+	printf("%s%s%s%s\t", quote, key, quote,
+	    options.how & MAP_ALIAS ? ":" : "");
+	print_value(pool, key, value);
+	pool_free(pool);
 }
 
 /* Add the lines of the input. */
@@ -301,7 +362,7 @@ add(struct pool *pool, const char *name)
 
 	str_init(&warnings, pool, 0);
 	why = map_merge(pool, name, read_input(pool), "standard input",
-	    options.is_alias, options.replaces, &entries, &warnings);
+	    options.how, &entries, &warnings);
 	say_warnings(warnings.data);
 	if (why != NULL)
 		die("%s", why);
@@ -349,49 +410,68 @@ run(struct pool *pool, char **names)
 	}
 }
 
+/* What to do, once. */
+static void
+set_verb(enum verb verb)
+{
+	if (options.verb != VERB_BUILD)
+		die("expected one of -d, -i, -q and -s");
+	options.verb = verb;
+}
+
+/* An option that changes how tables are made. */
+static bool
+take_how(int option)
+{
+	static const struct { int option; unsigned how; } all[] = {
+		{ 'a', MAP_ALIAS }, { 'f', MAP_KEEPS_CASE },
+		{ 'F', MAP_FILES }, { 'p', MAP_DEFAULT_MODE },
+		{ 'r', MAP_REPLACES }, { 'w', MAP_QUIETLY }
+	};
+	size_t	i;
+
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (option == all[i].option) {
+			options.how |= all[i].how;
+			return true;
+		}
+	/* Postfix has these; here they change nothing: keys are found with
+	 * and without a NUL at their end, and bytes are bytes. */
+	return strchr("nNuU", option) != NULL;
+}
+
 /* One option. */
 static void
 take_option(int option, char *value)
 {
 	switch (option) {
-	case 'a':
-		options.is_alias = true;
-		break;
-	case 'c':
-		options.directory = value;
-		break;
-	case 'd':
-	case 'q':
-		options.verb = option == 'd' ? VERB_DELETE : VERB_ASK;
-		options.key = value;
-		break;
-	case 'i':
-		options.verb = VERB_ADD;
-		break;
-	case 's':
-		options.verb = VERB_SHOW;
-		break;
-	case 'r':
-		options.replaces = true;
-		break;
-	case 'o':
-		options.stays_root = true;
-		break;
-	case 'v':
-		log_verbose(1);
-		break;
-	/* Postfix has these; here they are the rule, or change nothing. */
-	case 'f':
-	case 'n':
-	case 'N':
-	case 'p':
-	case 'u':
-	case 'U':
-	case 'w':
-		break;
+	case 'b': options.message.body = true; break;
+	case 'c': options.directory = value; break;
+	case 'd': set_verb(VERB_DELETE); options.key = value; break;
+	case 'h': options.message.headers = true; break;
+	case 'i': set_verb(VERB_ADD); break;
+	case 'm': options.message.mime = true; break;
+	case 'o': options.stays_root = true; break;
+	case 'q': set_verb(VERB_ASK); options.key = value; break;
+	case 's': set_verb(VERB_SHOW); break;
+	case 'v': log_verbose(1); break;
 	default:
-		usage();
+		if (!take_how(option))
+			usage();
 	}
+}
+
+/* Do the options go together? */
+static void
+check_options(void)
+{
+	const struct map_message	*m = &options.message;
+
+	if ((m->headers || m->body) && (options.verb != VERB_ASK ||
+	    strcmp(options.key, "-") != 0))
+		die("-h and -b are for -q -");
+	if (m->mime && !m->headers && !m->body)
+		die("-m is for -h and -b");
 }
 
 /* The name under which we were called, and words before the tables. */
@@ -402,16 +482,16 @@ take_words(const char *program, char **names)
 
 	if (strcmp(program, "postalias") == 0 ||
 	    strcmp(program, "newaliases") == 0)
-		options.is_alias = true;
+		options.how |= MAP_ALIAS;
 	if (*names != NULL && strcmp(*names, "alias") == 0) {
-		options.is_alias = true;
+		options.how |= MAP_ALIAS;
 		names++;
 	}
 	if (*names != NULL && strcmp(*names, "build") == 0)
 		names++;
 	if (*names != NULL)
 		return names;
-	if (!options.is_alias)
+	if (!(options.how & MAP_ALIAS) || options.verb != VERB_BUILD)
 		usage();
 	configure();
 	return text_words(pool_new("tables", 0), set.alias_database, &count);
@@ -428,8 +508,9 @@ main(int argc, char **argv)
 	fs_open_standard();
 	program = program != NULL ? program + 1 : argv[0];
 	log_name("postrider", program);
-	while ((option = getopt(argc, argv, "+ac:d:fiNnopq:rsuUvw")) != -1)
+	while ((option = getopt(argc, argv, "+abc:d:fFhimNnopq:rsuUvw")) != -1)
 		take_option(option, optarg);
+	check_options();
 	if (options.directory != NULL)
 		configure();
 	pool = pool_new("postrider map", 0);

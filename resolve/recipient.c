@@ -29,18 +29,45 @@ answer(struct check *c, enum recipient_result result, const char *words)
 	c->answer->text = reason(c->pool, words);
 }
 
-/* One table about the address. */
+/* One table about the address, and what it says. */
 static WAITS enum map_result
-look(struct check *c, struct table *table, const char *address)
+find(struct check *c, struct table *table, const char *address, char **value)
 {
-	char	*value, *extension;
+	char	*extension;
 	bool	 is_ours;
 
+	if (table_is_empty(table))
+		return MAP_NOT_FOUND;
 	if (domain_is_ours(c->rules, c->pool, address_domain(address),
 	    &is_ours, &c->why) == -1)
 		return MAP_ERROR;
 	return table_find_address(table, c->pool, address,
-	    c->rules->delimiters, is_ours, &value, &extension, &c->why);
+	    c->rules->delimiters, is_ours, value, &extension, &c->why);
+}
+
+/* One table about the address. */
+static WAITS enum map_result
+look(struct check *c, struct table *table, const char *address)
+{
+	char	*value;
+
+	return find(c, table, address, &value);
+}
+
+/* relocated_maps. */
+WAITS enum map_result
+relocated_find(struct rules *r, struct pool *pool, const char *address,
+    char **words, char **why)
+{
+	struct check	c = { .rules = r, .pool = pool };
+	enum map_result	result;
+	char		*value;
+
+	result = find(&c, r->relocated, address, &value);
+	*why = c.why;
+	if (result == MAP_FOUND)
+		*words = pool_printf(pool, "User has moved to %.900s", value);
+	return result;
 }
 
 /* The table that must know addresses of a class, and its name in replies. */
@@ -128,11 +155,42 @@ find_alias(struct check *c)
 	    look(c, table, c->target.address);
 }
 
+/* Will cleanup write this address in another way? */
+static WAITS enum map_result
+find_canonical(struct check *c)
+{
+	enum map_result	result = look(c, c->rules->recipient_canonical,
+			    c->address);
+
+	return result != MAP_NOT_FOUND ? result :
+	    look(c, c->rules->canonical, c->address);
+}
+
+/* Who has moved is not here. 0, or -1. */
+static WAITS int
+check_moved(struct check *c)
+{
+	char	*words;
+
+	switch (relocated_find(c->rules, c->pool, c->target.address, &words,
+	    &c->why)) {
+	case MAP_ERROR:
+		return -1;
+	case MAP_FOUND:
+		answer(c, RECIPIENT_UNKNOWN, pool_printf(c->pool, "5.1.6 %s",
+		    words));
+		return 0;
+	default:
+		return 0;
+	}
+}
+
 /* Fill in class and existence of a complete address. */
 static WAITS int
 check(struct check *c)
 {
 	struct target	*t = &c->target;
+	enum map_result	 result;
 
 	if (target_find(c->rules, c->pool, c->address, t, &c->why) == -1)
 		return -1;
@@ -145,15 +203,14 @@ check(struct check *c)
 	/* Who is told to send it on by somebody else's words is no
 	 * destination of ours. */
 	c->answer->is_final = t->class != CLASS_DEFAULT && !t->is_routed;
-	switch (find_alias(c)) {
-	case MAP_ERROR:
+	if ((result = find_alias(c)) == MAP_NOT_FOUND)
+		result = find_canonical(c);
+	if (result != MAP_NOT_FOUND)
+		return result == MAP_FOUND ? 0 : -1;
+	if (check_moved(c) == -1)
 		return -1;
-	case MAP_FOUND:
-		return 0;
-	default:
-		break;
-	}
-	check_route(c);
+	if (c->answer->result == RECIPIENT_EXISTS)
+		check_route(c);
 	if (c->answer->result == RECIPIENT_EXISTS)
 		check_class(c, t->class);
 	return 0;

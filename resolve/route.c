@@ -304,10 +304,31 @@ accept_route(struct search *s, struct route *to)
 	to->site = text(s, "");
 }
 
+/* Who has moved gets nothing here any more. 0, or -1: it is refused. */
+static WAITS int
+check_moved(struct search *s, struct route *to)
+{
+	char	*words;
+
+	switch (relocated_find(s->rules, s->pool, s->target.address, &words,
+	    &s->why)) {
+	case MAP_ERROR:
+		refuse(s, to, ROUTE_TEMPORARY, "4.3.0", s->why);
+		return -1;
+	case MAP_FOUND:
+		refuse(s, to, ROUTE_IMPOSSIBLE, "5.1.6", words);
+		return -1;
+	default:
+		return 0;
+	}
+}
+
 /* Fill in the way of a class and address that are known. */
 static WAITS void
 find(struct search *s, struct route *to)
 {
+	if (check_moved(s, to) == -1)
+		return;
 	if (s->target.class == CLASS_VIRTUAL_ALIAS)
 		refuse(s, to, ROUTE_IMPOSSIBLE, "5.1.1",
 		    s->rules->set.show_user_unknown_table_name ?

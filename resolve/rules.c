@@ -21,6 +21,14 @@ const struct param resolve_params[] = {
 	    "$virtual_alias_maps", 0, 0,
 	    "Domains whose addresses are all aliases, found in "
 	    "virtual_alias_maps."),
+	PARAM_STRING("canonical_maps", set.canonical_maps, "", 0, 0,
+	    "Tables that say how addresses are written; a recipient who is "
+	    "there exists."),
+	PARAM_STRING("recipient_canonical_maps", set.recipient_canonical_maps,
+	    "", 0, 0, "The same for recipients only."),
+	PARAM_STRING("relocated_maps", set.relocated_maps, "", 0, 0,
+	    "Tables of users and domains that are no more here, and where "
+	    "they can be found."),
 	PARAM_STRING("virtual_mailbox_maps", set.virtual_mailbox_maps, "", 0,
 	    0, "Tables with all valid addresses of virtual_mailbox_domains; "
 	    "empty: every address is valid."),
@@ -275,6 +283,12 @@ fill(struct rules *r)
 	    s->local_recipient_maps);
 	r->relay_recipients = table_new(r->pool, "relay_recipient_maps",
 	    s->relay_recipient_maps);
+	r->canonical = table_new(r->pool, "canonical_maps",
+	    s->canonical_maps);
+	r->recipient_canonical = table_new(r->pool,
+	    "recipient_canonical_maps", s->recipient_canonical_maps);
+	r->relocated = table_new(r->pool, "relocated_maps",
+	    s->relocated_maps);
 	r->transports = table_new(r->pool, "transport_maps",
 	    s->transport_maps);
 	r->sender_relayhosts = table_new(r->pool,

@@ -47,11 +47,16 @@ static const char *
 program_of(const char *command)
 {
 	static const char *const	smtp[] = { "smtp", "relay", "lmtp" };
+	static const char *const	local[] = { "local", "virtual",
+					    "pipe" };
 	size_t				i;
 
 	for (i = 0; i < sizeof(smtp) / sizeof(smtp[0]); i++)
 		if (strcmp(command, smtp[i]) == 0)
 			return "smtp";
+	for (i = 0; i < sizeof(local) / sizeof(local[0]); i++)
+		if (strcmp(command, local[i]) == 0)
+			return "local";
 	return command;
 }
 

@@ -332,7 +332,8 @@ find_one(struct rules *r, struct pool *pool, const struct hop *hop,
 		return;
 	}
 	keep = look(r, pool, hop, port, to);
-	remember(key, to, keep);
+	if (!r->is_old)		/* a reload has come in between */
+		remember(key, to, keep);
 }
 
 /* The site of all next hops together. Only one alone can be us: in a list the

@@ -243,6 +243,7 @@ struct question {
 	const char	*key, *delimiters;
 	bool		 is_ours;
 	char		**value, **extension, **why;
+	int64_t		*owner;		/* or NULL */
 };
 
 /* Ask in the way that is wanted. */
@@ -274,6 +275,8 @@ ask(struct table *t, struct pool *pool, const struct question *q)
 		o->users++;
 		result = ask_once(o->maps, pool, q);
 		error = errno;
+		if (q->owner != NULL)
+			*q->owner = maps_owner(o->maps);
 		release(o);
 		if (result != MAP_ERROR || error != EAGAIN)
 			break;
@@ -291,6 +294,17 @@ table_find(struct table *t, struct pool *pool, const char *key, char **value,
 {
 	struct question	q = { .kind = WHOLE, .key = key, .value = value,
 			    .why = why };
+
+	return ask(t, pool, &q);
+}
+
+/* The same, and whose table it was. */
+WAITS enum map_result
+table_find_owned(struct table *t, struct pool *pool, const char *key,
+    char **value, int64_t *owner, char **why)
+{
+	struct question	q = { .kind = WHOLE, .key = key, .value = value,
+			    .owner = owner, .why = why };
 
 	return ask(t, pool, &q);
 }

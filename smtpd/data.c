@@ -20,6 +20,7 @@
 #include "common/base/bug.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
+#include "common/ipc/overrides.h"
 #include "common/ipc/posting.h"
 #include "common/mail/smtp.h"
 #include "common/net/match.h"
@@ -107,7 +108,8 @@ open_posting(struct session *s)
 	mail.return_what = s->mail->return_what;
 	mail.verp = s->mail->verp;
 	mail.uid = -1;
-	mail.flags = s->mail->flags | (s->is_trusted ? MAIL_IS_TRUSTED : 0);
+	mail.flags = s->mail->flags | overrides_flags() |
+	    (s->is_trusted ? MAIL_IS_TRUSTED : 0);
 	mail.arrival_us = clock_wall_us();
 	mail.size_hint = s->mail->size_hint;
 	mail.recipients = s->mail->recipients;
@@ -230,7 +232,7 @@ settle(struct delivery *d)
 	reply_soften(line, answer.reply);
 	if (answer.code / 100 == 2)
 		log_info("%s: client=%s", answer.queue_id, s->ident);
-	else
+	else if (*answer.queue_id == '\0')	/* else cleanup has told */
 		log_info("NOQUEUE: reject: END-OF-MESSAGE from %s: %s; "
 		    "from=<%s> proto=%s helo=<%s>", s->ident, line,
 		    s->mail->sender, s->is_extended ? "ESMTP" : "SMTP",

@@ -12,11 +12,14 @@
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/daemon/daemon.h"
+#include "common/ipc/overrides.h"
 #include "common/mail/address.h"
+#include "common/mail/dsn.h"
 #include "common/param/site.h"
 
 #include "smtpd/commands.h"
 #include "smtpd/limits.h"
+#include "smtpd/listed.h"
 #include "smtpd/parameters.h"
 #include "smtpd/replies.h"
 #include "smtpd/restrict.h"
@@ -153,11 +156,31 @@ ask_about(struct session *s, char *address, struct recipient_answer *answer)
 	    clock_now() + RESOLVE_PATIENCE, true);
 }
 
+/* Words about somebody who is not here, perhaps with a code in front. */
+static const char *
+refuse_unlisted(const char *address, const char *text, char *line)
+{
+	const char	*code = "5.1.1";
+	int		 len = (int)dsn_find(text, 0);
+
+	if (len > 0) {
+		code = text;
+		text += len;
+		text += strspn(text, " ");
+	} else {
+		len = (int)strlen(code);
+	}
+	return reply_text(line, REPLY_UNKNOWN_USER, (int)set.unlisted_code,
+	    len, code, address, text);
+}
+
 /* Why this recipient cannot be taken, in `line`; NULL when it can. */
 WAITS static const char *
 objection(struct session *s, char *address, struct recipient_answer *answer,
     char line[REPLY_LINE])
 {
+	if (listed_is_broken())
+		return reply_text(line, REPLY_MISCONFIGURED);
 	if (ask_about(s, address, answer) == -1 ||
 	    answer->result == RECIPIENT_TEMPORARY)
 		return reply_text(line, REPLY_LOOKUP_FAILED, address);
@@ -178,9 +201,9 @@ objection(struct session *s, char *address, struct recipient_answer *answer,
 	case VERDICT_PERMIT:
 		break;
 	}
-	if (set.reject_unlisted && answer->result == RECIPIENT_UNKNOWN)
-		return reply_text(line, REPLY_UNKNOWN_USER,
-		    (int)set.unlisted_code, address, answer->text);
+	if (answer->result == RECIPIENT_UNKNOWN && set.reject_unlisted &&
+	    !overrides_unlisted() && listed_is_wanted(answer))
+		return refuse_unlisted(address, answer->text, line);
 	return NULL;
 }
 

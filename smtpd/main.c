@@ -6,11 +6,13 @@
  */
 
 #include "common/daemon/daemon.h"
+#include "common/ipc/overrides.h"
 #include "common/param/site.h"
 
 #include "smtpd/client.h"
 #include "smtpd/data.h"
 #include "smtpd/limits.h"
+#include "smtpd/listed.h"
 #include "smtpd/restrict.h"
 #include "smtpd/session.h"
 #include "smtpd/settings.h"
@@ -23,7 +25,7 @@ struct link	*to_cleanup, *to_resolve, *to_dns, *to_anvil, *to_qmgr,
 static const struct param *const params[] = {
 	session_params, envelope_params, data_params, limits_params,
 	client_params, restrict_params, parameter_params,
-	transcript_params, NULL
+	transcript_params, overrides_params, NULL
 };
 
 /* While files can still be read. */
@@ -33,8 +35,10 @@ before(void)
 	client_prepare();
 	limits_prepare();
 	restrict_prepare();
+	listed_prepare();
 	data_prepare();
 	transcript_prepare();
+	overrides_start();
 }
 
 WAITS static void

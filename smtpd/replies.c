@@ -85,7 +85,7 @@ static const char *const sentences[REPLIES] = {
 	[REPLY_RECIPIENT_DEFERRED] =
 				"450 4.7.1 <%s>: Recipient address rejected: "
 				"Try again later",
-	[REPLY_UNKNOWN_USER] =	"%03d 5.1.1 <%s>: Recipient address rejected: "
+	[REPLY_UNKNOWN_USER] =	"%03d %.*s <%s>: Recipient address rejected: "
 				"%s",
 	[REPLY_BARE_LF] =	"550 5.5.2 %s Error: bare <LF> received",
 

@@ -5,7 +5,8 @@
  * notify_classes has a class that a session can fall into, and nothing is sent
  * unless this one did; bounce writes the mail.
  *
- * P1  The text of a message is never kept, nor what follows AUTH.
+ * P1  The text of a message is never kept, nor what follows AUTH, nor the
+ *     answers to it that some clients send though nobody asked.
  * P2  A session keeps at most some 28 KiB: its beginning and its end.
  */
 
@@ -58,6 +59,7 @@ struct record {
 	bool		 has_tail;
 	unsigned	 lines[2];	/* in each tail */
 	unsigned	 cut;		/* lines left out in the middle */
+	bool		 has_auth;	/* and no other command behind it */
 	enum class	 worst;
 };
 
@@ -181,17 +183,47 @@ keep(struct session *s, struct record *r, const char *who, const char *line,
 	str_add_char(to, '\n');
 }
 
+/* A line of base64; our commands have four letters, or a blank. */
+static bool
+is_base64(const char *line)
+{
+	size_t	len = strlen(line);
+
+	return (len > 4 || strpbrk(line, "0123456789+/=") != NULL) &&
+	    len % 4 == 0 && line[strspn(line,
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	    "0123456789+/=")] == '\0';
+}
+
+/* How much of a line may be kept (P1). */
+static size_t
+open_part(struct record *r, const char *line)
+{
+	size_t	len;
+
+	if (text_starts(line, "AUTH") && strchr(" \t", line[4]) != NULL) {
+		r->has_auth = true;
+		len = 4 + strspn(line + 4, " \t");
+		return len + strcspn(line + len, " \t");
+	}
+	if (r->has_auth && is_base64(line))
+		return 0;
+	r->has_auth = false;
+	return strlen(line);
+}
+
 void
 transcript_heard(struct session *s, const char *line)
 {
 	struct record	*r;
-	size_t		 len = strlen(line);
+	size_t		 len;
 
 	if ((r = record_of(s)) == NULL)
 		return;
-	if (text_starts(line, "AUTH "))		/* P1 */
-		len = 5 + strcspn(line + 5, " ");
-	keep(s, r, "In:  ", line, len);
+	if ((len = open_part(r, line)) == 0 && *line != '\0')
+		keep(s, r, "In:  ", "(not shown)", strlen("(not shown)"));
+	else
+		keep(s, r, "In:  ", line, len);
 }
 
 void

@@ -67,7 +67,7 @@ set_up(void **state)
 		recipients[i].row.address = addresses[i];
 		work[i].state = WORK_DEFERRED;
 	}
-	site = (struct destination){ .mark = 77, .label = label };
+	site = (struct destination){ .load = { .mark = 77 }, .label = label };
 	job = (struct job){ .site = &site, .nexthop = nexthop };
 	has_job = false;
 	return 0;

@@ -12,9 +12,12 @@ my $mail = Postrider->new(settings => {
 	minimal_backoff_time => '600s', local_recipient_maps => '',
 	smtpd_peername_lookup => 'no', smtpd_recipient_limit => 20000,
 	smtpd_authorized_verp_clients => '' });
+my $down = "$mail->{dir}/down";
 my $sink = $mail->sink(replies => sub {
 	my ($verb, $line) = @_;
 
+	return -e $down ? '450 4.2.0 not now' : '550 5.1.1 no such user'
+	    if $verb eq 'RCPT' && $line =~ /later/;
 	return $verb eq 'RCPT' && $line =~ /nobody/ ?
 	    '550 5.1.1 no such user' : undef;
 });
@@ -25,6 +28,7 @@ spew($mail->etc . '/transport', "far.test smtp:[127.0.0.1]:" . $sink->port .
 spew($mail->etc . '/virtual', '');
 $mail->set(transport_maps => 'texthash:' . $mail->etc . '/transport',
     virtual_alias_maps => 'texthash:' . $mail->etc . '/virtual');
+spew($down, '');
 $mail->start;
 
 sub post
@@ -103,6 +107,25 @@ subtest 'and that is where it ends' => sub {
 	unlike($mail->log, qr/$last: postmaster/);
 	use_settings(notify_classes => '',
 	    '2bounce_notice_recipient' => 'pm3@back.test');
+};
+
+subtest 'whatever its sender is called by then' => sub {
+	use_settings(notify_classes => '2bounce',
+	    '2bounce_notice_recipient' => 'later@far.test');
+	my $id = post('', 'nobody@far.test');
+	my ($last) = $mail->wait_log(
+	    qr/$id: postmaster non-delivery notification: \w+/) =~ /(\w+)$/;
+
+	$mail->wait_log(qr/$last: to=<later\@far\.test>.*status=deferred/);
+	use_settings(double_bounce_sender => 'somebody@else.test',
+	    '2bounce_notice_recipient' => 'pm3@back.test');
+	unlink $down;
+	$mail->postrider('queue', 'flush');
+	$mail->wait_log(qr/$last: undeliverable postmaster notification discarded/);
+	$mail->wait_log(qr/$last: removed/);
+	$mail->wait_empty;
+	unlike($mail->log, qr/$last: sender/);
+	use_settings(notify_classes => '', double_bounce_sender => undef);
 };
 
 subtest 'a report that is refused for good is not tried for ever' => sub {

@@ -63,8 +63,8 @@ $mail->settle(60);
 
 # By the second in which the log, too, was somewhere in the next week.
 my (%second, $first);
-for ($mail->log =~ /^\w+ +\d+ (\d+:\d+:\d+) .*status=sent/mg) {
-	my ($h, $m, $s) = split /:/;
+for (grep { /status=sent/ } split /\n/, $mail->log) {
+	my ($h, $m, $s) = /^\w+ +\d+ (\d+):(\d+):(\d+) / or next;
 	my $now = $h * 3600 + $m * 60 + $s;
 	$first //= $now;
 	$second{ ($now - $first) % DAY }++;

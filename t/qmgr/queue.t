@@ -358,6 +358,31 @@ subtest 'the command works while the system is down' => sub {
 	spew($down, '');
 };
 
+subtest 'what strangers write is nothing that a terminal obeys' => sub {
+	my $reply = $mail->send(from => 'al@bad.test',
+	    to => ['later-b@far.test'],
+	    text => "Subject: a\e[31mred\n\nb\e]0;title\a \xc2\x9b1m \x7f\n");
+	my ($id) = $reply =~ /queued as (\w+)/;
+
+	deferred(1);
+	like(queue('show', $id), qr/^Subject: a\e\[31mred$/m,
+	    'a program gets the message as it is');
+	my ($status, $text) = $mail->run('', 'script', '-qec', join(' ', bin() .
+	    '/postrider', '-c', $mail->etc, 'queue', 'show', $id), '/dev/null');
+	$text =~ s/\r//g;
+	like($text, qr/^Subject: a\?\[31mred$/m, 'a terminal does not');
+	like($text, qr/^b\?\]0;title\? \xc2\?1m \?$/m);
+	(undef, $text) = run_queue('delete', "\e[2Jnothing");
+	like($text, qr/: \?\[2Jnothing: not a queue id/,
+	    'nor what is in a list of ids');
+	my $stray = $mail->spool . "/hold/\e[2J";
+	spew($stray, '');
+	(undef, $text) = run_queue('check');
+	like($text, qr{hold/\?\[2J: not a message}, 'nor names of files');
+	unlink $stray;
+	is((run_queue('delete', $id))[0], 0);
+};
+
 subtest 'the command works while qmgr starts and stops' => sub {
 	my @ids = map { post('al@flap.test', "later-f$_\@far.test") } 1 .. 20;
 

@@ -11,7 +11,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 my @slow = map { "$_ unix - - n - - smtp\n" }
-    qw(paced steady each quick hasty);
+    qw(paced steady each quick hasty eager);
 my $mail = Postrider->new(settings => {
 	minimal_backoff_time => '600s', maximal_backoff_time => '1200s',
 	smtpd_peername_lookup => 'no', notify_classes => '',
@@ -45,6 +45,7 @@ steady2.test	steady:[localhost]:$port
 each.test	each:[127.0.0.1]:@{[ $lazy->port ]}
 quick.test	quick:[127.0.0.1]:$port
 hasty.test	hasty:[127.0.0.1]:$port
+eager.test	eager:[127.0.0.1]:@{[ $lazy->port ]}
 far.test	smtp:[127.0.0.1]:$port
 END
 $mail->set(transport_maps => "texthash:$table");
@@ -137,6 +138,15 @@ subtest 'a flush reaches transports that are put off' => sub {
 	is($mail->said(qr/$id: .*status=sent/), 0);
 	$mail->postrider('queue', 'flush');
 	$mail->wait_log(qr/$id: .*status=sent/);
+};
+
+subtest 'a lower limit holds from the reload on' => sub {
+	my $took = all_of(map { "u$_\@eager.test" } 1 .. 5);
+	cmp_ok($took, '<', 2, "five at once: $took s");
+	$mail->set(eager_destination_concurrency_limit => '1');
+	$mail->reload;
+	$took = all_of(map { "v$_\@eager.test" } 1 .. 5);
+	cmp_ok($took, '>=', 5 * 0.4, "one after the other: $took s");
 };
 
 subtest 'what is wrong is told with its line' => sub {

@@ -124,6 +124,28 @@ it_tells_people_and_programs(void **state)
 }
 
 static void
+a_field_without_words_is_none(void **state)
+{
+	static const char	bare[] = "Message-ID: \r\nReferences:\r\n \r\n"
+				    "In-Reply-To: <zero@client.test>\r\n\r\n";
+
+	(void)state;
+	report_learn(&report, pool, bare, sizeof(bare) - 1);
+	assert_null(report.message_id);
+	assert_string_equal(report.references, "<zero@client.test>");
+	assert_false(says("In-Reply-To:"));
+}
+
+static void
+a_damaged_message_is_told_of(void **state)
+{
+	(void)state;
+	assert_false(says("the disk that holds it is damaged"));
+	report.is_damaged = true;
+	assert_true(says("the disk that holds it is damaged"));
+}
+
+static void
 it_has_three_parts_and_an_end(void **state)
 {
 	const char	*at = whole();
@@ -347,6 +369,8 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 #define TEST(f)	cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 		TEST(it_tells_people_and_programs),
+		TEST(a_field_without_words_is_none),
+		TEST(a_damaged_message_is_told_of),
 		TEST(it_has_three_parts_and_an_end),
 		TEST(a_great_message_or_RET_HDRS_returns_the_header_only),
 		TEST(a_warning_says_until_when),

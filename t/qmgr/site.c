@@ -192,6 +192,24 @@ feedback_is_read_strictly(void **state)
 	assert_non_null(feedback_parse("1/window", &f));
 }
 
+static void
+a_lower_limit_narrows_a_wide_window(void **state)
+{
+	struct pace	p = standard;
+	struct window	w;
+
+	(void)state;
+	window_start(&w, &p);
+	succeed(&w, &p, 100);
+	assert_int_equal(w.size, 20);
+	p.limit = 1;			/* as a rate delay sets it */
+	window_fit(&w, &p);
+	assert_int_equal(w.size, 1);
+	p.limit = 0;
+	window_fit(&w, &p);
+	assert_int_equal(w.size, 1);
+}
+
 int
 main(void)
 {
@@ -210,6 +228,7 @@ main(void)
 		cmocka_unit_test(
 		    failures_of_those_under_way_do_not_prolong_death),
 		cmocka_unit_test(feedback_is_read_strictly),
+		cmocka_unit_test(a_lower_limit_narrows_a_wide_window),
 	};
 
 	return cmocka_run_group_tests_name("site", tests, NULL, NULL);

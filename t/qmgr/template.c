@@ -197,6 +197,28 @@ a_name_that_nobody_knows_is_told(void **state)
 	    &t[TEMPLATE_DELAY]));
 }
 
+static void
+a_value_that_is_no_text_of_mail_is_told(void **state)
+{
+	struct maincf	*mc = names();
+	char		 wide[1001];
+
+	(void)state;
+	memset(wide, 'x', 1000);
+	wide[1000] = '\0';
+	maincf_default(mc, "mynetworks", wide);
+	maincf_default(mc, "mail_name", "B\xc3\xa4r");
+	assert_null(parse("delay_template = <<E\n\nok\n$mynetworks\nE\n"));
+	assert_string_equal(template_expand(pool, "b.cf", mc,
+	    &t[TEMPLATE_DELAY]), "b.cf:4: the line is longer than 900 bytes");
+	assert_null(parse("delay_template = <<E\n\n$mail_name\nE\n"));
+	assert_non_null(template_expand(pool, "b.cf", mc,
+	    &t[TEMPLATE_DELAY]));
+	assert_null(parse("delay_template = <<E\nCharset: utf-8\n\n"
+	    "$mail_name\nE\n"));
+	assert_null(template_expand(pool, "b.cf", mc, &t[TEMPLATE_DELAY]));
+}
+
 int
 main(void)
 {
@@ -209,6 +231,7 @@ main(void)
 		TEST(mistakes_are_told_with_their_lines),
 		TEST(names_are_expanded_and_times_have_units),
 		TEST(a_name_that_nobody_knows_is_told),
+		TEST(a_value_that_is_no_text_of_mail_is_told),
 	};
 
 	return cmocka_run_group_tests_name("template", tests, NULL, NULL);

@@ -86,5 +86,61 @@ subtest 'sendmail -XV' => sub {
 	is((to('d@far.test'))[0]{from}, 'owner3+d=far.test@list.test');
 };
 
-is_deeply([$mail->complaints], [], 'no complaints');
+# Who of these got reports, and how many.
+sub told
+{
+	my ($name) = @_;
+	my %seen;
+
+	$seen{$_->{rcpt}[0]}++
+	    for grep { $_->{rcpt}[0] =~ /^$name\+/ } $sink->messages;
+	return \%seen;
+}
+
+subtest 'a crash among many reports repeats the last ones, not all' => sub {
+	$mail->set(disable_verp_bounces => undef, minimal_backoff_time => '1s',
+	    queue_run_delay => '1s');
+	$mail->reload;
+	my $id = post('crash@list.test', 'XVERP',
+	    map { "nobody-$_\@far.test" } 1 .. 1000);
+	my $made = qr/$id: sender non-delivery notification/;
+	my ($qmgr) = $mail->children('qmgr');
+
+	wait_for(sub { $mail->said($made) >= 500 }, 60, 'reports');
+	kill 'KILL', $qmgr;
+	my $before = $mail->said($made);
+	$mail->wait_log(qr/$id: removed/, 60);
+	$mail->wait_empty(60);
+	my $seen = told('crash');
+	is(scalar(keys %$seen), 1000, 'each is told');
+	my $twice = grep { $_ > 1 } values %$seen;
+	note("$twice of $before were told twice");
+	cmp_ok($twice, '<', $before, 'not all of them twice');
+};
+
+subtest 'a bounce that is silent is not waited for again and again' => sub {
+	$mail->set(ipc_timeout => '1s', minimal_backoff_time => '600s');
+	$mail->stop;
+	$mail->start;
+	$mail->wait_log(qr/@{[post('owner4@list.test', '',
+	    'nobody5@far.test')]}: removed/);
+	my @bounce = $mail->children('bounce');
+	kill 'STOP', @bounce;
+	my $id = post('mute@list.test', 'XVERP',
+	    map { "nobody-$_\@far.test" } 1 .. 30);
+
+	wait_for(sub { $mail->queue_count('deferred') == 1 }, 20,
+	    'the message waits for another attempt');
+	is($mail->said(qr/$id: bounce does not answer/), 1, 'one line');
+	kill 'CONT', @bounce;
+	$mail->set(ipc_timeout => undef);
+	$mail->stop;
+	$mail->start;
+	$mail->postrider('queue', 'flush');
+	$mail->wait_log(qr/$id: removed/, 30);
+	$mail->wait_empty(30);
+	is(scalar(keys %{ told('mute') }), 30, 'each is told in the end');
+};
+
+is_deeply([grep { !/killed by signal 9/ } $mail->complaints], [], 'no complaints');
 done_testing;

@@ -247,7 +247,9 @@ a_flush_finds_those_with_the_name(void **state)
 static void
 those_of_a_site_come_forward_over_a_time(void **state)
 {
-	const uint32_t		sites[] = { 3, 9 };
+	struct call		sites[] = { { .site = 9, .limit = SIZE_MAX },
+				    { .site = 3, .limit = SIZE_MAX },
+				    { .site = 9, .limit = SIZE_MAX } };
 	struct waiting_one	one;
 	int64_t			first = INT64_MAX, last = 0;
 	int			i;
@@ -256,9 +258,11 @@ those_of_a_site_come_forward_over_a_time(void **state)
 	for (i = 0; i < 300; i++)
 		add_marked(i, 100000, (uint32_t)(i % 3 + 2),
 		    i % 2 ? WAITING_DEAD : 0, 1, 0);
+	assert_int_equal(waiting_sort(sites, 3), 2);
 	assert_int_equal(waiting_at_sites(sites, 2, WAITING_DEAD), 50);
-	assert_int_equal(waiting_pull(sites, 2, WAITING_DEAD, SIZE_MAX, 1000,
-	    500), 50);
+	assert_int_equal(waiting_pull(sites, 2, WAITING_DEAD, 1000, 500), 50);
+	assert_int_equal(sites[0].found, 50);
+	assert_int_equal(sites[1].found, 0);
 	for (i = 0; i < 50; i++) {
 		assert_true(waiting_take_one(1500, &one));
 		assert_int_equal(one.marks.site, 3);
@@ -275,7 +279,7 @@ static void
 nobody_is_passed_over_for_ever(void **state)
 {
 	enum { IDS = 200, STEP = 16 };
-	const uint32_t		site = 4;
+	struct call		site;
 	struct waiting_one	one;
 	bool			seen[IDS] = { false };
 	int			i, n;
@@ -284,8 +288,9 @@ nobody_is_passed_over_for_ever(void **state)
 	for (i = 0; i < IDS; i++)
 		add_marked(i, 100000, 4, WAITING_PARKED, 1, 0);
 	for (i = 0; i < IDS / STEP + 1; i++) {
-		assert_int_equal(waiting_pull(&site, 1, WAITING_PARKED, STEP,
-		    5, 0), STEP);
+		site = (struct call){ .site = 4, .limit = STEP };
+		assert_int_equal(waiting_pull(&site, 1, WAITING_PARKED, 5, 0),
+		    STEP);
 		while (waiting_take_one(5, &one)) {
 			n = atoi(one.id + 2);
 			seen[n] = true;	/* and put back at once */
@@ -294,6 +299,75 @@ nobody_is_passed_over_for_ever(void **state)
 	}
 	for (i = 0; i < IDS; i++)
 		assert_true(seen[i]);
+	empty();
+}
+
+static void
+each_site_gets_as_many_as_it_wants_in_one_look(void **state)
+{
+	struct call		calls[3];
+	struct waiting_one	one;
+	uint32_t		site;
+	int			i, seen[4] = { 0 };
+
+	(void)state;
+	for (i = 0; i < 300; i++)
+		add_marked(i, 100000, (uint32_t)(i % 3 + 1), WAITING_PARKED, 1,
+		    0);
+	for (site = 1; site <= 3; site++)
+		calls[site - 1] = (struct call){ .site = site,
+		    .limit = site * 10 };
+	assert_int_equal(waiting_pull(calls, 3, WAITING_PARKED, 5, 0), 60);
+	while (waiting_take_one(5, &one))
+		seen[one.marks.site]++;
+	for (i = 1; i <= 3; i++)
+		assert_int_equal(seen[i], i * 10);
+	empty();
+}
+
+static void
+new_mail_and_mail_that_was_tried_come_by_turns(void **state)
+{
+	struct waiting_one	one;
+	int			i, new = 0;
+
+	(void)state;
+	for (i = 0; i < 1000; i++)	/* a long queue that was flushed */
+		waiting_add(name(i), QUEUE_DEFERRED, 10);
+	for (i = 1000; i < 1010; i++)	/* and then new mail came in */
+		waiting_add(name(i), QUEUE_INCOMING, 500);
+	assert_int_equal(waiting_count(), 1010);
+	for (i = 0; i < 20; i++) {
+		assert_true(waiting_take_one(1000, &one));
+		new += one.dir == QUEUE_INCOMING;
+	}
+	assert_int_equal(new, 10);
+	empty();
+}
+
+static void
+who_is_put_back_is_the_next_one(void **state)
+{
+	struct waiting_one	one, again;
+	int			i, new = 0, tried = 0;
+
+	(void)state;
+	for (i = 0; i < 100; i++)
+		waiting_add(name(i), i % 2 ? QUEUE_INCOMING : QUEUE_DEFERRED,
+		    10);
+	/* There is room for one, then for none, and so on. */
+	for (i = 0; i < 20; i++) {
+		assert_true(waiting_take_one(10, &one));
+		new += one.dir == QUEUE_INCOMING;
+		tried += one.dir == QUEUE_DEFERRED;
+		assert_true(waiting_take_one(10, &one));
+		waiting_put_back(&one);
+		assert_true(waiting_take_one(10, &again));
+		assert_int_equal(one.dir, again.dir);
+		waiting_put_back(&again);
+	}
+	assert_int_equal(new, 10);
+	assert_int_equal(tried, 10);
 	empty();
 }
 
@@ -311,6 +385,11 @@ main(void)
 		cmocka_unit_test(a_flush_finds_those_with_the_name),
 		cmocka_unit_test(those_of_a_site_come_forward_over_a_time),
 		cmocka_unit_test(nobody_is_passed_over_for_ever),
+		cmocka_unit_test(
+		    each_site_gets_as_many_as_it_wants_in_one_look),
+		cmocka_unit_test(
+		    new_mail_and_mail_that_was_tried_come_by_turns),
+		cmocka_unit_test(who_is_put_back_is_the_next_one),
 	};
 
 	return cmocka_run_group_tests_name("waiting", tests, NULL, NULL);

@@ -64,6 +64,13 @@ printf $zone "long\tMX\t%d a-rather-long-name-for-host-number-%d.under\n",
     $_, $_ for 1 .. 180;
 printf $zone "a-rather-long-name-for-host-number-%d.under\tA\t10.0.0.%d\n",
     $_, $_ for 1 .. 180;
+printf $zone "bomb\tMX\t%d a-host-whose-name-is-quite-long-%d.under\n",
+    $_, $_ for 1 .. 100;
+for my $host (1 .. 100) {
+	printf $zone "a-host-whose-name-is-quite-long-%d.under\tAAAA\t" .
+	    "2001:db8:1111:2222:3333:4444:%x:%x\n", $host, 0x1000 + $host,
+	    0x1000 + $_ for 1 .. 40;
+}
 printf $zone "_many._tcp\tSRV\t%d 0 25 host%d.under\n", $_, $_ for 1 .. 150;
 close $zone;
 Alone::name_server($dir, $port, 'example.test' => 'test.zone');
@@ -100,6 +107,16 @@ sub told
 		    sort map { $_->{address} } @{ $_->{addresses} }
 	} @{ $h->{hosts} };
 }
+
+# --- too much of everything ------------------------------------------------------
+
+my $bomb = hosts('bomb.example.test');
+is(ref $bomb->{hosts}, 'ARRAY', 'hosts and addresses that no packet would hold');
+is($bomb->{result}, $ok, 'are an answer');
+is(scalar @{ $bomb->{hosts} }, 100, 'with all the hosts');
+is(scalar(map { @{ $_->{addresses} } } @{ $bomb->{hosts} }), 450,
+    'and the addresses of the best');
+is(scalar @{ $bomb->{hosts}[0]{addresses} }, 40, 'first of all of the first');
 
 # --- services -----------------------------------------------------------------
 

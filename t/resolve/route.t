@@ -352,13 +352,6 @@ wait_for(sub { route('x@here.test', 'u@t.test')->{address_class} eq
 is(route('x@there.test')->{address_class}, 'local',
     'a table of domains is watched, too');
 
-Alone::prepare($dir, %common, relocated_maps => "inline:{ a=b }");
-$resolve->reload;
-wait_for(sub { way('x@far.test') =~ /^1 4\.3\.5 / }, 10, 'the reload');
-like(way('x@far.test'), qr/relocated_maps = .* is not supported yet/,
-    'a setting that nobody acts upon makes mail wait');
-is(final('x@local.test'), '2 local 1', 'its acceptance, too');
-
 $dns->stop;
 is($resolve->stop, 0, 'resolve ends in order');
 unlike($resolve->log, qr/(?:panic|fatal|Sanitizer)/,

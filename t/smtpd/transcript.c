@@ -143,6 +143,23 @@ secrets_and_control_bytes_are_not_kept(void **state)
 	    "In:  NOOP ???\nOut: 500 5.5.2 Error\n");
 }
 
+/* P1: nobody asked for it, but there it is. */
+static void
+answers_to_a_question_that_was_not_asked_are_not_kept(void **state)
+{
+	(void)state;
+	transcript_heard(s, "AUTH\tLOGIN dXNlcg==");
+	transcript_said(s, "500 5.5.2 Error");
+	transcript_heard(s, "dXNlckBsb2NhbC50ZXN0");
+	transcript_heard(s, "YTE=");
+	transcript_heard(s, "QUIT");
+	transcript_heard(s, "dXNlckBsb2NhbC50ZXN0");
+	transcript_send(s);
+	assert_string_equal(lines, "In:  AUTH?LOGIN\nOut: 500 5.5.2 Error\n"
+	    "In:  (not shown)\nIn:  (not shown)\nIn:  QUIT\n"
+	    "In:  dXNlckBsb2NhbC50ZXN0\n");
+}
+
 /* P2 */
 static void
 a_long_session_keeps_its_beginning_and_its_end(void **state)
@@ -194,6 +211,7 @@ main(void)
 		TEST(the_worst_class_is_told),
 		TEST(a_session_without_a_line_is_not_told),
 		TEST(secrets_and_control_bytes_are_not_kept),
+		TEST(answers_to_a_question_that_was_not_asked_are_not_kept),
 		TEST(a_long_session_keeps_its_beginning_and_its_end),
 		TEST(lines_left_out_are_counted),
 	};

@@ -97,37 +97,42 @@ COMMANDS	:= sendmail postdrop postrider postrider-conf postrider-queue \
 		   postrider-map
 PROGRAMS	:= $(DAEMONS) $(COMMANDS)
 
-master_FILES	:= $(filter-out master/conf% master/log.c master/postrider.c \
+master_FILES	:= $(filter-out master/conf% master/log.c master/postrider% \
 		   master/check% master/exec.c,$(wildcard master/*.c))
 log_FILES	:= master/log.c
-postrider_FILES	:= master/postrider.c master/check.c master/services.c \
+postrider_FILES	:= $(wildcard master/postrider*.c) master/check.c master/services.c \
 		   master/addresses.c master/directories.c
 postrider-conf_FILES := $(wildcard master/conf*.c)
 smtpd_FILES	:= $(filter-out smtpd/anvil.c,$(wildcard smtpd/*.c))
 anvil_FILES	:= smtpd/anvil.c
-cleanup_FILES	:= cleanup/main.c cleanup/intake.c cleanup/headers.c \
-		   cleanup/complete.c cleanup/alias.c cleanup/write.c \
-		   cleanup/commit.c
+cleanup_FILES	:= cleanup/main.c cleanup/intake.c cleanup/inbox.c \
+		   cleanup/headers.c cleanup/canonical.c cleanup/lookup.c \
+		   cleanup/clients.c cleanup/inspect.c cleanup/characters.c \
+		   cleanup/checks.c cleanup/actions.c cleanup/copies.c \
+		   cleanup/alias.c cleanup/write.c cleanup/commit.c
 pickup_FILES	:= cleanup/pickup.c cleanup/bring.c cleanup/maildrop.c \
 		   cleanup/ticket.c cleanup/drop.c cleanup/undelivered.c
 postdrop_FILES	:= cleanup/postdrop.c cleanup/drop.c
 sendmail_FILES	:= cleanup/sendmail.c cleanup/spool.c cleanup/extract.c \
 		   cleanup/submit.c cleanup/dialogue.c cleanup/drop.c
 bounce_FILES	:= qmgr/bounce.c qmgr/report.c qmgr/template.c qmgr/postmaster.c \
-		   qmgr/post.c
+		   qmgr/post.c qmgr/original.c
 qmgr_FILES	:= $(filter-out $(bounce_FILES) qmgr/select.c qmgr/queue%,$(wildcard qmgr/*.c))
 postrider-queue_FILES := $(wildcard qmgr/queue*.c) qmgr/entry.c \
 		   qmgr/listing.c qmgr/select.c
-resolve_FILES	:= $(filter-out resolve/dns%.c resolve/map.c,$(wildcard resolve/*.c))
+resolve_FILES	:= $(filter-out resolve/dns%.c resolve/map%,$(wildcard resolve/*.c))
 dns_FILES	:= $(wildcard resolve/dns*.c)
-postrider-map_FILES := resolve/map.c
+postrider-map_FILES := $(wildcard resolve/map*.c)
 smtp_FILES	:= $(wildcard smtp/*.c)
 local_FILES	:= local/main.c local/recipient.c local/alias.c local/expand.c \
 		   local/forward.c local/repost.c local/homes.c local/loops.c \
-		   local/lookup.c local/reroute.c local/spool.c
-helper_FILES	:= local/helper.c local/become.c local/spool.c
+		   local/lookup.c local/reroute.c local/spool.c \
+		   local/outcome.c local/deposit.c local/include.c \
+		   local/errand.c local/command.c local/shell.c local/macro.c \
+		   local/virtual.c local/pipe.c local/pipe_line.c
+helper_FILES	:= local/helper.c local/become.c local/permits.c local/spool.c
 mailbox_FILES	:= local/mailbox.c local/mbox.c local/maildir.c local/copy.c \
-		   local/storing.c
+		   local/storing.c local/reading.c local/running.c
 error_FILES	:= local/refuse.c
 
 LIB_FILES	:= $(wildcard common/*/*.c)

@@ -8,7 +8,8 @@ DEPS		:= gcc make pkg-config libc6-dev libssl-dev libdb-dev libbsd-dev
 DEPS_OPTIONAL	:= libunbound-dev libpcre2-dev libseccomp-dev liblmdb-dev
 TEST_DEPS	:= perl libcmocka-dev nsd swaks clang universal-ctags strace \
 		   valgrind gdb cppcheck procps util-linux openssl python3 \
-		   python3-flufl.bounce libmail-deliverystatus-bounceparser-perl
+		   python3-flufl.bounce libmail-deliverystatus-bounceparser-perl \
+		   mandoc debhelper fakeroot
 
 # missing PACKAGES: those of them that dpkg does not know as installed.
 missing = $(shell for p in $(1); do \
@@ -41,8 +42,30 @@ users:
 # `postrider set-permissions` once.
 
 CONFDIR		:= $(SYSCONFDIR)/postrider
-MANUALS		= $(wildcard */*.[158])
 TO		= $(DESTDIR)
+
+# Manual pages are beside their programs; main.cf's is made, because every
+# parameter describes itself. A page may answer to more names than one.
+MAINCF_PAGE	:= $(BUILD)/man/postrider-main.cf.5
+MANUALS		= $(wildcard */*.[1578]) $(MAINCF_PAGE)
+MANUAL_LINKS	:= mailq.1=sendmail.1 newaliases.1=sendmail.1 \
+		   postrider-lmtp.8=postrider-smtp.8 \
+		   postrider-mailbox.8=postrider-helper.8 \
+		   postrider-retry.8=postrider-error.8 \
+		   postrider-discard.8=postrider-error.8
+
+$(MAINCF_PAGE): master/postrider-main.cf.5.in conf/manual.awk \
+    common/param/known.tsv $(PROGRAMS:%=$(BIN)/%)
+	$(call say,GEN $@)
+	@mkdir -p $(@D)
+	$(Q)POSTRIDER_DAEMON_DIRECTORY=$(BIN) ASAN_OPTIONS=detect_leaks=0 \
+	    $(BIN)/postrider-conf --manual > $@.rows
+	$(Q)awk -v rows=$@.rows -v known=common/param/known.tsv \
+	    -f conf/manual.awk $< > $@.tmp && mv $@.tmp $@
+
+.PHONY: manuals
+manuals: $(MAINCF_PAGE)
+all: manuals
 
 .PHONY: install uninstall
 install: all $(if $(DESTDIR),,check-place users)
@@ -71,6 +94,8 @@ install: all $(if $(DESTDIR),,check-place users)
 	for m in $(MANUALS); do \
 	    d=$(TO)$(MANDIR)/man$${m##*.}; \
 	    install -d $$d && install -m 644 $$m $$d/ || exit 1; done
+	for l in $(MANUAL_LINKS); do \
+	    ln -sf $${l#*=} $(TO)$(MANDIR)/man$${l##*.}/$${l%=*} || exit 1; done
 ifeq ($(DESTDIR),)
 	umask 022; test -e $(SYSCONFDIR)/aliases || \
 	    echo 'postmaster: root' > $(SYSCONFDIR)/aliases
@@ -101,5 +126,36 @@ uninstall:
 	rm -f $(TO)$(UNITDIR)/postrider.service \
 	    $(TO)$(SYSUSERSDIR)/postrider.conf \
 	    $(TO)$(CONFDIR)/bounce.cf.default
-	for m in $(notdir $(MANUALS)); do \
+	for m in $(notdir $(MANUALS)) $(foreach l,$(MANUAL_LINKS),$(firstword \
+	    $(subst =, ,$(l)))); do \
 	    rm -f $(TO)$(MANDIR)/man$${m##*.}/$$m; done
+
+# --- the names of Postfix's commands ------------------------------------
+# The same programs answer to them. Scripts and guides go on working; a
+# machine cannot have these and Postfix.
+
+POSTFIX_NAMES	:= postconf=postrider-conf postqueue=postrider-queue \
+		   postsuper=postrider-queue postcat=postrider-queue \
+		   postmap=postrider-map postalias=postrider-map \
+		   postfix=postrider postlog=postrider postkick=postrider \
+		   postlock=postrider
+
+.PHONY: install-postfix-names uninstall-postfix-names
+install-postfix-names:
+	install -d $(TO)$(SBINDIR)
+	for l in $(POSTFIX_NAMES); do \
+	    f=$(TO)$(SBINDIR)/$${l%%=*}; \
+	    if [ -e $$f ] && [ ! -L $$f ]; then \
+	        echo "$$f belongs to Postfix: remove that first" >&2; \
+	        exit 1; fi; done
+	install -d $(TO)$(MANDIR)/man1
+	umask 022; for l in $(POSTFIX_NAMES); do \
+	    ln -sf $${l#*=} $(TO)$(SBINDIR)/$${l%%=*} && \
+	    echo ".so man8/$${l#*=}.8" > $(TO)$(MANDIR)/man1/$${l%%=*}.1 || \
+	    exit 1; done
+
+uninstall-postfix-names:
+	for l in $(POSTFIX_NAMES); do \
+	    f=$(TO)$(SBINDIR)/$${l%%=*}; \
+	    if [ "$$(readlink $$f)" = $${l#*=} ]; then \
+	        rm -f $$f $(TO)$(MANDIR)/man1/$${l%%=*}.1; fi; done

@@ -241,8 +241,8 @@ check_unit(const struct unit *unit)
 		error(pool_printf(run.pool, "%s: %s", path, strerror(errno)));
 		return;
 	}
-	argv = pool_array(run.pool, 10 + 2 * unit->option_count,
-	    sizeof(char *));
+	argv = pool_array(run.pool, 10 + 2 * unit->option_count +
+	    2 * unit->argument_count, sizeof(char *));
 	argv[n++] = pool_strdup(run.pool, unit->program);
 	argv[n++] = "--check";
 	argv[n++] = "-c";
@@ -254,10 +254,14 @@ check_unit(const struct unit *unit)
 		argv[n++] = pool_printf(run.pool, "%s=%s",
 		    unit->options[i].name, unit->options[i].value);
 	}
-	if (strcmp(unit->command, "postscreen") == 0 ||
-	    strcmp(unit->command, "discard") == 0) {
+	if (services_has_other_name(unit)) {
 		argv[n++] = "-P";
 		argv[n++] = pool_strdup(run.pool, unit->command);
+	}
+	for (i = 0; i < unit->argument_count &&
+	    strcmp(unit->command, "pipe") == 0; i++) {
+		argv[n++] = "-a";
+		argv[n++] = unit->arguments[i];
 	}
 	str_init(&output, run.pool, OUTPUT_MAX);
 	status = capture(path, argv, &output);
@@ -274,7 +278,7 @@ is_repeated(const struct services *services, const struct unit *unit)
 {
 	const struct unit	*u;
 
-	if (unit->option_count > 0)
+	if (unit->option_count > 0 || strcmp(unit->command, "pipe") == 0)
 		return false;
 	for (u = services->units; u < unit; u++)
 		if (strcmp(u->program, unit->program) == 0 &&

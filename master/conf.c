@@ -1,15 +1,23 @@
 /*
  * conf.c - postrider-conf: show and change the configuration.
  *
- *	postrider conf [-n | -d] [-fhHx] [-c DIR] [-o name=value] [name ...]
- *	postrider conf -e name=value ...	set (-e may be left out)
+ *	postrider conf [-n | -d] [-fhHx] [-C CLASS] [-o name=value] [name ...]
+ *	postrider conf [-e] name=value ...	set
  *	postrider conf -# name ...		comment out
  *	postrider conf -X name ...		remove
- *	postrider conf -M [-f] [service[/type] ...]
+ *	postrider conf -M [-fx] [service[/type] ...]
+ *	postrider conf -M[e#X] service/type[=line] ...
+ *	postrider conf -F [-fhH] [service[/type[/field]] ...]
+ *	postrider conf -F[e] service/type/field=value ...
+ *	postrider conf -P [-fhHx] [service[/type[/parameter]] ...]
+ *	postrider conf -P[eX] service/type/parameter[=value] ...
+ *	postrider conf -a | -A | -l | -m	what there is to choose from
+ *	postrider conf -t | -b [file]		the texts of notices
+ *	postrider conf -T what			about the TLS library
  *	postrider conf --manual			the manual's list, in mdoc
  *
- * The same as postconf in Postfix, with one difference: -e refuses a value
- * that the parameter's program would refuse.
+ * The same as postconf in Postfix, also under that name, with one difference:
+ * -e refuses a value that the parameter's program would refuse.
  */
 #include "master/conf.h"
 
@@ -20,20 +28,87 @@
 #include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
-#include "common/param/known.h"
-#include "common/param/site.h"
 
 /* The only help there is besides the manual. */
 static int
 usage(void)
 {
-	fputs("usage: postrider-conf [-dnfhHpvx] [-c directory] "
+	fputs("usage: postrider conf [-dnfhHpvx] [-c directory] [-C class] "
 	    "[-o name=value] [name ...]\n"
-	    "       postrider-conf [-c directory] -e name=value ...\n"
-	    "       postrider-conf [-c directory] -# | -X name ...\n"
-	    "       postrider-conf [-c directory] -M [-f] [service[/type] ...]"
-	    "\n       postrider-conf --manual\n", stderr);
+	    "       postrider conf [-c directory] [-e] name=value ...\n"
+	    "       postrider conf [-c directory] -# | -X name ...\n"
+	    "       postrider conf [-c directory] -M [-fx] "
+	    "[service[/type] ...]\n"
+	    "       postrider conf [-c directory] -Me service/type=line ...\n"
+	    "       postrider conf [-c directory] -M# | -MX service/type ...\n"
+	    "       postrider conf [-c directory] -F [-e] "
+	    "service/type/field[=value] ...\n"
+	    "       postrider conf [-c directory] -P [-e | -X] "
+	    "service/type/name[=value] ...\n"
+	    "       postrider conf -a | -A | -l | -m | -t [file] | -b [file] | "
+	    "-T what\n"
+	    "       postrider conf --manual\n", stderr);
 	return 1;
+}
+
+/* Two things that exclude each other. */
+static bool
+refuse(const char *what)
+{
+	log_error("%s", what);
+	return false;
+}
+
+/* What to do, once. */
+static bool
+set_verb(struct request *r, int verb)
+{
+	if (r->verb != SHOW && (int)r->verb != verb)
+		return refuse("expected one of -e, -# and -X");
+	r->verb = verb;
+	return true;
+}
+
+/* What it is about, once. */
+static bool
+set_subject(struct request *r, int subject)
+{
+	if (r->subject != PARAMETERS && (int)r->subject != subject)
+		return refuse("expected one of -M, -F and -P");
+	r->subject = subject;
+	return true;
+}
+
+/* Which parameters, once. */
+static bool
+set_which(struct request *r, int which)
+{
+	if (r->which != ALL && (int)r->which != which)
+		return refuse("expected one of -d and -n");
+	r->which = which;
+	return true;
+}
+
+/* -C builtin,service,user */
+static bool
+set_classes(struct request *r, char *list)
+{
+	char	*word;
+
+	while ((word = text_next_word(&list)) != NULL) {
+		if (strcmp(word, "builtin") == 0)
+			r->classes |= CLASS_BUILTIN;
+		else if (strcmp(word, "service") == 0)
+			r->classes |= CLASS_SERVICE;
+		else if (strcmp(word, "user") == 0)
+			r->classes |= CLASS_USER;
+		else if (strcmp(word, "all") == 0)
+			r->classes |= CLASS_ALL;
+		else
+			return refuse("-C: expected builtin, service, user "
+			    "or all");
+	}
+	return true;
 }
 
 /* One option; false if there is none like it. */
@@ -41,22 +116,52 @@ static bool
 take(struct request *r, int option, char *value)
 {
 	switch (option) {
-	case '#': r->verb = COMMENT_OUT; break;
+	case '#': return set_verb(r, COMMENT_OUT);
+	case 'C': return set_classes(r, value);
+	case 'F': return set_subject(r, FIELDS);
+	case 'M': return set_subject(r, SERVICES);
+	case 'P': return set_subject(r, OPTIONS);
+	case 'X': return set_verb(r, REMOVE);
+	case 'd': return set_which(r, DEFAULTS);
+	case 'e': return set_verb(r, EDIT);
+	case 'n': return set_which(r, NOT_DEFAULTS);
+	case 'H': r->without_value = true; break;
+	case 'T': r->list = 'T'; r->tls = value; break;
+	case 'a': case 'A': case 'b': case 'l': case 'm': case 't':
+		r->list = option;
+		break;
 	case 'c': r->directory = value; break;
-	case 'd': r->which = DEFAULTS; break;
-	case 'e': r->verb = EDIT; break;
 	case 'f': r->fold = true; break;
 	case 'h': r->without_name = true; break;
-	case 'H': r->without_value = true; break;
-	case 'M': r->verb = SERVICES; break;
-	case 'n': r->which = NOT_DEFAULTS; break;
 	case 'o': r->overrides[r->override_count++] = value; break;
 	case 'p': break;
 	case 'v': log_verbose(1); break;
 	case 'x': r->expand = true; break;
-	case 'X': r->verb = REMOVE; break;
 	default: return false;
 	}
+	return true;
+}
+
+/* Do the options go together? */
+static bool
+is_sensible(const struct request *r)
+{
+	size_t	i;
+
+	if (r->verb != SHOW && r->which != ALL)
+		return refuse("expected to show or to change, not both");
+	if (r->verb != SHOW && r->word_count == 0)
+		return refuse("expected the names of what to change");
+	if (r->subject != PARAMETERS && r->which != ALL)
+		return refuse("-d and -n are not for master.cf");
+	if (r->subject == FIELDS && (r->verb == REMOVE ||
+	    r->verb == COMMENT_OUT))
+		return refuse("a field can be set only");
+	if (r->subject == OPTIONS && r->verb == COMMENT_OUT)
+		return refuse("-P# is not possible, -PX removes");
+	for (i = 0; i < r->override_count; i++)
+		if (strchr(r->overrides[i], '=') == NULL)
+			return refuse("-o: expected name=value");
 	return true;
 }
 
@@ -68,106 +173,36 @@ parse(struct pool *pool, int argc, char **argv, struct request *r)
 	size_t	i;
 
 	if (argc == 2 && strcmp(argv[1], "--manual") == 0) {
-		r->verb = MANUAL;
+		r->list = 'M';
 		r->which = DEFAULTS;
 		return true;
 	}
 	r->overrides = pool_array(pool, (size_t)argc, sizeof(char *));
-	while ((option = getopt(argc, argv, "#c:defhHMno:pvxX")) != -1)
+	while ((option = getopt(argc, argv,
+	    "#aAbc:C:deFfhHlmMno:pPtT:vxX")) != -1)
 		if (!take(r, option, optarg))
 			return false;
+	if (r->classes == 0)
+		r->classes = CLASS_ALL;
 	r->words = argv + optind;
 	r->word_count = (size_t)(argc - optind);
-	for (i = 0; i < r->word_count && r->verb == SHOW; i++)
+	for (i = 0; i < r->word_count && r->verb == SHOW && r->list == 0; i++)
 		if (strchr(r->words[i], '=') != NULL)
 			r->verb = EDIT;
-	return r->verb == SHOW || r->verb == SERVICES || r->word_count > 0;
+	return is_sensible(r);
 }
 
-/* Does the value do for the parameter? Says why not. */
-static bool
-is_good(struct pool *pool, struct maincf *mc, const struct catalog *c,
-    const char *name)
+/* Do it; the exit status. */
+static int
+run(struct pool *pool, const struct request *r)
 {
-	const struct param	*row = catalog_find(c, name);
-	const char		*value, *why;
-	char			*loop;
-
-	if (row == NULL) {
-		if (known_find(name) == NULL && !maincf_is_used(mc, name))
-			log_warning("%s is not a parameter", name);
-		return true;
-	}
-	if (row->kind == PARAM_KIND_RAW)
-		return true;
-	value = maincf_value(mc, pool, name, &loop);
-	why = value == NULL ? loop : param_check(row, value);
-	if (why != NULL)
-		log_error("%s = %s: %s", name, maincf_text(mc, name), why);
-	return why == NULL;
-}
-
-/* Cut the words in names and values; values stay NULL when removing. */
-static bool
-cut_words(struct pool *pool, const struct request *r, const char **names,
-    const char **values)
-{
-	char	*copy, *value;
-	size_t	 i;
-
-	for (i = 0; i < r->word_count; i++) {
-		value = copy = pool_strdup(pool, r->words[i]);
-		(void)strsep(&value, "=");
-		names[i] = text_trim(copy);
-		if ((r->verb == EDIT) != (value != NULL)) {
-			log_error("%s: expected %s", r->words[i],
-			    r->verb == EDIT ? "name=value" : "a name");
-			return false;
-		}
-		values[i] = value == NULL ? NULL : text_trim(value);
-	}
-	return true;
-}
-
-/* Would every value be accepted, all of them together? */
-static bool
-check_values(struct pool *pool, const struct request *r,
-    const char *const *names, const char *const *values)
-{
-	struct catalog	 c = { 0 };
-	struct maincf	*mc = conf_load(pool, r, &c);
-	size_t		 i;
-	bool		 are_good = true;
-
-	if (mc == NULL)
-		return false;
-	for (i = 0; i < r->word_count; i++)
-		maincf_set(mc, names[i], values[i], "-e");
-	for (i = 0; i < r->word_count; i++)
-		if (!is_good(pool, mc, &c, names[i]))
-			are_good = false;
-	return are_good;
-}
-
-/* Change main.cf. */
-int
-conf_edit(struct pool *pool, const struct request *r)
-{
-	const char	**names, **values, *why;
-
-	names = pool_array(pool, r->word_count, sizeof(*names));
-	values = pool_array(pool, r->word_count, sizeof(*values));
-	if (!cut_words(pool, r, names, values))
-		return 1;
-	if (r->verb == EDIT && !check_values(pool, r, names, values))
-		return 1;
-	why = maincf_edit(pool, pool_printf(pool, "%s/main.cf",
-	    site_directory(r->directory)), names, values, r->word_count,
-	    r->verb == COMMENT_OUT);
-	if (why == NULL)
-		return 0;
-	log_error("%s", why);
-	return 1;
+	if (r->list != 0 && r->list != 'M')
+		return conf_list(pool, r);
+	if (r->subject == PARAMETERS)
+		return r->verb == SHOW ? conf_show(pool, r) :
+		    conf_edit(pool, r);
+	return r->verb == SHOW ? conf_services(pool, r) :
+	    conf_change(pool, r);
 }
 
 int
@@ -175,18 +210,14 @@ main(int argc, char **argv)
 {
 	struct pool	*pool = pool_new("postrider-conf", 0);
 	struct request	 r = { .verb = SHOW, .which = ALL };
+	const char	*slash = strrchr(argv[0], '/');
 	int		 status;
 
 	fs_open_standard();
-	log_name("postrider", "postrider-conf");
+	log_name("postrider", slash != NULL ? slash + 1 : argv[0]);
 	if (!parse(pool, argc, argv, &r))
 		return usage();
-	if (r.verb == SHOW || r.verb == MANUAL)
-		status = conf_show(pool, &r);
-	else if (r.verb == SERVICES)
-		status = conf_services(pool, &r);
-	else
-		status = conf_edit(pool, &r);
+	status = run(pool, &r);
 	if (fflush(stdout) == EOF || ferror(stdout))
 		status = 1;
 	pool_free(pool);

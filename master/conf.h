@@ -5,12 +5,20 @@
 #include <stddef.h>
 
 #include "common/base/mem.h"
+#include "common/param/known.h"
+#include "common/param/mastercf.h"
 #include "common/param/param.h"
+
+enum { CLASS_BUILTIN = 1, CLASS_SERVICE = 2, CLASS_USER = 4, CLASS_ALL = 7 };
 
 /* What the command line of postrider-conf asks for. */
 struct request {
-	enum { SHOW, EDIT, COMMENT_OUT, REMOVE, SERVICES, MANUAL } verb;
+	enum { SHOW, EDIT, COMMENT_OUT, REMOVE } verb;
+	enum { PARAMETERS, SERVICES, FIELDS, OPTIONS } subject;
 	enum { ALL, DEFAULTS, NOT_DEFAULTS } which;
+	unsigned	 classes;	/* CLASS_... */
+	int		 list;		/* one of aAblmtTM, or 0 */
+	const char	*tls;		/* of -T */
 	bool		 expand, fold, without_name, without_value;
 	const char	*directory;	/* -c, or NULL */
 	char	       **overrides;	/* -o name=value */
@@ -39,8 +47,37 @@ int	 conf_show(struct pool *, const struct request *);
 /* Change main.cf; the exit status. */
 int	 conf_edit(struct pool *, const struct request *);
 
-/* Print services of master.cf; the exit status. */
+/* Print services of master.cf, their fields or options; the exit status. */
 int	 conf_services(struct pool *, const struct request *);
+
+/* Change master.cf; the exit status. */
+int	 conf_change(struct pool *, const struct request *);
+
+/* Print what -a -A -b -l -m -t -T ask for; the exit status. */
+int	 conf_list(struct pool *, const struct request *);
+
+/* Print a value with its runs of white space made one, folded if asked; the
+ * line is at `column` already. */
+void	 conf_print_value(const char *value, size_t column, bool folds);
+
+/* A line "name = value", as the request wants it. */
+void	 conf_print(const struct request *, const char *name,
+	    const char *value);
+
+/*
+ * The settings that exist once for each transport in master.cf (type NAME:
+ * its name and a known row that begins with "*"): call `each` for all of them.
+ */
+void	 conf_each_of_service(const struct mastercf *,
+	    void (*each)(void *, const char *service, const struct known *),
+	    void *context);
+
+/* Every line of a text, as a warning. */
+void	 conf_warn(char *lines);
+
+/* master.cf of the directory; NULL with *why. */
+struct mastercf	*conf_master(struct pool *, const struct request *,
+		    char **why);
 
 /*
  * Load the directory's main.cf with the request's overrides, and the

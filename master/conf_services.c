@@ -1,145 +1,224 @@
 /*
- * conf_services.c - master.cf as postrider-conf -M shows it: columns at fixed
- * places, and with -f each option in a line of its own.
+ * conf_services.c - master.cf as postrider-conf shows it: whole services (-M),
+ * their fields (-F), the parameters that they set (-P).
  */
 #include "master/conf.h"
 
-#include <ctype.h>
-#include <fnmatch.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/log.h"
-#include "common/param/mastercf.h"
 #include "common/param/site.h"
 
-enum { WIDTH = 79, INDENT = 4 };
+/* "service/type/item", parts that are missing are "*". */
+struct pattern {
+	const char	*name, *type, *item;
+};
 
-static const size_t	places[] = { 11, 17, 25, 33, 41, 49, 57 };
+/* The configuration's master.cf. */
+struct mastercf *
+conf_master(struct pool *pool, const struct request *r, char **why)
+{
+	return mastercf_read(pool, pool_printf(pool, "%s/master.cf",
+	    site_directory(r->directory)), why);
+}
 
-/* Does "name/type", "name.type" or "name" mean this service? */
+/* Cut a word in its parts. */
+static struct pattern
+cut(struct pool *pool, const char *word)
+{
+	struct pattern	 p = { "*", "*", "*" };
+	char		*rest = pool_strdup(pool, word);
+
+	p.name = strsep(&rest, "/");
+	if (rest != NULL)
+		p.type = strsep(&rest, "/");
+	if (rest != NULL)
+		p.item = rest;
+	return p;
+}
+
+/* One part, or any. */
 static bool
-is_meant(struct pool *pool, const char *pattern, const struct service *s)
+is_meant(const char *pattern, const char *text)
 {
-	char	*name = pool_strdup(pool, pattern), *type;
-
-	if ((type = strrchr(name, '/')) == NULL)
-		type = strrchr(name, '.');
-	if (type != NULL && fnmatch(name, s->name, 0) != 0) {
-		*type = '\0';
-		return fnmatch(name, s->name, 0) == 0 &&
-		    fnmatch(type + 1, s->type, 0) == 0;
-	}
-	return fnmatch(name, s->name, 0) == 0;
+	return strcmp(pattern, "*") == 0 || strcmp(pattern, text) == 0;
 }
 
-/* An argument as master.cf wants it: in braces when it has white space. */
-static const char *
-quoted(struct pool *pool, const char *word)
+/* Replace the $names in the values that services set. */
+static void
+expand(struct pool *pool, struct maincf *mc, struct mastercf *m)
 {
-	const char	*p = word;
+	struct service	*s;
+	const char	*value;
+	char		*why;
+	size_t		 i;
 
-	while (*p != '\0' && !isspace((unsigned char)*p))
-		p++;
-	if (*p == '\0' && *word != '\0' && *word != '{')
-		return word;
-	return pool_printf(pool, "{ %s }", word);
-}
-
-/* Add one word to the line, on a new one if it is full; the new column. */
-static size_t
-put(size_t column, const char *word, bool fold, bool starts_line)
-{
-	size_t	len = strlen(word);
-
-	if (fold && (starts_line || column + 1 + len > WIDTH)) {
-		printf("\n%*s%s", INDENT, "", word);
-		return INDENT + len;
-	}
-	printf(" %s", word);
-	return column + 1 + len;
-}
-
-/* The columns, each at its place or behind the one before. */
-static size_t
-print_columns(const struct service *s)
-{
-	const char	*words[] = {
-		s->name, s->type, s->columns[0], s->columns[1],
-		s->columns[2], s->columns[3], s->columns[4], s->command
-	};
-	size_t		 column = 0, i;
-	int		 gap;
-
-	for (i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (i > 0) {
-			gap = column < places[i - 1] ?
-			    (int)(places[i - 1] - column) : 1;
-			printf("%*s", gap, "");
-			column += (size_t)gap;
+	for (s = m->services; s < m->services + m->count; s++)
+		for (i = 0; i < s->option_count; i++) {
+			value = maincf_expand(mc, pool, s->options[i].value,
+			    &why);
+			if (value != NULL)
+				s->options[i].value = value;
+			else
+				log_warning("%s:%u: %s: %s", s->file, s->line,
+				    s->options[i].name, why);
 		}
-		fputs(words[i], stdout);
-		column += strlen(words[i]);
-	}
-	return column;
 }
 
-/* One service. */
-static void
-print(struct pool *pool, const struct service *s, bool fold)
+/* Fields of one service; were there any? */
+static bool
+print_fields(struct pool *pool, const struct request *r,
+    const struct service *s, const struct pattern *p)
 {
-	size_t	column = print_columns(s), i;
-	bool	are_options = true;
+	const char	*name;
+	size_t		 i, column;
+	bool		 found = false;
 
-	for (i = 0; i < s->argument_count; i++) {
-		const char	*word = s->arguments[i];
-
-		if (word[0] != '-')
-			are_options = false;
-		column = put(column, quoted(pool, word), fold,
-		    are_options && i + 1 < s->argument_count);
-		if (are_options && strcmp(word, "-o") == 0 &&
-		    i + 1 < s->argument_count)
-			column = put(column, quoted(pool, s->arguments[++i]),
-			    false, false);
+	for (i = 0; mastercf_fields[i] != NULL; i++) {
+		if (!is_meant(p->item, mastercf_fields[i]))
+			continue;
+		found = true;
+		name = pool_printf(pool, "%s/%s/%s", s->name, s->type,
+		    mastercf_fields[i]);
+		column = r->without_name ? 0 : strlen(name) + 3;
+		if (r->without_value)
+			puts(name);
+		else
+			printf("%s%s%s\n", r->without_name ? "" : name,
+			    r->without_name ? "" : " = ",
+			    i < MASTERCF_COMMAND ? mastercf_field(s, i) :
+			    mastercf_command(pool, s, column, r->fold));
 	}
-	putchar('\n');
+	return found;
 }
 
-/* All services that one word means. */
-static void
-print_matching(struct pool *pool, const struct mastercf *m,
-    const struct request *r, const char *pattern)
+/* Order of two options; the later of two with the same name comes first. */
+static int
+compare(const void *a, const void *b)
 {
-	bool	found = false;
+	const struct service_option	*const *x = a, *const *y = b;
+	int				 order;
+
+	order = strcmp((*x)->name, (*y)->name);
+	return order != 0 ? order : *x < *y ? 1 : -1;
+}
+
+/* Parameters that one service sets, each once; were there any? */
+static bool
+print_options(struct pool *pool, const struct request *r,
+    const struct service *s, const struct pattern *p)
+{
+	const struct service_option	**sorted;
+	size_t				  i;
+	bool				  found = false;
+
+	sorted = pool_array(pool, s->option_count + 1, sizeof(*sorted));
+	for (i = 0; i < s->option_count; i++)
+		sorted[i] = &s->options[i];
+	qsort(sorted, s->option_count, sizeof(*sorted), compare);
+	for (i = 0; i < s->option_count; i++) {
+		if (!is_meant(p->item, sorted[i]->name) || (i > 0 &&
+		    strcmp(sorted[i]->name, sorted[i - 1]->name) == 0))
+			continue;
+		found = true;
+		conf_print(r, pool_printf(pool, "%s/%s/%s", s->name, s->type,
+		    sorted[i]->name), sorted[i]->value);
+	}
+	return found;
+}
+
+/* What is asked for of one service; was there any? */
+static bool
+print(struct pool *pool, const struct request *r, const struct service *s,
+    const struct pattern *p)
+{
+	if (r->subject == FIELDS)
+		return print_fields(pool, r, s, p);
+	if (r->subject == OPTIONS)
+		return print_options(pool, r, s, p);
+	puts(mastercf_text(pool, s, r->fold));
+	return true;
+}
+
+/* A field that does not exist is a mistake. */
+static bool
+is_possible(const struct request *r, const struct pattern *p)
+{
 	size_t	i;
 
-	for (i = 0; i < m->count; i++)
-		if (is_meant(pool, pattern, &m->services[i])) {
-			found = true;
-			print(pool, &m->services[i], r->fold);
-		}
-	if (!found)
-		log_warning("unmatched request: \"%s\"", pattern);
+	if (r->subject != FIELDS || strcmp(p->item, "*") == 0)
+		return true;
+	for (i = 0; mastercf_fields[i] != NULL; i++)
+		if (strcmp(p->item, mastercf_fields[i]) == 0)
+			return true;
+	log_error("there is no field \"%s\"", p->item);
+	return false;
+}
+
+/* What the words ask for, service by service. */
+static void
+print_all(struct pool *pool, const struct mastercf *m,
+    const struct request *r, const struct pattern *patterns, size_t count)
+{
+	bool			*found = pool_array(pool, count,
+				    sizeof(*found));
+	const struct service	*s;
+	size_t			 i;
+
+	for (s = m->services; s < m->services + m->count; s++)
+		for (i = 0; i < count; i++)
+			if (is_meant(patterns[i].name, s->name) &&
+			    is_meant(patterns[i].type, s->type) &&
+			    print(pool, r, s, &patterns[i]))
+				found[i] = true;
+	fflush(stdout);
+	for (i = 0; i < r->word_count; i++)
+		if (!found[i])
+			log_warning("unmatched request: \"%s\"",
+			    r->words[i]);
+}
+
+/* The words, each in its parts; one for everything when there is none. NULL
+ * when one makes no sense. */
+static struct pattern *
+patterns_of(struct pool *pool, const struct request *r)
+{
+	struct pattern	*all = pool_array(pool, r->word_count + 1,
+			    sizeof(*all));
+	size_t		 i;
+
+	all[0] = cut(pool, "*");
+	for (i = 0; i < r->word_count; i++) {
+		all[i] = cut(pool, r->words[i]);
+		if (!is_possible(r, &all[i]))
+			return NULL;
+	}
+	return all;
 }
 
 /* Print services. */
 int
 conf_services(struct pool *pool, const struct request *r)
 {
+	struct catalog	 c = { 0 };
+	struct pattern	*patterns;
 	struct mastercf	*m;
+	struct maincf	*mc;
 	char		*why;
-	size_t		 i;
 
-	m = mastercf_read(pool, pool_printf(pool, "%s/master.cf",
-	    site_directory(r->directory)), &why);
-	if (m == NULL) {
+	if ((patterns = patterns_of(pool, r)) == NULL)
+		return 1;
+	if ((m = conf_master(pool, r, &why)) == NULL) {
 		log_error("%s", why);
 		return 1;
 	}
-	for (i = 0; i < r->word_count; i++)
-		print_matching(pool, m, r, r->words[i]);
-	if (r->word_count == 0)
-		print_matching(pool, m, r, "*");
+	if (r->expand) {
+		if ((mc = conf_load(pool, r, &c)) == NULL)
+			return 1;
+		expand(pool, mc, m);
+	}
+	print_all(pool, m, r, patterns, r->word_count > 0 ? r->word_count : 1);
 	return 0;
 }

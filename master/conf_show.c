@@ -19,7 +19,7 @@
 #include "common/param/manual.h"
 #include "common/param/site.h"
 
-enum { WIDTH = 79 };
+enum { WIDTH = 80 };
 
 struct names {
 	const char	**items;
@@ -27,8 +27,8 @@ struct names {
 };
 
 /* Print a value with its runs of white space made one, folded if asked. */
-static void
-print_value(const char *value, size_t column, bool fold)
+void
+conf_print_value(const char *value, size_t column, bool folds)
 {
 	const char	*word;
 	size_t		 len;
@@ -42,7 +42,7 @@ print_value(const char *value, size_t column, bool fold)
 			;
 		if ((len = (size_t)(value - word)) == 0)
 			return;
-		if (fold && !is_first && column + 1 + len > WIDTH) {
+		if (folds && !is_first && column + 1 + len > WIDTH) {
 			fputs("\n   ", stdout);
 			column = 3;
 		}
@@ -74,8 +74,8 @@ value_of(struct maincf *mc, struct pool *pool, const struct request *r,
 }
 
 /* One line, or more when folded. */
-static void
-print(const struct request *r, const char *name, const char *value)
+void
+conf_print(const struct request *r, const char *name, const char *value)
 {
 	size_t	column = 0;
 
@@ -88,19 +88,8 @@ print(const struct request *r, const char *name, const char *value)
 		fputs(" =", stdout);
 		column = strlen(name) + 2;
 	}
-	print_value(value, column, r->fold);
+	conf_print_value(value, column, r->fold);
 	putchar('\n');
-}
-
-/* Every line of a text goes to the log. */
-static void
-warn_lines(char *lines)
-{
-	char	*line;
-
-	while ((line = strsep(&lines, "\n")) != NULL)
-		if (*line != '\0')
-			log_warning("%s", line);
 }
 
 /* Order of two names. */
@@ -110,19 +99,71 @@ compare(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* What kind of name it is; 0 for one that means nothing to anybody. */
+static unsigned
+class_of(struct maincf *mc, const struct catalog *c, const char *name)
+{
+	const struct known	*known = known_find(name);
+
+	if (catalog_find(c, name) != NULL ||
+	    (known != NULL && known->name[0] != '*'))
+		return CLASS_BUILTIN;
+	if (known != NULL)
+		return CLASS_SERVICE;
+	return known_is_own(mc, name) ? CLASS_USER : 0;
+}
+
+/* Collecting; one for the callback below. */
+struct collecting {
+	struct pool		*pool;
+	struct names		*names;
+	struct maincf		*mc;
+	const struct catalog	*catalog;
+	bool			 only_set;
+};
+
+/* A setting that a service of master.cf may have. */
+static void
+add_of_service(void *arg, const char *service, const struct known *row)
+{
+	struct collecting	*w = arg;
+	const char		*name;
+
+	name = pool_printf(w->pool, "%s%s", service, row->name + 1);
+	if (class_of(w->mc, w->catalog, name) == CLASS_SERVICE &&
+	    (!w->only_set || maincf_find(w->mc, name) != NULL))
+		w->names->items[w->names->count++] = name;
+}
+
+/* How many names can there be? */
+static size_t
+count_names(const struct maincf *mc, const struct catalog *c,
+    const struct mastercf *m)
+{
+	size_t	count = 0, rows = 0;
+
+	while (maincf_at(mc, count) != NULL)
+		count++;
+	while (known_at(rows) != NULL && known_at(rows)->name[0] == '*')
+		rows++;
+	return count + c->count + (m == NULL ? 0 : m->count * rows);
+}
+
 /* Names that the file sets and that mean something to somebody. */
 static void
-add_set(struct names *n, struct maincf *mc, const struct catalog *c,
-    bool with_catalog)
+add_set(struct collecting *w, const struct request *r)
 {
 	const struct setting	*s;
+	unsigned		 class;
 	size_t			 i;
 
-	for (i = 0; (s = maincf_at(mc, i)) != NULL; i++) {
-		if (catalog_find(c, s->name) != NULL ?
-		    with_catalog : known_find(s->name) != NULL ||
-		    maincf_is_used(mc, s->name))
-			n->items[n->count++] = s->name;
+	for (i = 0; (s = maincf_at(w->mc, i)) != NULL; i++) {
+		class = class_of(w->mc, w->catalog, s->name);
+		if ((class & r->classes) == 0 || class == CLASS_SERVICE ||
+		    (r->which == ALL && catalog_find(w->catalog, s->name) !=
+		    NULL))
+			continue;
+		w->names->items[w->names->count++] = s->name;
 	}
 }
 
@@ -131,25 +172,21 @@ static void
 collect(struct pool *pool, struct names *n, struct maincf *mc,
     const struct catalog *c, const struct request *r)
 {
-	size_t	i, settings = 0;
+	char			*why;
+	struct mastercf		*m = conf_master(pool, r, &why);
+	struct collecting	 w = { pool, n, mc, c,
+	    r->which == NOT_DEFAULTS };
+	size_t			 i;
 
-	while (maincf_at(mc, settings) != NULL)
-		settings++;
-	n->items = pool_array(pool, c->count + settings, sizeof(char *));
-	if (r->which != NOT_DEFAULTS)
+	n->items = pool_array(pool, count_names(mc, c, m), sizeof(char *));
+	if (r->which != NOT_DEFAULTS && (r->classes & CLASS_BUILTIN) != 0)
 		for (i = 0; i < c->count; i++)
 			n->items[n->count++] = c->rows[i].name;
 	if (r->which != DEFAULTS)
-		add_set(n, mc, c, r->which == NOT_DEFAULTS);
+		add_set(&w, r);
+	if (m != NULL && (r->classes & CLASS_SERVICE) != 0)
+		conf_each_of_service(m, add_of_service, &w);
 	qsort(n->items, n->count, sizeof(char *), compare);
-}
-
-/* Is it a name that may be asked for? */
-static bool
-is_parameter(struct maincf *mc, const struct catalog *c, const char *name)
-{
-	return catalog_find(c, name) != NULL || known_find(name) != NULL ||
-	    maincf_find(mc, name) != NULL;
 }
 
 /* Those that were named; with -n, those of them that the file sets. */
@@ -162,14 +199,15 @@ show_named(struct pool *pool, const struct request *r, struct maincf *mc,
 
 	for (i = 0; i < r->word_count; i++) {
 		name = r->words[i];
-		if (!is_parameter(mc, c, name)) {
+		if (class_of(mc, c, name) == 0 &&
+		    maincf_find(mc, name) == NULL) {
 			log_warning("%s: unknown parameter", name);
 			continue;
 		}
 		if (r->which == NOT_DEFAULTS && maincf_find(mc, name) == NULL)
 			continue;
 		value = value_of(mc, pool, r, name);
-		print(r, name, value == NULL ? "" : value);
+		conf_print(r, name, value == NULL ? "" : value);
 	}
 }
 
@@ -186,73 +224,12 @@ show_all(struct pool *pool, const struct request *r, struct maincf *mc,
 	collect(pool, &names, mc, c, r);
 	for (i = 0; i < names.count; i++) {
 		value = value_of(mc, pool, r, names.items[i]);
-		print(r, names.items[i], value == NULL ? "" : value);
+		conf_print(r, names.items[i], value == NULL ? "" : value);
 	}
 	str_init(&lines, pool, 0);
 	known_report(mc, &lines);
 	fflush(stdout);
-	warn_lines(lines.data);
-}
-
-/* Where the programs are: tests may say, nobody else can. */
-static const char *
-daemon_directory(struct maincf *mc, struct pool *pool)
-{
-	const char	*directory = secure_getenv("POSTRIDER_DAEMON_DIRECTORY");
-	char		*why;
-
-	if (directory == NULL)
-		directory = maincf_value(mc, pool, "daemon_directory", &why);
-	return directory == NULL ? DEFAULT_DAEMON_DIRECTORY : directory;
-}
-
-/* -o name=value */
-static void
-override(struct pool *pool, struct maincf *mc, const char *setting)
-{
-	char	*copy = pool_strdup(pool, setting), *value = copy;
-
-	(void)strsep(&value, "=");
-	if (value == NULL)
-		log_warning("-o %s: expected name=value", setting);
-	else
-		maincf_set(mc, text_trim(copy), text_trim(value), "-o");
-}
-
-/* The file with all defaults, and the catalog. */
-struct maincf *
-conf_load(struct pool *pool, const struct request *r, struct catalog *c)
-{
-	const char	*directory = site_directory(r->directory);
-	struct maincf	*mc, *empty = maincf_empty(pool);
-	struct str	 problems;
-	char		*why;
-	size_t		 i;
-
-	mc = maincf_read(pool, pool_printf(pool, "%s/main.cf", directory),
-	    &why);
-	if (mc == NULL && r->which != DEFAULTS) {
-		log_error("%s", why);
-		return NULL;
-	}
-	if (mc == NULL)
-		mc = maincf_empty(pool);
-	for (i = 0; i < r->override_count; i++)
-		override(pool, mc, r->overrides[i]);
-	str_init(&problems, pool, 0);
-	site_apply(mc, &problems);
-	warn_lines(problems.data);
-	catalog_learn(pool, c, daemon_directory(mc, pool));
-	if (r->which == DEFAULTS) {
-		site_apply(empty, &problems);
-		mc = empty;
-	}
-	for (i = 0; i < c->count; i++)
-		if (c->rows[i].standard != NULL)
-			maincf_default(mc, c->rows[i].name,
-			    c->rows[i].standard);
-	maincf_default(mc, "config_directory", directory);
-	return mc;
+	conf_warn(lines.data);
 }
 
 /* Print what the request names. */
@@ -266,7 +243,7 @@ conf_show(struct pool *pool, const struct request *r)
 
 	if (mc == NULL)
 		return 1;
-	if (r->verb == MANUAL) {
+	if (r->list == 'M') {
 		rows = pool_array(pool, c.count + 1, sizeof(*rows));
 		for (i = 0; i < c.count; i++)
 			rows[i] = &c.rows[i];

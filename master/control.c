@@ -1,5 +1,5 @@
 /*
- * control.c - answers the administrator: status, reload, stop, log.
+ * control.c - answers the administrator: status, reload, stop, post.
  *
  * A command opens private/control, says HELLO and one CONTROL; lines of text
  * go back as CONTROL_LINE, then CONTROL_DONE with the exit status.
@@ -8,12 +8,14 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/fiber/loop.h"
 #include "common/ipc/channel.h"
 #include "common/ipc/packets.h"
@@ -138,12 +140,36 @@ reload(struct request *r)
 	return 1;
 }
 
-/* log TEXT */
-static int
-log_text(const char *text)
+/* A line of any level. */
+static void
+log_at(enum log_level level, const char *format, ...)
 {
-	log_name(site.syslog_name, "postrider");
-	log_info("%s", text);
+	va_list	ap;
+
+	va_start(ap, format);
+	log_line(level, format, ap);
+	va_end(ap);
+}
+
+/* post LEVEL TAG TEXT: the line of somebody else, under his name. */
+static int
+post_text(struct pool *pool, const char *words)
+{
+	const enum log_level	 most = LOG_LEVEL_PANIC;
+	char			*rest = pool_strdup(pool, words), *program;
+	int64_t			 level;
+	const char		*tag, *name = site.syslog_name;
+
+	if (text_integer(strsep(&rest, " "), 0, most, &level) != NULL ||
+	    (tag = program = strsep(&rest, " ")) == NULL || rest == NULL)
+		return 1;
+	if ((program = strrchr(program, '/')) != NULL) {
+		*program++ = '\0';
+		name = tag;
+		tag = program;
+	}
+	log_name(name, tag);
+	log_at((enum log_level)level, "%s", rest);
 	log_name(site.syslog_name, "master");
 	return 0;
 }
@@ -156,8 +182,8 @@ act(struct request *r, const char *verb)
 		return status(r);
 	if (strcmp(verb, "reload") == 0)
 		return reload(r);
-	if (strncmp(verb, "log ", 4) == 0)
-		return log_text(verb + 4);
+	if (strncmp(verb, "post ", 5) == 0)
+		return post_text(r->pool, verb + 5);
 	if (strcmp(verb, "stop") == 0 || strcmp(verb, "stop now") == 0) {
 		acts.stop(strcmp(verb, "stop now") == 0);
 		return 0;

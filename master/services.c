@@ -20,7 +20,7 @@
 
 /* What every instance runs. */
 static const struct builtin {
-	const char	*name, *program;
+	const char	*name, *program;	/* or another name for one */
 	unsigned	 flags;
 } builtins[] = {
 	{ "log",	"log",		UNIT_AT_ONCE },
@@ -40,7 +40,8 @@ static const struct builtin {
 	{ "discard",	"error",	0 },
 	{ "smtp",	"smtp",		0 },
 	{ "relay",	"smtp",		0 },
-	{ "lmtp",	"lmtp",		0 }
+	{ "lmtp",	"lmtp",		0 },
+	{ "virtual",	"virtual",	0 }
 };
 
 /* Commands of Postfix's whose work is part of another program here. */
@@ -56,6 +57,8 @@ static const struct {
 	{ "nqmgr",	"qmgr" },
 	{ "oqmgr",	"qmgr" },
 	{ "discard",	"error" },
+	{ "virtual",	"local" },
+	{ "pipe",	"local" },
 	{ "postscreen",	"smtpd" },	/* smtpd watches for early talkers */
 	{ NULL, NULL }
 };
@@ -112,6 +115,20 @@ program_of(const char *command)
 	return role == NULL ? NULL : role->program;
 }
 
+/* Must the program be told what its line calls it? */
+bool
+services_has_other_name(const struct unit *unit)
+{
+	static const char *const	names[] = { "postscreen", "discard",
+					    "virtual", "pipe" };
+	size_t				i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(unit->command, names[i]) == 0)
+			return true;
+	return false;
+}
+
 /* The next free row of the table, which has room for all from the start. */
 static struct unit *
 add(struct maker *m, const char *name, const char *program)
@@ -151,6 +168,8 @@ apply(struct maker *m, struct unit *unit, const struct service *line)
 	unit->command = line->command;
 	unit->options = line->options;
 	unit->option_count = line->option_count;
+	unit->arguments = line->arguments + line->option_words;
+	unit->argument_count = line->argument_count - line->option_words;
 	if (line->maxproc >= 0)
 		unit->maxproc = line->maxproc;
 	for (i = 0; i < line->argument_count; i++)
@@ -284,6 +303,7 @@ static void
 add_builtins(struct maker *m)
 {
 	const struct builtin	*b;
+	const char		*program;
 	struct unit		*unit;
 	size_t			 i;
 
@@ -292,11 +312,13 @@ add_builtins(struct maker *m)
 		unit = services_find(m->services, b->name);
 		if (unit != NULL && !(unit->flags & UNIT_IS_INET))
 			continue;
-		unit = add(m, b->name, b->program);
+		program = program_of(b->program);
+		unit = add(m, b->name, program);
 		unit->flags = b->flags;
-		if (delivers(b->program))
+		unit->command = b->program;
+		if (delivers(program))
 			unit->maxproc = (int)site.default_process_limit;
-		add_workers(m, unit, site_processes(b->program));
+		add_workers(m, unit, site_processes(program));
 	}
 }
 

@@ -57,6 +57,8 @@ struct unit {
 	bool			 is_verbose;
 	struct service_option	*options;
 	size_t			 option_count;
+	char			**arguments;	/* behind the options */
+	size_t			 argument_count;
 	struct inetaddr		*addresses;	/* UNIT_IS_INET */
 	size_t			 address_count;
 	struct worker		*workers;
@@ -99,5 +101,8 @@ void		 services_note_uses(const struct mastercf *, struct maincf *);
  * whether that is so.
  */
 bool		 services_find_programs(struct maincf *);
+
+/* Does its program get -P, to know by which name it was called? */
+bool		 services_has_other_name(const struct unit *);
 
 #endif

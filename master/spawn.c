@@ -111,7 +111,8 @@ arguments(struct pool *pool, const struct worker *w)
 	char			**argv;
 
 	argv = pool_array(pool, 28 + 2 * w->listener_count +
-	    2 * unit->option_count, sizeof(char *));
+	    2 * unit->option_count + 2 * unit->argument_count,
+	    sizeof(char *));
 	add(argv, &n, pool_strdup(pool, unit->program), NULL);
 	add(argv, &n, "-c", site.config_directory);
 	add(argv, &n, "-n", pool_strdup(pool, unit->name));
@@ -132,9 +133,11 @@ arguments(struct pool *pool, const struct worker *w)
 	for (i = 0; i < unit->option_count; i++)
 		add(argv, &n, "-o", pool_printf(pool, "%s=%s",
 		    unit->options[i].name, unit->options[i].value));
-	if (strcmp(unit->command, "postscreen") == 0 ||
-	    strcmp(unit->command, "discard") == 0)
+	if (services_has_other_name(unit))
 		add(argv, &n, "-P", pool_strdup(pool, unit->command));
+	for (i = 0; i < unit->argument_count &&
+	    strcmp(unit->command, "pipe") == 0; i++)
+		add(argv, &n, "-a", unit->arguments[i]);
 	if (unit->is_verbose)
 		add(argv, &n, "-v", NULL);
 	return argv;

@@ -12,9 +12,7 @@
 
 #include "smtp/cache.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
@@ -68,17 +66,19 @@ cache_endpoint(struct pool *pool, const struct target *t)
 	    set.bind_address : set.bind_address6);
 }
 
+/* Without the name in front; no name of a host has a blank. */
+const char *
+cache_place(const char *endpoint)
+{
+	return endpoint + strcspn(endpoint, " ");
+}
+
 /* Nothing unread and still open? A host that speaks out of turn has said 421
  * or gone away, or its answers would be one behind ours. */
 static bool
 is_quiet(const struct connection *c)
 {
-	const char	*unread;
-	char		 byte;
-
-	return io_peek(c->io, &unread) == 0 &&
-	    recv(io_fd(c->io), &byte, 1, MSG_PEEK | MSG_DONTWAIT) == -1 &&
-	    (errno == EAGAIN || errno == EWOULDBLOCK);
+	return !io_has_input(c->io) && !io_is_over(c->io);
 }
 
 /* Take it out of the list. */
@@ -115,9 +115,9 @@ take(const char *nexthop, const char *endpoint)
 		    strcmp(w->connection->endpoint, endpoint) != 0)
 			continue;
 		c = pick(w);
-		if (is_quiet(c) && clock_now() - c->born < set.reuse_time)
-			return c;
 		c->is_broken = !is_quiet(c);
+		if (!c->is_broken && clock_now() - c->born < set.reuse_time)
+			return c;
 		connection_close(c);
 	}
 	return NULL;

@@ -9,6 +9,8 @@
  * conversation was protected by will be one more word of it.
  */
 const char	*cache_endpoint(struct pool *, const struct target *);
+/* Of an endpoint: where the host is, by whatever name. */
+const char	*cache_place(const char *endpoint);
 
 /* A warm conversation that was used for this next hop, or one that is with
  * this endpoint; or NULL. It is the caller's now. */

@@ -10,6 +10,7 @@
  * P2  Nothing but CRLF ends a line that we send (common/mail/smtp.c).
  * P3  What is cut short never looks complete: without the whole of the
  *     message there is no final dot.
+ * P4  Who waits for a verdict, ten minutes perhaps, holds no buffers.
  */
 
 #include <errno.h>
@@ -17,6 +18,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/daemon/daemon.h"
 #include "common/mail/smtp.h"
 
 #include "smtp/settings.h"
@@ -95,6 +97,27 @@ give_up(struct transaction *t, int error)
 	return -1;
 }
 
+/* It has hung up on us. Who refuses a message half way often does, and then
+ * his words are here, and our EPIPE says less. */
+WAITS static int
+hear_last_words(struct transaction *t)
+{
+	int	error = errno;
+
+	io_hear_last_words(t->c->io);
+	if (io_has_input(t->c->io))
+		return hear_early(t);
+	errno = error;
+	return -1;
+}
+
+/* Has the host anything to say, or gone away, while we have the word? */
+static bool
+is_interrupted(struct transaction *t)
+{
+	return io_has_input(t->c->io) || io_is_over(t->c->io);
+}
+
 /* The message, from where it is to the wire. */
 WAITS static int
 send_content(struct transaction *t, struct sending *s)
@@ -108,8 +131,8 @@ send_content(struct transaction *t, struct sending *s)
 	while ((n = content_read(t->content, s->in, BLOCK)) > 0) {
 		if (io_write(t->c->io, s->out, smtp_stuff_encode(&s->stuff,
 		    s->in, (size_t)n, s->out)) == -1)
-			return -1;
-		if (io_has_input(t->c->io))
+			return hear_last_words(t);
+		if (is_interrupted(t))
 			return hear_early(t);
 		earn_time(t, s, (size_t)n);
 	}
@@ -121,8 +144,8 @@ WAITS static int
 send_dot(struct transaction *t, struct sending *s)
 {
 	if (io_flush(t->c->io) == -1)
-		return -1;
-	if (io_has_input(t->c->io))
+		return hear_last_words(t);
+	if (is_interrupted(t))
 		return hear_early(t);
 	if (fiber_is_cancelled()) {
 		errno = ECANCELED;
@@ -147,11 +170,22 @@ judge(struct transaction *t, size_t n, const struct smtp_reply *reply)
 {
 	char	*said;
 
-	if (reply->code / 100 != 2) {
+	said = connection_said(t->pool, reply);
+	if (reply->code >= 400) {
 		transaction_refuse(t, n, reply, "end of DATA command");
 		return;
 	}
-	said = connection_said(t->pool, reply);
+	if (reply->code / 100 != 2) {
+		/* It may have the message: nobody else is asked. */
+		t->c->is_broken = true;
+		transcript_blame(t->c->dialogue, "protocol");
+		delivery_settle(t->d, t->to[n], t->c, OUTCOME_DEFERRED,
+		    "4.5.0", pool_printf(t->pool, "host %s said: %s (in reply "
+		    "to end of DATA command)", t->c->name, said),
+		    pool_printf(t->pool, "smtp; %s", said));
+		return;
+	}
+	t->is_taken = true;
 	delivery_settle(t->d, t->to[n], t->c, OUTCOME_SENT,
 	    transaction_status(reply), said,
 	    pool_printf(t->pool, "smtp; %s", said));
@@ -218,26 +252,41 @@ cancel_data(struct transaction *t)
 	return connection_hear(t->c, t->pool, &reply, set.data_done_timeout);
 }
 
-int
-data_send(struct transaction *t)
+/* P4. The message and its dot. */
+WAITS static int
+send_message(struct transaction *t)
 {
-	struct sending	s;
-	int		result;
+	struct sending	 s;
+	struct pool	*pool = pool_new("message", 0);
+	int		 result, error;
 
-	if (t->accepted_count == 0)
-		return cancel_data(t);
-	s.in = pool_alloc(t->pool, BLOCK);
-	s.out = pool_alloc(t->pool, 2 * BLOCK + 8);
+	s.in = pool_alloc(pool, BLOCK);
+	s.out = pool_alloc(pool, 2 * BLOCK + 8);
 	smtp_stuff_start(&s.stuff);
 	extend_deadline(t);
 	result = send_content(t, &s);
 	if (result == 0)
 		result = send_dot(t, &s);
-	if (result == 0)
+	error = errno;
+	pool_free(pool);
+	errno = error;
+	return result;
+}
+
+int
+data_send(struct transaction *t)
+{
+	int	result;
+
+	if (t->accepted_count == 0)
+		return cancel_data(t);
+	if ((result = send_message(t)) == 0)
 		result = hear_verdicts(t);
 	if (result == -1 && t->is_dot_out)
 		settle_unanswered(t, errno);
 	t->d->is_committed = false;
 	t->c->deadline = t->d->deadline;
+	if (daemon_is_stopping())	/* it was spared until here */
+		fiber_cancel(t->d->fiber);
 	return result;
 }

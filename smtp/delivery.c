@@ -7,7 +7,8 @@
  *
  * What sends a recipient on to the next host (RFC 5321 4.2.1, 5.1):
  *	no connection, no or a wrong greeting, EHLO and HELO refused, a broken
- *	or hanging conversation before the final dot, 421: all without answer
+ *	or hanging conversation before the final dot, 421, an answer that is
+ *	none (354 to RCPT): all without answer
  *	4yz to MAIL, RCPT, DATA or the dot: those it was said to. A second
  *	host may have room or its database where the first has not; where
  *	both ask for patience (greylisting) that costs one more conversation
@@ -15,6 +16,9 @@
  *	who spoke last
  * What does not: 5yz, since the hosts of a domain speak for it; the lost
  * answer to a final dot; whatever is wrong with the message or with us.
+ *
+ * A site counts as failed when none of its hosts had a word for any of the
+ * recipients; not for what is our own trouble (no ports, no name service).
  *
  * P1  Every recipient gets exactly one outcome, and "sent" only after the
  *     host's 2yz to the final dot.
@@ -30,6 +34,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/bug.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
@@ -39,6 +44,7 @@
 #include "smtp/content.h"
 #include "smtp/hosts.h"
 #include "smtp/settings.h"
+#include "smtp/tables.h"
 
 const struct param delivery_params[] = {
 	PARAM_STRING("smtp_fallback_relay", set.fallback_relay,
@@ -76,6 +82,8 @@ filter_status(struct delivery *d, enum outcome *outcome, const char **dsn,
 	const char	*before, *after;
 	size_t		 len;
 
+	if (!table_is_set(TABLE_STATUS_FILTER))
+		return;
 	before = pool_printf(d->pool, "%s %s", *dsn, *text);
 	after = content_status(d, before);
 	if (after == before || strcmp(after, before) == 0)
@@ -95,7 +103,8 @@ filter_status(struct delivery *d, enum outcome *outcome, const char **dsn,
 		    OUTCOME_DEFERRED;
 }
 
-/* The outcome of one recipient, from whoever told it. */
+/* P1. The outcome of one recipient, from whoever told it. The texts live as
+ * long as the delivery. */
 WAITS static void
 settle(struct delivery *d, size_t n, enum outcome outcome,
     const struct postponed *p)
@@ -103,12 +112,13 @@ settle(struct delivery *d, size_t n, enum outcome outcome,
 	struct outcome_row	*row = &d->outcomes[n];
 	const char		*dsn = p->dsn, *text = p->text;
 
+	CLAIM(row->outcome == OUTCOME_OPEN);
 	filter_status(d, &outcome, &dsn, &text);
 	row->outcome = outcome;
-	row->dsn = pool_strdup(d->pool, dsn);
-	row->text = pool_strdup(d->pool, text);
-	row->remote = pool_strdup(d->pool, p->remote);
-	row->diagnostic = pool_strdup(d->pool, p->diagnostic);
+	row->dsn = (char *)(uintptr_t)dsn;
+	row->text = (char *)(uintptr_t)text;
+	row->remote = (char *)(uintptr_t)p->remote;
+	row->diagnostic = (char *)(uintptr_t)p->diagnostic;
 	d->open--;
 
 	d->times.done_us = clock_wall_us();
@@ -189,7 +199,7 @@ settle_rest(struct delivery *d)
 			settle(d, i, OUTCOME_DEFERRED, d->postponed[i]);
 			continue;
 		}
-		if (!d->had_session && !f->is_permanent &&
+		if (d->answers == 0 && !f->is_permanent && !f->is_ours &&
 		    !fiber_is_cancelled())
 			d->outcomes[i].flags |= OUTCOME_SITE_FAILED;
 		settle(d, i, f->is_permanent ? OUTCOME_BOUNCED :
@@ -252,10 +262,11 @@ goes_on(struct delivery *d)
 static bool
 was_tried(const struct delivery *d, const char *endpoint)
 {
-	size_t	i;
+	const char	*place = cache_place(endpoint);
+	size_t		 i;
 
 	for (i = 0; i < d->tried_count; i++)
-		if (strcmp(d->tried[i], endpoint) == 0)
+		if (strcmp(d->tried[i], place) == 0)
 			return true;
 	return false;
 }
@@ -263,17 +274,10 @@ was_tried(const struct delivery *d, const char *endpoint)
 static void
 note_tried(struct delivery *d, const char *endpoint)
 {
-	size_t	room = d->tried_room == 0 ? 8 : d->tried_room * 2;
-
-	if (d->tried_count == d->tried_room) {
-		d->tried = d->tried_room == 0 ?
-		    pool_array(d->pool, room, sizeof(*d->tried)) :
-		    pool_resize(d->pool, d->tried,
-		    d->tried_room * sizeof(*d->tried),
-		    room * sizeof(*d->tried));
-		d->tried_room = room;
-	}
-	d->tried[d->tried_count++] = pool_strdup(d->pool, endpoint);
+	d->tried = pool_grow(d->pool, d->tried, &d->tried_room,
+	    d->tried_count + 1, sizeof(*d->tried));
+	d->tried[d->tried_count++] = pool_strdup(d->pool,
+	    cache_place(endpoint));
 }
 
 /* Speak with this host; the conversation stays warm if it ended well. */
@@ -282,7 +286,6 @@ use(struct delivery *d, struct connection *c, const struct nexthop *hop)
 {
 	int	result;
 
-	d->had_session = true;
 	d->times.ready_us = clock_wall_us();
 	c->user = d;
 	c->deadline = d->deadline;
@@ -298,30 +301,29 @@ use(struct delivery *d, struct connection *c, const struct nexthop *hop)
 }
 
 /*
- * A conversation that earlier mail left. One that broke before the host said
- * anything tells nothing about the host: as if it had not been there. True:
- * it was of use.
+ * A conversation that earlier mail left. One that the host ended before it had
+ * a word for this mail tells nothing about the host: as if it had not been
+ * there. (One that hangs does tell.) True: it was of use.
  */
 WAITS static bool
 use_warm(struct delivery *d, struct connection *c, const struct nexthop *hop)
 {
 	struct failure	 before = d->failure;
 	const char	*endpoint = pool_strdup(d->pool, c->endpoint);
-	bool		 had_session = d->had_session;
 	unsigned	 answers = d->answers;
 
 	if (use(d, c, hop) == -1 && d->answers == answers &&
-	    !fiber_is_cancelled()) {
+	    !d->failure.is_timeout && !fiber_is_cancelled()) {
 		d->failure = before;
-		d->had_session = had_session;
 		return false;
 	}
 	note_tried(d, endpoint);
+	d->sessions++;
 	return true;
 }
 
-/* Open a conversation with one host and use it. True: it was begun. */
-WAITS static bool
+/* Open a conversation with one host and use it. */
+WAITS static void
 use_new(struct delivery *d, const struct target *t, const struct nexthop *hop,
     const char *endpoint)
 {
@@ -332,17 +334,24 @@ use_new(struct delivery *d, const struct target *t, const struct nexthop *hop,
 	note_tried(d, endpoint);
 	c = connection_open(d, t, hop, endpoint, &f);
 	if (c != NULL) {
+		d->sessions++;
 		(void)use(d, c, hop);
-		return true;
+		return;
 	}
 	if (fiber_is_cancelled())
-		return false;
+		return;
 	if (strcmp(f.relay, "none") == 0)
 		log_info("%s", f.why);
 	else
 		d->untold = f.why;
 	delivery_fail(d, &f);
-	return false;
+}
+
+/* May another conversation be begun for this next hop? */
+static bool
+has_sessions_left(const struct delivery *d)
+{
+	return set.session_limit == 0 || d->sessions < set.session_limit;
 }
 
 /* All hosts of one next hop that may be asked. */
@@ -353,20 +362,17 @@ try_targets(struct delivery *d, const struct nexthop *hop,
 	struct connection	*c;
 	const char		*endpoint;
 	size_t			 i;
-	int64_t			 sessions = 0;
 
-	for (i = 0; i < target_count && goes_on(d); i++) {
-		if (set.session_limit > 0 && sessions >= set.session_limit)
-			break;
+	for (i = 0; i < target_count && has_sessions_left(d) && goes_on(d);
+	    i++) {
 		endpoint = cache_endpoint(d->pool, &targets[i]);
 		if (was_tried(d, endpoint))
 			continue;
 		while ((c = cache_take_endpoint(endpoint)) != NULL)
 			if (use_warm(d, c, hop))
 				break;
-		if (c != NULL || (goes_on(d) && use_new(d, &targets[i], hop,
-		    endpoint)))
-			sessions++;
+		if (c == NULL && goes_on(d))
+			use_new(d, &targets[i], hop, endpoint);
 	}
 }
 
@@ -381,6 +387,7 @@ try_nexthop(struct delivery *d, const struct nexthop *hop)
 	struct connection	*c;
 	size_t			 target_count;
 
+	d->sessions = 0;
 	while (goes_on(d) && (c = cache_take_nexthop(hop->text)) != NULL)
 		if (use_warm(d, c, hop))
 			break;
@@ -392,6 +399,7 @@ try_nexthop(struct delivery *d, const struct nexthop *hop)
 		f.dsn = none.dsn;
 		f.why = none.text;
 		f.is_permanent = none.is_permanent;
+		f.is_ours = none.is_ours;
 		delivery_fail(d, &f);
 	} else
 		try_targets(d, hop, targets, target_count);
@@ -403,7 +411,7 @@ WAITS static bool
 try_list(struct delivery *d, const char *list)
 {
 	struct failure	 f = { .dsn = "4.3.5", .relay = "none", .remote = "",
-			    .diagnostic = "" };
+			    .diagnostic = "", .is_ours = true };
 	struct nexthop	*hops;
 	size_t		 i, hop_count;
 

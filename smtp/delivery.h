@@ -29,10 +29,10 @@ struct delivery {
 
 	/* the last thing that went wrong with a host */
 	struct failure		 failure;
-	bool			 had_session;	/* some host talked to us */
 
-	const char		**tried;	/* endpoints */
+	const char		**tried;	/* cache_place() of hosts */
 	size_t			 tried_count, tried_room;
+	int64_t			 sessions;	/* for this next hop */
 	int64_t			 deadline;
 	unsigned		 answers;	/* of hosts, to recipients */
 	const char		*untold;	/* why not the last host; log */
@@ -57,7 +57,7 @@ unsigned	 delivery_count(void);
  * a final dot. */
 void		 delivery_stop_all(void);
 
-/* Set one recipient's outcome, and log it. The texts are copied. */
+/* Set one recipient's outcome, and log it; once. The texts are copied. */
 WAITS void	 delivery_settle(struct delivery *, size_t recipient,
 		    const struct connection *, enum outcome, const char *dsn,
 		    const char *text, const char *diagnostic);

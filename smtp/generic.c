@@ -11,7 +11,7 @@
 
 #include "common/base/text.h"
 #include "common/ipc/tables.h"
-#include "common/mail/address.h"
+#include "common/mail/mapping.h"
 #include "common/param/site.h"
 
 #include "smtp/content.h"
@@ -53,64 +53,18 @@ propagates(void)
 	}
 }
 
-/* The address with a whole domain. */
-static char *
-complete(struct pool *pool, char *address)
-{
-	const char	*local, *domain;
-	size_t		 len;
-
-	address_split(address, &local, &len, &domain);
-	if (domain == NULL && content_set.append_at_myorigin)
-		return pool_printf(pool, "%s@%s", address, site.myorigin);
-	if (domain != NULL && content_set.append_dot_mydomain &&
-	    *domain != '[' && strchr(domain, '.') == NULL)
-		return pool_printf(pool, "%s.%s", address, site.mydomain);
-	return address;
-}
-
-/* "user@domain" and "+ext" to "user+ext@domain". */
-static char *
-add_extension(struct pool *pool, const char *address, const char *extension)
-{
-	const char	*local, *domain;
-	char		*plain;
-	size_t		 len;
-
-	address_split(address, &local, &len, &domain);
-	plain = address_unquote_local(pool, local, len);
-	plain = address_quote_local(pool, pool_printf(pool, "%s%s", plain,
-	    extension));
-	return domain == NULL ? plain : pool_printf(pool, "%s@%s", plain,
-	    domain);
-}
-
 /* What the table says, as an address. */
 const char *
 generic_result(struct pool *pool, const char *address, const char *value,
     const char *extension)
 {
-	struct list_item	*items;
-	const char		*local, *domain;
-	char			*result;
-	size_t			 len, count;
+	const struct naming	naming = {
+		content_set.append_at_myorigin ? site.myorigin : NULL,
+		content_set.append_dot_mydomain ? site.mydomain : NULL
+	};
 
-	value += strspn(value, " \t");
-	if (*value == '@') {
-		address_split(address, &local, &len, &domain);
-		result = pool_printf(pool, "%.*s%s", (int)len, local, value);
-		if (address_parse(pool, result, PATH_ALLOW_UTF8, &result) !=
-		    NULL)
-			return NULL;
-		return complete(pool, result);
-	}
-	if (address_list_parse(pool, value, LIST_IS_HEADER, &items, &count) !=
-	    NULL || count == 0)
-		return NULL;
-	result = items[0].value;
-	if (*extension != '\0' && propagates())
-		result = add_extension(pool, result, extension);
-	return complete(pool, result);
+	return mapping_result(pool, address, value,
+	    propagates() ? extension : "", &naming);
 }
 
 /* The tables' answers for up to KEYS_MAX addresses: results[i], NULL for who

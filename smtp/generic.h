@@ -8,23 +8,7 @@
 #include "common/base/str.h"
 #include "common/fiber/fiber.h"
 #include "common/mail/header.h"
-
-/* --- spans.c: where the addresses of a header's value stand --------------- */
-
-/* `len` bytes of the value at `at` are this address. Comments among them are
- * told apart, to be put behind the address again; NULL without. */
-struct span {
-	size_t		 at, len;
-	char		*address;	/* canonical; may be a local part */
-	char		*comments;
-};
-
-/* Lists, groups, display names, comments, folding, routes. What is not
- * understood has no span. */
-void		 spans_find(struct pool *, const char *value, size_t len,
-		    struct span **, size_t *count);
-
-/* --- generic.c ------------------------------------------------------------ */
+#include "common/mail/spans.h"
 
 /* Is the field one whose addresses are rewritten? */
 bool		 generic_is_field(const struct header_field *);

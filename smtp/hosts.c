@@ -286,22 +286,29 @@ fail(struct hosts_failure *failure, bool is_permanent, const char *dsn,
     const char *text)
 {
 	failure->is_permanent = is_permanent;
-	failure->is_final = false;
+	failure->is_final = failure->is_ours = false;
 	failure->dsn = dsn;
 	failure->text = text;
 	return -1;
 }
 
+/* It is we who cannot tell. */
+static int
+fail_here(struct hosts_failure *failure, const char *dsn, const char *text)
+{
+	(void)fail(failure, false, dsn, text);
+	failure->is_ours = true;
+	return -1;
+}
+
 /* An answer without hosts. */
 static int
-explain(struct pool *pool, const struct hosts *hosts, const char *name,
-    struct hosts_failure *failure)
+explain(const struct hosts *hosts, struct hosts_failure *failure)
 {
 	switch (hosts->result) {
 	case HOSTS_NULL_MX:
 		/* RFC 7505 4.1, 4.2 */
-		(void)fail(failure, true, "5.1.10", pool_printf(pool,
-		    "Domain %s does not accept mail (nullMX)", name));
+		(void)fail(failure, true, "5.1.10", hosts->text);
 		failure->is_final = true;
 		return -1;
 	case HOSTS_NO_DOMAIN:
@@ -346,7 +353,7 @@ ask(struct pool *pool, const char *name, int64_t flags, struct hosts *hosts,
 	question.flags = flags | lookup_flags(pool, name);
 	if (link_ask(to_dns, PACKET_ASK_HOSTS, &question, PACKET_HOSTS, hosts,
 	    pool, clock_now() + DNS_PATIENCE, true) == -1)
-		return fail(failure, false, "4.4.3",
+		return fail_here(failure, "4.4.3",
 		    "the name service does not answer");
 	if (set.dns_reply_filter[0] == '\0' || hosts->result != HOSTS_OK)
 		return 0;
@@ -358,7 +365,7 @@ ask(struct pool *pool, const char *name, int64_t flags, struct hosts *hosts,
 		    "unable to look up host %s: DNS reply filter drops all "
 		    "results", name));
 	default:
-		return fail(failure, false, "4.3.0", pool_printf(pool,
+		return fail_here(failure, "4.3.0", pool_printf(pool,
 		    "the table of %s cannot be asked now",
 		    settings_name("smtp_dns_reply_filter")));
 	}
@@ -396,7 +403,28 @@ ask_srv(struct pool *pool, const struct nexthop *hop, struct hosts *hosts,
 		return 1;
 	return (hosts->result == HOSTS_NONE ||
 	    hosts->result == HOSTS_NO_DOMAIN) && set.allows_srv_fallback ?
-	    1 : explain(pool, hosts, hop->name, failure);
+	    1 : explain(hosts, failure);
+}
+
+/* We are among the hosts, and the better ones have no address: mail goes in a
+ * circle, unless the name service knows more of them later. */
+static int
+fail_among_hosts(struct pool *pool, const struct nexthop *hop,
+    const struct hosts *hosts, int64_t below, struct hosts_failure *failure)
+{
+	size_t	i;
+
+	(void)fail(failure, true, "5.4.6", pool_printf(pool,
+	    "mail for %s loops back to myself", hop->name));
+	for (i = 0; i < hosts->count; i++)
+		if (hosts->hosts[i].preference < below &&
+		    hosts->hosts[i].result == HOSTS_TEMPORARY)
+			(void)fail(failure, false, "4.4.3", pool_printf(pool,
+			    "the name service does not tell the address of "
+			    "%s now, which comes before us for %s",
+			    hosts->hosts[i].name, hop->name));
+	failure->is_final = true;
+	return -1;
 }
 
 /* A path needs no question. */
@@ -427,7 +455,7 @@ hosts_find(struct pool *pool, const struct nexthop *hop,
 	if (got == -1)
 		return -1;
 	if (hosts.result != HOSTS_OK)
-		return explain(pool, &hosts, hop->name, failure);
+		return explain(&hosts, failure);
 
 	if (hop->kind == NEXTHOP_DOMAIN && hop->port == SMTP_PORT)
 		below = our_preference(&hosts);
@@ -437,11 +465,8 @@ hosts_find(struct pool *pool, const struct nexthop *hop,
 		failure->is_final = below != INT64_MAX;
 		return 0;
 	}
-	if (below == INT64_MAX)
-		return fail(failure, false, "4.4.3", pool_printf(pool,
-		    "no address of a host for %s could be found", hop->name));
-	(void)fail(failure, true, "5.4.6", pool_printf(pool,
-	    "mail for %s loops back to myself", hop->name));
-	failure->is_final = true;
-	return -1;
+	if (below != INT64_MAX)
+		return fail_among_hosts(pool, hop, &hosts, below, failure);
+	return fail(failure, false, "4.4.3", pool_printf(pool,
+	    "no address of a host for %s could be found", hop->name));
 }

@@ -24,6 +24,7 @@ struct target {
 struct hosts_failure {
 	bool		 is_permanent;
 	bool		 is_final;	/* fallback relays are not for this */
+	bool		 is_ours;	/* it tells nothing of the domain */
 	const char	*dsn, *text;
 };
 

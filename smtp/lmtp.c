@@ -45,6 +45,8 @@ lmtp_dial(struct delivery *d, const struct target *target,
 	    &answer, d->pool, clock_now() + PATIENCE, true) == -1) {
 		failure->why = pool_printf(d->pool, "connect to %s[%s]: "
 		    "no answer from resolve", target->host, target->path);
+		failure->dsn = "4.3.0";
+		failure->is_ours = true;
 		return -1;
 	}
 	if (answer.result == ROUTE_OK && answer.socket != -1)

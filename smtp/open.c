@@ -105,33 +105,28 @@ source_of(const struct target *target, struct inetaddr *source)
 	return source;
 }
 
-/* Is this an error of bind()? */
-static bool
-is_of_source(int error)
-{
-	return error == EADDRNOTAVAIL || error == EADDRINUSE ||
-	    error == EINVAL || error == EAFNOSUPPORT;
-}
-
 /* A socket to the target, from the address we were told to use. */
 WAITS static int
 connect_to(struct delivery *d, const struct target *target)
 {
 	struct inetaddr		 source_address;
 	const struct inetaddr	*source;
-	int			 fd;
+	int			 error;
 
 	source = source_of(target, &source_address);
-	fd = dial(&target->address, source, connect_deadline(d));
-	if (fd != -1 || source == NULL || !is_of_source(errno))
-		return fd;
-	log_warning("%s: cannot connect from %s: %s",
-	    settings_name(target->address.family == AF_INET ?
-	    "smtp_bind_address" : "smtp_bind_address6"),
-	    target->address.family == AF_INET ? set.bind_address :
-	    set.bind_address6, strerror(errno));
-	return set.enforces_bind ? -1 :
-	    dial(&target->address, NULL, connect_deadline(d));
+	if (source != NULL && dial_check_source(source) == -1) {
+		error = errno;
+		log_warning("%s: cannot connect from %s: %s",
+		    settings_name(target->address.family == AF_INET ?
+		    "smtp_bind_address" : "smtp_bind_address6"),
+		    target->address.family == AF_INET ? set.bind_address :
+		    set.bind_address6, strerror(error));
+		errno = error;
+		if (set.enforces_bind)
+			return -1;
+		source = NULL;
+	}
+	return dial(&target->address, source, connect_deadline(d));
 }
 
 /* The struct of a new conversation. */
@@ -167,6 +162,9 @@ reach(struct delivery *d, const struct target *t, const char *endpoint,
 		if ((fd = lmtp_dial(d, t, failure)) == -1)
 			return NULL;
 	} else if ((fd = connect_to(d, t)) == -1) {
+		failure->is_ours = dial_error_is_ours(errno);
+		if (failure->is_ours)
+			failure->dsn = "4.3.0";
 		failure->why = pool_printf(d->pool, "connect to %s[%s]:%u: %s",
 		    t->host, t->text, t->address.port, strerror(errno));
 		return NULL;
@@ -257,21 +255,25 @@ learn(struct delivery *d, struct connection *c, const char *ehlo,
 
 /* --- the introduction ---------------------------------------------------- */
 
-/* What a refusal, or no answer, means. */
+/* What a refusal means: another host may think otherwise, and this one later,
+ * unless we are told to believe it. 521: it never takes mail, others of the
+ * domain may (RFC 7504 3). */
 static int
 refused(struct delivery *d, struct connection *c,
     const struct smtp_reply *reply, struct failure *f)
 {
 	bool	is_skipped = reply->code / 100 == 5 ? set.skips_5xx :
 		    set.skips_4xx;
-	int	class = reply->code / 100 == 5 && !set.skips_5xx ? 5 : 4;
+	int	class = reply->code == 521 ||
+		    (reply->code / 100 == 5 && !set.skips_5xx) ? 5 : 4;
 
 	f->why = pool_printf(d->pool, "host %s refused to talk to me: %s",
 	    c->name, connection_said(d->pool, reply));
 	f->diagnostic = pool_printf(d->pool, "smtp; %s",
 	    connection_said(d->pool, reply));
 	f->dsn = reply->dsn[0] == '0' + class ?
-	    pool_strdup(d->pool, reply->dsn) : class == 5 ? "5.0.0" : "4.0.0";
+	    pool_strdup(d->pool, reply->dsn) : reply->code == 521 ? "5.3.2" :
+	    class == 5 ? "5.0.0" : "4.0.0";
 	f->is_permanent = class == 5;
 	f->is_final = !is_skipped;
 	return -1;
@@ -283,6 +285,7 @@ broke(struct delivery *d, struct connection *c, struct failure *f, int error)
 	c->is_broken = true;
 	f->why = connection_complaint(c, d->pool, error);
 	f->dsn = "4.4.2";
+	f->is_timeout = error == ETIMEDOUT;
 	return -1;
 }
 
@@ -292,7 +295,7 @@ unknown(struct failure *f)
 {
 	f->why = "the table of EHLO keywords to discard cannot be asked now";
 	f->dsn = "4.3.0";
-	f->is_final = true;
+	f->is_final = f->is_ours = true;
 	return -1;
 }
 

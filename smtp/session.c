@@ -21,9 +21,13 @@
 #include "smtp/content.h"
 #include "smtp/delivery.h"
 #include "smtp/settings.h"
+#include "smtp/tables.h"
 
 enum {
-	REPLY_LINE = 2048,
+	/* RFC 5321 4.5.3.1.5: hosts say more than 512 bytes, and who does not
+	 * read a long "250" to the dot delivers twice. What we show is less. */
+	REPLY_LINE = 16 * 1024,
+	REPLY_SHOWN = 2048,
 	REPLY_ROOM = 4000,
 	LAST_WORD = 10 * 1000,		/* for QUIT to be sent */
 	GOODBYES_MAX = 200		/* more at once are cut short */
@@ -33,6 +37,20 @@ static unsigned	unsaid;		/* QUITs that are not sent yet */
 static unsigned	goodbyes;	/* conversations that are ending */
 
 /* --- saying -------------------------------------------------------------- */
+
+/* The last line of defence: whatever a queue file or a table says, one command
+ * stays one command. */
+WAITS static int
+write_command(struct connection *c, struct str *line)
+{
+	if (line->data[strcspn(line->data, "\r\n")] != '\0') {
+		errno = EINVAL;
+		return -1;
+	}
+	transcript_out(c->dialogue, line->data);
+	str_add(line, "\r\n");
+	return io_write(c->io, line->data, line->len);
+}
 
 int
 connection_say(struct connection *c, const char *format, ...)
@@ -46,9 +64,7 @@ connection_say(struct connection *c, const char *format, ...)
 	va_start(args, format);
 	str_addv(&line, format, args);
 	va_end(args);
-	transcript_out(c->dialogue, line.data);
-	str_add(&line, "\r\n");
-	result = io_write(c->io, line.data, line.len);
+	result = write_command(c, &line);
 	error = errno;
 	pool_free(pool);
 	errno = error;
@@ -80,20 +96,21 @@ connection_flush(struct connection *c, int64_t patience)
  * wants it, checked. */
 WAITS static int
 take_line(struct connection *c, struct smtp_reply *reply, struct pool *pool,
-    const char *line, size_t len)
+    char *line, size_t len)
 {
-	const char	*filtered;
-	char		*copy;
+	const char	*filtered = line;
 
 	if (memchr(line, '\0', len) != NULL)
 		return -1;
 	transcript_in(c->dialogue, line);
-	if (c->user == NULL)
-		return smtp_reply_add(reply, line) == NULL ? 0 : -1;
-	copy = pool_printf(pool, "%s\n", line);
-	filtered = content_reply(c->user, copy);
-	copy = pool_strndup(pool, filtered, strcspn(filtered, "\n"));
-	return smtp_reply_add(reply, copy) == NULL ? 0 : -1;
+	if (len > REPLY_SHOWN)
+		line[REPLY_SHOWN] = '\0';
+	if (c->user != NULL && table_is_set(TABLE_REPLY_FILTER)) {
+		filtered = content_reply(c->user, pool_strdup(pool, line));
+		filtered = pool_strndup(pool, filtered,
+		    strcspn(filtered, "\n"));
+	}
+	return smtp_reply_add(reply, filtered) == NULL ? 0 : -1;
 }
 
 /* RFC 5321 4.3.1: 50z is about syntax, and 555 about parameters: one of us
@@ -104,7 +121,8 @@ is_protocol_error(int code)
 	return (code >= 500 && code < 510) || code == 555;
 }
 
-/* One line, whatever its length: what is too long is no reply. */
+/* One line. A reply that takes the whole delivery's time is none, however
+ * steadily it comes. */
 WAITS static int
 hear_line(struct connection *c, struct smtp_reply *reply, struct pool *pool)
 {
@@ -112,6 +130,11 @@ hear_line(struct connection *c, struct smtp_reply *reply, struct pool *pool)
 	size_t	 len;
 	int	 got;
 
+	if (clock_now() >= c->deadline) {
+		c->is_broken = true;
+		errno = ETIMEDOUT;
+		return -1;
+	}
 	got = io_line(c->io, &line, &len, REPLY_LINE, NULL);
 	if (got == 1) {
 		if (take_line(c, reply, pool, line, len) == 0)
@@ -160,6 +183,9 @@ connection_complaint(struct connection *c, struct pool *pool, int error)
 	if (error == EPROTO || error == EMSGSIZE)
 		return pool_printf(pool, "malformed reply from %s while %s",
 		    c->name, c->doing);
+	if (error == EINVAL)
+		return pool_printf(pool, "a line end inside the command to %s "
+		    "while %s", c->name, c->doing);
 	return pool_printf(pool, "lost connection with %s while %s", c->name,
 	    c->doing);
 }
@@ -198,10 +224,12 @@ say_goodbye(void *arg)
 	struct smtp_reply	 reply;
 	int			 sent;
 
+	c->deadline = clock_now() + LAST_WORD;
 	sent = connection_say(c, "QUIT");
 	if (sent == 0)
 		sent = connection_flush(c, LAST_WORD);
 	unsaid--;
+	c->deadline = clock_now() + set.quit_timeout;
 	if (sent == 0 && !set.skips_quit_answer && !daemon_is_draining())
 		(void)connection_hear(c, pool, &reply, set.quit_timeout);
 	pool_free(pool);
@@ -217,7 +245,6 @@ connection_close(struct connection *c)
 		drop(c);
 		return;
 	}
-	c->deadline = NEVER;
 	unsaid++;
 	goodbyes++;
 	fiber_start(say_goodbye, c);

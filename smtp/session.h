@@ -44,6 +44,8 @@ struct failure {
 	const char	*diagnostic;	/* "smtp; 554 ..." or "" */
 	bool		 is_permanent;
 	bool		 is_final;	/* nobody else is to be asked */
+	bool		 is_timeout;	/* he was there, and silent */
+	bool		 is_ours;	/* it tells nothing of the site */
 };
 
 /*
@@ -62,7 +64,8 @@ WAITS struct connection *connection_open(struct delivery *,
 void		 connection_close(struct connection *);
 unsigned	 connection_unsaid(void);
 
-/* Write one command; io_flush() sends it. `format` is without CRLF. */
+/* Write one command; io_flush() sends it. `format` is without CRLF; what would
+ * be more than one command is none (-1, EINVAL). */
 WAITS int	 connection_say(struct connection *, const char *format, ...)
 		    __attribute__((format(printf, 2, 3)));
 

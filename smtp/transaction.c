@@ -14,8 +14,6 @@
 #include <string.h>
 
 #include "common/base/clock.h"
-#include "common/mail/address.h"
-#include "common/mail/chars.h"
 #include "common/mail/dsn.h"
 #include "common/mail/encode.h"
 
@@ -44,17 +42,19 @@ transaction_status(const struct smtp_reply *reply)
 }
 
 /* One recipient is refused, for good or for now; another host may think
- * otherwise about the latter. An answer that is none is one for now. */
+ * otherwise about the latter. An answer that is none is one for now, and
+ * nobody knows what the next one will be about. */
 void
 transaction_refuse(struct transaction *t, size_t n,
     const struct smtp_reply *reply, const char *command)
 {
-	struct pool	*pool = t->d->pool;
+	struct pool	*pool = t->pool;
 	const char	*line, *dsn = transaction_status(reply);
 	char		*text, *diagnostic;
 
 	if (reply->code < 400) {
 		dsn = "4.5.0";
+		t->c->is_broken = true;
 		transcript_blame(t->c->dialogue, "protocol");
 	}
 	line = connection_said(pool, reply);
@@ -69,7 +69,8 @@ transaction_refuse(struct transaction *t, size_t n,
 		    diagnostic);
 }
 
-/* 421 ends it for all that have no answer of their own (RFC 5321 3.8). */
+/* 421, or an answer that is none, ends it for all that have no answer of their
+ * own (RFC 5321 3.8). */
 WAITS static int
 hang_up(struct transaction *t, size_t from, const struct smtp_reply *reply,
     const char *command)
@@ -157,7 +158,7 @@ hear_rcpt(struct transaction *t, size_t n)
 		if (reply.dsn[0] == '5')
 			reply.dsn[0] = '4';
 	}
-	if (reply.code == 421)
+	if (reply.code == 421 || reply.code < 400)
 		return hang_up(t, n, &reply, "RCPT TO command");
 	if (is_too_many(t, &reply)) {
 		t->again[n] = 1;
@@ -328,7 +329,7 @@ exchange(struct transaction *t)
 		if (hear_command(t, heard) == -1)
 			return -1;
 		if (t->c->is_broken)
-			break;		/* 421: nothing comes any more */
+			break;		/* 421, or out of step */
 	}
 	/* RFC 5321 4.1.1.4: a DATA that is refused ends no transaction; the
 	 * next MAIL would be nested. */
@@ -351,55 +352,6 @@ settle_all(struct transaction *t, enum outcome outcome, const char *dsn,
 	return 1;
 }
 
-static bool
-has_8bit(const char *text)
-{
-	for (; *text != '\0'; text++)
-		if (is_8bit(*text))
-			return true;
-	return false;
-}
-
-/* May a local part go out without its quotes? What would make another command
- * of it may not. */
-static bool
-is_plain(const char *text)
-{
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text <= ' ' ||
-		    strchr("<>\"\\@,;:()[]\x7f", *text) != NULL)
-			return false;
-	return true;
-}
-
-/* As it is written on the wire. */
-static const char *
-on_wire(struct pool *pool, const char *address)
-{
-	const char	*local, *domain;
-	char		*plain;
-	size_t		 len;
-
-	if (set.quotes_envelope || address[0] != '"')
-		return address;
-	address_split(address, &local, &len, &domain);
-	plain = address_unquote_local(pool, local, len);
-	if (!is_plain(plain))
-		return address;
-	return domain == NULL ? plain : pool_printf(pool, "%s@%s", plain,
-	    domain);
-}
-
-/* What this host will never take, though another may (RFC 6531 3.6). */
-static const char *
-needs_utf8(struct transaction *t, const char *address)
-{
-	if (t->c->has_utf8 || !has_8bit(address))
-		return NULL;
-	return pool_printf(t->d->pool, "SMTPUTF8 is required, but was not "
-	    "offered by host %s", t->c->name);
-}
-
 /* The sender. 1: all are settled. */
 WAITS static int
 prepare_sender(struct transaction *t)
@@ -409,9 +361,10 @@ prepare_sender(struct transaction *t)
 	address = content_address(t->d, t->d->mail->sender, &dsn, &why);
 	if (address == NULL)
 		return settle_all(t, OUTCOME_DEFERRED, dsn, why);
-	if ((why = needs_utf8(t, address)) != NULL)
-		return settle_all(t, OUTCOME_BOUNCED, "5.6.7", why);
-	t->sender = on_wire(t->d->pool, address);
+	dsn = "5.1.7";
+	t->sender = wire_path(t, address, &dsn, &why);
+	if (t->sender == NULL || (why = wire_refusal(t, &dsn)) != NULL)
+		return settle_all(t, OUTCOME_BOUNCED, dsn, why);
 	return 0;
 }
 
@@ -427,16 +380,20 @@ prepare_recipients(struct transaction *t)
 		why = "";
 		address = content_address(t->d,
 		    t->d->mail->recipients[t->to[i]].address, &dsn, &why);
-		if (address == NULL)
+		if (address == NULL) {
 			delivery_settle(t->d, t->to[i], t->c,
 			    OUTCOME_DEFERRED, dsn, why, "");
-		else if ((why = needs_utf8(t, address)) != NULL)
-			delivery_settle(t->d, t->to[i], t->c,
-			    OUTCOME_BOUNCED, "5.6.7", why, "");
-		else {
-			t->addresses[n] = on_wire(t->d->pool, address);
-			t->to[n++] = t->to[i];
+			continue;
 		}
+		dsn = "5.1.3";
+		address = wire_path(t, address, &dsn, &why);
+		if (address == NULL) {
+			delivery_settle(t->d, t->to[i], t->c,
+			    OUTCOME_BOUNCED, dsn, why, "");
+			continue;
+		}
+		t->addresses[n] = address;
+		t->to[n++] = t->to[i];
 	}
 	t->count = n;
 }
@@ -484,13 +441,13 @@ speak(struct transaction *t)
 	return t->wants_data ? data_send(t) : 0;
 }
 
-/* Those for whom it was too many: once more, if we got on at all. */
+/* Those for whom it was too many: once more, if it took the message at all. */
 static bool
 narrow(struct transaction *t)
 {
 	size_t	i, n = 0;
 
-	if (t->again_count == 0 || !t->is_dot_out || t->c->is_broken)
+	if (t->again_count == 0 || !t->is_taken || t->c->is_broken)
 		return false;
 	for (i = 0; i < t->count; i++)
 		if (t->again[i])
@@ -499,7 +456,7 @@ narrow(struct transaction *t)
 	memset(t->accepted, 0, t->d->mail->count);
 	memset(t->again, 0, t->d->mail->count);
 	t->accepted_count = t->again_count = 0;
-	t->wants_data = t->is_dot_out = false;
+	t->wants_data = t->is_dot_out = t->is_taken = false;
 	return true;
 }
 
@@ -509,6 +466,7 @@ tell(struct delivery *d, struct connection *c, int error)
 {
 	struct failure	f = {
 		.dsn = "4.4.2", .diagnostic = "",
+		.is_timeout = error == ETIMEDOUT,
 		.relay = pool_strdup(d->pool, c->relay),
 		.remote = pool_printf(d->pool, "dns; %s", c->host)
 	};

@@ -17,7 +17,8 @@ struct transaction {
 	char			*accepted;	/* one flag for each of them */
 	char			*again;		/* 452: ask once more */
 	size_t			 count, accepted_count, again_count;
-	bool			 is_mail_refused, wants_data, is_dot_out;
+	bool			 is_mail_refused, wants_data, is_dot_out,
+				 is_taken;	/* for one of them at least */
 };
 
 /* Recipient n of the transaction is refused, now or for good. */
@@ -26,6 +27,17 @@ WAITS void	 transaction_refuse(struct transaction *, size_t n,
 
 /* "4.2.0" from the reply, or made from its code. */
 const char	*transaction_status(const struct smtp_reply *);
+
+/*
+ * wire.c: an address as MAIL and RCPT have it, in the delivery's pool. NULL
+ * with *why: this host never gets it; *dsn, the caller's word for a bad
+ * address, is 5.6.7 then if the host wants SMTPUTF8.
+ */
+const char	*wire_path(struct transaction *, const char *address,
+		    const char **dsn, const char **why);
+/* Why this host does not get the header (RFC 6531 3.2: not ASCII, and it has
+ * no SMTPUTF8), or NULL. */
+const char	*wire_refusal(struct transaction *, const char **dsn);
 
 /*
  * data.c: the message, the final dot and what is said to that. -1: the

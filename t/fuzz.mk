@@ -8,7 +8,7 @@
 # Its booty is a program that needs nothing, to be started where nothing is.
 
 ROGUE_FILES	:= $(filter-out t/daemon/booty.c,$(wildcard t/daemon/*.c)) \
-		   local/become.c local/spool.c
+		   local/become.c local/permits.c local/spool.c
 
 $(BUILD)/t/daemon/rogue: $(ROGUE_FILES:%.c=$(BUILD)/%.o) $(LIB)
 	$(call say,LD $@)

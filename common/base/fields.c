@@ -327,6 +327,7 @@ decode_bool(struct decoder *d, const struct field *f, char *place)
 static const char *
 decode_string(struct decoder *d, const struct field *f, char *place)
 {
+	static char	 nothing[1];
 	const char	*text;
 	uint32_t	 len;
 
@@ -343,7 +344,9 @@ decode_string(struct decoder *d, const struct field *f, char *place)
 	if (text[len] != '\0' || memchr(text, '\0', len) != NULL)
 		return pool_printf(d->pool, "field %s is not one string",
 		    f->name);
-	set_pointer(place, pool_strndup(d->pool, text, len));
+	/* Most are empty, and a mailing has a million of them. */
+	set_pointer(place, len == 0 ? nothing : pool_strndup(d->pool, text,
+	    len));
 	return NULL;
 }
 

@@ -337,6 +337,22 @@ io_has_input(struct io *io)
 	return false;
 }
 
+/* Will no input come any more? */
+bool
+io_is_over(const struct io *io)
+{
+	return io->is_at_end || io->read_error != 0;
+}
+
+/* Reading has failed only because writing had. */
+void
+io_hear_last_words(struct io *io)
+{
+	if ((io->write_error == EPIPE || io->write_error == ECONNRESET) &&
+	    io->read_error == io->write_error)
+		io->read_error = 0;
+}
+
 /* Skip the rest of a line that is too long, within bounds. */
 static int
 skip_line(struct io *io, size_t limit)

@@ -78,5 +78,10 @@ size_t		 io_discard_input(struct io *);
 
 /* Is there unread input, in the buffer or in the kernel, right now? */
 bool		 io_has_input(struct io *);
+/* Has a call seen that no input will come any more: the end, or an error? */
+bool		 io_is_over(const struct io *);
+/* After a write that failed because the peer has hung up: what it said before
+ * may still be read. */
+void		 io_hear_last_words(struct io *);
 
 #endif

@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -75,9 +76,13 @@ connect_fd(int fd, const struct inetaddr *to, const struct inetaddr *source,
 {
 	struct sockaddr_storage	peer;
 	socklen_t		len = inetaddr_to_sockaddr(to, &peer);
+	int			on = 1;
 
 	if (source != NULL && bind_source(fd, source) == -1)
 		return -1;
+	/* Whoever writes twice before he reads would wait for the peer's
+	 * delayed ACK: 40 ms. */
+	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (connect(fd, (struct sockaddr *)&peer, len) == 0)
 		return 0;
 	if (errno != EINPROGRESS && errno != EINTR)
@@ -104,4 +109,29 @@ dial(const struct inetaddr *to, const struct inetaddr *source,
 	close(fd);
 	errno = problem;
 	return -1;
+}
+
+/* Try to be there. */
+int
+dial_check_source(const struct inetaddr *source)
+{
+	int	fd, result, problem;
+
+	fd = socket(source->family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return -1;
+	result = bind_source(fd, source);
+	problem = errno;
+	close(fd);
+	errno = problem;
+	return result;
+}
+
+/* EADDRNOTAVAIL: all ports are in use. */
+bool
+dial_error_is_ours(int error)
+{
+	return error == EADDRNOTAVAIL || error == EADDRINUSE ||
+	    error == EMFILE || error == ENFILE || error == ENOBUFS ||
+	    error == ENOMEM || error == EAFNOSUPPORT;
 }

@@ -1,15 +1,22 @@
 #ifndef NET_DIAL_H
 #define NET_DIAL_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 #include "common/fiber/fiber.h"
 #include "common/net/inetaddr.h"
 
-/* Connect a non-blocking TCP socket, from `source` unless it is NULL. The
- * descriptor, or -1 with errno (ETIMEDOUT at the deadline). */
+/* Connect a non-blocking TCP socket, from `source` unless it is NULL; nothing
+ * that is written waits for company (TCP_NODELAY). The descriptor, or -1 with
+ * errno (ETIMEDOUT at the deadline). */
 WAITS int	 dial(const struct inetaddr *to, const struct inetaddr *source,
 		    int64_t deadline);
+/* Is this an address to connect from? 0, or -1 with errno. */
+int		 dial_check_source(const struct inetaddr *source);
+/* Does this errno of dial() tell of us (descriptors, ports, memory) and not of
+ * the host? */
+bool		 dial_error_is_ours(int error);
 
 /* A listening TCP socket (SO_REUSEADDR, IPV6_V6ONLY, backlog, cloexec,
  * non-blocking), or -1. Not for fibers: master and tests. */

@@ -404,7 +404,7 @@ sub _use_clock
 }
 
 # What time it is for the system.
-sub now { return time + $_[0]{ahead}[0] }
+sub now { return time + ($_[0]{ahead} // [0])->[0] }
 
 # Let so many seconds pass; only => 'wall' when somebody only sets the clock.
 # The daemons notice within some milliseconds.

@@ -55,10 +55,10 @@ $mail->{master} = "2x inet n - n - - smtpd\n";
 check();
 is $status, 1, 'a port that does not exist';
 like $text, qr/master\.cf:2: 2x: there is no TCP service/, 'has its line';
-$mail->{master} = "dovecot unix - n n - - pipe flags=DR user=v argv=/bin/x\n";
+$mail->{master} = "old unix - n n - - oldmail flags=DR\n";
 check();
 is $status, 0, 'a transport that is not here stops nothing';
-like $text, qr/warning: \S+master\.cf:2: dovecot: there is no program pipe/,
+like $text, qr/warning: \S+master\.cf:2: old: there is no program oldmail/,
     'but is told';
 $mail->{master} = "smtp unix - - n - -\n";
 check();

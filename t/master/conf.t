@@ -56,7 +56,8 @@ mydestination = \$myhostname,
 relayhost =
 END
 
-shows($text, ['-n'], "mydestination = \$myhostname, localhost.\$mydomain, "
+my $own = "config_directory = $dir\n";	# as -c sets it
+shows($text, ['-n'], "${own}mydestination = \$myhostname, localhost.\$mydomain, "
     . "localhost\nmyhostname = mail.example.com\nrelayhost =\n",
     '-n shows what is set, sorted');
 shows($text, ['-nx', 'mydestination'], "mydestination = mail.example.com, "
@@ -71,12 +72,12 @@ shows($text, ['-o', 'myhostname=a.b.example', 'myhostname', 'mydomain'],
     "myhostname = a.b.example\nmydomain = b.example\n",
     '-o overrides');
 shows("mynetworks = " . join(', ', map { "192.0.2.$_" } 1 .. 9) . "\n",
-    ['-nf'], "mynetworks = 192.0.2.1, 192.0.2.2, 192.0.2.3, 192.0.2.4, "
+    ['-nf'], "${own}mynetworks = 192.0.2.1, 192.0.2.2, 192.0.2.3, 192.0.2.4, "
     . "192.0.2.5, "
     . "192.0.2.6,\n    192.0.2.7, 192.0.2.8, 192.0.2.9\n",
     '-f folds');
 shows("mine = x\nmydestination = \$mine\n", ['-n'],
-    "mine = x\nmydestination = \$mine\n", 'names of one\'s own are shown');
+    "${own}mine = x\nmydestination = \$mine\n", 'names of one\'s own are shown');
 shows('', ['-h', 'virtual_minimum_uid'], "100\n",
     'a parameter that does not act has its default');
 
@@ -150,7 +151,7 @@ changes($text, ['-#', 'myhostname'], $text =~ s/^myhost/#myhost/mr,
 	is($status, 1, '-X wants a name');
 	($status, $out, $err) = conf('-c', $dir, '-e');
 	is($status, 1, '-e alone is a mistake');
-	like($err, qr/^usage: /, 'and shows how');
+	like($err, qr/^usage: /m, 'and shows how');
 }
 
 # Services.
@@ -166,14 +167,14 @@ spew("$dir/main.cf", '');
 {
 	my ($status, $out, $err) = conf('-c', $dir, '-M');
 	is($out, <<'END', '-M shows services in columns');
-smtp       inet  n       -       n       -       -       smtpd -o { smtpd_banner = a b } -o syslog_name=x
+smtp       inet  n       -       n       -       -       smtpd -o {smtpd_banner=a b} -o syslog_name=x
 relay      unix  -       -       n       -       2       smtp
 a-very-long-name unix -  n       n       -       10      pipe user=x argv=/bin/y ${recipient}
 END
 	($status, $out, $err) = conf('-c', $dir, '-Mf', 'smtp/inet');
 	is($out, <<'END', '-Mf shows options in lines of their own');
 smtp       inet  n       -       n       -       -       smtpd
-    -o { smtpd_banner = a b }
+    -o {smtpd_banner=a b}
     -o syslog_name=x
 END
 	($status, $out, $err) = conf('-c', $dir, '-M', 'no/unix');
@@ -189,7 +190,7 @@ END
 		$standing{$name} = $standing;
 		$default{$name} = $default =~ s/\s+/ /gr;
 	}
-	my ($status, $out, $err) = conf('-d');
+	my ($status, $out, $err) = conf('-d', '-C', 'builtin');
 	my %row = map { /^(\S+) = ?(.*)$/ ? ($1, $2) : () }
 	    map { s/ =$/ = /r } split /\n/, $out;
 	my @wrong = grep { ($standing{$_} // 'unknown') ne 'acts' }

@@ -12,7 +12,7 @@ my $line = $mail->wait_log(qr/^.*connect from .*$/m);
 like $line, qr/^\w{3} [ \d]\d \d\d:\d\d:\d\d [\w-]+ postfix\/smtpd\[\d+\]: connect from \S+\[127\.0\.0\.1\]$/,
     'date, host, name/program[number]: text';
 
-my ($status, $text) = $mail->postrider('log', "two\nlines", "and \x1b[31m");
+my ($status, $text) = $mail->postrider('log', '-w', "two\nlines", "and \x1b[31m");
 is $status, 0, 'postrider log';
 $line = $mail->wait_log(qr/^.*two.*$/m);
 like $line, qr/postfix\/postrider\[\d+\]: two\\012lines and \\033\[31m$/,
@@ -20,7 +20,7 @@ like $line, qr/postfix\/postrider\[\d+\]: two\\012lines and \\033\[31m$/,
 unlike $mail->log, qr/[^\x20-\x7e\n]/, 'nothing but printable characters';
 is $mail->stop, 0, 'stop';
 
-($status, $text) = $mail->postrider('log', 'without the system');
+($status, $text) = $mail->postrider('log', '-w', 'without the system');
 is $status, 0, 'postrider log while nothing runs';
 like $mail->log, qr/^\w{3} .* postfix\/postrider\[\d+\]: without the system$/m,
     'writes the same shape';

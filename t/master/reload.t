@@ -79,7 +79,7 @@ $mail->write_config;
 rename $mail->dir . '/log', $mail->dir . '/log.1' or die "$!";
 $mail->reload;
 wait_for(sub {
-	$mail->postrider('log', 'after the rotation');
+	$mail->postrider('log', '-w', 'after the rotation');
 	return $mail->log =~ /after the rotation/;
 }, 10, 'a line in the new file');
 pass 'after a rotation, lines go to the new file';

@@ -187,18 +187,39 @@ postscreen_is_the_smtpd_behind_it(void **state)
 static void
 a_program_that_is_not_here_is_a_warning(void **state)
 {
-	struct services	*s = table("maildrop unix - n n - - pipe flags=D\n"
+	struct services	*s = table("policy unix - n n - - spawn user=x\n"
 	    "628 inet n - y - - qmqpd\n"
-	    "lmtp unix - - y - - lmtp\n"
-	    "virtual unix - n n - - virtual\n");
+	    "lmtp unix - - y - - lmtp\n");
 
 	(void)state;
 	assert_non_null(s);
-	assert_non_null(strstr(warnings.data, ":1: maildrop: there is no "
-	    "program pipe here"));
+	assert_non_null(strstr(warnings.data, ":1: policy: there is no "
+	    "program spawn here"));
 	assert_non_null(strstr(warnings.data, ":2: 628:"));
-	assert_non_null(strstr(warnings.data, ":4: virtual:"));
-	assert_null(services_find(s, "maildrop"));
+	assert_null(services_find(s, "policy"));
+}
+
+static void
+virtual_and_pipe_are_local_by_other_names(void **state)
+{
+	struct services	*s = table("maildrop unix - n n - 7 pipe -o x=y "
+	    "flags=D\n user=vmail argv=/bin/x ${user}\n");
+	struct unit	*unit;
+
+	(void)state;
+	assert_non_null(s);
+	assert_string_equal(warnings.data, "");
+	unit = services_find(s, "virtual");
+	assert_string_equal(unit->program, "local");
+	assert_string_equal(unit->command, "virtual");
+	assert_true(services_has_other_name(unit));
+	unit = services_find(s, "maildrop");
+	assert_string_equal(unit->program, "local");
+	assert_int_equal(unit->maxproc, 7);
+	assert_int_equal(unit->argument_count, 4);
+	assert_string_equal(unit->arguments[0], "flags=D");
+	assert_string_equal(unit->arguments[3], "${user}");
+	assert_false(services_has_other_name(services_find(s, "local")));
 }
 
 int
@@ -213,7 +234,8 @@ main(void)
 		TEST(a_line_sets_the_options_of_an_internal_service_once),
 		TEST(postfix_helpers_are_noted_and_not_started),
 		TEST(postscreen_is_the_smtpd_behind_it),
-		TEST(a_program_that_is_not_here_is_a_warning)
+		TEST(a_program_that_is_not_here_is_a_warning),
+		TEST(virtual_and_pipe_are_local_by_other_names)
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

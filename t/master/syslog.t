@@ -62,7 +62,7 @@ like wait_line(qr/killed by signal 9/), qr/^<20>.*: warning: process /,
 # The system's log goes away and comes back.
 close $server;
 unlink '/dev/log';
-$mail->postrider('log', "while it was away $_") for 1 .. 5;
+$mail->postrider('log', '-w', "while it was away $_") for 1 .. 5;
 my ($log) = $mail->children('log');
 listen_at_dev_log();
 wait_line(qr/while it was away 5/);

@@ -22,7 +22,7 @@ is scalar($mail->children('qmgr')), 1, 'there is one qmgr, not two (W4)';
 # A restart of log loses no line.
 my ($log) = $mail->children('log');
 kill 'STOP', $log;
-$mail->postrider('log', "line $_") for 1 .. 20;
+$mail->postrider('log', '-w', "line $_") for 1 .. 20;
 kill 'KILL', $log;
 wait_for(sub { $mail->log =~ /: line 20$/m }, 10, 'the last line');
 is_deeply [ $mail->log =~ /: line (\d+)$/mg ], [ 1 .. 20 ],

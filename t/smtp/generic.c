@@ -3,7 +3,7 @@
  *
  * The table is the array below: what resolve would say to each address.
  *
- * needs: smtp/generic.c smtp/spans.c
+ * needs: smtp/generic.c
  */
 #include "smtp/generic.h"
 

@@ -19,11 +19,22 @@ a_mistake_leaves_the_old_table(void **state)
 	(void)state;
 	write_file("t", "a 1\n");
 	assert_string_equal(build("hash:t", false, 1), "");
-	write_file("t", "a 2\nlonely\n");
+	write_file("t", " a 2\n");
 	assert_non_null(strstr(build("hash:t", false, 0),
-	    "t:2: expected a key"));
+	    "t:1: a line that begins with white space"));
 	assert_string_equal(answer(open_table("hash:t"), "a"), "1");
 	assert_int_equal(access("t.db", F_OK), 0);
+}
+
+static void
+a_line_that_is_none_is_passed_over_with_a_warning(void **state)
+{
+	(void)state;
+	write_file("t", "a 2\nlonely\nb 3\n");
+	assert_string_equal(build("hash:t", false, 2),
+	    "t:2: expected a key, white space, and a value; the line is "
+	    "passed over\n");
+	assert_string_equal(answer(open_table("hash:t"), "b"), "3");
 }
 
 static void
@@ -117,15 +128,15 @@ lines_are_merged_into_a_table(void **state)
 
 	(void)state;
 	str_init(&warnings, pool, 0);
-	assert_null(map_merge(pool, "hash:m", first, "x", false, false, &n,
+	assert_null(map_merge(pool, "hash:m", first, "x", 0, &n,
 	    &warnings));
 	assert_int_equal(n, 2);
-	assert_null(map_merge(pool, "hash:m", second, "x", false, false, &n,
+	assert_null(map_merge(pool, "hash:m", second, "x", 0, &n,
 	    &warnings));
 	assert_int_equal(n, 1);
 	assert_non_null(strstr(warnings.data, "x:1: b is there already"));
 	assert_string_equal(answer(open_table("hash:m"), "b"), "2");
-	assert_null(map_merge(pool, "hash:m", third, "x", false, true, &n,
+	assert_null(map_merge(pool, "hash:m", third, "x", MAP_REPLACES, &n,
 	    &warnings));
 	assert_string_equal(answer(open_table("hash:m"), "b"), "5");
 	assert_string_equal(answer(open_table("hash:m"), "c"), "4");
@@ -168,6 +179,8 @@ main(void)
 		cmocka_unit_test(
 		    the_first_of_two_equal_keys_counts_with_a_warning),
 		cmocka_unit_test(a_mistake_leaves_the_old_table),
+		cmocka_unit_test(
+		    a_line_that_is_none_is_passed_over_with_a_warning),
 		cmocka_unit_test(nobody_sees_half_a_table),
 		cmocka_unit_test(the_mode_of_the_table_stays),
 		cmocka_unit_test(a_link_to_the_table_stays_a_link),

@@ -67,7 +67,7 @@ new_name_goes_to_the_end(void **state)
 	(void)state;
 	write_file("main.cf", "a = 1\n b");
 	assert_null(edit("d", "", false));
-	assert_string_equal(read_file("main.cf"), "a = 1\n b\nd =\n");
+	assert_string_equal(read_file("main.cf"), "a = 1\n b\nd = \n");
 }
 
 static void

@@ -106,7 +106,8 @@ protecting_setting_stops_whom_it_is_for(void **state)
 	serves("qmgr", "smtpd_milters = inet:localhost:8891\n");
 	refuses("cleanup", "header_checks = regexp:/etc/checks\n");
 	refuses("smtp", "smtp_sasl_auth_enable = yes\n");
-	refuses("local", "mailbox_command = /usr/bin/procmail\n");
+	refuses("local", "mailbox_delivery_lock = flock\n");
+	serves("local", "mailbox_command = /usr/bin/procmail\n");
 	refuses("smtpd", "smtpd_tls_security_level = encrypt\n");
 	refuses("smtp", "smtp_tls_security_level = dane\n");
 	refuses("smtp", "smtp_tls_policy_maps = hash:/etc/policy\n");

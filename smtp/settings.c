@@ -97,7 +97,8 @@ settings_rows(const struct param *const *tables, bool is_lmtp)
 	const struct param	**to;
 	size_t			  i, n;
 
-	pool = pool_new("settings", 0);
+	if (pool == NULL)
+		pool = pool_new("settings", 0);
 	set.is_lmtp = is_lmtp;
 	if (!is_lmtp)
 		return tables;

@@ -29,6 +29,7 @@ my $mail = Postrider->new(settings => {
 	smtpd_client_connection_count_limit => 10000,
 	smtpd_client_event_limit_exceptions => '',
 	home_mailbox => 'Maildir/', alias_maps => '',
+	smtp_line_length_limit => 0,	# some lines are long on purpose
 });
 my ($reader, $sender) = ($mail->user(0), $mail->user(1));
 my @maildirs = map { (getpwnam $_)[7] . '/Maildir' } $reader, $sender;

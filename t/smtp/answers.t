@@ -170,7 +170,8 @@ my $goodbye = server(sub {
 	Postrider::spew("$etc/goodbye", time - $began);
 });
 
-END { kill 'KILL', @servers }
+my $own = $$;
+END { kill 'KILL', @servers if defined $own && $$ == $own }
 
 # As much as a reply may be, to each of fifty recipients.
 my $wordy = server(sub {

@@ -117,11 +117,15 @@ local_parts_are_keys_only_in_our_domains(void **state)
 }
 
 static void
-quoted_local_parts_are_unquoted_keys(void **state)
+quoted_local_parts_are_keys_with_and_without_quotes(void **state)
 {
 	(void)state;
 	assert_string_equal(found("inline:{ {a b@d = 1} }", "\"a b\"@d",
 	    false), "1/");
+	assert_string_equal(found("inline:{ {\"a b\"@d = 2} }", "\"a b\"@d",
+	    false), "2/");
+	assert_string_equal(found("inline:{ {\"a b\" = 3} }", "\"a b\"@d",
+	    true), "3/");
 }
 
 static void
@@ -144,7 +148,8 @@ main(void)
 		    one_bad_table_spoils_the_list_or_only_its_answers),
 		cmocka_unit_test(addresses_are_asked_from_special_to_general),
 		cmocka_unit_test(local_parts_are_keys_only_in_our_domains),
-		cmocka_unit_test(quoted_local_parts_are_unquoted_keys),
+		cmocka_unit_test(
+		    quoted_local_parts_are_keys_with_and_without_quotes),
 		cmocka_unit_test(patterns_see_whole_addresses_only),
 	};
 

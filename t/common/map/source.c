@@ -60,7 +60,7 @@ keys_and_values_are_cut(void **state)
 	assert_string_equal(key, "key");
 	assert_string_equal(value, "v w");
 	assert_null(map_cut_line(quoted, &key, &value));
-	assert_string_equal(key, "a b");
+	assert_string_equal(key, "\"a b\"");
 	assert_null(map_cut_line(inner, &key, &value));
 	assert_string_equal(key, "\"a b\"@c");
 	assert_non_null(map_cut_line(lonely, &key, &value));

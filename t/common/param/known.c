@@ -104,7 +104,8 @@ protecting_setting_stops_whom_it_is_for(void **state)
 	assert_non_null(strstr(why, "main.cf:3: smtpd_milters = "
 	    "inet:localhost:8891 is not supported yet"));
 	serves("qmgr", "smtpd_milters = inet:localhost:8891\n");
-	refuses("cleanup", "header_checks = regexp:/etc/checks\n");
+	serves("cleanup", "header_checks = regexp:/etc/checks\n");
+	refuses("cleanup", "content_filter = scan:[127.0.0.1]:10024\n");
 	refuses("smtp", "smtp_sasl_auth_enable = yes\n");
 	refuses("local", "mailbox_delivery_lock = flock\n");
 	serves("local", "mailbox_command = /usr/bin/procmail\n");

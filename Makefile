@@ -100,7 +100,8 @@ PROGRAMS	:= $(DAEMONS) $(COMMANDS)
 master_FILES	:= $(filter-out master/conf% master/log.c master/postrider% \
 		   master/check% master/exec.c,$(wildcard master/*.c))
 log_FILES	:= master/log.c
-postrider_FILES	:= $(wildcard master/postrider*.c) master/check.c master/services.c \
+postrider_FILES	:= $(wildcard master/postrider*.c master/check*.c) \
+		   master/services.c \
 		   master/addresses.c master/directories.c
 postrider-conf_FILES := $(wildcard master/conf*.c)
 smtpd_FILES	:= $(filter-out smtpd/anvil.c,$(wildcard smtpd/*.c))

@@ -36,6 +36,7 @@ static struct {
 	const char	*told[TOLD_MAX];
 	size_t		 told_count;
 	bool		 had_lines;
+	struct maincf	*mc;
 } run;
 
 /* Was this said already? */
@@ -208,6 +209,20 @@ capture(const char *path, char *const *argv, struct str *to)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
+/* A daemon's complaint "name: text" about a setting, with its place. */
+static const char *
+placed(const char *line)
+{
+	size_t			 len = strcspn(line, ": ");
+	const struct setting	*s;
+
+	if (line[len] != ':')
+		return line;
+	s = maincf_find(run.mc, pool_strndup(run.pool, line, len));
+	return s == NULL ? line : pool_printf(run.pool, "%s: %s",
+	    maincf_where(run.pool, s), line);
+}
+
 /* One line of a daemon's complaints: the same words, whoever says them. */
 static void
 complaint(const char *line)
@@ -221,11 +236,11 @@ complaint(const char *line)
 	run.had_lines = true;
 	for (i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
 		if ((found = strstr(line, levels[i])) != NULL) {
-			error(found + strlen(levels[i]));
+			error(placed(found + strlen(levels[i])));
 			return;
 		}
 	found = strstr(line, "warning: ");
-	warning(found != NULL ? found + strlen("warning: ") : line);
+	warning(placed(found != NULL ? found + strlen("warning: ") : line));
 }
 
 /* What a unit's program says to --check with the unit's options. */
@@ -329,6 +344,8 @@ check_mastercf(void)
 	str_init(&warnings, run.pool, 0);
 	str_init(&notes, run.pool, 0);
 	services = services_read(run.pool, file, &errors, &warnings, &notes);
+	check_transports(run.pool, run.mc, file, &warnings);
+	check_commands(run.pool, file, &warnings);
 	each(&errors, error);
 	each(&warnings, warning);
 	each(&notes, note);
@@ -351,6 +368,7 @@ check_all(struct pool *pool, const char *directory)
 	each(&text, error);
 	if (mc == NULL)
 		return run.errors;
+	run.mc = mc;
 	services_find_programs(mc);
 
 	if ((file = services_file(pool, &why)) != NULL)

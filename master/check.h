@@ -3,6 +3,7 @@
 
 #include "common/base/mem.h"
 #include "common/param/maincf.h"
+#include "common/param/mastercf.h"
 
 /*
  * Everything that would stop the system or a service, told on standard error
@@ -12,5 +13,12 @@
  */
 unsigned	 check_all(struct pool *, const char *directory);
 
+/* Lines about settings that name a transport which master.cf has not. */
+void		 check_transports(struct pool *, struct maincf *,
+		    const struct mastercf *, struct str *warnings);
+
+/* Lines about users and programs of services that run commands. */
+void		 check_commands(struct pool *, const struct mastercf *,
+		    struct str *warnings);
 
 #endif

@@ -141,7 +141,7 @@ reload(struct request *r)
 }
 
 /* A line of any level. */
-static void
+static void __attribute__((format(printf, 2, 3)))
 log_at(enum log_level level, const char *format, ...)
 {
 	va_list	ap;

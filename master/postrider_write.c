@@ -31,7 +31,7 @@ static const struct { const char *name; enum log_level level; } levels[] = {
 };
 
 /* A line of any level. */
-static void
+static void __attribute__((format(printf, 2, 3)))
 say(enum log_level level, const char *format, ...)
 {
 	va_list	ap;

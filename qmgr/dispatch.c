@@ -319,7 +319,9 @@ keep_why(struct destination *s, const struct outcome_row *row)
 	snprintf(s->why, size, "%s %s", row->dsn, row->text);
 }
 
-/* The recipient belongs to somebody else, who is to have it now (P3). */
+/* The recipient belongs to somebody else, who is to have it now (P3). Only
+ * local may say so: an agent that strangers speak to, once owned, would send
+ * mail where it likes. */
 static void
 pass_on(struct delivery *d, size_t place, const struct outcome_row *row)
 {
@@ -328,6 +330,11 @@ pass_on(struct delivery *d, size_t place, const struct outcome_row *row)
 
 	if (m->work[number].state != WORK_WAITING)
 		return;
+	if (!d->lane->transport->may_pass_on) {
+		log_warning("%s: transport %s may not pass mail on to \"%s\"",
+		    m->id, d->lane->transport->name, row->text);
+		return;		/* it counts as no answer */
+	}
 	if (m->work[number].reroutes++ >= REROUTES_MAX) {
 		outcome_decide(m, number, OUTCOME_DEFERRED, "4.3.5",
 		    "transports pass this recipient on to each other");

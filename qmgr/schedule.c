@@ -251,6 +251,8 @@ schedule_next(struct schedule *schedule, int64_t now, bool *is_dead,
 	job = first_in(schedule, schedule->turn, now, is_dead);
 	if (job == NULL)
 		job = first_in(schedule, !schedule->turn, now, is_dead);
+	if (job == NULL)	/* mailings found there came over here (P2) */
+		job = first_in(schedule, schedule->turn, now, is_dead);
 	if (job != NULL)
 		*when = NEVER;
 	else	/* who just came to life may have a pause to wait for */

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "common/base/bug.h"
 #include "common/base/clock.h"
@@ -90,16 +91,33 @@ delivers(const char *program)
 	return false;
 }
 
+/* What one process can have at once: a message and a conversation each, and
+ * as much for what it keeps besides. An agent that is out of descriptors loses
+ * the channel that brings one more, and with it all its deliveries: some would
+ * be done twice. */
+static unsigned
+capacity(void)
+{
+	struct rlimit	limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == -1 ||
+	    limit.rlim_cur / 4 > UINT16_MAX)
+		return UINT16_MAX;
+	return limit.rlim_cur < 8 ? 1 : (unsigned)(limit.rlim_cur / 4);
+}
+
 /* How many deliveries at once, by master.cf. */
 static void
 set_limit(struct transport *t, int maxproc)
 {
-	unsigned	i;
+	unsigned	i, share;
 
 	t->limit = maxproc < 0 ? (unsigned)site.default_process_limit :
 	    (unsigned)maxproc;
+	share = (t->limit + t->workers - 1) / t->workers;
 	for (i = 0; i < t->workers; i++)
-		t->lanes[i].limit = (t->limit + t->workers - 1) / t->workers;
+		t->lanes[i].limit = share != 0 && share < capacity() ?
+		    share : capacity();
 }
 
 /* FNV-1a, begun or continued. */
@@ -149,6 +167,7 @@ add(const char *name, const char *program, int maxproc)
 	if (t == NULL || t->reading == reading)
 		return;
 	t->reading = reading;
+	t->may_pass_on = strcmp(program, "local") == 0;
 	set_limit(t, maxproc);
 }
 

@@ -35,6 +35,7 @@ struct transport {
 	struct link		*link;
 	unsigned		 workers, last_lane;
 	unsigned		 in_flight, limit;	/* limit 0: none */
+	bool			 may_pass_on;	/* to another one: local */
 	struct tuning		 tuning;
 	/* transport_rate_delay: lanes that want to deliver, one by one. */
 	int64_t			 not_before;

@@ -342,12 +342,9 @@ static void
 print_row(void *unused, const char *key, const char *value)
 {
 	struct pool	*pool = pool_new("row", 0);
-	const char	*quote = !(options.how & MAP_ALIAS) &&
-			    strpbrk(key, " \t") != NULL ? "\"" : "";
 
 	(void)unused;
-	printf("%s%s%s%s\t", quote, key, quote,
-	    options.how & MAP_ALIAS ? ":" : "");
+	printf("%s%s\t", key, options.how & MAP_ALIAS ? ":" : "");
 	print_value(pool, key, value);
 	pool_free(pool);
 }

@@ -173,6 +173,8 @@ maps_find_part(struct maps *all, struct pool *pool, const char *key,
 	return find(all, pool, key, true, value, why);
 }
 
+enum { KEYS = 7 };		/* of one address, at most */
+
 /* The pieces of an address that are keys. */
 struct pieces {
 	char	*whole;		/* user+ext@domain */
@@ -180,10 +182,12 @@ struct pieces {
 	char	*local;		/* user+ext */
 	char	*bare_local;	/* user, NULL without extension */
 	char	*at_domain;	/* @domain, NULL without domain */
+	char	*quoted, *quoted_local;	/* as written, NULL without quotes */
 	char	*extension;	/* +ext */
 };
 
-/* Tables are written by people: local parts are unquoted in them. */
+/* Tables are written by people: local parts are quoted in some of them, and
+ * unquoted in others. */
 static void
 cut_address(struct pool *pool, const char *address, const char *delimiters,
     struct pieces *p)
@@ -194,6 +198,10 @@ cut_address(struct pool *pool, const char *address, const char *delimiters,
 	memset(p, 0, sizeof(*p));
 	address_split(address, &local, &len, &domain);
 	p->local = address_unquote_local(pool, local, len);
+	if (memchr(local, '"', len) != NULL) {
+		p->quoted = pool_strdup(pool, address);
+		p->quoted_local = pool_strndup(pool, local, len);
+	}
 	len = strlen(p->local);
 	p->whole = p->local;
 	if (domain != NULL) {
@@ -216,22 +224,24 @@ maps_find_address(struct maps *all, struct pool *pool, const char *address,
 {
 	enum map_result	 result;
 	struct pieces	 p;
-	const char	*keys[5];
+	const char	*keys[KEYS];
 	size_t		 i;
 
 	cut_address(pool, address, delimiters, &p);
-	keys[0] = p.whole;
-	keys[1] = p.bare;
-	keys[2] = domain_is_ours ? p.local : NULL;
-	keys[3] = domain_is_ours ? p.bare_local : NULL;
-	keys[4] = p.at_domain;
+	keys[0] = p.quoted;
+	keys[1] = p.whole;
+	keys[2] = p.bare;
+	keys[3] = domain_is_ours ? p.quoted_local : NULL;
+	keys[4] = domain_is_ours ? p.local : NULL;
+	keys[5] = domain_is_ours ? p.bare_local : NULL;
+	keys[6] = p.at_domain;
 
 	*value = *extension = NULL;
-	for (i = 0; i < 5; i++) {
+	for (i = 0; i < KEYS; i++) {
 		if (keys[i] == NULL)
 			continue;
-		result = find(all, pool, keys[i], i >= 2, value, why);
-		if (result == MAP_FOUND && (i == 1 || i == 3))
+		result = find(all, pool, keys[i], i >= 3, value, why);
+		if (result == MAP_FOUND && (i == 2 || i == 5))
 			*extension = p.extension;
 		if (result != MAP_NOT_FOUND)
 			return result;

@@ -204,24 +204,18 @@ key_end(char *at, char stop)
 	return at;
 }
 
-/* "key value", or "\"key with spaces\" value". */
+/* "key value", or "\"key with spaces\" value": quotes are part of the key,
+ * as they are of an address that is asked for. */
 const char *
 map_cut_line(char *text, char **key, char **value)
 {
 	char	*end = key_end(text, ' ');
-	size_t	 len;
 
 	*value = *end == '\0' ? end : text_trim(end + 1);
 	if (**value == '\0')
 		return "expected a key, white space, and a value";
 	*end = '\0';
 	*key = text;
-	len = strlen(text);
-	if (len > 2 && text[0] == '"' && text[len - 1] == '"' &&
-	    memchr(text + 1, '"', len - 2) == NULL) {
-		text[len - 1] = '\0';
-		*key = text + 1;
-	}
 	return NULL;
 }
 

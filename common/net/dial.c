@@ -76,13 +76,9 @@ connect_fd(int fd, const struct inetaddr *to, const struct inetaddr *source,
 {
 	struct sockaddr_storage	peer;
 	socklen_t		len = inetaddr_to_sockaddr(to, &peer);
-	int			on = 1;
 
 	if (source != NULL && bind_source(fd, source) == -1)
 		return -1;
-	/* Whoever writes twice before he reads would wait for the peer's
-	 * delayed ACK: 40 ms. */
-	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (connect(fd, (struct sockaddr *)&peer, len) == 0)
 		return 0;
 	if (errno != EINPROGRESS && errno != EINTR)

@@ -60,6 +60,20 @@ check();
 is $status, 0, 'a transport that is not here stops nothing';
 like $text, qr/warning: \S+master\.cf:2: old: there is no program oldmail/,
     'but is told';
+$mail->{master} = "p unix - n n - - pipe user=no-such-user argv=/bin/sh\n" .
+    "q unix - n n - - pipe user=nobody argv=/no/such/program\n";
+check(relay_transport => 'nobody:x');
+is $status, 0, 'mail that will wait stops nothing';
+like $text, qr/warning: \S+master\.cf:2: p: there is no user no-such-user\n/,
+    'a user who is not there is told';
+like $text, qr/warning: \S+master\.cf:3: q: there is no program \/no\/such\//,
+    'and a program';
+like $text, qr/warning: \S+main\.cf:\d+: relay_transport = nobody:x: master\.cf has no service nobody /,
+    'and a transport';
+check(transport_maps => 'hash:/no/such/table');
+is $status, 1, 'a table that is not there';
+like $text, qr/error: \S+main\.cf:\d+: transport_maps: hash:/,
+    'is told with the line that names it';
 $mail->{master} = "smtp unix - - n - -\n";
 check();
 is $status, 1, 'a line that is too short';

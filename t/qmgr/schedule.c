@@ -328,6 +328,27 @@ a_job_that_grows_waits_until_it_is_worth_a_turn(void **state)
 	assert_ptr_equal(next(0), a);
 }
 
+static void
+a_message_that_becomes_a_mailing_while_it_waits_has_its_turn(void **state)
+{
+	struct share	share = { .turns = 0 };
+	struct job	*job[3];
+	int		 i;
+
+	(void)state;
+	for (i = 0; i < 3; i++) {
+		jobs[i].share = &share;
+		job[i] = queue(i, i, 1);
+	}
+	share.turns = 100;		/* it had them at other sites */
+	schedule.turn = LINE_MANY;	/* and mailings are next */
+	for (i = 0; i < 3; i++) {
+		assert_ptr_equal(next(0), job[i]);
+		schedule_take(job[i], 1, true);
+	}
+	assert_null(next(0));
+}
+
 int
 main(void)
 {
@@ -345,6 +366,8 @@ main(void)
 		TEST(a_withdrawn_job_has_no_turn),
 		TEST(recipients_may_join_a_queued_job),
 		TEST(a_job_that_grows_waits_until_it_is_worth_a_turn),
+		TEST(
+		    a_message_that_becomes_a_mailing_while_it_waits_has_its_turn),
 	};
 
 	return cmocka_run_group_tests_name("schedule", tests, NULL, NULL);

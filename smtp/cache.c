@@ -13,6 +13,7 @@
 #include "smtp/cache.h"
 
 #include <string.h>
+#include <sys/resource.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
@@ -23,7 +24,8 @@
 
 enum {
 	NAMES = 8,		/* next hops of one conversation */
-	WARM_MAX = 1000,	/* conversations; beyond, the coldest goes */
+	WARM_MAX = 1000,	/* conversations, or a quarter of what there is
+				 * of descriptors; beyond, the coldest goes */
 	ASK_TIME = 10 * 1000
 };
 
@@ -52,7 +54,7 @@ struct warm {
 };
 static TAILQ_HEAD(warms_head, warm)	 warms =
     TAILQ_HEAD_INITIALIZER(warms);
-static size_t				 warm_count;
+static size_t				 warm_count, warm_max = WARM_MAX;
 static bool				 is_closing;
 
 /* What must be equal. */
@@ -201,7 +203,7 @@ cache_give(struct connection *c, const struct nexthop *hop)
 		w->names[w->count++] = pool_strdup(c->pool, hop->text);
 	c->idle_since = clock_now();
 	TAILQ_INSERT_HEAD(&warms, w, next);
-	if (++warm_count > WARM_MAX)
+	if (++warm_count > warm_max)
 		connection_close(pick(TAILQ_LAST(&warms, warms_head)));
 }
 
@@ -227,6 +229,11 @@ keep_house(void *unused)
 void
 cache_start(void)
 {
+	struct rlimit	limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) == 0 &&
+	    limit.rlim_cur / 4 < WARM_MAX)
+		warm_max = limit.rlim_cur / 4;
 	fiber_start(keep_house, NULL);
 }
 

@@ -16,7 +16,7 @@ my $mail = Postrider->new(settings => {
 	smtp_host_lookup => 'native', smtp_processes => '1',
 	smtp_rcpt_timeout => '4s', smtp_connection_cache_time_limit => '0',
 	minimal_backoff_time => '1000s', queue_run_delay => '1000s',
-	notify_classes => '', 
+	notify_classes => '',
 	initial_destination_concurrency => '200',
 	default_destination_concurrency_limit => '200',
 	default_destination_concurrency_failed_cohort_limit => '1000',

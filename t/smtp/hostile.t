@@ -127,7 +127,7 @@ my $tired = $mail->sink(replies => sub {
 
 $mail->set(dns_hosts_file => "$etc/hosts", transport_maps => 'inline:{ ' .
     join(', ', map { "{ $_->[0].test = smtp:$_->[1]:" . $_->[2]->port . ' }' }
-    ['strict', '[127.0.0.1]', $strict], 
+    ['strict', '[127.0.0.1]', $strict],
     ['wordy', "[$long]", $wordy], ['chatty', '[127.0.0.1]', $chatty],
     ['hasty', '[127.0.0.1]', $hasty], ['tired', '[127.0.0.1]', $tired]) .
     ", { deaf.test = smtp:[127.0.0.1]:$deaf }, " .

@@ -182,6 +182,42 @@ after_a_timeout_a_last_word_can_be_said(void **state)
 	close_talk(&talk);
 }
 
+/* Write to a peer that has said something and left, then hear that. */
+static void
+hear_last_words(void *arg)
+{
+	struct talk	*talk = arg;
+
+	assert_false(io_is_over(talk->io));
+	assert_int_equal(io_write(talk->io, "data", 4), 0);
+	assert_int_equal(io_flush(talk->io), -1);
+	talk->error = errno;
+	assert_true(io_is_over(talk->io));
+	assert_false(io_has_input(talk->io));
+	io_hear_last_words(talk->io);
+	talk->count = io_has_input(talk->io);
+	hear_lines(talk);
+	assert_true(io_is_over(talk->io));
+}
+
+static void
+last_words_are_heard_by_who_asks_for_them(void **state)
+{
+	struct talk	talk;
+
+	(void)state;
+	open_talk(&talk, 100);
+	assert_int_equal(write(talk.peer, "552 no\r\n", 8), 8);
+	close(talk.peer);
+	talk.peer = -1;
+	fiber_start(hear_last_words, &talk);
+	loop_run();
+	assert_int_equal(talk.count, 1);
+	assert_string_equal(talk.heard, "<552 no>");
+	assert_int_equal(talk.result, 0);
+	close_talk(&talk);
+}
+
 static void
 cancel_listener(void *arg)
 {
@@ -247,6 +283,7 @@ main(void)
 		cmocka_unit_test(patience_ends_a_silent_wait),
 		cmocka_unit_test(the_deadline_wins_over_patience),
 		cmocka_unit_test(after_a_timeout_a_last_word_can_be_said),
+		cmocka_unit_test(last_words_are_heard_by_who_asks_for_them),
 		cmocka_unit_test(a_cancelled_reader_sees_ecanceled),
 		cmocka_unit_test(a_pipelining_peer_does_not_starve_others),
 	};

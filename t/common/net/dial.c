@@ -204,6 +204,32 @@ a_cancelled_call_ends_at_once(void **state)
 	close(listener);
 }
 
+static void
+a_source_can_be_checked_beforehand(void **state)
+{
+	struct inetaddr	source;
+
+	(void)state;
+	assert_true(inetaddr_parse(&source, "127.0.0.9"));
+	assert_int_equal(dial_check_source(&source), 0);
+	assert_true(inetaddr_parse(&source, "192.0.2.1"));
+	assert_int_equal(dial_check_source(&source), -1);
+	assert_int_equal(errno, EADDRNOTAVAIL);
+	memset(&source, 0, sizeof(source));
+	assert_int_equal(dial_check_source(&source), -1);
+}
+
+static void
+what_we_are_short_of_is_told_apart_from_a_dead_host(void **state)
+{
+	(void)state;
+	assert_true(dial_error_is_ours(EADDRNOTAVAIL));
+	assert_true(dial_error_is_ours(EMFILE));
+	assert_false(dial_error_is_ours(ECONNREFUSED));
+	assert_false(dial_error_is_ours(ETIMEDOUT));
+	assert_false(dial_error_is_ours(ENETUNREACH));
+}
+
 int
 main(void)
 {
@@ -215,6 +241,9 @@ main(void)
 		cmocka_unit_test(
 		    a_call_that_nobody_answers_ends_at_the_deadline),
 		cmocka_unit_test(a_cancelled_call_ends_at_once),
+		cmocka_unit_test(a_source_can_be_checked_beforehand),
+		cmocka_unit_test(
+		    what_we_are_short_of_is_told_apart_from_a_dead_host),
 	};
 
 	loop_open();

@@ -305,7 +305,8 @@ subtest 'LOC-06: a .forward that is not to be believed' => sub {
 	like(of($alice), qr/^2\.0\.0 sent \(delivered to mailbox\)/,
 	    'everybody can write it');
 	in_home('.forward', "\"|$keep bad\"\n", 0644, $bob);
-	rename "$bobs/.forward", "$home/.forward";
+	system('mv', "$bobs/.forward", "$home/.forward");
+	is((stat "$home/.forward")[4], scalar(getpwnam $bob), 'it has moved');
 	like(of($alice), qr/^2\.0\.0 sent \(delivered to mailbox\)/,
 	    'it is bob\'s');
 	in_home('.forward', '');

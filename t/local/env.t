@@ -135,10 +135,11 @@ subtest 'settings that need care' => sub {
 	my ($status, $m) = with(prepend_delivered_header => 'forward');
 	unlike(($m->mbox($alice))[0], qr/^Delivered-To:/m,
 	    'prepend_delivered_header');
-	rename $home, "$home.away";
-	($status) = with(require_home_directory => 'yes');
-	rename "$home.away", $home;
-	like($status, qr/^4\.3\.0 deferred \(home directory of user/,
+	($status, $m) = with(require_home_directory => 'yes');
+	like($status, qr/^2\.0\.0 sent/, 'who has a home');
+	$m->send(from => '', to => ['nobody@local.test']);
+	like($m->wait_log(qr/to=<nobody\@.*status=.*\n/),
+	    qr/dsn=4\.3\.0, status=deferred \(home directory of user/,
 	    'require_home_directory');
 };
 

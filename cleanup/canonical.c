@@ -276,21 +276,21 @@ canonical_map(struct transaction *t, struct pool *pool, char **addresses,
 
 /* All addresses of a field's value. */
 WAITS char *
-canonical_field(struct transaction *t, const char *value, size_t len,
-    enum role role, const struct naming *naming)
+canonical_field(struct transaction *t, struct pool *pool, const char *value,
+    size_t len, enum role role, const struct naming *naming)
 {
 	struct span	*spans;
 	struct str	 to;
 	char		**results;
 	size_t		 count, i, copied = 0;
 
-	spans_find(t->pool, value, len, &spans, &count);
-	results = pool_array(t->pool, count + 1, sizeof(*results));
+	spans_find(pool, value, len, &spans, &count);
+	results = pool_array(pool, count + 1, sizeof(*results));
 	for (i = 0; i < count; i++)
 		results[i] = spans[i].address;
-	if (canonical_map(t, t->pool, results, count, role, naming) == -1)
+	if (canonical_map(t, pool, results, count, role, naming) == -1)
 		return NULL;
-	str_init(&to, t->pool, 0);
+	str_init(&to, pool, 0);
 	for (i = 0; i < count; i++) {
 		if (strcmp(results[i], spans[i].address) == 0)
 			continue;

@@ -28,9 +28,10 @@ WAITS int	 canonical_map(struct transaction *, struct pool *,
 		    char **addresses, size_t count, enum role,
 		    const struct naming *);
 
-/* A field's value with its addresses made final; NULL: it stays, or the
- * refusal is noted. */
-WAITS char	*canonical_field(struct transaction *, const char *value,
-		    size_t len, enum role, const struct naming *);
+/* A field's value with its addresses made final, in the pool; NULL: it stays,
+ * or the refusal is noted. */
+WAITS char	*canonical_field(struct transaction *, struct pool *,
+		    const char *value, size_t len, enum role,
+		    const struct naming *);
 
 #endif

@@ -5,7 +5,8 @@
  * them in one packet, and once more behind each one that hits. A key is a
  * field without its last line end, with LF for CRLF inside, or a line; at
  * most KEY_MAX bytes of it. Empty lines are not looked up, nor is of a body
- * what lies beyond body_checks_size_limit.
+ * what lies beyond body_checks_size_limit. A field that is cut is settled
+ * alone, for its rest goes the same way.
  *
  * P1  A table that does not answer postpones the message.
  */
@@ -37,7 +38,7 @@ struct item {
 	enum kind		 kind;
 	enum table		 table;		/* TABLES: none */
 	size_t			 at, len;	/* in the batch, with CRLF */
-	bool			 has_end;
+	bool			 has_end;	/* a field: it is whole */
 };
 
 struct checks {
@@ -47,6 +48,8 @@ struct checks {
 	struct str		 text;
 	size_t			 window;	/* keys in one question */
 	int64_t			 body_left;	/* to be looked at */
+	bool			 more_is_head;	/* of a field that is cut */
+	bool			 drops_more;
 };
 
 /* Any of them? */
@@ -102,6 +105,15 @@ table_for(enum mime_class class)
 
 /* --- what a hit does ----------------------------------------------------- */
 
+/* Take a field of the head apart. */
+static bool
+parse(const struct item *item, const char *text, size_t len,
+    struct header_field *field)
+{
+	return item->has_end ? header_field_parse(field, text, len) :
+	    header_field_parse_cut(field, text, len);
+}
+
 /* Pass bytes on, as what the item is. */
 WAITS static void
 pass_text(struct checks *c, const struct item *item, const char *text,
@@ -111,8 +123,7 @@ pass_text(struct checks *c, const struct item *item, const char *text,
 
 	if (item->kind == HEAD_END)
 		headers_end(c->t);
-	else if (item->kind == HEAD_FIELD &&
-	    header_field_parse(&field, text, len))
+	else if (item->kind == HEAD_FIELD && parse(item, text, len, &field))
 		headers_field(c->t, &field);
 	else
 		write_content(c->t, text, len);
@@ -151,6 +162,20 @@ make_text(struct pool *pool, const struct item *item, const char *text,
 	return to;
 }
 
+/* A text of the table in the item's place; what stands for a field that is
+ * cut is whole. */
+WAITS static void
+replace(struct checks *c, struct pool *pool, const struct item *item,
+    const char *value)
+{
+	struct item	whole = *item;
+	struct str	text;
+
+	whole.has_end = item->has_end || item->kind != LINE;
+	text = make_text(pool, &whole, value, whole.has_end);
+	pass_text(c, &whole, text.data, text.len);
+}
+
 /* Do what the table says about an item. */
 WAITS static void
 act(struct checks *c, struct pool *pool, const struct item *item,
@@ -167,10 +192,11 @@ act(struct checks *c, struct pool *pool, const struct item *item,
 
 	switch (action_take(c->t, pool, &place, value, &check)) {
 	case ACTION_DROP:
+		c->drops_more = true;
 		return;
 	case ACTION_REPLACE:
-		text = make_text(pool, item, check.text, item->has_end);
-		pass_text(c, item, text.data, text.len);
+		c->drops_more = true;
+		replace(c, pool, item, check.text);
 		return;
 	case ACTION_PREPEND:
 		text = make_text(pool, item, check.text, true);
@@ -319,9 +345,28 @@ checks_field(struct checks *c, enum mime_class class, bool is_head,
     const struct header_field *f)
 {
 	struct item	item = { .kind = is_head ? HEAD_FIELD : PART_FIELD,
-			    .table = table_for(class), .has_end = true };
+			    .table = table_for(class),
+			    .has_end = !f->is_cut };
 
+	if (f->is_cut)
+		settle(c);
+	c->more_is_head = is_head;
+	c->drops_more = false;
 	add(c, &item, f->raw, f->raw_len, false);
+	if (f->is_cut)
+		settle(c);
+}
+
+/* Its rest: nothing waits in front of it. */
+void
+checks_more(struct checks *c, const char *data, size_t len)
+{
+	if (is_settled(c) || c->drops_more)
+		return;
+	if (c->more_is_head)
+		headers_more(c->t, data, len);
+	else
+		write_content(c->t, data, len);
 }
 
 /* Our own: it can be looked at like any other, but counts as no hop. */

@@ -22,6 +22,8 @@ bool		 checks_are_wanted(void);
 /* A field: of the message's head, or of a part of it. */
 WAITS void	 checks_field(struct checks *, enum mime_class, bool is_head,
 		    const struct header_field *);
+/* What follows of a field that is cut: it passes or is dropped with it. */
+void		 checks_more(struct checks *, const char *, size_t);
 /* Received: of our own. */
 WAITS void	 checks_received(struct checks *, const char *, size_t);
 /* The message's head is over: headers.c completes it. */

@@ -14,7 +14,7 @@
 
 enum {
 	PIECE = 16 * 1024,
-	HEAD_MAX = 32 * 1024 * 1024	/* a To: with 500,000 addresses */
+	FIELD_MAX = 32 * 1024 * 1024	/* a To: with 500,000 addresses */
 };
 
 /* Recipients being found. */
@@ -71,8 +71,11 @@ on_field(void *context, const struct header_field *f)
 	}
 	if (to == NULL)
 		return;
-	why = extract_list(x->pool, header_unfold(x->pool, f->value,
-	    f->value_len), to);
+	if (f->is_cut)
+		why = "it is too long";
+	else
+		why = extract_list(x->pool, header_unfold(x->pool, f->value,
+		    f->value_len), to);
 	if (why != NULL && x->why == NULL)
 		x->why = pool_printf(x->pool, "%.*s: header: %s",
 		    (int)f->name_len, f->name, why);
@@ -86,25 +89,17 @@ on_end(void *context, bool had_empty_line)
 	((struct extract *)context)->is_over = true;
 }
 
-/* Longer than anybody could mean. */
-static void
-on_too_long(void *context)
-{
-	((struct extract *)context)->why = "the header block is too long";
-}
-
 static const struct header_events	events = {
 	.field = on_field,
-	.end = on_end,
-	.too_long = on_too_long
+	.end = on_end
 };
 
 /* Read the file through the header reader. */
 static const char *
 read_head(struct extract *x, int fd, int64_t length)
 {
-	struct header_reader	*reader = header_reader_new(x->pool, HEAD_MAX,
-				    &events, x);
+	struct header_reader	*reader = header_reader_new(x->pool,
+				    FIELD_MAX, &events, x);
 	struct crlf		 crlf = { false };
 	char			*in = pool_alloc(x->pool, PIECE);
 	char			*out = pool_alloc(x->pool, 2 * PIECE);

@@ -8,6 +8,8 @@
  * P1  Headers of mail from strangers are not rewritten: nothing is changed but
  *     what message_drop_headers names, and Received: in front; unless
  *     remote_header_rewrite_domain or header_checks ask for it.
+ * P2  A field that message_drop_headers names goes whole, however long it is:
+ *     its rest may tell as much as its beginning.
  */
 #include "cleanup/transaction.h"
 
@@ -31,8 +33,8 @@ const struct param	header_params[] = {
 	PARAM_INT("hopcount_limit", set.hopcount_limit, "50", 1, 1000,
 	    "A message with more Received: headers than this is in a loop."),
 	PARAM_SIZE("header_size_limit", set.header_size_limit, "102400",
-	    1024, 16777216, "The greatest header block; what is longer is "
-	    "passed on unread."),
+	    1024, 16777216, "The greatest header field that is looked at; "
+	    "the rest of a longer one is passed on as it is."),
 	PARAM_BOOL("always_add_missing_headers",
 	    set.always_add_missing_headers, "no",
 	    "Add missing Date: and Message-ID: headers to mail from "
@@ -68,6 +70,8 @@ struct heading {
 	bool			 is_over;
 	bool			 is_ours;	/* from here or our network */
 	bool			 is_rewritten;
+	bool			 drops_more;	/* of the field, with it */
+	bool			 has_told;	/* of one that is cut */
 	struct naming		 naming;
 };
 
@@ -170,25 +174,39 @@ count_hop(struct transaction *t)
 	transaction_refuse(t, 554, "554 5.4.0 Error: too many hops");
 }
 
-/* Write a field, its addresses made final if its header is rewritten. */
+/* Write a field with its addresses made final. A head may have any number of
+ * them: each has a pool of its own. */
+WAITS static void
+rewrite_field(struct transaction *t, enum role role,
+    const struct header_field *f)
+{
+	struct pool	*pool = pool_new("field", 0);
+	char		*value;
+
+	value = canonical_field(t, pool, f->value, f->value_len, role,
+	    &t->heading->naming);
+	if (value == NULL) {
+		write_content(t, f->raw, f->raw_len);
+	} else {
+		/* In pieces: a list of recipients may be long. */
+		write_content(t, f->raw, (size_t)(f->value - f->raw));
+		write_content(t, value, strlen(value));
+		write_content(t, "\r\n", 2);
+	}
+	pool_free(pool);
+}
+
+/* Write a field, rewritten if its header is. A cut one never is: half an
+ * address is none. */
 WAITS static void
 write_field(struct transaction *t, const struct known_field *known,
     const struct header_field *f)
 {
-	struct heading	*h = t->heading;
-	char		*value = NULL;
-
-	if (known != NULL && known->role != 0 && h->is_rewritten)
-		value = canonical_field(t, f->value, f->value_len,
-		    known->role, &h->naming);
-	if (value == NULL) {
+	if (known != NULL && known->role != 0 && t->heading->is_rewritten &&
+	    !f->is_cut)
+		rewrite_field(t, known->role, f);
+	else
 		write_content(t, f->raw, f->raw_len);
-		return;
-	}
-	/* In pieces: a list of recipients may be long. */
-	write_content(t, f->raw, (size_t)(f->value - f->raw));
-	write_content(t, value, strlen(value));
-	write_content(t, "\r\n", 2);
 }
 
 /* Eight bits, says the field. */
@@ -198,6 +216,20 @@ note_encoding(struct transaction *t, const struct header_field *f)
 	if (set.detects_8bit && !set.disable_mime &&
 	    mime_parse_encoding(f->value, f->value_len) == MIME_8BIT)
 		t->mail.flags |= MAIL_IS_8BIT;
+}
+
+/* Note what is there, and log the first id. */
+static void
+note_known(struct transaction *t, const struct known_field *known,
+    const struct header_field *f)
+{
+	struct heading	*h = t->heading;
+	const unsigned	 ids = SEEN_MESSAGE_ID | SEEN_MESSAGE_ID << RESENT;
+
+	if ((known->bit & ids & ~h->seen) != 0)
+		log_message_id(t, known->bit >> RESENT != 0, f->value,
+		    f->value_len);
+	h->seen |= known->bit;
 }
 
 /* One field of the message's head. */
@@ -210,22 +242,46 @@ headers_field(struct transaction *t, const struct header_field *f)
 		count_hop(t);
 	else if (header_is(f, "Content-Transfer-Encoding"))
 		note_encoding(t, f);
-	if (known != NULL) {
-		t->heading->seen |= known->bit;
-		if ((known->bit & (SEEN_MESSAGE_ID |
-		    SEEN_MESSAGE_ID << RESENT)) != 0)
-			log_message_id(t, known->bit >> RESENT != 0, f->value,
-			    f->value_len);
-	}
-	if (!is_dropped(f))
+	if (known != NULL)
+		note_known(t, known, f);
+	t->heading->drops_more = is_dropped(f);
+	if (!t->heading->drops_more)
 		write_field(t, known, f);
+}
+
+/* What follows of it. */
+void
+headers_more(struct transaction *t, const char *data, size_t len)
+{
+	if (!t->heading->drops_more)
+		write_content(t, data, len);
+}
+
+/* Say it once. */
+void
+headers_tell_cut(struct transaction *t, const struct header_field *f)
+{
+	if (!f->is_cut || t->heading->has_told)
+		return;
+	t->heading->has_told = true;
+	log_warning("%s: a header field is longer than header_size_limit: "
+	    "%.*s", t->queue_id, f->name_len < 100 ? (int)f->name_len : 100,
+	    f->name);
 }
 
 /* header.c: a field. */
 WAITS static void
 on_field(void *context, const struct header_field *f)
 {
+	headers_tell_cut(context, f);
 	headers_field(context, f);
+}
+
+/* header.c: the rest of one that is cut. */
+static void
+on_more(void *context, const char *data, size_t len)
+{
+	headers_more(context, data, len);
 }
 
 /* The envelope sender, whole. */
@@ -384,17 +440,6 @@ on_end(void *context, bool had_empty_line)
 	headers_end(context);
 }
 
-/* The head is longer than we read: what comes is passed on as it is. */
-static void
-on_too_long(void *context)
-{
-	struct transaction	*t = context;
-
-	log_warning("%s: the header block is longer than header_size_limit",
-	    t->queue_id);
-	end_head(t);
-}
-
 /* Body bytes. */
 static void
 on_body(void *context, const char *data, size_t len)
@@ -404,9 +449,9 @@ on_body(void *context, const char *data, size_t len)
 
 static const struct header_events	events = {
 	.field = on_field,
+	.more = on_more,
 	.end = on_end,
-	.body = on_body,
-	.too_long = on_too_long
+	.body = on_body
 };
 
 /* Received:, with the recipient if it is one and came by SMTP (a posted

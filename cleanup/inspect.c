@@ -146,18 +146,35 @@ has_8bit(const char *text, size_t len)
 	return false;
 }
 
+/* Eight bits in a header? */
+static void
+judge_header(struct inspection *in, const char *text, size_t len)
+{
+	if ((set.strict_7bit_headers || set.strict_8bitmime) &&
+	    (in->t->mail.flags & MAIL_IS_UTF8) == 0 && has_8bit(text, len))
+		refuse(in, text, len, "improper use of 8-bit data in message "
+		    "header");
+}
+
 /* mime.c: a field. */
 WAITS static void
 on_field(void *context, enum mime_class class, const struct header_field *f)
 {
 	struct inspection	*in = context;
 
-	if ((set.strict_7bit_headers || set.strict_8bitmime) &&
-	    (in->t->mail.flags & MAIL_IS_UTF8) == 0 &&
-	    has_8bit(f->raw, f->raw_len))
-		refuse(in, f->raw, f->raw_len - 2, "improper use of 8-bit "
-		    "data in message header");
+	headers_tell_cut(in->t, f);
+	judge_header(in, f->raw, f->raw_len - (f->is_cut ? 0 : 2));
 	checks_field(in->checks, class, in->in_head, f);
+}
+
+/* mime.c: the rest of one that is cut. */
+static void
+on_more(void *context, const char *data, size_t len)
+{
+	struct inspection	*in = context;
+
+	judge_header(in, data, len);
+	checks_more(in->checks, data, len);
 }
 
 /* Something that is wrong with a part. */
@@ -217,22 +234,12 @@ on_boundary(void *context, const char *line, size_t len, bool has_end)
 	checks_line(in->checks, line, len, has_end);
 }
 
-/* mime.c: the head is longer than we read. */
-static void
-on_too_long(void *context)
-{
-	struct inspection	*in = context;
-
-	log_warning("%s: a header block is longer than header_size_limit",
-	    in->t->queue_id);
-}
-
 static const struct mime_events	events = {
 	.field = on_field,
+	.more = on_more,
 	.head_end = on_head_end,
 	.line = on_line,
-	.boundary = on_boundary,
-	.too_long = on_too_long
+	.boundary = on_boundary
 };
 
 /* Begin. */

@@ -126,8 +126,13 @@ WAITS void	 headers_begin(struct transaction *);
 WAITS void	 headers_feed(struct transaction *, void *, size_t);
 /* The content is over; the body ends with CRLF. */
 WAITS void	 headers_finish(struct transaction *);
-/* For inspect.c: a field of the head; the head is over. */
+/* For inspect.c: a field of the head; what follows of one that is cut; the
+ * head is over. */
 WAITS void	 headers_field(struct transaction *,
+		    const struct header_field *);
+void		 headers_more(struct transaction *, const char *, size_t);
+/* Log the message's first field, of any header, that is cut. */
+void		 headers_tell_cut(struct transaction *,
 		    const struct header_field *);
 void		 headers_end(struct transaction *);
 

@@ -16,7 +16,7 @@
 
 enum {
 	BLOCK = 16 * 1024,
-	HEADER_LIMIT = 256 * 1024,
+	FIELD_MAX = 16 * 1024,	/* longer than any address */
 	TRAIL_MAX = 200		/* more than hopcount_limit lets through */
 };
 
@@ -32,7 +32,8 @@ on_field(void *context, const struct header_field *f)
 {
 	struct delivery	*d = ((struct look *)context)->delivery;
 
-	if (!header_is(f, "Delivered-To") || d->trail_count >= TRAIL_MAX)
+	if (!header_is(f, "Delivered-To") || f->is_cut ||
+	    d->trail_count >= TRAIL_MAX)
 		return;
 	if (d->trail == NULL)
 		d->trail = pool_array(d->pool, TRAIL_MAX, sizeof(*d->trail));
@@ -48,27 +49,9 @@ on_end(void *context, bool had_empty_line)
 	((struct look *)context)->is_over = true;
 }
 
-/* The body is not looked at. */
-static void
-on_body(void *context, const char *data, size_t len)
-{
-	(void)context;
-	(void)data;
-	(void)len;
-}
-
-/* So much header that the rest does not count. */
-static void
-on_too_long(void *context)
-{
-	((struct look *)context)->is_over = true;
-}
-
 static const struct header_events	events = {
 	.field = on_field,
-	.end = on_end,
-	.body = on_body,
-	.too_long = on_too_long
+	.end = on_end
 };
 
 /* Read the header of the message. */
@@ -77,7 +60,7 @@ read_trail(struct delivery *d)
 {
 	struct look		 look = { .delivery = d };
 	struct header_reader	*reader = header_reader_new(d->pool,
-				    HEADER_LIMIT, &events, &look);
+				    FIELD_MAX, &events, &look);
 	char			*block = pool_alloc(d->pool, BLOCK);
 	int64_t			 done = 0;
 	ssize_t			 n;

@@ -1,7 +1,8 @@
 /*
  * map_message.c - a message as a list of keys: -h and -b of postrider map.
  *
- * A header is one key, its folding kept as LF; a line of a body is one.
+ * A header is one key, its folding kept as LF (so much of a very long one as
+ * header_checks looks at); a line of a body is one.
  */
 #include "resolve/map_message.h"
 
@@ -83,12 +84,6 @@ on_boundary(void *context, const char *line, size_t len, bool has_end)
 		ask(r, line, len);
 }
 
-static void
-on_too_long(void *context)
-{
-	(void)context;
-}
-
 /* A message without parts: fields, then lines. */
 static void
 read_plain(struct reading *r, const char *text, size_t len)
@@ -142,7 +137,10 @@ map_message_keys(struct pool *pool, const struct map_message *wanted,
     const char *text, size_t len)
 {
 	static const struct mime_events	 events = {
-		on_field, on_head_end, on_line, on_boundary, on_too_long
+		.field = on_field,
+		.head_end = on_head_end,
+		.line = on_line,
+		.boundary = on_boundary
 	};
 	struct reading			 r = { pool, wanted, { 0 } };
 	struct mime_reader		*reader;

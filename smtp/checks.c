@@ -4,7 +4,8 @@
  * Items wait in a batch until it is full; then resolve is asked for all of
  * them in one packet, and once more behind each one that hits. A key is a
  * field without its last line end, with LF for CRLF inside, or a line; at
- * most KEY_MAX bytes of it. Empty lines are not looked up.
+ * most KEY_MAX bytes of it. Empty lines are not looked up. A field that is cut
+ * is settled alone, for its rest goes the same way.
  */
 #include "smtp/checks.h"
 
@@ -28,7 +29,7 @@ struct item {
 	enum content_table	 table;		/* TABLES: none */
 	enum mime_class		 class;
 	size_t			 at, len;	/* in the batch, with CRLF */
-	bool			 has_end;
+	bool			 has_end;	/* a field: it is whole */
 };
 
 struct checks {
@@ -40,6 +41,7 @@ struct checks {
 	size_t		 count, asked;		/* those with a table */
 	struct str	 text;
 	size_t		 window;		/* keys in one question */
+	bool		 drops_more;		/* of a field that is cut */
 	const char	*failure;
 };
 
@@ -96,8 +98,10 @@ table_for(enum mime_class class)
 WAITS static void
 pass(struct checks *c, const struct item *item)
 {
-	c->output(c->context, item->kind, item->class, c->text.data +
-	    item->at, item->len);
+	bool	is_cut = item->kind == CHECKED_FIELD && !item->has_end;
+
+	c->output(c->context, is_cut ? CHECKED_OTHER : item->kind,
+	    item->class, c->text.data + item->at, item->len);
 }
 
 /* "QID: replace: header Subject: old: Subject: new". */
@@ -169,9 +173,12 @@ act(struct checks *c, struct pool *pool, const struct item *item,
 		log_hit(c, item, &check);
 	if (check.verb == CHECK_PREPEND)
 		send_text(c, pool, item, check.text, true);
+	c->drops_more = check.verb == CHECK_REPLACE ||
+	    check.verb == CHECK_IGNORE || check.verb == CHECK_STRIP;
 	if (check.verb == CHECK_REPLACE)
-		send_text(c, pool, item, check.text, item->has_end);
-	else if (check.verb != CHECK_IGNORE && check.verb != CHECK_STRIP)
+		send_text(c, pool, item, check.text, item->has_end ||
+		    item->kind == CHECKED_FIELD);
+	else if (!c->drops_more)
 		pass(c, item);
 }
 
@@ -302,9 +309,23 @@ checks_field(struct checks *c, enum mime_class class,
     const struct header_field *f)
 {
 	struct item	item = { .kind = CHECKED_FIELD, .class = class,
-			    .table = table_for(class), .has_end = true };
+			    .table = table_for(class),
+			    .has_end = !f->is_cut };
 
+	if (f->is_cut)
+		settle(c);
+	c->drops_more = false;
 	add(c, &item, f->raw, f->raw_len, false);
+	if (f->is_cut)
+		settle(c);
+}
+
+/* Its rest: nothing waits in front of it. */
+void
+checks_more(struct checks *c, const char *data, size_t len)
+{
+	if (c->failure == NULL && !c->drops_more)
+		c->output(c->context, CHECKED_OTHER, MIME_PART, data, len);
 }
 
 /* A line. */

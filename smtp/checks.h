@@ -14,6 +14,7 @@
  * table is asked for many fields or lines at once.
  */
 enum check_kind { CHECKED_FIELD, CHECKED_LINE, CHECKED_OTHER };
+/* A field that is cut, and its rest, are CHECKED_OTHER. */
 
 /* To be sent: bytes with their line ends. */
 typedef WAITS void	 checks_output(void *context, enum check_kind,
@@ -29,6 +30,8 @@ bool		 checks_are_wanted(void);
 
 WAITS void	 checks_field(struct checks *, enum mime_class,
 		    const struct header_field *);
+/* What follows of a field that is cut: it passes or is dropped with it. */
+WAITS void	 checks_more(struct checks *, const char *, size_t);
 /* A line, a piece of one, or a boundary. */
 WAITS void	 checks_line(struct checks *, const char *, size_t,
 		    bool has_end);

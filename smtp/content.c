@@ -32,7 +32,7 @@
 
 enum {
 	BLOCK = 16 * 1024,
-	HEADER_MAX = 1024 * 1024	/* what is longer counts as body */
+	FIELD_MAX = 1024 * 1024	/* what is longer is sent as it is */
 };
 
 struct outgoing {
@@ -160,7 +160,20 @@ on_field(void *context, enum mime_class class, const struct header_field *f)
 {
 	struct outgoing	*o = context;
 
+	if (f->is_cut)
+		log_warning("%s: a header field is longer than %d bytes: the "
+		    "rest of it is sent as it is", o->d->mail->queue_id,
+		    FIELD_MAX);
 	checks_field(o->checks, class, f);
+}
+
+/* The rest of one that is cut. */
+static void
+on_more(void *context, const char *data, size_t len)
+{
+	struct outgoing	*o = context;
+
+	checks_more(o->checks, data, len);
 }
 
 /* The end of a header. */
@@ -192,29 +205,19 @@ on_boundary(void *context, const char *line, size_t len, bool has_end)
 	checks_line(o->checks, line, len, has_end);
 }
 
-/* A header longer than anybody's. */
-static void
-on_too_long(void *context)
-{
-	struct outgoing	*o = context;
-
-	log_warning("%s: a header block is longer than %d bytes: the rest of "
-	    "it is taken for text", o->d->mail->queue_id, HEADER_MAX);
-}
-
 static const struct mime_events	events = {
 	.field = on_field,
+	.more = on_more,
 	.head_end = on_head_end,
 	.line = on_line,
-	.boundary = on_boundary,
-	.too_long = on_too_long
+	.boundary = on_boundary
 };
 
 /* --- beginning ----------------------------------------------------------- */
 
 /* Limits of all our readers. */
 static const struct mime_limits	limits = {
-	.header = HEADER_MAX, .depth = 100, .boundary = MIME_BOUNDARY_MAX
+	.header = FIELD_MAX, .depth = 100, .boundary = MIME_BOUNDARY_MAX
 };
 
 /* Read the whole message for what conversion would do. NULL: EIO. */

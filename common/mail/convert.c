@@ -53,6 +53,7 @@ struct converter {
 	size_t			 number;	/* of the header */
 	enum verdict		 verdict;	/* on the body */
 	bool			 is_labelled;
+	bool			 drops_more;	/* of a field, with it */
 	bool			 lacks_gap;	/* no empty line: what is
 						 * changed might be a field */
 	bool			 is_inside;	/* of a line that was told */
@@ -277,7 +278,7 @@ tell_text(struct converter *c)
 static void
 tell_field(struct converter *c, const char *text)
 {
-	struct header_field	f;
+	struct header_field	f = { .is_cut = false };
 	char			raw[128];
 	const char		*colon = strchr(text, ':');
 
@@ -331,11 +332,22 @@ on_field(void *context, enum mime_class class, const struct header_field *f)
 {
 	struct converter	*c = context;
 
-	if (!is_relabelled(current(c)) ||
-	    !header_is(f, "Content-Transfer-Encoding"))
+	c->drops_more = is_relabelled(current(c)) &&
+	    header_is(f, "Content-Transfer-Encoding");
+	if (!c->drops_more)
 		c->to->field(c->context, class, f);
 	else if (!c->is_labelled)
 		tell_encoding(c, current(c));
+}
+
+/* What follows of it. */
+static void
+on_more(void *context, const char *data, size_t len)
+{
+	struct converter	*c = context;
+
+	if (!c->drops_more)
+		c->to->more(c->context, data, len);
 }
 
 /* The header is over: add what is missing. RFC 1428 has the name of a
@@ -537,22 +549,12 @@ on_boundary(void *context, const char *line, size_t len, bool has_end)
 	c->to->boundary(c->context, line, len, has_end);
 }
 
-/* A header too long to be read. */
-static void
-on_too_long(void *context)
-{
-	struct converter	*c = context;
-
-	if (c->to->too_long != NULL)
-		c->to->too_long(c->context);
-}
-
 const struct mime_events	convert_events = {
 	.field = on_field,
+	.more = on_more,
 	.head_end = on_head_end,
 	.line = on_line,
-	.boundary = on_boundary,
-	.too_long = on_too_long
+	.boundary = on_boundary
 };
 
 /* The message is over: here the last line end is the part's own. */

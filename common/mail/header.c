@@ -2,9 +2,13 @@
  * header.c - a message's header block, read as it streams by.
  *
  * One buffer holds the field that is not known to be complete yet and behind
- * it the line that is being read: only the next line tells whether a field
- * goes on (RFC 5322 2.2.3). A line is judged when its CRLF has come; a bare
- * CR or LF is a byte of its line.
+ * it the line that is being read. The first byte of a line tells whether a
+ * field goes on (RFC 5322 2.2.3); whether it is a field of its own is judged
+ * when its CRLF has come. A bare CR or LF is a byte of its line.
+ *
+ * P1  Memory is bounded by the limit, however long fields and block are.
+ * P2  What is told does not depend on how the input was cut, but for where
+ *     the pieces end that more() and body() get.
  */
 #include "common/mail/header.h"
 
@@ -16,13 +20,15 @@
 struct header_reader {
 	const struct header_events *events;
 	void		*context;
-	size_t		 left;		/* bytes until it is too long */
+	size_t		 limit;
 	struct str	 raw;
 	size_t		 line;		/* where the line starts in raw */
+	bool		 is_passing;	/* the rest of a field that is cut */
+	char		 last[2];	/* bytes of it that were passed */
 	bool		 is_body;
 };
 
-/* A reader; the limit is on the whole block. */
+/* A reader; the limit is on each field. */
 struct header_reader *
 header_reader_new(struct pool *pool, size_t limit,
     const struct header_events *events, void *context)
@@ -31,7 +37,7 @@ header_reader_new(struct pool *pool, size_t limit,
 
 	r->events = events;
 	r->context = context;
-	r->left = limit;
+	r->limit = limit;
 	str_init(&r->raw, pool, limit + 2);	/* and a missing CRLF */
 	return r;
 }
@@ -51,23 +57,49 @@ name_length(const char *line, size_t len, size_t *colon)
 	return c < len && line[c] == ':' ? n : 0;
 }
 
-/* Name and value of a field. */
-bool
-header_field_parse(struct header_field *field, const char *raw, size_t len)
+/* Name and value of a field, which ends with so many bytes of CRLF. */
+static bool
+parse(struct header_field *field, const char *raw, size_t len, size_t end)
 {
 	size_t	colon;
 
 	field->raw = field->name = raw;
 	field->raw_len = len;
+	field->is_cut = end == 0;
 	field->name_len = name_length(raw, len, &colon);
-	if (field->name_len == 0 || colon + 3 > len)
+	if (field->name_len == 0 || colon + 1 + end > len)
 		return false;
 	field->value = raw + colon + 1;
-	field->value_len = len - colon - 3;		/* ":" and CRLF */
+	field->value_len = len - colon - 1 - end;
 	return true;
 }
 
-/* Report the field in front of the line, and move the line to the front. */
+/* A whole one. */
+bool
+header_field_parse(struct header_field *field, const char *raw, size_t len)
+{
+	return parse(field, raw, len, 2);
+}
+
+/* The beginning of one. */
+bool
+header_field_parse_cut(struct header_field *field, const char *raw,
+    size_t len)
+{
+	return parse(field, raw, len, 0);
+}
+
+/* Report a field, and forget it. */
+static void
+report(struct header_reader *r, const struct header_field *field)
+{
+	if (r->events->field != NULL)
+		r->events->field(r->context, field);
+	str_clear(&r->raw);
+	r->line = 0;
+}
+
+/* Report the field in the buffer, if there is one: it is whole. */
 static void
 report_field(struct header_reader *r)
 {
@@ -76,12 +108,15 @@ report_field(struct header_reader *r)
 	if (r->line == 0)
 		return;
 	(void)header_field_parse(&field, r->raw.data, r->line);
-	if (r->events->field != NULL)
-		r->events->field(r->context, &field);
+	report(r, &field);
+}
 
-	memmove(r->raw.data, r->raw.data + r->line, r->raw.len - r->line);
-	str_cut(&r->raw, r->raw.len - r->line);
-	r->line = 0;
+/* Pass on what follows of a field that is cut. */
+static void
+report_more(struct header_reader *r, const char *data, size_t len)
+{
+	if (len > 0 && r->events->more != NULL)
+		r->events->more(r->context, data, len);
 }
 
 /* Pass bytes of the body on. */
@@ -105,23 +140,33 @@ report_end(struct header_reader *r, bool had_empty_line)
 	str_clear(&r->raw);
 }
 
-/* Judge the complete line at the end of the buffer. */
+/* Judge the complete line at the end of the buffer. Behind a field it is a
+ * continuation. */
 static void
 judge_line(struct header_reader *r)
 {
-	const char	*line = r->raw.data + r->line;
-	size_t		 len = r->raw.len - r->line, colon;
+	size_t	colon;
 
-	if (len == 2) {
-		report_end(r, true);
-	} else if (is_blank(*line) && r->line > 0) {
+	if (r->line > 0 ||
+	    name_length(r->raw.data, r->raw.len, &colon) > 0)
 		r->line = r->raw.len;
-	} else if (name_length(line, len, &colon) > 0) {
-		report_field(r);
-		r->line = r->raw.len;
-	} else {
+	else
+		report_end(r, r->raw.len == 2);
+}
+
+/* The buffer is full: a field is cut, a line that is none ends the header. */
+static void
+judge_full(struct header_reader *r)
+{
+	struct header_field	field;
+
+	if (!header_field_parse_cut(&field, r->raw.data, r->raw.len)) {
 		report_end(r, false);
+		return;
 	}
+	memcpy(r->last, r->raw.data + r->raw.len - 2, 2);
+	r->is_passing = true;
+	report(r, &field);
 }
 
 /* Does the buffer end with a whole line? */
@@ -140,10 +185,43 @@ take_line(struct header_reader *r, const char *data, size_t len)
 	const char	*lf = memchr(data, '\n', len);
 	size_t		 n = lf != NULL ? (size_t)(lf + 1 - data) : len;
 
-	if (n > r->left)
-		n = r->left;
-	r->left -= n;
+	if (r->line == r->raw.len && !is_blank(*data))
+		report_field(r);
+	if (r->raw.len == r->limit) {
+		judge_full(r);
+		return 0;
+	}
+	if (n > r->limit - r->raw.len)
+		n = r->limit - r->raw.len;
 	str_add_mem(&r->raw, data, n);
+	if (has_line(r))
+		judge_line(r);
+	return n;
+}
+
+/* Has a whole line been passed? */
+static bool
+has_passed_line(const struct header_reader *r)
+{
+	return memcmp(r->last, "\r\n", 2) == 0;
+}
+
+/* Pass bytes on as long as they belong to the field that is cut; how many
+ * did. */
+static size_t
+pass_more(struct header_reader *r, const char *data, size_t len)
+{
+	size_t	n;
+
+	for (n = 0; n < len; n++) {
+		if (has_passed_line(r) && !is_blank(data[n])) {
+			r->is_passing = false;
+			break;
+		}
+		r->last[0] = r->last[1];
+		r->last[1] = data[n];
+	}
+	report_more(r, data, n);
 	return n;
 }
 
@@ -154,32 +232,35 @@ header_reader_feed(struct header_reader *r, const char *data, size_t len)
 	size_t	n;
 
 	while (len > 0 && !r->is_body) {
-		if (r->left == 0) {
-			report_field(r);
-			if (r->events->too_long != NULL)
-				r->events->too_long(r->context);
-			report_end(r, false);
-			break;
-		}
-		n = take_line(r, data, len);
+		n = r->is_passing ? pass_more(r, data, len) :
+		    take_line(r, data, len);
 		data += n;
 		len -= n;
-		if (has_line(r))
-			judge_line(r);
 	}
 	if (len > 0)
 		report_body(r, data, len);
+}
+
+/* What a line lacks that ends with this byte. */
+static const char *
+missing_end(char last)
+{
+	return last == '\r' ? "\n" : "\r\n";
 }
 
 /* The message ends; its last line may lack a CRLF, or half of one. */
 void
 header_reader_finish(struct header_reader *r)
 {
+	const char	*end;
+
 	if (r->is_body)
 		return;
-	if (r->raw.len > r->line) {
-		str_add(&r->raw, r->raw.data[r->raw.len - 1] == '\r' ? "\n" :
-		    "\r\n");
+	if (r->is_passing && !has_passed_line(r)) {
+		end = missing_end(r->last[1]);
+		report_more(r, end, strlen(end));
+	} else if (r->raw.len > r->line) {
+		str_add(&r->raw, missing_end(r->raw.data[r->raw.len - 1]));
 		judge_line(r);
 	}
 	if (!r->is_body)
@@ -188,12 +269,11 @@ header_reader_finish(struct header_reader *r)
 
 /* The next block, in the same memory. */
 void
-header_reader_again(struct header_reader *r, size_t limit)
+header_reader_again(struct header_reader *r)
 {
-	r->left = limit;
 	str_clear(&r->raw);
 	r->line = 0;
-	r->is_body = false;
+	r->is_passing = r->is_body = false;
 }
 
 /* Is the block over? */

@@ -113,6 +113,8 @@ learn_boundary(struct mime_reader *r, const struct header_field *f)
 	if (!mime_parameter(f->value, f->value_len, "boundary", b,
 	    r->limits.boundary + 1, &r->boundary_is_cut))
 		return;
+	if (f->is_cut)
+		r->boundary_is_cut = true;	/* it may go on */
 	len = strlen(b);
 	while (!r->boundary_is_cut && len > 0 && is_blank(b[len - 1]))
 		len--;
@@ -156,6 +158,16 @@ on_field(void *context, const struct header_field *f)
 		r->events->field(r->context, class, f);
 }
 
+/* header.c: the rest of one that is cut. */
+static void
+on_more(void *context, const char *data, size_t len)
+{
+	struct mime_reader	*r = context;
+
+	if (r->events->more != NULL)
+		r->events->more(r->context, data, len);
+}
+
 /* header.c: the end. */
 static void
 on_end(void *context, bool had_empty_line)
@@ -172,21 +184,11 @@ on_body(void *context, const char *data, size_t len)
 	str_add_mem(&r->spill[r->spilled], data, len);
 }
 
-/* header.c: more than we read. */
-static void
-on_too_long(void *context)
-{
-	struct mime_reader	*r = context;
-
-	if (r->events->too_long != NULL)
-		r->events->too_long(r->context);
-}
-
 static const struct header_events	head_events = {
 	.field = on_field,
+	.more = on_more,
 	.end = on_end,
-	.body = on_body,
-	.too_long = on_too_long
+	.body = on_body
 };
 
 /* How the body behind this header is read. */
@@ -249,7 +251,7 @@ end_head(struct mime_reader *r)
 	r->in_head = r->is_telling = false;
 	if (r->events->head_end != NULL)
 		r->events->head_end(r->context, e, r->had_empty_line);
-	header_reader_again(r->head, r->limits.header);
+	header_reader_again(r->head);
 	r->is_outside = e->kind == MIME_MULTIPART;
 	if (e->kind != MIME_LEAF)
 		push(r);

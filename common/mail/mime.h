@@ -53,6 +53,8 @@ struct mime_line {
 struct mime_events {
 	void	(*field)(void *context, enum mime_class,
 		    const struct header_field *);
+	/* What follows of a field that is cut. */
+	void	(*more)(void *context, const char *data, size_t len);
 	/* The header is over; the empty line is the listener's to pass on. */
 	void	(*head_end)(void *context, const struct mime_entity *,
 		    bool had_empty_line);
@@ -61,12 +63,10 @@ struct mime_events {
 	 * CRLF (has_end tells whether there was one). */
 	void	(*boundary)(void *context, const char *line, size_t len,
 		    bool has_end);
-	/* A header block passed header_limit. */
-	void	(*too_long)(void *context);
 };
 
 struct mime_limits {
-	size_t		 header;	/* bytes in one header block */
+	size_t		 header;	/* bytes of a field, then it is cut */
 	unsigned	 depth;		/* multiparts and messages nested */
 	size_t		 boundary;	/* bytes that are compared */
 };

@@ -18,7 +18,7 @@
  */
 enum {
 	MAP_VALUE_MAX	= 32768,	/* the greatest right-hand side */
-	MAP_KEY_MAX	= 2048,		/* longer keys are in no table */
+	MAP_KEY_MAX	= 8192,		/* longer keys are in no table */
 	MAP_SOURCE_MAX	= 1 << 30	/* a text file */
 };
 

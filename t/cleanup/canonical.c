@@ -142,8 +142,8 @@ mapped(const char *address, enum role role)
 static const char *
 field(const char *value, enum role role)
 {
-	char	*changed = canonical_field(&t, value, strlen(value), role,
-		    canonical_naming());
+	char	*changed = canonical_field(&t, t.pool, value, strlen(value),
+		    role, canonical_naming());
 
 	return changed != NULL ? changed : value;
 }

@@ -36,7 +36,15 @@ void
 headers_field(struct transaction *unused, const struct header_field *f)
 {
 	(void)unused;
-	str_addf(&written, "[%.*s]", (int)f->raw_len - 2, f->raw);
+	str_addf(&written, f->is_cut ? "[%.*s~" : "[%.*s]",
+	    (int)f->raw_len - (f->is_cut ? 0 : 2), f->raw);
+}
+
+void
+headers_more(struct transaction *unused, const char *data, size_t len)
+{
+	(void)unused;
+	str_addf(&written, "%.*s~", (int)len, data);
 }
 
 void
@@ -124,6 +132,18 @@ field(struct checks *c, const char *text)
 	checks_field(c, MIME_PRIMARY, true, &f);
 }
 
+/* A field that is cut, of the head or of a part, with the rest in pieces. */
+static void
+cut_field(struct checks *c, bool is_head, const char *text)
+{
+	struct header_field	f;
+
+	assert_true(header_field_parse_cut(&f, text, strlen(text)));
+	checks_field(c, MIME_PRIMARY, is_head, &f);
+	checks_more(c, "!re", 3);
+	checks_more(c, "st\r\n", 4);
+}
+
 /* A line. */
 static void
 line(struct checks *c, const char *text)
@@ -167,6 +187,37 @@ hits_are_acted_upon_each_once(void **state)
 	checks_finish(c);
 	assert_string_equal(written.data,
 	    "[X: y]Z: z\r\n[C: !PREPEND Z: z][D: d]/other\r\n");
+}
+
+static void
+the_rest_of_a_field_goes_with_it(void **state)
+{
+	struct checks	*c = checks_new(&t);
+
+	(void)state;
+	field(c, "A: !IGNORE\r\n");
+	field(c, "B: b\r\n");
+	cut_field(c, true, "C: c");
+	cut_field(c, true, "D: !IGNORE");
+	cut_field(c, true, "E: !REPLACE X: y");
+	cut_field(c, true, "F: !PREPEND Z: z");
+	field(c, "G: !IGNORE\r\n");
+	cut_field(c, true, "H: h\r\n");
+	field(c, "I: i\r\n");
+	checks_end_head(c);
+	cut_field(c, false, "J: j");
+	cut_field(c, false, "K: !STRIP");
+	cut_field(c, false, "L: !REPLACE X: y");
+	line(c, "one");
+	checks_finish(c);
+	assert_string_equal(written.data, "[B: b][C: c~!re~st\r\n~[X: y]"
+	    "Z: z\r\n[F: !PREPEND Z: z~!re~st\r\n~[H: h\r\n~!re~st\r\n~"
+	    "[I: i]/J: j!rest\r\nX: y\r\none\r\n");
+
+	cut_field(c, true, "M: !REJECT");
+	assert_int_equal(t.code, 550);
+	cut_field(c, true, "N: n");
+	assert_null(strstr(written.data, "N: n"));
 }
 
 static void
@@ -260,6 +311,8 @@ main(void)
 		    setup, teardown),
 		cmocka_unit_test_setup_teardown(hits_are_acted_upon_each_once,
 		    setup, teardown),
+		cmocka_unit_test_setup_teardown(
+		    the_rest_of_a_field_goes_with_it, setup, teardown),
 		cmocka_unit_test_setup_teardown(
 		    bodies_are_looked_at_up_to_the_limit, setup, teardown),
 		cmocka_unit_test_setup_teardown(

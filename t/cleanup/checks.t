@@ -93,6 +93,8 @@ subtest REJECT => sub {
 	is(reply(message('Subject: reject so')), '550 5.6.2 not like this');
 	$mail->wait_log(qr/: reject: header Subject: reject so $from: 5\.6\.2 not like this$/m);
 	is(reply(message('Subject: later')), '451 4.7.9 not now');
+	is(reply(message('Subject: reject me' . (' padding' x 700))),
+	    '550 5.7.1 message content rejected', 'however long it is');
 	is(reply(message("Subject: x\n\nforbidden words")),
 	    '550 5.7.1 message content rejected');
 	$mail->wait_log(qr/: reject: body forbidden words $from: 5\.7\.1/);
@@ -104,6 +106,15 @@ subtest DISCARD => sub {
 	    qr/^250 2\.0\.0 Ok: queued as \w+$/);
 	my $line = $mail->wait_log(qr/(\w+): discard: header Subject: discard $from: good bye$/m);
 	is($mail->queue_count, $before);
+};
+
+subtest 'fields longer than header_size_limit' => sub {
+	my $long = join '', map { " word$_ <bob\@inside.test>,\n" } 1 .. 9000;
+	my $f = accepted(message("X-A: b\nX-Long:\n${long}X-Gone: x\n" .
+	    "Bcc:\n${long}Subject: replace it"));
+	my $passed = $long =~ s/\n/\r\n/gr;
+	ok($f->{content} =~ /^X-A: b\r\nX-Long:\r\n\Q$passed\ESubject: new it\r\n/m,
+	    'pass or go to their ends, and what follows is looked at');
 };
 
 subtest 'large messages' => sub {

@@ -98,9 +98,21 @@ subtest 'size' => sub {
 };
 
 subtest 'a header block without an end' => sub {
-	my $f = smtp(text => join '', ('X-Line: ' . 'y' x 80 . "\n") x 400);
+	my $f = smtp(text => join('', ('X-Line: ' . 'y' x 80 . "\n") x 400) .
+	    "Bcc: secret\@far.test\n");
 	is(() = $f->{content} =~ /X-Line/g, 400, 'is passed on');
-	$mail->wait_log(qr/$f->{id}: the header block is longer/);
+	unlike($f->{content}, qr/secret/, 'as a header');
+};
+
+subtest 'a field without an end' => sub {
+	my $long = join '', (' ' . 'y' x 80 . "\n") x 400;
+	my $f = smtp(text => "X-Line:\n${long}Subject: x\nBcc: secret,\n" .
+	    $long =~ s/y+/'secret, ' x 8/egr . "To: x\@far.test\n\nbody\n");
+	is(() = $f->{content} =~ /^ y+\r$/mg, 400, 'is passed on');
+	unlike($f->{content}, qr/secret|Bcc/, 'or dropped, to its last line');
+	like($f->{content}, qr/^Subject: x\r\nTo: x\@far.test\r\n/m,
+	    'and what follows is read');
+	$mail->wait_log(qr/$f->{id}: a header field is longer than header_/);
 };
 
 subtest 'virtual aliases' => sub {

@@ -112,6 +112,38 @@ many_recipients_are_found(void **state)
 	close(fd);
 }
 
+/* What is found behind a field of 33 MiB. */
+static const char *
+recipients_behind(const char *name, struct drop *d)
+{
+	char		*line = pool_alloc(pool, 1 << 20);
+	int		 i, fd = memfd_create("message", 0);
+	const char	*why, *to = "\nTo: a@b.test\n\n";
+
+	memset(line, ' ', 1 << 20);
+	line[0] = '\n';
+	assert_int_equal(fs_write(fd, name, strlen(name)), 0);
+	for (i = 0; i < 33; i++)
+		assert_int_equal(fs_write(fd, line, 1 << 20), 0);
+	assert_int_equal(fs_write(fd, to, strlen(to)), 0);
+	why = extract_recipients(pool, fd, 34 << 20, d);
+	close(fd);
+	return why;
+}
+
+static void
+a_list_without_end_is_refused_any_other_field_is_not(void **state)
+{
+	struct drop	d = { .count = 0 };
+
+	(void)state;
+	assert_null(recipients_behind("X-Long:", &d));
+	assert_int_equal(d.count, 1);
+	assert_string_equal(d.recipients[0].address, "a@b.test");
+	assert_string_equal(recipients_behind("Bcc:", &d),
+	    "Bcc: header: it is too long");
+}
+
 static int
 setup(void **state)
 {
@@ -139,6 +171,7 @@ main(void)
 		TEST(crlf_and_missing_ends_are_read),
 		TEST(what_is_no_list_is_refused),
 		TEST(many_recipients_are_found),
+		TEST(a_list_without_end_is_refused_any_other_field_is_not),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

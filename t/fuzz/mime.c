@@ -1,19 +1,25 @@
 /*
  * mime.c - fuzz: a message read as a tree of parts, and made 7-bit.
  *
- * First byte: the size of the runs. The story does not depend on the cuts and
- * holds all bytes; behind the converter no body has a byte above 127, the
- * tree is the same one, and each part, decoded by the decoders below, is what
- * it was.
+ * First byte: the size of the runs, and whether fields are cut early. The
+ * story does not depend on the cuts and holds all bytes; behind the converter
+ * no body has a byte above 127, the tree is the same one, and each part,
+ * decoded by the decoders below, is what it was.
  */
 #include "t/fuzz/fuzz.h"
 
 #include "common/mail/chars.h"
 #include "common/mail/convert.h"
 
+/* The longest field that the converter adds fits. */
+static const struct mime_limits	small_limits = {
+	.header = 64, .depth = 100, .boundary = 16
+};
+
 /* The parts of a message, one behind the other. */
 struct tree {
 	struct pool	*pool;
+	const struct mime_limits *limits;
 	struct str	 all;		/* the message, put together again */
 	struct str	 parts;		/* what the parts hold, decoded */
 	struct str	 body;		/* of the part that is being read */
@@ -86,8 +92,18 @@ on_field(void *context, enum mime_class class, const struct header_field *f)
 	struct tree	*t = context;
 
 	MUST(class <= MIME_NESTED);
-	MUST(memcmp(f->raw + f->raw_len - 2, "\r\n", 2) == 0);
+	MUST(f->is_cut ? f->raw_len == t->limits->header :
+	    memcmp(f->raw + f->raw_len - 2, "\r\n", 2) == 0);
 	str_add_mem(&t->all, f->raw, f->raw_len);
+}
+
+static void
+on_more(void *context, const char *data, size_t len)
+{
+	struct tree	*t = context;
+
+	MUST(len > 0);
+	str_add_mem(&t->all, data, len);
 }
 
 static void
@@ -95,7 +111,7 @@ on_head_end(void *context, const struct mime_entity *e, bool had_empty_line)
 {
 	struct tree	*t = context;
 
-	MUST(e->depth <= mime_limits.depth);
+	MUST(e->depth <= t->limits->depth);
 	end_part(t);
 	t->entity = *e;
 	if (had_empty_line)
@@ -140,7 +156,7 @@ on_boundary(void *context, const char *line, size_t len, bool has_end)
 }
 
 static const struct mime_events	tree_events = {
-	on_field, on_head_end, on_line, on_boundary, NULL
+	on_field, on_more, on_head_end, on_line, on_boundary
 };
 
 /* Feed a message in runs. */
@@ -159,10 +175,11 @@ feed(struct mime_reader *r, struct pool *pool, const char *data, size_t len,
 
 /* An empty tree. */
 static void
-plant(struct tree *t, struct pool *pool)
+plant(struct tree *t, struct pool *pool, const struct mime_limits *limits)
 {
 	memset(t, 0, sizeof(*t));
 	t->pool = pool;
+	t->limits = limits;
 	str_init(&t->all, pool, 0);
 	str_init(&t->parts, pool, 0);
 	str_init(&t->body, pool, 0);
@@ -170,13 +187,13 @@ plant(struct tree *t, struct pool *pool)
 
 /* Read the message into a tree. The last line end is the last part's. */
 static void
-grow(struct tree *t, struct pool *pool, const char *data, size_t len,
-    size_t run, bool is_7bit)
+grow(struct tree *t, struct pool *pool, const struct mime_limits *limits,
+    const char *data, size_t len, size_t run, bool is_7bit)
 {
-	plant(t, pool);
+	plant(t, pool, limits);
 	t->is_7bit = is_7bit;
-	feed(mime_reader_new(pool, &mime_limits, &tree_events, t), pool, data,
-	    len, run);
+	feed(mime_reader_new(pool, limits, &tree_events, t), pool, data, len,
+	    run);
 	if (t->owes_end)
 		str_add(&t->body, "\r\n");
 	end_part(t);
@@ -184,22 +201,22 @@ grow(struct tree *t, struct pool *pool, const char *data, size_t len,
 
 /* Convert a message; false when that is refused. */
 static bool
-convert(struct tree *to, struct pool *pool, const char *data, size_t len,
-    size_t run)
+convert(struct tree *to, struct pool *pool, const struct mime_limits *limits,
+    const char *data, size_t len, size_t run)
 {
 	struct survey		*s = survey_new(pool);
 	struct converter	*c;
 
-	feed(mime_reader_new(pool, &mime_limits, &survey_events, s), pool,
-	    data, len, len + 1);
+	feed(mime_reader_new(pool, limits, &survey_events, s), pool, data,
+	    len, len + 1);
 	survey_finish(s);
 	if (survey_refusal(s) != NULL)
 		return false;
-	plant(to, pool);
+	plant(to, pool, limits);
 	to->is_7bit = true;
 	c = converter_new(pool, s, &tree_events, to);
-	feed(mime_reader_new(pool, &mime_limits, &convert_events, c), pool,
-	    data, len, run);
+	feed(mime_reader_new(pool, limits, &convert_events, c), pool, data,
+	    len, run);
 	converter_finish(c);
 	/* as good as can be told beforehand */
 	MUST(survey_growth(s) >= 0);
@@ -212,13 +229,16 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
 	struct input	 in = { data, len };
-	size_t		 run = 1 + input_byte(&in) % 64;
+	unsigned	 first = input_byte(&in);
+	size_t		 run = 1 + first % 64;
 	const char	*text = (const char *)in.at;
 	struct pool	*pool = pool_new("fuzz", 0);
-	struct tree	 whole, cut, first, second, converted;
+	const struct mime_limits *limits = first & 64 ? &small_limits :
+			    &mime_limits;
+	struct tree	 whole, cut, once, twice, converted;
 
-	grow(&whole, pool, text, in.left, in.left + 1, false);
-	grow(&cut, pool, text, in.left, run, false);
+	grow(&whole, pool, limits, text, in.left, in.left + 1, false);
+	grow(&cut, pool, limits, text, in.left, run, false);
 	MUST(whole.all.len == cut.all.len && memcmp(whole.all.data,
 	    cut.all.data, cut.all.len) == 0);
 	MUST(whole.parts.len == cut.parts.len && memcmp(whole.parts.data,
@@ -226,12 +246,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	MUST(cut.all.len >= in.left && cut.all.len <= in.left + 2 &&
 	    memcmp(cut.all.data, text, in.left) == 0);
 
-	if (convert(&first, pool, text, in.left, in.left + 1)) {
-		MUST(convert(&second, pool, text, in.left, run));
-		MUST(first.all.len == second.all.len && memcmp(first.all.data,
-		    second.all.data, first.all.len) == 0);
-		grow(&converted, pool, first.all.data, first.all.len,
-		    first.all.len + 1, true);
+	if (convert(&once, pool, limits, text, in.left, in.left + 1)) {
+		MUST(convert(&twice, pool, limits, text, in.left, run));
+		MUST(once.all.len == twice.all.len && memcmp(once.all.data,
+		    twice.all.data, once.all.len) == 0);
+		grow(&converted, pool, limits, once.all.data, once.all.len,
+		    once.all.len + 1, true);
 		MUST(converted.parts.len == whole.parts.len &&
 		    memcmp(converted.parts.data, whole.parts.data,
 		    whole.parts.len) == 0);

@@ -135,6 +135,19 @@ field(enum mime_class class, const char *raw)
 	checks_field(checks, class, &f);
 }
 
+/* One that is cut, with the rest of it in two pieces. */
+static void
+cut_field(const char *raw)
+{
+	struct header_field	f = {
+		.raw = raw, .raw_len = strlen(raw), .is_cut = true
+	};
+
+	checks_field(checks, MIME_PRIMARY, &f);
+	checks_more(checks, "re", 2);
+	checks_more(checks, "st\r\n", 4);
+}
+
 static void
 line(const char *text)
 {
@@ -200,6 +213,31 @@ folded_fields_are_one_key_with_line_ends(void **state)
 	begin();
 	field(MIME_PRIMARY, "A: b\r\n c\r\n");
 	came_out("#A: d\r\n e\r\n f\r\n");
+}
+
+static void
+the_rest_of_a_field_goes_with_it(void **state)
+{
+	(void)state;
+	begin();
+	field(MIME_PRIMARY, "Subject: ignore\r\n");
+	field(MIME_PRIMARY, "X: 1\r\n");
+	cut_field("X: 2");
+	cut_field("Subject: ignore");
+	cut_field("Subject: replace");
+	cut_field("Subject: prepend");
+	cut_field("Subject: reject\r\n");
+	field(MIME_PRIMARY, "X: 3\r\n");
+	came_out("#X: 1\r\nX: 2rest\r\n#Subject: new\r\n#X-A: b\r\n"
+	    "Subject: prependrest\r\nSubject: reject\r\nrest\r\n"
+	    "#X: 3\r\n");
+
+	begin();
+	is_down = true;
+	cut_field("X: 4");
+	is_down = false;
+	assert_non_null(checks_failure(checks));
+	assert_string_equal(out.data, "");
 }
 
 static void
@@ -288,6 +326,7 @@ main(void)
 		cmocka_unit_test(
 		    actions_for_input_and_nonsense_change_nothing),
 		cmocka_unit_test(folded_fields_are_one_key_with_line_ends),
+		cmocka_unit_test(the_rest_of_a_field_goes_with_it),
 		cmocka_unit_test(pieces_and_nul_bytes_are_looked_up),
 		cmocka_unit_test(many_lines_take_few_questions),
 		cmocka_unit_test(long_keys_are_cut_and_questions_bounded),

@@ -301,6 +301,14 @@ is($many->{own}, crlf("Subject: x\n\n" .
     join('', map { $_ % 7 ? "line $_\n" : "is $_\n" } 1 .. 2000)),
     'all lines of a long message arrive, in order');
 
+# A field longer than anybody reads goes as it is.
+my $endless = join '', map { " word$_ <bob\@inside.test>,\n" } 1 .. 45_000;
+my $vast = passes($eight, 'vast@eight.test', "X-A: b\nTo:\n${endless}Cc: " .
+    "bob\@inside.test\nX-Drop: x\n\nbe it\n");
+ok($vast->{own} eq crlf("X-A: b\nTo:\n${endless}Cc: " .
+    "robert\@public.test\n\nis it\n"),
+    'an endless field passes in its place, and what follows is read');
+
 # --- tables that do not answer, and what else main.cf can say ------------------
 
 $mail->set((map { ("smtp_$_" => undef) } qw(generic_maps

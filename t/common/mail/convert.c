@@ -39,8 +39,16 @@ on_field(void *context, enum mime_class class, const struct header_field *f)
 	(void)context;
 	(void)class;
 	assert_ptr_equal(f->raw, f->name);
-	assert_ptr_equal(f->value + f->value_len + 2, f->raw + f->raw_len);
+	assert_ptr_equal(f->value + f->value_len + (f->is_cut ? 0 : 2),
+	    f->raw + f->raw_len);
 	str_add_mem(&out, f->raw, f->raw_len);
+}
+
+static void
+on_more(void *context, const char *data, size_t len)
+{
+	(void)context;
+	str_add_mem(&out, data, len);
 }
 
 static void
@@ -75,8 +83,10 @@ on_boundary(void *context, const char *line, size_t len, bool has_end)
 }
 
 static const struct mime_events events = {
-	on_field, on_head_end, on_line, on_boundary, NULL
+	on_field, on_more, on_head_end, on_line, on_boundary
 };
+
+static struct mime_limits limits;
 
 /* Look at a message. */
 static void
@@ -85,7 +95,7 @@ look_at(const char *text, size_t len)
 	struct mime_reader	*r;
 
 	found = survey_new(pool);
-	r = mime_reader_new(pool, &mime_limits, &survey_events, found);
+	r = mime_reader_new(pool, &limits, &survey_events, found);
 	mime_reader_feed(r, text, len);
 	mime_reader_finish(r);
 	survey_finish(found);
@@ -101,7 +111,7 @@ convert_runs(const char *text, size_t len, size_t run)
 
 	str_init(&out, pool, 0);
 	c = converter_new(pool, found, &events, NULL);
-	r = mime_reader_new(pool, &mime_limits, &convert_events, c);
+	r = mime_reader_new(pool, &limits, &convert_events, c);
 	for (i = 0; i < len; i += n) {
 		n = len - i < run ? len - i : run;
 		mime_reader_feed(r, text + i, n);
@@ -359,6 +369,23 @@ what_is_nested_too_deep_is_refused(void **state)
 	assert_non_null(strstr(survey_refusal(found), "too deep"));
 }
 
+static void
+a_long_label_is_replaced_whole(void **state)
+{
+	(void)state;
+	limits.header = 40;
+	becomes("Content-Transfer-Encoding: 8bit (123456789\r\n 1234)\r\n"
+	    "A: 1234567890123456789012345678901234567890\r\n " AE "\r\n"
+	    "Content-Type: text/plain (12345678901234567890)\r\n"
+	    "Content-Transfer-Encoding: 7bit (1234567890)\r\n"
+	    "MIME-Version: 1.0\r\n\r\n" AE "\r\n",
+	    "Content-Transfer-Encoding: quoted-printable\r\n"
+	    "A: 1234567890123456789012345678901234567890\r\n " AE "\r\n"
+	    "Content-Type: text/plain (12345678901234567890)\r\n"
+	    "MIME-Version: 1.0\r\n\r\n=E4\r\n");
+	limits = mime_limits;
+}
+
 int
 main(void)
 {
@@ -377,7 +404,9 @@ main(void)
 		cmocka_unit_test(false_labels_are_made_true),
 		cmocka_unit_test(what_is_signed_is_refused),
 		cmocka_unit_test(what_is_nested_too_deep_is_refused),
+		cmocka_unit_test(a_long_label_is_replaced_whole),
 	};
 
+	limits = mime_limits;
 	return cmocka_run_group_tests_name("convert", tests, fill, drain);
 }

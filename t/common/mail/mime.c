@@ -2,7 +2,7 @@
  * mime.c - a message is read as the tree that it is, however it is cut.
  *
  * Each test writes down what the reader said: "P name;" "M name;" "N name;"
- * for fields by class, "(kind type/subtype encoding)" for the end of a header
+ * for fields by class, with "~" instead for those that are cut, "(kind type/subtype encoding)" for the end of a header
  * with "-" when the empty line was missing, "[line]" for body lines, "<line>"
  * for pieces without an end, "{line}" outside of parts, "=line=" for
  * boundaries.
@@ -41,8 +41,16 @@ static void
 on_field(void *context, enum mime_class class, const struct header_field *f)
 {
 	(void)context;
-	str_addf(&story, "%c %.*s;", "PMN"[class], (int)f->name_len, f->name);
+	str_addf(&story, "%c %.*s%c", "PMN"[class], (int)f->name_len, f->name,
+	    f->is_cut ? '~' : ';');
 	str_add_mem(&all, f->raw, f->raw_len);
+}
+
+static void
+on_more(void *context, const char *data, size_t len)
+{
+	(void)context;
+	str_add_mem(&all, data, len);
 }
 
 static void
@@ -87,15 +95,8 @@ on_boundary(void *context, const char *line, size_t len, bool has_end)
 		str_add(&all, "\r\n");
 }
 
-static void
-on_too_long(void *context)
-{
-	(void)context;
-	str_add(&story, "!");
-}
-
 static const struct mime_events events = {
-	on_field, on_head_end, on_line, on_boundary, on_too_long
+	on_field, on_more, on_head_end, on_line, on_boundary
 };
 
 /* Read in runs of this length. */
@@ -309,17 +310,50 @@ nesting_has_a_limit(void **state)
 }
 
 static void
-a_long_header_is_read_up_to_its_limit(void **state)
+a_long_field_is_read_up_to_the_limit(void **state)
 {
 	static const struct mime_limits	limits = {
-		.header = 20, .depth = 2, .boundary = 100
+		.header = 40, .depth = 2, .boundary = 100
 	};
 	const char			*text = "A: 1234567890\r\n"
-	    "B: 12345678\r\nC: d\r\n\r\nx\r\n";
+	    "B: 1234567890\r\n 12345678901234567890\r\n 1\r\n"
+	    "Content-Transfer-Encoding: 8bit\r\n"
+	    "Content-Type: text/html; name=12345678901; x=y\r\n\r\nx\r\n";
 
 	(void)state;
-	reads_within(text, strlen(text), "P A;!(leaf text/plain 7bit)-"
-	    "[B: 12345678][C: d][][x]", &limits);
+	reads_within(text, strlen(text), "P A;P B~"
+	    "M Content-Transfer-Encoding;M Content-Type~(leaf text/html 8bit)"
+	    "[x]", &limits);
+	/* whatever reads more of the boundary has the same parts */
+	text = "Content-Type: multipart/mixed; boundary=abcdef\r\n\r\n"
+	    "--abc\r\n\r\n--ab\r\n--abcdef--\r\n";
+	reads_within(text, strlen(text), "M Content-Type~"
+	    "(leaf multipart/mixed 7bit)[--abc][][--ab][--abcdef--]",
+	    &limits);
+	text = "Content-Type:multipart/mixed;boundary=abcdef\r\n\r\n"
+	    "--ab\r\n\r\n--a\r\n--abcdef--\r\n";
+	reads_within(text, strlen(text), "M Content-Type~"
+	    "(multi multipart/mixed 7bit)=--ab=(leaf text/plain 7bit)[--a]"
+	    "=--abcdef--=", &limits);
+}
+
+static void
+a_boundary_ends_a_long_field(void **state)
+{
+	static const struct mime_limits	limits = {
+		.header = 60, .depth = 9, .boundary = 100
+	};
+	const char			*text =
+	    "Content-Type: multipart/mixed; boundary=a\r\n\r\n--a\r\n"
+	    "A: 12345678901234567890123456789012345678901234567890\r\n"
+	    " 12345678901234567890\r\n --a\r\n--a\r\n"
+	    "B: 123456789012345678901234567890123456789012345678901234567890"
+	    "\r\n--a--\r\n";
+
+	(void)state;
+	reads_within(text, strlen(text), "M Content-Type;"
+	    "(multi multipart/mixed 7bit)=--a=M A~(leaf text/plain 7bit)-"
+	    "=--a=M B~(leaf text/plain 7bit)-=--a--=", &limits);
 }
 
 static void
@@ -398,7 +432,8 @@ main(void)
 		    a_multipart_without_a_usable_boundary_is_a_leaf),
 		cmocka_unit_test(what_is_signed_is_known),
 		cmocka_unit_test(nesting_has_a_limit),
-		cmocka_unit_test(a_long_header_is_read_up_to_its_limit),
+		cmocka_unit_test(a_long_field_is_read_up_to_the_limit),
+		cmocka_unit_test(a_boundary_ends_a_long_field),
 		cmocka_unit_test(a_long_boundary_is_compared_in_part),
 		cmocka_unit_test(long_lines_come_in_pieces_of_one_length),
 		cmocka_unit_test(the_memory_for_many_parts_is_bounded),

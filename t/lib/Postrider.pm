@@ -576,7 +576,21 @@ sub wait_empty
 
 # --- the log ------------------------------------------------------------------
 
-sub log    { return slurp("$_[0]{dir}/log") }
+# The log, when nothing has been added for a moment: what a process wrote
+# before it did what was seen may still be on its way into the file.
+sub log
+{
+	my $file = "$_[0]{dir}/log";
+	my ($end, $size, $since) = (time + 2, -1, 0);
+
+	while (time < $end) {
+		my $now = -s $file // 0;
+		($size, $since) = ($now, time) if $now != $size;
+		last if time - $since >= 0.03;
+		sleep 0.005;
+	}
+	return slurp($file);
+}
 sub output { return slurp("$_[0]{dir}/output") }
 
 # Does the log say this? How often?
@@ -590,7 +604,8 @@ sub wait_log
 	return eval {
 		wait_for(sub {
 			# Whole lines only: one may be half written now.
-			my $log = $self->log =~ s/[^\n]*\z//r;
+			my $log = slurp("$self->{dir}/log") =~
+			    s/[^\n]*\z//r;
 			return $log =~ $re ? $& : '';
 		}, $seconds // 10,
 		    "the log to match $re");

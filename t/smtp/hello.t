@@ -112,7 +112,7 @@ is($m->{mail}, 'MAIL FROM:<a@b.test>',
     'smtp_discard_ehlo_keywords: no SIZE, no RET');
 is($m->{rcpt_lines}[0], 'RCPT TO:<d@plain.test>', 'no NOTIFY');
 
-like($mail->log, qr/: discarding EHLO keywords: PIPELINING DSN SIZE\n/,
+ok($mail->wait_log(qr/: discarding EHLO keywords: PIPELINING DSN SIZE\n/),
     'and the log tells it');
 
 is(arrived('r@shy.test')->{helo}, 'HELO client.local.test',

@@ -31,6 +31,9 @@ deps:
 
 test-deps: deps
 	$(if $(call missing,$(TEST_DEPS) $(DEPS_OPTIONAL)),$(call fetch,$(call missing,$(TEST_DEPS) $(DEPS_OPTIONAL))))
+	@t/lib/unpack build/bench/postfix postfix
+	@t/lib/unpack build/dovecot dovecot-core dovecot-lmtpd \
+	    libexttextcat-2.0-0 liblua5.4-0 libwrap0
 
 # The system users; without root an instance runs as one user and needs none.
 users:

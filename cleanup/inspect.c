@@ -134,18 +134,6 @@ refuse_character(struct inspection *in)
 	transaction_refuse(in->t, 550, "550 5.7.1 disallowed character");
 }
 
-/* Is there a byte of 8 bits? */
-static bool
-has_8bit(const char *text, size_t len)
-{
-	size_t	i;
-
-	for (i = 0; i < len; i++)
-		if (is_8bit(text[i]))
-			return true;
-	return false;
-}
-
 /* Eight bits in a header? */
 static void
 judge_header(struct inspection *in, const char *text, size_t len)

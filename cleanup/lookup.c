@@ -3,7 +3,6 @@
  */
 #include "cleanup/lookup.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "common/base/clock.h"
@@ -90,15 +89,8 @@ table_ask(struct pool *pool, enum table table, int64_t how,
 		.how = how, .keys = keys, .count = count
 	};
 
-	memset(found, 0, sizeof(*found));
-	if (link_ask(to_resolve, PACKET_ASK_LOOKUP, &ask, PACKET_FOUND, found,
-	    pool, clock_now() + PATIENCE, true) == 0 &&
-	    (found->result != LOOKUP_FOUND ||
-	    (found->which >= 0 && found->which < (int64_t)count)))
-		return;
-	found->result = LOOKUP_TEMPORARY;
-	found->text = pool_printf(pool, "no answer from resolve: %s",
-	    strerror(errno));
+	(void)lookup_ask(to_resolve, &ask, clock_now() + PATIENCE, pool,
+	    found);
 }
 
 /* Addresses from `first` on, as many as one question takes; places[] tells

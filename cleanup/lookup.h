@@ -7,8 +7,7 @@
 
 #include "common/base/mem.h"
 #include "common/fiber/fiber.h"
-#include "common/ipc/link.h"
-#include "common/ipc/packets.h"
+#include "common/ipc/lookup.h"
 #include "common/param/param.h"
 
 /* The tables and lists that cleanup goes by: resolve reads them. */
@@ -38,7 +37,6 @@ const char	*table_name(enum table);
  * Ask for at most KEYS_MAX keys, together at most TABLE_ROOM bytes: the first
  * that hits. A resolve that cannot be asked is LOOKUP_TEMPORARY, with text.
  */
-enum { TABLE_ROOM = 48 * 1024 };
 WAITS void	 table_ask(struct pool *, enum table, int64_t how,
 		    struct key_row *, size_t count, struct found *);
 

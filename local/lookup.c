@@ -6,6 +6,7 @@
  */
 #include "common/base/text.h"
 #include "common/daemon/daemon.h"
+#include "common/ipc/lookup.h"
 
 #include "local/local.h"
 
@@ -21,9 +22,8 @@ ask_for(struct addressee *a, const char *parameter, enum lookup_how how,
 		.how = how, .keys = keys, .count = count
 	};
 
-	if (link_ask(to_resolve, PACKET_ASK_LOOKUP, &ask, PACKET_FOUND, found,
-	    pool, local_deadline(), true) == -1 ||
-	    found->result == LOOKUP_TEMPORARY)
+	if (lookup_ask(to_resolve, &ask, local_deadline(), pool, found) ==
+	    -1 || found->result == LOOKUP_TEMPORARY)
 		return -1;
 	return found->result == LOOKUP_FOUND;
 }

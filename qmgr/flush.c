@@ -27,7 +27,7 @@
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
 #include "common/fiber/offload.h"
-#include "common/ipc/packets.h"
+#include "common/ipc/lookup.h"
 #include "common/mail/address.h"
 #include "qmgr/again.h"
 #include "qmgr/lane.h"
@@ -303,8 +303,8 @@ ask_list(const char *domain, struct pool *pool)
 	    .keys = &key, .count = 1 };
 	struct found		answer;
 
-	if (link_ask(to_resolve, PACKET_ASK_LOOKUP, &question, PACKET_FOUND,
-	    &answer, pool, clock_now() + PATIENCE, true) == -1) {
+	if (lookup_ask(to_resolve, &question, clock_now() + PATIENCE, pool,
+	    &answer) == -1) {
 		log_warning("fast_flush_domains: resolve does not answer: %s",
 		    strerror(errno));
 		return FLUSH_LATER;

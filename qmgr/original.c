@@ -21,16 +21,6 @@ enum {
 	PIECE = 32 * 1024
 };
 
-/* Other bytes than ASCII? */
-static bool
-has_8bit(const char *data, size_t len)
-{
-	for (; len > 0; data++, len--)
-		if (is_8bit(*data))
-			return true;
-	return false;
-}
-
 /* Does what is copied have other bytes than ASCII? The envelope says what was
  * promised, not what is there. 1, 0, or -1 with errno. */
 static WAITS int

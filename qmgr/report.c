@@ -88,14 +88,11 @@ report_choose(struct report *r, int64_t size_limit)
 	    b->content_length;
 }
 
-/* Any byte above 127? */
+/* Any byte above 127 in a text? */
 static bool
-has_8bit(const char *text)
+is_wide_text(const char *text)
 {
-	for (; *text != '\0'; text++)
-		if (is_8bit(*text))
-			return true;
-	return false;
+	return has_8bit(text, strlen(text));
 }
 
 /* Among what the letter says of recipients? */
@@ -106,8 +103,9 @@ are_rows_8bit(const struct report *r)
 	size_t			 i;
 
 	for (i = 0; i < b->count; i++)
-		if (has_8bit(b->rows[i].text) || has_8bit(b->rows[i].address) ||
-		    has_8bit(b->rows[i].original))
+		if (is_wide_text(b->rows[i].text) ||
+		    is_wide_text(b->rows[i].address) ||
+		    is_wide_text(b->rows[i].original))
 			return true;
 	return false;
 }
@@ -131,7 +129,7 @@ is_letter_wide(const struct report *r)
 static bool
 is_letter_8bit(const struct report *r)
 {
-	return has_8bit(r->template->text) ||
+	return is_wide_text(r->template->text) ||
 	    (is_letter_wide(r) && are_rows_8bit(r));
 }
 
@@ -146,7 +144,7 @@ report_is_8bit(const struct report *r)
 bool
 report_is_utf8(const struct report *r)
 {
-	return has_8bit(r->to);
+	return is_wide_text(r->to);
 }
 
 /* For the log. */
@@ -268,7 +266,7 @@ add_address(struct str *to, const char *name, const char *address,
 	struct pool	*pool;
 	struct str	 text;
 
-	if (!has_8bit(address)) {
+	if (!is_wide_text(address)) {
 		add_typed(to, name, "rfc822", address);
 		return;
 	}
@@ -291,7 +289,7 @@ add_orcpt(struct str *to, const char *orcpt, bool is_utf8)
 	struct pool	*pool;
 	struct str	 text;
 
-	if (!has_8bit(orcpt) || address == NULL) {
+	if (!is_wide_text(orcpt) || address == NULL) {
 		add_field(to, "Original-Recipient", orcpt);
 		return;
 	}

@@ -16,8 +16,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/text.h"
-#include "common/ipc/link.h"
-#include "common/ipc/packets.h"
+#include "common/ipc/lookup.h"
 #include "qmgr/outcome.h"
 
 enum { PATIENCE = 20 * 1000 };
@@ -60,8 +59,8 @@ ask(const char *parameter, uid_t uid)
 	const char		*why = "resolve does not answer: not now";
 
 	snprintf(number, sizeof(number), "%u", (unsigned)uid);
-	if (link_ask(to_resolve, PACKET_ASK_LOOKUP, &question, PACKET_FOUND,
-	    &answer, pool, clock_now() + PATIENCE, true) == 0)
+	if (lookup_ask(to_resolve, &question, clock_now() + PATIENCE, pool,
+	    &answer) == 0)
 		why = answer.result == LOOKUP_FOUND ? NULL :
 		    answer.result == LOOKUP_TEMPORARY ?
 		    "the list of users cannot be read: not now" :

@@ -18,6 +18,7 @@
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/base/text.h"
+#include "common/ipc/lookup.h"
 
 #include "smtp/delivery.h"
 #include "smtp/settings.h"
@@ -161,9 +162,8 @@ is_listed(struct pool *pool, const char *name)
 		has_tables |= words[i][0] == '/' ||
 		    strchr(words[i], ':') != NULL;
 	}
-	return has_tables && link_ask(to_resolve, PACKET_ASK_LOOKUP, &ask,
-	    PACKET_FOUND, &found, pool, clock_now() + ASK_TIME, true) == 0 &&
-	    found.result == LOOKUP_FOUND;
+	return has_tables && lookup_ask(to_resolve, &ask, clock_now() +
+	    ASK_TIME, pool, &found) == 0 && found.result == LOOKUP_FOUND;
 }
 
 /* Is a conversation for this next hop kept at all? */

@@ -11,6 +11,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
+#include "common/ipc/lookup.h"
 #include "common/net/dial.h"
 #include "common/param/site.h"
 
@@ -190,9 +191,8 @@ discarded(struct delivery *d, const struct target *t)
 
 	if (set.discard_ehlo_maps[0] == '\0' || t->path != NULL)
 		return set.discard_ehlo_keywords;
-	if (link_ask(to_resolve, PACKET_ASK_LOOKUP, &ask, PACKET_FOUND, &found,
-	    d->pool, clock_now() + ASK_TIME, true) == -1 ||
-	    found.result == LOOKUP_TEMPORARY)
+	if (lookup_ask(to_resolve, &ask, clock_now() + ASK_TIME, d->pool,
+	    &found) == -1 || found.result == LOOKUP_TEMPORARY)
 		return NULL;
 	return found.result == LOOKUP_FOUND ? found.value :
 	    set.discard_ehlo_keywords;

@@ -12,6 +12,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
+#include "common/ipc/lookup.h"
 #include "common/net/inetaddr.h"
 
 #include "smtp/delivery.h"
@@ -32,10 +33,8 @@ ask(struct pool *pool, struct key_row *keys, size_t count, size_t *which)
 	};
 	struct found		found;
 
-	if (link_ask(to_resolve, PACKET_ASK_LOOKUP, &question, PACKET_FOUND,
-	    &found, pool, clock_now() + PATIENCE, true) == -1 ||
-	    found.result == LOOKUP_TEMPORARY || found.which < 0 ||
-	    (size_t)found.which >= count)
+	if (lookup_ask(to_resolve, &question, clock_now() + PATIENCE, pool,
+	    &found) == -1 || found.result == LOOKUP_TEMPORARY)
 		return -1;
 	if (found.result == LOOKUP_NOT_FOUND)
 		return 0;

@@ -7,7 +7,7 @@
 
 #include "common/base/mem.h"
 #include "common/fiber/fiber.h"
-#include "common/ipc/packets.h"
+#include "common/ipc/lookup.h"
 
 /* The tables that change what is sent and heard: resolve reads them. */
 enum content_table {
@@ -38,7 +38,6 @@ const char	*table_name(enum content_table);
  * Ask for at most KEYS_MAX keys, together at most TABLE_ROOM bytes: the first
  * that hits. A resolve that cannot be asked is LOOKUP_TEMPORARY, with text.
  */
-enum { TABLE_ROOM = 48 * 1024 };
 WAITS void	 table_ask(struct pool *, enum content_table, int64_t how,
 		    struct key_row *, size_t count, struct found *);
 

@@ -68,18 +68,6 @@ unquote(struct pool *pool, const char *address)
 	    domain);
 }
 
-/* Is there a byte of 8 bits? */
-static bool
-has_8bit(const char *text, size_t len)
-{
-	size_t	i;
-
-	for (i = 0; i < len; i++)
-		if (is_8bit(text[i]))
-			return true;
-	return false;
-}
-
 /* RFC 6531 3.2. */
 static const char *
 needs_utf8(struct transaction *t, const char **dsn)

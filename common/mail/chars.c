@@ -26,6 +26,18 @@ hex_value(char c)
 	return -1;
 }
 
+/* The first that is wide decides. */
+bool
+has_8bit(const char *text, size_t len)
+{
+	size_t	i;
+
+	for (i = 0; i < len; i++)
+		if (is_8bit(text[i]))
+			return true;
+	return false;
+}
+
 /* How many bytes the first byte promises, 0 when it cannot be the first. */
 static size_t
 promised_length(unsigned char first)

@@ -65,4 +65,7 @@ bool	 utf8_is_valid(const char *text, size_t len);
  * what is not a character. */
 size_t	 utf8_print(char *to, uint32_t point);
 
+/* Any byte above 127? */
+bool	 has_8bit(const char *, size_t);
+
 #endif

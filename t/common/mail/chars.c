@@ -77,6 +77,17 @@ what_is_not_utf8_is_refused(void **state)
 	assert_true(utf8_is_valid("", 0));
 }
 
+static void
+one_wide_byte_makes_text_wide(void **state)
+{
+	(void)state;
+	assert_false(has_8bit("", 0));
+	assert_false(has_8bit("plain\x7f", 6));
+	assert_true(has_8bit("plain\x80", 6));
+	assert_false(has_8bit("plain\x80", 5));
+	assert_true(has_8bit("\0\xff", 2));
+}
+
 int
 main(void)
 {
@@ -85,6 +96,7 @@ main(void)
 		cmocka_unit_test(hexadecimal_digits_have_their_value),
 		cmocka_unit_test(every_character_is_written_and_read_back),
 		cmocka_unit_test(what_is_not_utf8_is_refused),
+		cmocka_unit_test(one_wide_byte_makes_text_wide),
 	};
 
 	return cmocka_run_group_tests_name("chars", tests, NULL, NULL);

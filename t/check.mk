@@ -4,11 +4,12 @@
 # with sanitizers, where the sandbox must be off; one with nothing but OpenSSL,
 # Berkeley DB and libbsd. One prove runs them all, so that one summary counts.
 
-MINIMAL_WITHOUT	:= unbound pcre2 seccomp lmdb
+MINIMAL_WITHOUT	:= unbound pcre2 seccomp lmdb cdb
 
 PERL_TESTS	:= $(sort $(wildcard t/smtpd/*.t t/smtp/*.t t/qmgr/*.t \
 		   t/cleanup/*.t t/local/*.t t/resolve/*.t t/master/*.t \
-		   t/daemon/*.t t/journey/*.t))
+		   t/daemon/*.t t/journey/*.t t/conformance/*.t \
+		   t/conformance/attacks/*.t))
 STYLE_TESTS	:= $(sort $(wildcard t/style/*.t))
 CRASH_TESTS	:= $(sort $(wildcard t/crash/*.t))
 LOAD_TESTS	:= $(sort $(wildcard t/load/*.t))
@@ -48,6 +49,14 @@ check-builds:
 	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build/sanitize SANITIZE=1 tests
 	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build/minimal \
 	    WITHOUT="$(MINIMAL_WITHOUT)" tests
+
+# What the standards ask for, and which of it holds: a table by document.
+.PHONY: conformance
+conformance: test-deps users tests
+	$(Q)rm -f $(BUILD)/rows
+	$(Q)$(PROVE) -j$(JOBS) --merge $$(t/conformance/table --files | \
+	    sed 's,^,$(BUILD):,') || true
+	$(Q)t/conformance/table $(BUILD)
 
 # The quick round while working: one build, no kills.
 .PHONY: test

@@ -74,6 +74,14 @@ sub messages
 
 sub count { return scalar(my @files = glob("$_[0]{directory}/message.*")) }
 
+# With is_noting => 1: what the client sent in each session, byte by byte.
+sub raw
+{
+	my ($self) = @_;
+
+	return map { Postrider::slurp($_) } sort glob("$self->{directory}/raw.*");
+}
+
 # How many connections there were.
 sub sessions { return -s "$_[0]{directory}/sessions" || 0 }
 
@@ -185,9 +193,22 @@ sub _line
 		substr $self->{in}, 0, $self->{at}, '';
 		$self->{at} = 0;
 		$self->_flush;
-		sysread $self->{client}, $self->{in}, 65536,
-		    length $self->{in} or return undef;
+		my $n = sysread $self->{client}, $self->{in}, 65536,
+		    length $self->{in};
+		return undef unless $n;
+		$self->_note(substr $self->{in}, -$n);
 	}
+}
+
+# Every byte that came, a file for each session, when that is asked for.
+sub _note
+{
+	my ($self, $bytes) = @_;
+
+	return unless $self->{is_noting};
+	open my $f, '>>:raw', sprintf '%s/raw.%06d', $self->{directory},
+	    $self->{number} or return;
+	print $f $bytes;
 }
 
 sub _answer
@@ -202,7 +223,7 @@ sub _session
 	my ($self, $client, $number) = @_;
 	my $s = { number => $number, count => 0, rcpt => [] };
 
-	@$self{qw(client in at out)} = ($client, '', 0, '');
+	@$self{qw(client in at out number)} = ($client, '', 0, '', $number);
 	setsockopt $client, IPPROTO_TCP, TCP_NODELAY, 1 unless $self->{path};
 	my $class = $self->_answer($s, 'CONNECT', '');
 	while ($class ne '') {

@@ -252,15 +252,8 @@ need_worker(void)
 void
 sync_cross_off(struct message *m, size_t number)
 {
-	size_t	room = m->crossing_room;
-
-	if (m->crossing_count == room) {
-		m->crossing_room = room == 0 ? 16 : 2 * room;
-		m->crossing = room == 0 ?
-		    pool_array(m->pool, m->crossing_room, sizeof(uint32_t)) :
-		    pool_resize(m->pool, m->crossing, room * sizeof(uint32_t),
-		    m->crossing_room * sizeof(uint32_t));
-	}
+	m->crossing = pool_grow(m->pool, m->crossing, &m->crossing_room,
+	    m->crossing_count + 1, sizeof(*m->crossing));
 	m->crossing[m->crossing_count++] = (uint32_t)number;
 	if (m->is_dirty || m->is_settling)
 		return;

@@ -122,7 +122,6 @@ add_leaf(struct expansion *e, const struct node *n)
 {
 	struct expanded		*a = e->answer;
 	struct recipient_row	*row;
-	size_t			 size = sizeof(*a->rows);
 	char			*original = e->row->original;
 
 	if (*original == '\0' && strcmp(n->address, e->row->address) != 0)
@@ -130,11 +129,8 @@ add_leaf(struct expansion *e, const struct node *n)
 	if (was_seen(e, &e->leaves, leaf_key(e, n->address,
 	    *original != '\0' ? original : e->row->address)))
 		return;
-	if (a->count == e->room) {
-		a->rows = pool_resize(e->pool, a->rows, e->room * size,
-		    2 * e->room * size);
-		e->room *= 2;
-	}
+	a->rows = pool_grow(e->pool, a->rows, &e->room, a->count + 1,
+	    sizeof(*row));
 	row = &a->rows[a->count++];
 	*row = *e->row;
 	row->address = n->address;

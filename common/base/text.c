@@ -328,11 +328,7 @@ text_words(struct pool *pool, const char *list, size_t *count)
 
 	words = pool_array(pool, room, sizeof(*words));
 	while ((word = text_next_word(&copy)) != NULL) {
-		if (n + 1 == room) {
-			words = pool_resize(pool, words,
-			    room * sizeof(*words), 2 * room * sizeof(*words));
-			room *= 2;
-		}
+		words = pool_grow(pool, words, &room, n + 2, sizeof(*words));
 		words[n++] = word;
 	}
 	words[n] = NULL;

@@ -128,11 +128,8 @@ add_header(struct survey *s)
 		s->refusal = "it has more than a million parts";
 		s->count--;
 	}
-	if (s->count == s->room) {
-		s->verdicts = pool_resize(s->pool, s->verdicts, s->room,
-		    2 * s->room);
-		s->room *= 2;
-	}
+	s->verdicts = pool_grow(s->pool, s->verdicts, &s->room, s->count + 1,
+	    sizeof(*s->verdicts));
 	s->verdicts[s->count++] = KEEP;
 }
 

@@ -57,12 +57,8 @@ complain(struct list *l, const char *what)
 static void
 add_item(struct list *l, enum list_kind kind, char *value)
 {
-	if (l->count == l->room) {
-		l->items = pool_resize(l->pool, l->items,
-		    l->room * sizeof(*l->items),
-		    2 * l->room * sizeof(*l->items));
-		l->room *= 2;
-	}
+	l->items = pool_grow(l->pool, l->items, &l->room, l->count + 1,
+	    sizeof(*l->items));
 	l->items[l->count].kind = kind;
 	l->items[l->count++].value = value;
 }

@@ -51,7 +51,8 @@ struct mime_reader {
 	int		 spilled;
 
 	struct level	*levels;
-	unsigned	 depth, room;
+	unsigned	 depth;
+	size_t		 room;
 	struct str	 boundaries;
 	bool		 is_outside;
 };
@@ -215,11 +216,8 @@ push(struct mime_reader *r)
 {
 	struct level	*level;
 
-	if (r->depth == r->room) {
-		r->levels = pool_resize(r->pool, r->levels,
-		    r->room * sizeof(*level), 2 * r->room * sizeof(*level));
-		r->room *= 2;
-	}
+	r->levels = pool_grow(r->pool, r->levels, &r->room, r->depth + 1,
+	    sizeof(*level));
 	level = &r->levels[r->depth];
 	memset(level, 0, sizeof(*level));
 	level->is_signed = is_signed(r);

@@ -50,11 +50,8 @@ add_span(struct scan *s, size_t at, size_t end, const char *text,
 	if (*text == '\0' || address_parse(s->pool, text,
 	    PATH_ALLOW_BARE_LOCAL | PATH_ALLOW_UTF8, &address) != NULL)
 		return;
-	if (s->count == s->room) {
-		s->spans = pool_resize(s->pool, s->spans,
-		    s->room * sizeof(*span), 2 * s->room * sizeof(*span));
-		s->room *= 2;
-	}
+	s->spans = pool_grow(s->pool, s->spans, &s->room, s->count + 1,
+	    sizeof(*span));
 	span = &s->spans[s->count++];
 	span->at = at;
 	span->len = end - at;

@@ -73,16 +73,8 @@ entry_get(struct maincf *mc, const char *name)
 static void
 list_add(struct pool *pool, struct list *l, struct setting *s)
 {
-	size_t	room = l->room > 0 ? l->room * 2 : 32;
-
-	if (l->count == l->room) {
-		if (l->items == NULL)
-			l->items = pool_array(pool, room, sizeof(s));
-		else
-			l->items = pool_resize(pool, l->items,
-			    l->room * sizeof(s), room * sizeof(s));
-		l->room = room;
-	}
+	l->items = pool_grow(pool, l->items, &l->room, l->count + 1,
+	    sizeof(s));
 	l->items[l->count++] = s;
 }
 

@@ -46,16 +46,8 @@ fail(struct reader *r, const char *column, const char *expected,
 static void
 words_add(struct pool *pool, struct words *w, char *word)
 {
-	size_t	room = w->room > 0 ? w->room * 2 : 16;
-
-	if (w->count == w->room) {
-		if (w->items == NULL)
-			w->items = pool_array(pool, room, sizeof(char *));
-		else
-			w->items = pool_resize(pool, w->items,
-			    w->room * sizeof(char *), room * sizeof(char *));
-		w->room = room;
-	}
+	w->items = pool_grow(pool, w->items, &w->room, w->count + 1,
+	    sizeof(*w->items));
 	w->items[w->count++] = word;
 }
 
@@ -294,18 +286,8 @@ check_unique(struct reader *r, const struct mastercf *m,
 static struct service *
 next_service(struct pool *pool, struct mastercf *m, size_t *room)
 {
-	size_t	more = *room > 0 ? *room * 2 : 32;
-
-	if (m->count == *room) {
-		if (m->services == NULL)
-			m->services = pool_array(pool, more,
-			    sizeof(struct service));
-		else
-			m->services = pool_resize(pool, m->services,
-			    *room * sizeof(struct service),
-			    more * sizeof(struct service));
-		*room = more;
-	}
+	m->services = pool_grow(pool, m->services, room, m->count + 1,
+	    sizeof(*m->services));
 	memset(&m->services[m->count], 0, sizeof(struct service));
 	return &m->services[m->count];
 }

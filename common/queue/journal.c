@@ -112,11 +112,7 @@ decode_all(struct pool *pool, const char *data, size_t len,
 		used = decode_record(&one, pool, data + done, len - done);
 		if (used == 0)
 			break;
-		if (*count == room) {
-			list = pool_resize(pool, list, room * sizeof(one),
-			    2 * room * sizeof(one));
-			room *= 2;
-		}
+		list = pool_grow(pool, list, &room, *count + 1, sizeof(one));
 		list[(*count)++] = one;
 		done += used;
 	}

@@ -126,6 +126,28 @@ sub is_closed
 	return !defined $self->reply;
 }
 
+# Is there something to read, or does it come within so many seconds?
+sub has_input
+{
+	my ($self, $seconds) = @_;
+
+	return length $self->{buffer} > 0 ||
+	    IO::Select->new($self->{socket})->can_read($seconds // 0) ? 1 : 0;
+}
+
+# What has come, as bytes; '' when there is nothing.
+sub input
+{
+	my ($self) = @_;
+
+	sysread $self->{socket}, $self->{buffer}, 65536,
+	    length $self->{buffer} if IO::Select->new($self->{socket})
+	    ->can_read(0);
+	my $bytes = $self->{buffer};
+	$self->{buffer} = '';
+	return $bytes;
+}
+
 sub close { CORE::close $_[0]{socket} }
 
 1;

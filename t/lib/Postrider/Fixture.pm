@@ -46,6 +46,8 @@ sub new
 		myorigin => 'local.test',
 		mydestination => 'sut.test, local.test, second.test, localhost',
 		mynetworks => '127.0.0.1/32', relay_domains => 'relay-ok.test',
+		smtpd_relay_restrictions =>
+		    'permit_mynetworks, reject_unauth_destination',
 		relay_recipient_maps => '', smtpd_peername_lookup => 'no',
 		smtpd_error_sleep_time => '0s', smtpd_hard_error_limit => 1000,
 		smtpd_junk_command_limit => 100000,

@@ -8,7 +8,7 @@
 #   make bench            beside Postfix
 #
 # Knobs: V=1 shows commands. SANITIZE=1 builds with ASan and UBSan. CC=clang.
-# WITHOUT="unbound pcre2 seccomp lmdb" leaves libraries out. BUILD=dir.
+# WITHOUT="unbound pcre2 seccomp lmdb cdb idn2" leaves libraries out. BUILD=dir.
 # PREFIX, SYSCONFDIR, SPOOLDIR, DESTDIR as usual.
 
 PREFIX		?= /usr
@@ -44,9 +44,12 @@ HAVE_UNBOUND	:= $(if $(filter unbound,$(WITHOUT)),,$(shell $(CC) -E \
 HAVE_PCRE2	:= $(call have,pcre2,libpcre2-8)
 HAVE_SECCOMP	:= $(call have,seccomp,libseccomp)
 HAVE_LMDB	:= $(call have,lmdb,lmdb)
+HAVE_CDB	:= $(call have,cdb,libcdb)
+HAVE_IDN2	:= $(call have,idn2,libidn2)
 
 FEATURES	:= $(if $(HAVE_UNBOUND),unbound) $(if $(HAVE_PCRE2),pcre2) \
-		   $(if $(HAVE_SECCOMP),seccomp) $(if $(HAVE_LMDB),lmdb)
+		   $(if $(HAVE_SECCOMP),seccomp) $(if $(HAVE_LMDB),lmdb) \
+		   $(if $(HAVE_CDB),cdb) $(if $(HAVE_IDN2),idn2)
 
 # --- how it is compiled ------------------------------------------------------
 # CPPFLAGS, CFLAGS, LDFLAGS and LDLIBS of yours are added, and come last.
@@ -75,6 +78,7 @@ override CPPFLAGS := -I. -I$(BUILD) -D_GNU_SOURCE -DLIBBSD_OVERLAY -isystem /usr
 		   -DDEFAULT_COMMAND_DIRECTORY='"$(SBINDIR)"' \
 		   $(if $(HAVE_UNBOUND),-DHAVE_UNBOUND) $(if $(HAVE_PCRE2),-DHAVE_PCRE2) \
 		   $(if $(HAVE_SECCOMP),-DHAVE_SECCOMP) $(if $(HAVE_LMDB),-DHAVE_LMDB) \
+		   $(if $(HAVE_CDB),-DHAVE_CDB) $(if $(HAVE_IDN2),-DHAVE_IDN2) \
 		   $(CPPFLAGS)
 override CFLAGS	:= -std=gnu17 $(OPTIMIZE) -g -fno-omit-frame-pointer -pthread \
 		   -ffunction-sections -fdata-sections \
@@ -84,7 +88,8 @@ override LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack \
 		   $(SANITIZERS) $(LDFLAGS)
 override LDLIBS	:= -lbsd -ldb -lcrypto \
 		   $(if $(HAVE_UNBOUND),-lunbound) $(if $(HAVE_PCRE2),-lpcre2-8) \
-		   $(if $(HAVE_SECCOMP),-lseccomp) $(if $(HAVE_LMDB),-llmdb) -lresolv \
+		   $(if $(HAVE_SECCOMP),-lseccomp) $(if $(HAVE_LMDB),-llmdb) \
+		   $(if $(HAVE_CDB),-lcdb) $(if $(HAVE_IDN2),-lidn2) -lresolv \
 		   $(LDLIBS)
 unexport CPPFLAGS CFLAGS LDFLAGS LDLIBS
 
@@ -92,7 +97,7 @@ unexport CPPFLAGS CFLAGS LDFLAGS LDLIBS
 # A program is a list of files of one directory; all of common/ is a library.
 
 DAEMONS		:= master log smtpd anvil cleanup pickup qmgr bounce resolve dns \
-		   smtp local helper mailbox error
+		   smtp local helper mailbox error spawn
 COMMANDS	:= sendmail postdrop postrider postrider-conf postrider-queue \
 		   postrider-map
 PROGRAMS	:= $(DAEMONS) $(COMMANDS)
@@ -102,18 +107,21 @@ master_FILES	:= $(filter-out master/conf% master/log.c master/postrider% \
 log_FILES	:= master/log.c
 postrider_FILES	:= $(wildcard master/postrider*.c master/check*.c) \
 		   master/services.c \
-		   master/addresses.c master/directories.c
+		   master/addresses.c master/directories.c master/sockets.c \
+		   master/logfile.c
 postrider-conf_FILES := $(wildcard master/conf*.c)
 smtpd_FILES	:= $(filter-out smtpd/anvil.c,$(wildcard smtpd/*.c))
 anvil_FILES	:= smtpd/anvil.c
 cleanup_FILES	:= cleanup/main.c cleanup/intake.c cleanup/inbox.c \
+		   cleanup/sevenbit.c cleanup/stray.c \
 		   cleanup/headers.c cleanup/canonical.c cleanup/lookup.c \
 		   cleanup/clients.c cleanup/inspect.c cleanup/characters.c \
 		   cleanup/checks.c cleanup/actions.c cleanup/copies.c \
 		   cleanup/alias.c cleanup/write.c cleanup/commit.c
 pickup_FILES	:= cleanup/pickup.c cleanup/bring.c cleanup/maildrop.c \
-		   cleanup/ticket.c cleanup/drop.c cleanup/undelivered.c
-postdrop_FILES	:= cleanup/postdrop.c cleanup/drop.c
+		   cleanup/ticket.c cleanup/drop.c cleanup/undelivered.c \
+		   cleanup/permit.c cleanup/submitters.c cleanup/requeue.c
+postdrop_FILES	:= cleanup/postdrop.c cleanup/drop.c cleanup/submitters.c
 sendmail_FILES	:= cleanup/sendmail.c cleanup/spool.c cleanup/extract.c \
 		   cleanup/submit.c cleanup/dialogue.c cleanup/drop.c
 bounce_FILES	:= qmgr/bounce.c qmgr/report.c qmgr/template.c qmgr/postmaster.c \
@@ -130,11 +138,14 @@ local_FILES	:= local/main.c local/recipient.c local/alias.c local/expand.c \
 		   local/lookup.c local/reroute.c local/spool.c \
 		   local/outcome.c local/deposit.c local/include.c \
 		   local/errand.c local/command.c local/shell.c local/macro.c \
-		   local/virtual.c local/pipe.c local/pipe_line.c
+		   local/virtual.c local/pipe.c local/pipe_line.c \
+		   local/locking.c local/nested.c local/seen.c
 helper_FILES	:= local/helper.c local/become.c local/permits.c local/spool.c
-mailbox_FILES	:= local/mailbox.c local/mbox.c local/maildir.c local/copy.c \
+mailbox_FILES	:= local/mailbox.c local/mbox.c local/mbox_lock.c \
+		   local/maildir.c local/copy.c \
 		   local/storing.c local/reading.c local/running.c
 error_FILES	:= local/refuse.c
+spawn_FILES	:= local/spawn.c
 
 LIB_FILES	:= $(wildcard common/*/*.c)
 TEST_FILES	:= $(wildcard t/common/*/*.c t/smtpd/*.c t/smtp/*.c t/qmgr/*.c \

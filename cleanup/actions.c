@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/daemon/peers.h"
 #include "common/mail/chars.h"
 
 enum { SHOWN = 200 };		/* bytes in the log, as in Postfix */
@@ -44,12 +45,16 @@ action_log(struct transaction *t, const char *verb,
 	str_addf(&line, "%s: %s: %s %s from ", t->queue_id, verb,
 	    place->context, show(pool, place));
 	if (*m->client_address != '\0')
-		str_addf(&line, "%s[%s];", m->client_name, m->client_address);
+		str_addf(&line, (m->flags & MAIL_SHOWS_PORT) == 0 ?
+		    "%s[%s];" : "%s[%s]:%lld;", m->client_name,
+		    m->client_address,
+		    (long long)m->client_port);
 	else
 		str_add(&line, "local;");
-	str_addf(&line, " from=<%s>", m->sender);
+	str_addf(&line, " from=<%s>", log_address(m->sender));
 	if (t->count > 0)
-		str_addf(&line, " to=<%s>", t->rows[0].address);
+		str_addf(&line, " to=<%s>",
+		    log_address(t->rows[0].address));
 	if (*m->protocol != '\0')
 		str_addf(&line, " proto=%s", m->protocol);
 	if (*m->helo != '\0')
@@ -106,6 +111,9 @@ decide(struct transaction *t, const struct check *check)
 	case CHECK_HOLD:
 		t->mail.flags |= MAIL_IS_HELD;
 		break;
+	case CHECK_FILTER:
+		t->mail.filter = pool_strdup(t->pool, check->text);
+		break;
 	case CHECK_REDIRECT:
 		t->redirect = pool_strdup(t->pool, check->text);
 		break;
@@ -132,9 +140,6 @@ action_take(struct transaction *t, struct pool *pool,
 	if (why != NULL)
 		return postpone(t, place, why);
 	switch (check->verb) {
-	case CHECK_FILTER:
-		return postpone(t, place, "FILTER: content filters are not "
-		    "supported yet");
 	case CHECK_DELAY:
 		return postpone(t, place, "DELAY is not supported");
 	case CHECK_REJECT:

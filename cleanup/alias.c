@@ -62,7 +62,8 @@ map_all(struct transaction *t)
 	}
 }
 
-/* REDIRECT: one instead of all. */
+/* REDIRECT: one instead of all; he gets it as it is, whatever filter there
+ * is. */
 static void
 redirect(struct transaction *t)
 {
@@ -73,6 +74,7 @@ redirect(struct transaction *t)
 		.orcpt = pool_strdup(t->pool, "")
 	};
 	t->room = t->count = 1;
+	t->mail.filter = pool_strdup(t->pool, "");
 }
 
 /* How many rows from `first` on make one question. A recipient of whose

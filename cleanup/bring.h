@@ -8,6 +8,8 @@
 
 #include "cleanup/drop.h"
 
+extern const struct param	bring_params[];
+
 /* Open the way to cleanup. */
 void		 bring_start(void);
 
@@ -18,6 +20,10 @@ void		 bring_start(void);
  */
 WAITS int	 bring(struct pool *, const struct drop *, uid_t uid, int fd,
 		    int64_t offset, struct queued *queued);
+
+/* The same with this envelope, for content whose lines end as on the wire. */
+WAITS int	 bring_again(struct pool *, struct mail *, int fd,
+		    int64_t offset, int64_t length, struct queued *queued);
 
 /* The same for text that we wrote ourselves, from the null sender; flags as
  * MAIL_IS_8BIT. */

@@ -25,7 +25,8 @@
 const struct param canonical_params[] = {
 	PARAM_BOOL("append_at_myorigin", set.append_at_myorigin, "yes",
 	    "Complete addresses without a domain with myorigin."),
-	PARAM_BOOL("append_dot_mydomain", set.append_dot_mydomain, "no",
+	PARAM_BOOL("append_dot_mydomain", set.append_dot_mydomain,
+	    "${{$compatibility_level} <level {1} ? {yes} : {no}}",
 	    "Add .$mydomain to addresses whose domain has no dot."),
 	PARAM_STRING("propagate_unmatched_extensions", set.propagate,
 	    "canonical, virtual", 0, 0, "Tables whose result gets the "

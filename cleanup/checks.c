@@ -1,21 +1,17 @@
 /*
  * checks.c - fields and lines as header_checks and its kin want them.
  *
- * Items wait in a batch until it is full; then resolve is asked for all of
- * them in one packet, and once more behind each one that hits. A key is a
- * field without its last line end, with LF for CRLF inside, or a line; at
- * most KEY_MAX bytes of it. Empty lines are not looked up, nor is of a body
- * what lies beyond body_checks_size_limit. A field that is cut is settled
- * alone, for its rest goes the same way.
+ * Items wait in a batch (common/ipc/batch.h), in which resolve is asked for
+ * many of them at once. Of a body, what lies beyond body_checks_size_limit is
+ * not looked up. A field that is cut is settled alone, for its rest goes the
+ * same way.
  *
  * P1  A table that does not answer postpones the message.
  */
 #include "cleanup/checks.h"
 
-#include <string.h>
-
 #include "common/base/log.h"
-#include "common/ipc/tables.h"
+#include "common/ipc/batch.h"
 
 #include "cleanup/lookup.h"
 
@@ -26,27 +22,13 @@ const struct param checks_params[] = {
 	PARAM_END
 };
 
-enum {
-	ITEMS = 2 * KEYS_MAX,
-	BATCH = 32 * 1024,		/* bytes, then it is asked for */
-	TEXT_MAX = 64 * 1024 * 1024	/* a single field may be long */
-};
+enum { TEXT_MAX = 64 * 1024 * 1024 };	/* a single field may be long */
 
 enum kind { HEAD_FIELD, PART_FIELD, OUR_RECEIVED, HEAD_END, LINE, OTHER };
 
-struct item {
-	enum kind		 kind;
-	enum table		 table;		/* TABLES: none */
-	size_t			 at, len;	/* in the batch, with CRLF */
-	bool			 has_end;	/* a field: it is whole */
-};
-
 struct checks {
 	struct transaction	*t;
-	struct item		 items[ITEMS];
-	size_t			 count, asked;	/* those with a table */
-	struct str		 text;
-	size_t			 window;	/* keys in one question */
+	struct batch		*batch;
 	int64_t			 body_left;	/* to be looked at */
 	bool			 more_is_head;	/* of a field that is cut */
 	bool			 drops_more;
@@ -62,19 +44,6 @@ checks_are_wanted(void)
 	    table_is_set(TABLE_BODY_CHECKS);
 }
 
-/* An empty batch. */
-struct checks *
-checks_new(struct transaction *t)
-{
-	struct checks	*c = pool_alloc(t->pool, sizeof(*c));
-
-	c->t = t;
-	c->window = KEYS_MAX;
-	str_init(&c->text, t->pool, TEXT_MAX);
-	checks_begin_body(c);
-	return c;
-}
-
 /* Another body has its own limit. */
 void
 checks_begin_body(struct checks *c)
@@ -84,8 +53,10 @@ checks_begin_body(struct checks *c)
 
 /* Is the message's fate known? */
 static bool
-is_settled(const struct checks *c)
+is_settled(void *context)
 {
+	const struct checks	*c = context;
+
 	return c->t->code != 0 || c->t->is_discarded;
 }
 
@@ -107,88 +78,59 @@ table_for(enum mime_class class)
 
 /* Take a field of the head apart. */
 static bool
-parse(const struct item *item, const char *text, size_t len,
+parse(const struct batch_item *item, const char *text, size_t len,
     struct header_field *field)
 {
 	return item->has_end ? header_field_parse(field, text, len) :
 	    header_field_parse_cut(field, text, len);
 }
 
-/* Pass bytes on, as what the item is. */
+/* Pass an item on, as what it is. */
 WAITS static void
-pass_text(struct checks *c, const struct item *item, const char *text,
-    size_t len)
+pass(void *context, const struct batch_item *item)
 {
-	struct header_field	field;
+	struct checks		*c = context;
+	struct header_field	 field;
 
 	if (item->kind == HEAD_END)
 		headers_end(c->t);
-	else if (item->kind == HEAD_FIELD && parse(item, text, len, &field))
+	else if (item->kind == HEAD_FIELD &&
+	    parse(item, item->text, item->len, &field))
 		headers_field(c->t, &field);
 	else
-		write_content(c->t, text, len);
-}
-
-/* Pass an item on as it is. */
-WAITS static void
-pass(struct checks *c, const struct item *item)
-{
-	pass_text(c, item, c->text.data + item->at, item->len);
-}
-
-/* A text of the table. Line ends in it (of a folded field that it quotes) are
- * CRLF and, in a header, followed by white space. */
-static struct str
-make_text(struct pool *pool, const struct item *item, const char *text,
-    bool has_end)
-{
-	struct str	to;
-	size_t		len;
-
-	str_init(&to, pool, 0);
-	while (*text != '\0') {
-		len = strcspn(text, "\r\n");
-		str_add_mem(&to, text, len);
-		text += len;
-		if (*text == '\0')
-			break;
-		text += strspn(text, "\r\n");
-		str_add(&to, "\r\n");
-		if (item->kind != LINE && *text != ' ' && *text != '\t')
-			str_add_char(&to, ' ');
-	}
-	if (has_end)
-		str_add(&to, "\r\n");
-	return to;
+		write_content(c->t, item->text, item->len);
 }
 
 /* A text of the table in the item's place; what stands for a field that is
  * cut is whole. */
 WAITS static void
-replace(struct checks *c, struct pool *pool, const struct item *item,
+replace(struct checks *c, struct pool *pool, const struct batch_item *item,
     const char *value)
 {
-	struct item	whole = *item;
-	struct str	text;
+	struct batch_item	whole = *item;
+	struct str		text;
 
 	whole.has_end = item->has_end || item->kind != LINE;
-	text = make_text(pool, &whole, value, whole.has_end);
-	pass_text(c, &whole, text.data, text.len);
+	text = check_content(pool, value, item->kind != LINE, whole.has_end);
+	whole.text = text.data;
+	whole.len = text.len;
+	pass(c, &whole);
 }
 
 /* Do what the table says about an item. */
 WAITS static void
-act(struct checks *c, struct pool *pool, const struct item *item,
+act(void *context, struct pool *pool, const struct batch_item *item,
     const char *value)
 {
-	struct place	place = {
-		.table = table_name(item->table),
+	struct checks	*c = context;
+	struct place	 place = {
+		.table = table_name((enum table)item->table),
 		.context = item->kind == LINE ? "body" : "header",
-		.text = c->text.data + item->at,
+		.text = item->text,
 		.len = item->len - (item->has_end ? 2 : 0)
 	};
-	struct check	check;
-	struct str	text;
+	struct check	 check;
+	struct str	 text;
 
 	switch (action_take(c->t, pool, &place, value, &check)) {
 	case ACTION_DROP:
@@ -199,7 +141,8 @@ act(struct checks *c, struct pool *pool, const struct item *item,
 		replace(c, pool, item, check.text);
 		return;
 	case ACTION_PREPEND:
-		text = make_text(pool, item, check.text, true);
+		text = check_content(pool, check.text, item->kind != LINE,
+		    true);
 		write_content(c->t, text.data, text.len);
 		break;
 	default:
@@ -210,133 +153,55 @@ act(struct checks *c, struct pool *pool, const struct item *item,
 
 /* --- asking -------------------------------------------------------------- */
 
-/* The item as a key; NUL bytes would end it. */
-static char *
-make_key(struct checks *c, struct pool *pool, const struct item *item)
-{
-	const char	*from = c->text.data + item->at;
-	char		*key, *to;
-	size_t		 len = item->len, i;
-
-	if (item->has_end)
-		len -= 2;
-	if (len > KEY_MAX)
-		len = KEY_MAX;
-	key = to = pool_alloc(pool, len + 1);
-	for (i = 0; i < len; i++)
-		if (from[i] != '\r' || i + 1 == len || from[i + 1] != '\n')
-			*to++ = from[i] == '\0' ? ' ' : from[i];
-	*to = '\0';
-	return key;
-}
-
-/* Is the table asked for this item? */
+/* Is the table set, and the message still looked at? */
 static bool
-is_asked(const struct item *item)
+is_wanted(void *context, int table)
 {
-	return item->table != TABLES && item->len > (item->has_end ? 2 : 0);
+	const struct checks	*c = context;
+
+	return !c->t->is_passed && table_is_set((enum table)table);
 }
 
-/* The keys of one table from `first` on, as many as one question takes;
- * places[] tells whose they are, *next where the following question begins. */
-static size_t
-gather(struct checks *c, struct pool *pool, size_t first,
-    struct key_row *keys, size_t *places, size_t *next)
+/* Ask. */
+WAITS static void
+ask(void *context, struct pool *pool, int table, struct key_row *keys,
+    size_t count, struct found *found)
 {
-	enum table	table = c->items[first].table;
-	size_t		i, n = 0, bytes = 0;
-
-	for (i = first; i < c->count && n < c->window; i++) {
-		if (!is_asked(&c->items[i]))
-			continue;
-		if (c->items[i].table != table ||
-		    (n > 0 && bytes + c->items[i].len > TABLE_ROOM))
-			break;
-		keys[n].key = make_key(c, pool, &c->items[i]);
-		bytes += strlen(keys[n].key);
-		places[n++] = i;
-	}
-	*next = i;
-	return n;
+	(void)context;
+	table_ask(pool, (enum table)table, LOOKUP_KEYS, keys, count, found);
 }
 
-/* The table does not answer. */
+/* The table does not answer (P1). */
 static void
-postpone(struct checks *c, enum table table, const char *why)
+postpone(void *context, int table, const char *why)
 {
-	log_warning("%s: %s: %s", c->t->queue_id, table_name(table), why);
+	struct checks	*c = context;
+
+	log_warning("%s: %s: %s", c->t->queue_id,
+	    table_name((enum table)table), why);
 	transaction_refuse(c->t, 451,
 	    "451 4.3.0 Error: temporary lookup failure");
 }
 
-/* Ask from item `i` on, pass on what is settled; where to go on. Where much
- * is found, few keys are asked for at once: those behind a hit go again. */
-WAITS static size_t
-ask_from(struct checks *c, size_t i)
+static const struct batch_events	events = {
+	.is_over = is_settled,
+	.is_wanted = is_wanted,
+	.ask = ask,
+	.pass = pass,
+	.hit = act,
+	.failed = postpone
+};
+
+/* Nothing has come yet. */
+struct checks *
+checks_new(struct transaction *t)
 {
-	struct pool	*pool = pool_new("checks", 0);
-	struct key_row	*keys = pool_array(pool, KEYS_MAX, sizeof(*keys));
-	size_t		*places = pool_array(pool, KEYS_MAX, sizeof(*places));
-	struct found	 found;
-	size_t		 n, next, hit;
+	struct checks	*c = pool_alloc(t->pool, sizeof(*c));
 
-	n = gather(c, pool, i, keys, places, &next);
-	table_ask(pool, c->items[i].table, LOOKUP_KEYS, keys, n, &found);
-	hit = next;
-	if (found.result == LOOKUP_FOUND)
-		hit = places[found.which];
-	else if (found.result == LOOKUP_TEMPORARY)
-		postpone(c, c->items[i].table, found.text);
-	for (; !is_settled(c) && i < hit; i++)
-		pass(c, &c->items[i]);
-	if (!is_settled(c) && hit < next) {
-		act(c, pool, &c->items[hit], found.value);
-		i = hit + 1;
-		c->window = c->window > 1 ? c->window / 2 : 1;
-	} else if (c->window < KEYS_MAX) {
-		c->window *= 2;
-	}
-	pool_free(pool);
-	return i;
-}
-
-/* Settle the batch. */
-WAITS static void
-settle(struct checks *c)
-{
-	size_t	i = 0;
-
-	while (i < c->count && !is_settled(c)) {
-		if (is_asked(&c->items[i]) && !c->t->is_passed)
-			i = ask_from(c, i);
-		else
-			pass(c, &c->items[i++]);
-	}
-	c->count = c->asked = 0;
-	str_clear(&c->text);
-}
-
-/* Put an item into the batch, or pass it on when nothing waits in front of
- * it. */
-WAITS static void
-add(struct checks *c, struct item *item, const char *data, size_t len,
-    bool adds_end)
-{
-	if (is_settled(c))
-		return;
-	if (item->table != TABLES && (c->t->is_passed ||
-	    !table_is_set(item->table)))
-		item->table = TABLES;
-	item->at = c->text.len;
-	str_add_mem(&c->text, data, len);
-	if (adds_end)
-		str_add(&c->text, "\r\n");
-	item->len = c->text.len - item->at;
-	c->items[c->count++] = *item;
-	c->asked += is_asked(item);
-	if (c->asked == 0 || c->asked == KEYS_MAX || c->count == ITEMS ||
-	    c->text.len >= BATCH)
-		settle(c);
+	c->t = t;
+	c->batch = batch_new(t->pool, TEXT_MAX, &events, c);
+	checks_begin_body(c);
+	return c;
 }
 
 /* A field. */
@@ -344,17 +209,19 @@ void
 checks_field(struct checks *c, enum mime_class class, bool is_head,
     const struct header_field *f)
 {
-	struct item	item = { .kind = is_head ? HEAD_FIELD : PART_FIELD,
-			    .table = table_for(class),
-			    .has_end = !f->is_cut };
+	struct batch_item	item = {
+		.kind = is_head ? HEAD_FIELD : PART_FIELD,
+		.table = (int)table_for(class), .has_end = !f->is_cut,
+		.text = f->raw, .len = f->raw_len
+	};
 
 	if (f->is_cut)
-		settle(c);
+		batch_settle(c->batch);
 	c->more_is_head = is_head;
 	c->drops_more = false;
-	add(c, &item, f->raw, f->raw_len, false);
+	batch_add(c->batch, &item, false);
 	if (f->is_cut)
-		settle(c);
+		batch_settle(c->batch);
 }
 
 /* Its rest: nothing waits in front of it. */
@@ -373,47 +240,53 @@ checks_more(struct checks *c, const char *data, size_t len)
 void
 checks_received(struct checks *c, const char *text, size_t len)
 {
-	struct item	item = { .kind = OUR_RECEIVED,
-			    .table = TABLE_HEADER_CHECKS, .has_end = true };
+	struct batch_item	item = {
+		.kind = OUR_RECEIVED, .table = TABLE_HEADER_CHECKS,
+		.has_end = true, .text = text, .len = len
+	};
 
-	add(c, &item, text, len, false);
+	batch_add(c->batch, &item, false);
 }
 
 /* The end of the head. */
 void
 checks_end_head(struct checks *c)
 {
-	struct item	item = { .kind = HEAD_END, .table = TABLES };
+	struct batch_item	item = { .kind = HEAD_END,
+				    .table = BATCH_NO_TABLE, .text = "" };
 
-	add(c, &item, "", 0, false);
+	batch_add(c->batch, &item, false);
 }
 
 /* The end of another header. */
 void
 checks_empty_line(struct checks *c)
 {
-	struct item	item = { .kind = OTHER, .table = TABLES,
-			    .has_end = true };
+	struct batch_item	item = { .kind = OTHER,
+				    .table = BATCH_NO_TABLE, .has_end = true,
+				    .text = "" };
 
-	add(c, &item, "", 0, true);
+	batch_add(c->batch, &item, true);
 }
 
 /* A line. */
 void
 checks_line(struct checks *c, const char *data, size_t len, bool has_end)
 {
-	struct item	item = { .kind = LINE, .table = TABLES,
-			    .has_end = has_end };
+	struct batch_item	item = {
+		.kind = LINE, .table = BATCH_NO_TABLE, .has_end = has_end,
+		.text = data, .len = len
+	};
 
 	if (c->body_left > 0)
 		item.table = TABLE_BODY_CHECKS;
 	c->body_left -= (int64_t)len + (has_end ? 2 : 0);
-	add(c, &item, data, len, has_end);
+	batch_add(c->batch, &item, has_end);
 }
 
 /* The end of the message. */
 void
 checks_finish(struct checks *c)
 {
-	settle(c);
+	batch_settle(c->batch);
 }

@@ -150,8 +150,10 @@ clients_is_ours(struct transaction *t)
 {
 	const struct mail	*m = &t->mail;
 
-	if (m->flags & MAIL_IS_FORWARD)
+	if (m->flags & (MAIL_IS_FORWARD | MAIL_FROM_OTHERS))
 		return false;
+	if (m->flags & MAIL_FROM_OURS)
+		return true;
 	if (strcmp(m->origin, "smtpd") != 0)
 		return true;
 	return is_permitted(m) || (asks && is_in_table(t));

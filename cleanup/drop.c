@@ -55,7 +55,7 @@ static const struct field drop_fields[] = {
 	FIELD_STR(struct drop, envelope_id,	0, 255),
 	FIELD_STR(struct drop, return_what,	0, 8),
 	FIELD_STR(struct drop, verp,		0, 2),
-	FIELD_INT(struct drop, flags,		0, MAIL_IS_8BIT | MAIL_IS_UTF8),
+	FIELD_INT(struct drop, flags,		0, SUBMIT_FLAGS),
 	FIELD_INT(struct drop, content_length,	0, INT64_MAX / 4),
 	FIELD_LIST(struct drop, recipients, count, DROP_RECIPIENTS_MAX,
 	    row_fields, struct recipient_row),
@@ -172,6 +172,8 @@ drop_check(struct pool *pool, struct drop *d)
 
 	if (d->count == 0)
 		return "no recipients";
+	if ((d->flags & ~SUBMIT_FLAGS) != 0)
+		return "an option that nobody may give";
 	if (has_control(d->full_name) || has_control(d->envelope_id) ||
 	    has_control(d->verp))
 		return "a control character in the envelope";

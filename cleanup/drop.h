@@ -23,7 +23,7 @@ struct drop {
 	char			*sender;
 	char			*full_name;
 	char			*envelope_id, *return_what, *verp;
-	int64_t			 flags;		/* MAIL_IS_8BIT, MAIL_IS_UTF8 */
+	int64_t			 flags;		/* SUBMIT_FLAGS */
 	int64_t			 content_length;
 	struct recipient_row	*recipients;
 	size_t			 count;

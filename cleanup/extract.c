@@ -38,6 +38,31 @@ add(struct pool *pool, struct drop *d, char *address)
 	};
 }
 
+/* Nothing but addresses with white space between them? */
+static bool
+has_blanks_only(const char *list)
+{
+	list += strspn(list, " \t");
+	list += strcspn(list, " \t");
+	return list[strspn(list, " \t")] != '\0' &&
+	    strpbrk(list, "\"<>(),:;\\") == NULL;
+}
+
+/* People and scripts forget the commas: "bob carol" is two, as it is for other
+ * systems' sendmail. */
+static const char *
+extract_words(struct pool *pool, const char *list, struct drop *d)
+{
+	char		*rest = pool_strdup(pool, list), *word;
+	const char	*why;
+
+	while ((word = strsep(&rest, " \t")) != NULL)
+		if (*word != '\0' &&
+		    (why = extract_list(pool, word, d)) != NULL)
+			return why;
+	return NULL;
+}
+
 /* Add the addresses of a list. */
 const char *
 extract_list(struct pool *pool, const char *list, struct drop *d)
@@ -47,6 +72,8 @@ extract_list(struct pool *pool, const char *list, struct drop *d)
 	size_t			 count, i;
 
 	why = address_list_parse(pool, list, LIST_IS_HEADER, &items, &count);
+	if (why != NULL && has_blanks_only(list))
+		return extract_words(pool, list, d);
 	if (why != NULL)
 		return why;
 	for (i = 0; i < count; i++)

@@ -14,6 +14,7 @@
 #include "cleanup/transaction.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -51,6 +52,9 @@ const struct param	header_params[] = {
 	PARAM_BOOL("detect_8bit_encoding_header", set.detects_8bit, "yes",
 	    "Take a message for 8-bit mail that says so in "
 	    "Content-Transfer-Encoding:."),
+	PARAM_STRING("mail_name", set.mail_name, "Postrider", 1, 100,
+	    "What the mail system calls itself, in Received: headers and in "
+	    "smtpd_banner."),
 	PARAM_STRING("undisclosed_recipients_header", set.undisclosed, "",
 	    0, 998, "The header added to mail that names no recipient, for "
 	    "instance \"To: undisclosed-recipients:;\"; none when empty."),
@@ -455,12 +459,14 @@ static const struct header_events	events = {
 };
 
 /* Received:, with the recipient if it is one and came by SMTP (a posted
- * message may hide whom it goes to). */
+ * message may hide whom it goes to). The queue's owner posts what is
+ * requeued. */
 static void
 add_received(struct transaction *t)
 {
 	const struct mail	*m = &t->mail;
-	bool			 by_smtp = *m->client_address != '\0';
+	bool			 by_smtp = *m->client_address != '\0' &&
+				    !t->is_again;
 	struct str		 text;
 	struct trace		 trace = {
 		.helo = by_smtp ? m->helo : NULL,
@@ -471,10 +477,11 @@ add_received(struct transaction *t)
 		.queue_id = t->queue_id,
 		.recipient = by_smtp && t->count == 1 ?
 		    t->rows[0].address : NULL,
-		.extra = *m->extra != '\0' ? m->extra : NULL,
-		.program = "Postrider",
-		.uid = (long)m->uid,
-		.when = m->arrival_us / 1000000
+		.extra = *m->extra != '\0' && !t->is_again ? m->extra : NULL,
+		.program = set.mail_name,
+		.uid = t->is_again ? (long)geteuid() : (long)m->uid,
+		.when = (t->is_again ? clock_wall_us() : m->arrival_us) /
+		    1000000
 	};
 
 	new_text(t, &text);
@@ -492,6 +499,8 @@ choose_naming(struct transaction *t)
 	struct heading	*h = t->heading;
 
 	h->is_ours = clients_is_ours(t);
+	t->mail.flags &= ~(MAIL_FROM_OURS | MAIL_FROM_OTHERS);
+	t->mail.flags |= h->is_ours ? MAIL_FROM_OURS : MAIL_FROM_OTHERS;
 	h->naming = *canonical_naming();
 	if (h->is_ours) {
 		h->is_rewritten = true;

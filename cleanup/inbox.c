@@ -49,9 +49,16 @@ WAITS static void
 read_piece(struct transaction *t, const struct piece *p)
 {
 	struct empty	nothing = { 0 };
+	char		before = 0;
+	size_t		len = p->len;
 
-	if (!t->is_discarded)
-		headers_feed(t, p->data, p->len);
+	if (set.replaces_stray)
+		len = stray_replace(&t->stray, p->data, len, p->is_last,
+		    &before);
+	if (!t->is_discarded && before != 0)
+		headers_feed(t, &before, 1);
+	if (!t->is_discarded && t->code == 0)
+		headers_feed(t, p->data, len);
 	if (t->code != 0)
 		return;
 	if (p->is_last) {

@@ -11,7 +11,8 @@
  *     the file is removed.
  * P3  Where a message comes from is what the channel says, not its packet: an
  *     owned smtpd brings no mail of local users', no reports, and no address
- *     that would be a line of its own somewhere.
+ *     that would be a line of its own somewhere. Only mail from outside and
+ *     from users goes to a content filter.
  */
 #include "cleanup/transaction.h"
 
@@ -26,6 +27,8 @@
 #include "common/param/site.h"
 #include "common/queue/queue.h"
 
+#include "cleanup/sevenbit.h"
+
 enum {
 	TRANSACTION_CEILING = 256 * 1024 * 1024, /* some 500,000 recipients */
 	SWEEP_EVERY = 500,			/* milliseconds */
@@ -35,6 +38,9 @@ enum {
 const struct param	intake_params[] = {
 	PARAM_STRING("verp_delimiter_filter", set.verp_filter, "-=+", 1, 100,
 	    "The characters that VERP delimiters may be."),
+	PARAM_BOOL("cleanup_replace_stray_cr_lf", set.replaces_stray, "yes",
+	    "Replace every CR and LF in the content that is not part of a line "
+	    "end by a space."),
 	PARAM_END
 };
 
@@ -75,6 +81,7 @@ transaction_forget(struct transaction *t)
 	RB_REMOVE(transactions, &transactions, t);
 	count--;
 	write_undo(t);
+	sevenbit_close(t);
 	channel_release(t->channel);
 	pool_free(t->pool);
 }
@@ -172,22 +179,43 @@ keep(struct transaction *t, const char *text)
 	return pool_strdup(t->pool, text);
 }
 
-/* Believe of its origin only what the peer may say (P3). */
+/* Who brought it when it was new. */
+static const char *
+first_origin(const char *origin)
+{
+	static const char *const	known[] = { "smtpd", "bounce", "local" };
+	size_t				i;
+
+	for (i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(known[i], origin) == 0)
+			return known[i];
+	return "pickup";
+}
+
+/* Believe of its origin only what the peer may say (P3). What pickup brings
+ * again is what it was. */
 static void
 take_origin(struct transaction *t, const char *peer)
 {
 	struct mail	*m = &t->mail;
 	bool		 is_pickup = strcmp(peer, "pickup") == 0;
 
-	m->origin = keep(t, peer);
+	t->is_again = is_pickup && (m->flags & MAIL_IS_AGAIN) != 0;
+	m->flags &= ~MAIL_IS_AGAIN;
+	m->origin = keep(t, t->is_again ? first_origin(m->origin) : peer);
 	if (!is_pickup) {
 		m->uid = -1;
-		m->flags &= ~MAIL_IS_LOCAL;
+		m->flags &= ~(MAIL_IS_LOCAL | MAIL_WANTS_TRACE |
+		    MAIL_IS_PROBE);
 	}
 	if (!is_pickup && strcmp(peer, "bounce") != 0)
 		m->flags &= ~MAIL_IS_BOUNCE;
-	if (strcmp(peer, "local") != 0)
+	if (strcmp(peer, "local") != 0 && !t->is_again)
 		m->flags &= ~MAIL_IS_FORWARD;
+	if (!is_pickup && strcmp(peer, "smtpd") != 0)
+		m->filter = keep(t, "");
+	if (strcmp(peer, "smtpd") != 0 && !is_pickup)
+		m->flags &= ~(MAIL_FROM_OURS | MAIL_FROM_OTHERS);
 	m->flags &= ~MAIL_IS_HELD;
 }
 
@@ -227,7 +255,9 @@ keep_mail(struct transaction *t, const struct mail *m)
 	t->mail.envelope_id = keep(t, m->envelope_id);
 	t->mail.return_what = keep(t, m->return_what);
 	t->mail.verp = keep(t, m->verp);
+	t->mail.filter = keep(t, m->filter);
 	t->mail.login = keep(t, m->login);
+	t->mail.forwarded = keep(t, m->forwarded);
 	t->mail.extra = keep(t, m->extra);
 	t->mail.recipients = NULL;
 	t->mail.count = 0;
@@ -237,6 +267,7 @@ keep_mail(struct transaction *t, const struct mail *m)
 	check_text(t, t->mail.envelope_id);
 	check_text(t, t->mail.full_name);
 	check_text(t, t->mail.return_what);
+	check_text(t, t->mail.filter);
 	check_verp(t, &t->mail);
 }
 
@@ -362,8 +393,15 @@ transaction_finish(struct transaction *t)
 static void
 finish(void *arg)
 {
+	struct transaction	*t = arg;
+
 	fiber_name("commit");
-	transaction_finish(arg);
+	if (t->kept != NULL)
+		sevenbit_finish(t);
+	if (t->code != 0)
+		transaction_answer_refused(t);
+	else
+		transaction_finish(t);
 }
 
 /* Its first content: are the recipients there? */
@@ -373,6 +411,8 @@ begin_content(struct transaction *t)
 	if (t->expects_recipients || t->count == 0)
 		transaction_refuse(t, 451,
 		    "451 4.3.0 Error: internal protocol error");
+	else if (sevenbit_is_wanted())
+		sevenbit_open(t);
 	else if (headers_wait(t))
 		inbox_open(t);
 	else
@@ -386,24 +426,41 @@ count_content(struct transaction *t, size_t len)
 	t->received += (int64_t)len;
 	/* A report of ours, or mail passed on, is a little longer than what
 	 * was accepted: refused here, it would be tried for ever. */
-	if (site.message_size_limit > 0 &&
+	if (site.message_size_limit > 0 && !t->is_again &&
 	    (t->mail.flags & (MAIL_IS_BOUNCE | MAIL_IS_FORWARD)) == 0 &&
 	    t->received > site.message_size_limit) {
-		log_info("%s: warning: message is larger than "
-		    "message_size_limit", t->queue_id);
+		log_warning("%s: queue file size limit exceeded",
+		    t->queue_id);
 		transaction_refuse(t, 552,
-		    "552 5.3.4 Error: message file too big");
+		    "552 5.3.4 Message size exceeds fixed limit");
 	}
 }
 
-/* Content for which nothing has to be asked. */
+/* Content for which nothing has to be asked now. */
 static void
-read_now(struct transaction *t, struct request *r, const struct content *c)
+read_now(struct transaction *t, char *data, size_t len)
 {
-	struct empty	nothing = { 0 };
+	if (t->kept != NULL)
+		sevenbit_put(t, data, len);
+	else
+		headers_feed(t, data, len);
+}
 
-	headers_feed(t, (char *)(uintptr_t)c->data.data, c->data.len);
-	if (t->code == 0 && c->is_last)
+/* A piece for this fiber, and what was left of the one before. */
+static void
+take_piece(struct transaction *t, struct request *r, const struct content *c)
+{
+	struct empty	 nothing = { 0 };
+	char		*data = (char *)(uintptr_t)c->data.data, before = 0;
+	size_t		 len = c->data.len;
+
+	if (set.replaces_stray)
+		len = stray_replace(&t->stray, data, len, c->is_last, &before);
+	if (before != 0)
+		read_now(t, &before, 1);
+	if (t->code == 0)
+		read_now(t, data, len);
+	if (t->code == 0 && c->is_last && t->kept == NULL)
 		headers_finish(t);
 	if (t->code != 0) {
 		transaction_answer_refused(t);
@@ -423,14 +480,14 @@ on_content(struct request *r)
 
 	if (t == NULL)
 		return;
-	if (t->heading == NULL && t->inbox == NULL)
+	if (t->heading == NULL && t->inbox == NULL && t->kept == NULL)
 		begin_content(t);
 	if (t->code == 0)
 		count_content(t, c->data.len);
 	if (t->code != 0) {
 		end_refused(t);
 	} else if (t->inbox == NULL) {
-		read_now(t, r, c);
+		take_piece(t, r, c);
 	} else {
 		t->is_finishing = c->is_last;
 		inbox_put(t, c);

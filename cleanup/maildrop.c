@@ -9,6 +9,7 @@
  * P2  A file that is no posted message is moved aside, under a name that is
  *     no queue id, and told to the log: nothing is thrown away unread.
  * P3  Links, directories and devices are not touched.
+ * P4  Mail of a user who may not post it makes mail to that user only.
  */
 #include "cleanup/maildrop.h"
 
@@ -17,16 +18,19 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
+#include "common/daemon/peers.h"
 #include "common/fiber/queue.h"
 #include "common/queue/queue.h"
 
 #include "cleanup/bring.h"
+#include "cleanup/permit.h"
 #include "cleanup/undelivered.h"
 
 enum {
@@ -71,15 +75,15 @@ remove_file(const struct errand *e)
 
 /* Give it a name that the walk does not hand out. */
 static void
-move_aside(const struct errand *e, const char *why)
+move_aside(const char *id, const char *why)
 {
 	char	name[QUEUE_ID_MAX + 8];
 	int	dir = queue_dir_fd(QUEUE_MAILDROP);
 
-	snprintf(name, sizeof(name), "bad-%s", e->id);
-	log_warning("maildrop/%s: %s; kept as maildrop/%s", e->id, why, name);
-	if (renameat(dir, e->id, dir, name) == -1) {
-		log_warning("maildrop/%s: %s", e->id, strerror(errno));
+	snprintf(name, sizeof(name), "bad-%s", id);
+	log_warning("maildrop/%s: %s; kept as maildrop/%s", id, why, name);
+	if (renameat(dir, id, dir, name) == -1) {
+		log_warning("maildrop/%s: %s", id, strerror(errno));
 		has_failed = true;
 	}
 }
@@ -143,10 +147,10 @@ compose_report(struct errand *e, const char *reply)
 	return text;
 }
 
-/* Cleanup will never take it: send it back. True when that is queued, or
- * nobody wants to hear. */
+/* It will never be taken: send it back. True when that is queued, or nobody
+ * wants to hear. */
 WAITS static bool
-return_to_sender(struct errand *e, const char *reply)
+return_to(struct errand *e, char *sender, const char *reply)
 {
 	static char	 postmaster[] = "postmaster";
 	struct str	*text;
@@ -159,8 +163,8 @@ return_to_sender(struct errand *e, const char *reply)
 	}
 	if ((text = compose_report(e, reply)) == NULL)
 		return false;
-	if (bring_text(e->pool, *e->drop.sender != '\0' ? e->drop.sender :
-	    postmaster, e->drop.flags & MAIL_IS_8BIT, text->data, text->len,
+	if (bring_text(e->pool, *sender != '\0' ? sender : postmaster,
+	    e->drop.flags & MAIL_IS_8BIT, text->data, text->len,
 	    &queued) == -1)
 		return false;
 	if (queued.code != 250)
@@ -183,15 +187,37 @@ run_errand(struct errand *e)
 		has_failed = true;
 	} else if (queued.code == 250) {
 		log_info("%s: uid=%d from=<%s>", queued.queue_id, (int)e->uid,
-		    e->drop.sender);
+		    log_address(e->drop.sender));
 		remove_file(e);
-	} else if (queued.code >= 500 && return_to_sender(e, queued.reply)) {
+	} else if (queued.code >= 500 &&
+	    return_to(e, e->drop.sender, queued.reply)) {
 		remove_file(e);
 	} else {
 		log_warning("maildrop/%s: not queued: %s", e->id,
 		    queued.reply);
 		has_failed = true;
 	}
+}
+
+/* May its owner post this? If not it goes back to him and to nobody whom he
+ * calls its sender (P4). True: it may be brought. */
+WAITS static bool
+is_permitted(struct errand *e)
+{
+	struct refusal	 refusal;
+	const char	*why = permit(e->pool, &e->drop, e->uid, &refusal);
+
+	if (why == NULL)
+		return true;
+	log_warning("maildrop/%s: not accepted from uid=%d: %s", e->id,
+	    (int)e->uid, why);
+	if (refusal.exit_status == EX_NOPERM && return_to(e,
+	    pool_strdup(e->pool, refusal.login), pool_printf(e->pool,
+	    "554 5.7.1 %s", why)))
+		remove_file(e);
+	else
+		has_failed = true;
+	return false;
 }
 
 /* A file's fiber. */
@@ -206,13 +232,14 @@ do_errand(void *arg)
 	if (fstat(e->fd, &st) == -1)
 		has_failed = true;
 	else if (st.st_nlink != 1)
-		move_aside(e, "it has other names");
+		move_aside(e->id, "it has other names");
 	else if ((why = read_envelope(e, st.st_size)) != NULL)
-		move_aside(e, why);
+		move_aside(e->id, why);
 	else {
 		e->uid = st.st_uid;
 		e->posted_us = (int64_t)st.st_mtime * 1000000;
-		run_errand(e);
+		if (is_permitted(e))
+			run_errand(e);
 	}
 	close(e->fd);
 	pool_free(e->pool);
@@ -243,7 +270,9 @@ visit(const char *id, mode_t mode)
 	int		 fd;
 
 	if ((fd = queue_open_file(QUEUE_MAILDROP, id, O_RDONLY)) == -1) {
-		if (errno != ENOENT)
+		if (errno == EACCES)		/* not what postdrop makes */
+			move_aside(id, "it cannot be read");
+		else if (errno != ENOENT)
 			log_warning("maildrop/%s: %s", id, strerror(errno));
 		return;
 	}

@@ -3,7 +3,8 @@
  *
  * sendmail connects to public/pickup, sends one packet with the envelope and
  * the descriptor of a file, and waits for the queue id. What came while this
- * program was not running lies in maildrop/ (maildrop.c).
+ * program was not running lies in maildrop/ (maildrop.c). qmgr hands over what
+ * is to pass cleanup once more (requeue.c).
  *
  * P1  Exit status 0 is answered only after cleanup said 250.
  * P2  A submission repeated with its token gets the first one's queue id and
@@ -20,6 +21,7 @@
 #include "common/base/bug.h"
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
+#include "common/daemon/peers.h"
 #include "common/fiber/queue.h"
 #include "common/ipc/overrides.h"
 #include "common/param/site.h"
@@ -27,6 +29,9 @@
 
 #include "cleanup/bring.h"
 #include "cleanup/maildrop.h"
+#include "cleanup/requeue.h"
+#include "cleanup/permit.h"
+#include "cleanup/submitters.h"
 #include "cleanup/ticket.h"
 
 enum {
@@ -66,7 +71,7 @@ envelope_of(struct request *r, struct drop *d)
 		.envelope_id = s->envelope_id,
 		.return_what = s->return_what,
 		.verp = s->verp,
-		.flags = s->flags & (MAIL_IS_8BIT | MAIL_IS_UTF8),
+		.flags = s->flags,
 		.content_length = st.st_size,
 		.recipients = s->recipients,
 		.count = s->count
@@ -80,7 +85,7 @@ translate(struct request *r, const struct drop *d, const struct queued *q)
 {
 	if (q->code == 250) {
 		log_info("%s: uid=%d from=<%s>", q->queue_id, (int)r->uid,
-		    d->sender);
+		    log_address(d->sender));
 		return say(EX_OK, q->queue_id, q->reply);
 	}
 	return say(q->code >= 500 ? EX_UNAVAILABLE : EX_TEMPFAIL, "",
@@ -108,15 +113,27 @@ submit(struct request *r, const struct drop *d)
 	return translate(r, d, &queued);
 }
 
-/* The same, once for each token. */
+/* Not taken: whose mistake it was is told to the log. */
+static struct submitted
+refuse(const struct request *r, int exit_status, const char *why)
+{
+	log_warning("not accepted from uid=%d: %s", (int)r->uid, why);
+	return say(exit_status, "", why);
+}
+
+/* The same, once for each token, by who may. */
 WAITS static struct submitted
 submit_once(struct request *r, const struct drop *d)
 {
 	const struct submit	*s = r->object;
+	struct refusal		 refusal;
+	const char		*why;
 	char			 id[QUEUE_ID_MAX + 1];
 	struct submitted	 answer;
 	struct ticket		*ticket;
 
+	if ((why = permit(r->pool, d, r->uid, &refusal)) != NULL)
+		return refuse(r, refusal.exit_status, why);
 	ticket = ticket_take(r->uid, s->token, id, clock_now() + TURN_TIME);
 	if (ticket == NULL && *id != '\0')
 		return say(EX_OK, pool_strdup(r->pool, id), "queued before");
@@ -141,7 +158,7 @@ on_submit(struct request *r)
 		log_warning("mail is not accepted: %s", why);
 		answer = say(EX_TEMPFAIL, "", why);
 	} else if ((why = envelope_of(r, &drop)) != NULL)
-		answer = say(EX_DATAERR, "", why);
+		answer = refuse(r, EX_DATAERR, why);
 	else
 		answer = submit_once(r, &drop);
 	close(s->message);
@@ -151,6 +168,7 @@ on_submit(struct request *r)
 
 static const struct peer peers[] = {
 	{ "*", PACKET_SUBMIT, on_submit, ON_A_FIBER },
+	{ "qmgr", PACKET_REQUEUE, on_requeue, ON_A_FIBER },
 	{ NULL, 0, NULL, 0 }
 };
 
@@ -158,7 +176,7 @@ static const struct peer peers[] = {
 static unsigned
 count_busy(void)
 {
-	return submissions + maildrop_busy();
+	return submissions + maildrop_busy() + requeue_busy();
 }
 
 /* Open the queue and the way to cleanup. */
@@ -170,6 +188,7 @@ start(void)
 		die("cannot open maildrop/ in the queue directory: %s",
 		    strerror(errno));
 	bring_start();
+	permit_start();
 	fiber_start(maildrop_drain, NULL);
 }
 
@@ -177,6 +196,8 @@ int
 main(int argc, char **argv)
 {
 	static const struct param *const	tables[] = { drop_params,
+						    bring_params,
+						    submitters_params,
 						    overrides_params, NULL };
 	static const struct daemon		pickup = {
 		.name = "pickup",

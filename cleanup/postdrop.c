@@ -4,7 +4,9 @@
  * Started by sendmail when pickup does not answer, with a message in the form
  * of drop.c on standard input; prints the name it got. It runs set-gid, for
  * users who may be hostile, and does as little as it can: no table is opened,
- * no name looked up, no connection made, no signal handled.
+ * no connection made, no signal handled, only held back at the end; a name is looked up only when
+ * authorized_submit_users is set. Who that list refuses by name is refused
+ * here; pickup, which can ask what tables say, refuses the others.
  *
  * P1  Exit status 0 means that the message is on stable storage: the same
  *     order as in commit.c, create, write, complete bit, one fsync, close.
@@ -18,6 +20,7 @@
 #include <err.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +35,7 @@
 #include "common/queue/queue.h"
 
 #include "cleanup/drop.h"
+#include "cleanup/submitters.h"
 
 enum { PIECE = 64 * 1024, ATTEMPTS = 10 };
 
@@ -179,10 +183,15 @@ copy_message(struct pool *pool, const struct drop *d, int fd)
 		fail(EX_DATAERR, "standard input", "it does not end in time");
 }
 
-/* Make it pickup's. */
+/* Make it pickup's. From here on no signal comes between the message and the
+ * word that it is taken: who was told nothing would post it again. */
 static void
 commit(int fd)
 {
+	sigset_t	all;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, NULL);
 	if (fchmod(fd, 0740) == -1 || fs_sync(fd) == -1 || close(fd) == -1)
 		fail(EX_TEMPFAIL, path, strerror(errno));
 }
@@ -192,7 +201,7 @@ static void
 configure(struct pool *pool, const char *directory)
 {
 	static const struct param *const	tables[] = { drop_params,
-						    NULL };
+						    submitters_params, NULL };
 	struct str		 problems;
 	struct maincf		*mc;
 
@@ -204,6 +213,21 @@ configure(struct pool *pool, const char *directory)
 		fail(EX_TEMPFAIL, site.queue_directory, strerror(errno));
 }
 
+/* May he? What only a table could tell is left to pickup. */
+static void
+check_user(void)
+{
+	const struct passwd	*pw;
+	const char		*name;
+
+	if (submitters_is_anybody(submitters.users))
+		return;
+	pw = getpwuid(getuid());
+	name = pw != NULL ? pw->pw_name : "unknown";
+	if (submitters_find(submitters.users, name) == SUBMITTER_MAY_NOT)
+		fail(EX_NOPERM, name, "not allowed to submit mail");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -212,13 +236,18 @@ main(int argc, char **argv)
 	struct drop	 drop;
 	int		 option, fd;
 
+	if (argc < 1)
+		return EX_USAGE;
 	clean_process();
 	while ((option = getopt(argc, argv, "c:rv")) != -1)
 		if (option == 'c')
 			directory = optarg;
 		else if (option == '?')
 			return EX_USAGE;
+	if (argv[optind] != NULL)
+		return EX_USAGE;
 	configure(pool, directory);
+	check_user();
 	read_envelope(pool, &drop);
 	fd = create();
 	copy_message(pool, &drop, fd);

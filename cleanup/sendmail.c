@@ -37,6 +37,8 @@ struct options {
 	const char	*full_name;	/* -F */
 	const char	*flush;		/* -qI, -qR, -qS and their value */
 	const char	*verp;		/* -XV and its value, or NULL */
+	const char	*aliases;	/* -oA and its value, or NULL */
+	bool		 has_interval;	/* -q and a time */
 	bool		 wants_headers;	/* -t */
 	bool		 ignores_dots;	/* -i */
 	int		 notify;
@@ -97,8 +99,10 @@ take_directory(struct options *o, const char *name)
 static void
 take_queue(struct options *o, const char *value)
 {
-	if (value != NULL && *value >= '0' && *value <= '9')
+	if (value != NULL && *value >= '0' && *value <= '9') {
+		o->has_interval = true;
 		return;
+	}
 	o->mode = MODE_FLUSH;
 	o->flush = value;
 }
@@ -109,6 +113,8 @@ take_old(struct options *o, const char *value)
 {
 	if (value[0] == 'i' && value[1] == '\0')
 		o->ignores_dots = true;
+	else if (value[0] == 'A' && value[1] != '\0')
+		o->aliases = value + 1;
 }
 
 /* As xtext. */
@@ -181,6 +187,9 @@ take(struct options *o, int option, const char *value)
 	case 'F':
 		o->full_name = value;
 		break;
+	case 'G':
+		o->drop.flags |= MAIL_IS_GATEWAY;
+		break;
 	case 'i':
 		o->ignores_dots = true;
 		break;
@@ -195,6 +204,9 @@ take(struct options *o, int option, const char *value)
 		break;
 	case 't':
 		o->wants_headers = true;
+		break;
+	case 'v':
+		o->drop.flags |= MAIL_WANTS_TRACE;
 		break;
 	case 'X':
 		take_log_or_verp(o, value);
@@ -289,14 +301,11 @@ delegate(const struct options *o)
 	case MODE_LIST:
 		run(o, "postrider-queue", "list", NULL, NULL);
 	case MODE_ALIASES:
-		run(o, "postrider-map", "alias", "build", NULL);
+		run(o, "postrider-map", "alias", "build", o->aliases);
 	case MODE_START:
 		run(o, "postrider", "start", NULL, NULL);
 	case MODE_FLUSH:
 		flush(o);
-	case MODE_VERIFY:
-		errx(EX_UNAVAILABLE, "addresses cannot be verified by mail; "
-		    "see postrider map");
 	default:
 		break;
 	}
@@ -393,17 +402,25 @@ take_verp(struct options *o)
 		usage("-XV", why);
 }
 
-/* Recipients of the command line. */
+/* Recipients of the command line. One that looks like an option is one that
+ * came too late, unless "--" stands before it: who meant -t or -f would have
+ * his mail go to the wrong people. */
 static void
 take_recipients(struct options *o, char **argv)
 {
+	bool		 is_behind_dashes = strcmp(argv[-1], "--") == 0;
 	const char	*why;
 
 	for (; *argv != NULL; argv++) {
+		if (**argv == '-' && !is_behind_dashes)
+			usage(*argv, "options come before recipients, and -- "
+			    "before an address that begins with a dash");
 		check_argument("recipient", *argv);
 		if ((why = extract_list(o->pool, *argv, &o->drop)) != NULL)
 			errx(EX_DATAERR, "recipient %s: %s", *argv, why);
 	}
+	if (o->drop.count == 0 && o->has_interval && !o->wants_headers)
+		exit(EX_OK);		/* all that was said is -q1h */
 	if (o->drop.count == 0 && !o->wants_headers)
 		errx(EX_USAGE, "recipient names must be specified");
 }
@@ -437,6 +454,20 @@ read_message(struct options *o)
 	if (o->drop.count == 0)
 		errx(EX_USAGE, "no recipient addresses found in the message's "
 		    "header");
+	return fd;
+}
+
+/* What -bv posts has no content. */
+static int
+make_probe(struct options *o)
+{
+	int	fd;
+
+	if (o->wants_headers)
+		usage("-bv", "it reads no message that -t could be about");
+	if ((fd = spool_open()) == -1)
+		err(EX_TEMPFAIL, "temporary file");
+	o->drop.flags |= MAIL_IS_PROBE;
 	return fd;
 }
 
@@ -476,11 +507,14 @@ post(struct options *o, char **argv)
 	name_user(o);
 	take_verp(o);
 	take_recipients(o, argv);
-	fd = read_message(o);
+	fd = o->mode == MODE_VERIFY ? make_probe(o) : read_message(o);
 	finish_envelope(o);
 	submit(o->pool, &o->drop, fd, o->directory, &answer);
 	if (answer.exit_status != EX_OK)
 		warnx("%s", answer.text);
+	else if (o->drop.flags & (MAIL_IS_PROBE | MAIL_WANTS_TRACE))
+		printf("Mail Delivery Status Report will be mailed to <%s>.\n",
+		    o->drop.sender);
 	return answer.exit_status;
 }
 
@@ -519,11 +553,15 @@ main(int argc, char **argv)
 	struct options	options = { .pool = pool_new("sendmail", 0) };
 	int		first;
 
+	if (argc < 1)
+		return EX_USAGE;	/* execve() without a name */
 	open_standard_descriptors();
 	signal(SIGXFSZ, SIG_IGN);	/* a write says EFBIG instead */
 	first = parse(&options, argc, argv);
 	configure(&options);
 	delegate(&options);
+	if (options.mode == MODE_SMTP && argv[first] != NULL)
+		usage("-bs", "it takes no recipients");
 	if (options.mode == MODE_SMTP)
 		return dialogue(options.directory);
 	return post(&options, argv + first);

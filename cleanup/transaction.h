@@ -13,16 +13,20 @@
 #include "common/mail/header.h"
 #include "common/param/param.h"
 
+#include "cleanup/stray.h"
+
 /* What main.cf says to cleanup. The rows stand in the files that use them. */
 struct settings {
 	/* main.c */
 	int64_t	 sync_threads;
-	/* intake.c */
+	/* intake.c, sevenbit.c */
 	char	*verp_filter;
+	bool	 replaces_stray, forces_7bit;
 	/* headers.c */
 	int64_t	 hopcount_limit, header_size_limit;
 	bool	 always_add_missing_headers, detects_8bit;
-	char	*drop_headers, *undisclosed, *remote_domain, *from_format;
+	char	*drop_headers, *undisclosed, *remote_domain, *from_format,
+		*mail_name;
 	/* canonical.c */
 	bool	 append_at_myorigin, append_dot_mydomain;
 	char	*propagate;
@@ -40,8 +44,8 @@ struct settings {
 	bool	 keeps_originals;
 };
 extern struct settings set;
-extern const struct param intake_params[], header_params[], alias_params[],
-	copies_params[];
+extern const struct param intake_params[], sevenbit_params[],
+	header_params[], alias_params[], copies_params[];
 
 /*
  * A message on its way into a queue file. It begins with PACKET_MAIL and ends
@@ -60,8 +64,11 @@ struct transaction {
 	struct recipient_row	*aliases;	/* alias.c: to be reported */
 	size_t			 alias_count, alias_room;
 	bool			 expects_recipients;
+	bool			 is_again;	/* requeued, not new */
 	bool			 is_finishing;	/* a fiber of its own has it */
 	struct inbox		*inbox;		/* inbox.c has it */
+	struct sevenbit		*kept;		/* sevenbit.c has it */
+	struct stray		 stray;
 	char			 queue_id[QUEUE_ID_MAX + 1];
 
 	struct heading		*heading;	/* headers.c */

@@ -5,7 +5,8 @@
 # needs no network. A build works without the optional libraries.
 
 DEPS		:= gcc make pkg-config libc6-dev libssl-dev libdb-dev libbsd-dev
-DEPS_OPTIONAL	:= libunbound-dev libpcre2-dev libseccomp-dev liblmdb-dev
+DEPS_OPTIONAL	:= libunbound-dev libpcre2-dev libseccomp-dev liblmdb-dev \
+		   libcdb-dev libidn2-dev
 TEST_DEPS	:= perl libcmocka-dev nsd swaks clang universal-ctags strace \
 		   valgrind gdb cppcheck procps util-linux openssl python3 \
 		   python3-flufl.bounce libmail-deliverystatus-bounceparser-perl \
@@ -32,6 +33,9 @@ deps:
 test-deps: deps
 	$(if $(call missing,$(TEST_DEPS) $(DEPS_OPTIONAL)),$(call fetch,$(call missing,$(TEST_DEPS) $(DEPS_OPTIONAL))))
 	@t/lib/unpack build/bench/postfix postfix
+	@t/lib/unpack build/bench/postfix-cdb postfix-cdb
+	@t/lib/unpack build/readers pflogsumm fail2ban logwatch \
+	    libdate-calc-perl libcarp-clan-perl
 	@t/lib/unpack build/dovecot dovecot-core dovecot-lmtpd \
 	    libexttextcat-2.0-0 liblua5.4-0 libwrap0
 

@@ -66,6 +66,8 @@ function write_known(standing,	line, column, name)
 		print ".Ic " name
 		if (standing == "obsolete")
 			print "is now\n.Ic " column[6]
+		else if (column[6] != "")
+			print "\\(em " column[6]
 	}
 	close(known)
 	print ".El"

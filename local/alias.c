@@ -10,26 +10,33 @@
  * A2  Mailboxes come first. If one of them has to wait, nothing is posted, so
  *     that the next attempt does not send the rest of them a second copy.
  * A3  Commands and files get the rights of default_privs, or of the table's
- *     owner: never root's.
+ *     owner: never root's. A table to which everybody can write says nothing.
  */
 #include <string.h>
 
+#include "common/base/log.h"
 #include "common/mail/address.h"
 
 #include "local/expand.h"
 
-static bool	expands_owner;
+enum { TABLE_OF_ANYBODY = -2 };		/* struct found */
 
-const struct param	expand_params[] = {
-	PARAM_BOOL("expand_owner_alias", expands_owner, "no",
+static struct { bool expands_owner; } set;
+
+const struct param	alias_params[] = {
+	PARAM_BOOL("expand_owner_alias", set.expands_owner, "no",
 	    "The sender of what goes to a list NAME is whom owner-NAME stands "
 	    "for, not owner-NAME itself."),
+	PARAM_BOOL("owner_request_special", address_owner_is_special, "yes",
+	    "owner-NAME is who hears of failures of the alias NAME, and "
+	    "neither owner-NAME nor NAME-request has an extension if \"-\" "
+	    "is a recipient_delimiter."),
 	PARAM_END
 };
 
-/* Ask for the keys: 1 with the answer, 0, or -1: settled. */
-WAITS static int
-find_alias(struct addressee *a, struct key_row *keys, size_t count,
+/* Ask for the keys. */
+int
+alias_find(struct addressee *a, struct key_row *keys, size_t count,
     struct found *found)
 {
 	int	known = look_up(a, "alias_maps", keys, count, found);
@@ -55,37 +62,52 @@ is_one_address(struct pool *pool, char **text)
 }
 
 /*
- * owner-NAME is who hears of failures of the list NAME. The null sender stays:
- * a report must not cause another one. 0, or -1: settled.
+ * The alias owner-NAME: 1 with what it says, 0, or -1: settled. The null
+ * sender stays: a report must not cause another one.
  */
 WAITS static int
-find_owner(struct expansion *e, const char *alias)
+find_owner(struct expansion *e, const char *alias, struct key_row *owner,
+    struct found *found)
+{
+	owner->key = pool_printf(e->to->delivery->pool, "owner-%s", alias);
+	if (!address_owner_is_special || e->sender[0] == '\0' ||
+	    strlen(owner->key) > ADDRESS_MAX)
+		return 0;
+	return alias_find(e->to, owner, 1, found);
+}
+
+/* Is there one? */
+int
+alias_has_owner(struct expansion *e, const char *alias)
+{
+	struct key_row	owner;
+	struct found	found;
+
+	return find_owner(e, alias, &owner, &found);
+}
+
+/* He is who hears of failures of the list. 0, or -1: settled. */
+WAITS static int
+use_owner(struct expansion *e, const char *alias)
 {
 	struct addressee	*a = e->to;
 	struct pool		*pool = a->delivery->pool;
-	char			*owner = pool_printf(pool, "owner-%s", alias);
-	struct key_row		 key = { owner };
+	struct key_row		 owner;
 	struct found		 found;
+	char			*name;
+	int			 known = find_owner(e, alias, &owner, &found);
 
-	if (e->sender[0] == '\0' || strlen(owner) > ADDRESS_MAX)
-		return 0;
-	switch (find_alias(a, &key, 1, &found)) {
-	case -1:
-		return -1;
-	case 0:
-		return 0;
-	default:
-		if (expands_owner && is_one_address(pool, &found.value)) {
-			e->sender = found.value;
-			e->is_list = true;
-			return 0;
-		}
-		owner = address_quote_local(pool, owner);
-		e->sender = a->domain[0] == '\0' ? owner :
-		    pool_printf(pool, "%s@%s", owner, a->domain);
-		e->is_list = true;
+	if (known != 1)
+		return known;
+	e->is_list = true;
+	if (set.expands_owner && is_one_address(pool, &found.value)) {
+		e->sender = found.value;
 		return 0;
 	}
+	name = address_quote_local(pool, owner.key);
+	e->sender = a->domain[0] == '\0' ? name :
+	    pool_printf(pool, "%s@%s", name, a->domain);
+	return 0;
 }
 
 /* With whose rights: those of the table's owner, unless that is root. */
@@ -110,19 +132,29 @@ alias_deliver(struct addressee *a)
 	struct expansion	 e = { .to = a };
 	struct key_row		 keys[2] = { { a->name }, { a->user } };
 	struct found		 found;
+	const char		*key;
 	int			 known;
 
 	if (a->name[0] == '\0')
 		return 0;
-	known = find_alias(a, keys, a->extension != NULL ? 2 : 1, &found);
+	known = alias_find(a, keys, a->extension != NULL ? 2 : 1, &found);
 	if (known != 1)
 		return known;
-	e.source = pool_printf(pool, "alias %s", keys[found.which == 1].key);
+	key = keys[found.which == 1].key;
+	if (found.owner == TABLE_OF_ANYBODY) {
+		log_warning("%s: alias %s: everybody can write to the table",
+		    a->delivery->mail->queue_id, key);
+		return addressee_settle(a, OUTCOME_DEFERRED, 0, "4.3.5",
+		    "alias database is not to be trusted");
+	}
+	e.source = pool_printf(pool, "alias %s", key);
 	e.context = "alias";
 	e.sender = a->sender;
 	e.as = rights_of(&found);
-	if (expand_text(&e, found.value) == 0 &&
-	    find_owner(&e, keys[found.which == 1].key) == 0)
+	e.chain[e.chain_count++] = key;
+	if (found.which == 1 && expand_propagates("alias"))
+		e.extension = a->extension - 1;
+	if (use_owner(&e, key) == 0 && expand_text(&e, found.value) == 0)
 		expand_deliver(&e, a->user, true);
 	return 1;
 }

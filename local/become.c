@@ -2,8 +2,8 @@
  * become.c - from helper's child to the program mailbox as a recipient.
  *
  * Runs in a process of its own between fork and exec, as root until the
- * middle of it, with CAP_SETUID, CAP_SETGID and CAP_CHOWN. It reads the user
- * database and no mail. What it has to say goes to helper through a pipe that
+ * middle of it, with CAP_SETUID, CAP_SETGID, CAP_CHOWN and CAP_SYS_CHROOT. It
+ * reads the user database and no mail. What it has to say goes to helper through a pipe that
  * closes itself at exec.
  *
  * B1  The program starts with the user's id in all three places, with his
@@ -23,6 +23,9 @@
  *     nothing but to store; so is whoever has his ids from a table. They are
  *     at least virtual_minimum_uid. A group beside the user's own is had by
  *     a line of master.cf only (permits.c).
+ * B7  The process keeps one capability, that of chroot(2), if a line of
+ *     master.cf says chroot=; it is told where at its start and gives it up
+ *     before a command runs (running.c).
  */
 #include "local/become.h"
 
@@ -221,9 +224,10 @@ find_piped(void)
 	const struct passwd	*found = find_user(self.who->user);
 	struct passwd		*pw = pool_alloc(self.pool, sizeof(*pw));
 
-	if (!permits_pipe(self.who->user, self.who->gid))
+	if (!permits_pipe(self.who->user, self.who->gid, self.who->root))
 		fail(ROUTE_TEMPORARY, "no line of master.cf runs commands as "
-		    "user \"%s\" with this group", self.who->user);
+		    "user \"%s\" with this group and root",
+		    self.who->user);
 	*pw = *found;
 	if (self.who->gid != NO_ID)
 		pw->pw_gid = (gid_t)self.who->gid;
@@ -349,6 +353,30 @@ drop_capabilities(void)
 		    strerror(errno));
 }
 
+/* Has this process a root to go to for its commands (B7)? */
+static bool
+has_root(void)
+{
+	return self.who->kind == BECOME_PIPE && self.who->root != NULL;
+}
+
+/* No capability but that of chroot(2), and that beyond exec (B7). */
+static void
+keep_chroot(void)
+{
+	struct __user_cap_header_struct	head = {
+		.version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct	one[2] = { { 0 } };
+
+	one[0].permitted = one[0].effective = one[0].inheritable =
+	    1U << CAP_SYS_CHROOT;
+	if (syscall(SYS_capset, &head, one) == -1 ||
+	    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_SYS_CHROOT, 0,
+	    0) == -1)
+		fail(ROUTE_TEMPORARY, "cannot keep the right to chroot: %s",
+		    strerror(errno));
+}
+
 /* His groups: a recipient's are those of a login. */
 static void
 find_groups(const struct passwd *pw)
@@ -380,13 +408,16 @@ change_user(const struct passwd *pw)
 	gid_t	group = pw->pw_gid;
 	gid_t	real = has_reserve(pw) ? self.spool_group : group;
 
-	if (setgroups((size_t)self.group_count, self.groups) == -1 ||
+	if ((has_root() && prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == -1) ||
+	    setgroups((size_t)self.group_count, self.groups) == -1 ||
 	    setresgid(real, group, group) == -1 ||
 	    setresuid(pw->pw_uid, pw->pw_uid, pw->pw_uid) == -1)
 		fail(ROUTE_TEMPORARY, "cannot become user \"%s\": %s",
 		    pw->pw_name, strerror(errno));
 	if (pw->pw_uid == 0)
 		drop_capabilities();
+	if (has_root())
+		keep_chroot();
 	if (!is_user(pw, real))
 		fail(ROUTE_TEMPORARY, "becoming user \"%s\" did not work",
 		    pw->pw_name);
@@ -481,7 +512,9 @@ run(const struct passwd *pw)
 	char	*argv[] = { (char *)(uintptr_t)"mailbox", (char *)(uintptr_t)
 		    "-n", site.syslog_name, (char *)(uintptr_t)"-H",
 		    site.myhostname, (char *)(uintptr_t)"-s", spool.directory,
-		    (char *)(uintptr_t)"-g", group, (char *)(uintptr_t)"-u",
+		    (char *)(uintptr_t)"-g", group, (char *)(uintptr_t)"-c",
+		    has_root() ? self.who->root : (char *)(uintptr_t)"",
+		    (char *)(uintptr_t)"-u",
 		    pool_strdup(self.pool, pw->pw_name),
 		    manner, NULL };
 
@@ -523,6 +556,9 @@ become(const struct become *who, int channel, int report)
 	    (spool.home_mailbox[0] == '\0' || pw->pw_uid == 0))
 		make_mailbox(pw);
 	set_descriptors(channel, report);
+	if (has_root() && !site.is_root)
+		fail(ROUTE_TEMPORARY, "this instance runs without root and "
+		    "cannot chroot");
 	if (site.is_root)
 		change_user(pw);
 	umask(077);

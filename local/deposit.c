@@ -13,6 +13,7 @@
 
 #include "local/homes.h"
 #include "local/local.h"
+#include "local/locking.h"
 #include "local/spool.h"
 
 enum {
@@ -77,11 +78,18 @@ deposit(struct addressee *a, struct home *h, char *path, int64_t flags,
 		.content_length = d->mail->content_length,
 		.size_limit = size_limit, .message = d->mail->message
 	};
+	const char	*wrong = locking_fill(&ask);
 
+	if (wrong != NULL && ask.kind == STORE_MBOX)
+		return addressee_settle(a, OUTCOME_DEFERRED, 0, "4.3.5", "%s",
+		    wrong);
 	if (strlen(path) > 4000)
 		return addressee_settle(a, OUTCOME_DEFERRED, 0, "4.3.5",
 		    "the path of the mailbox is too long");
 	a->times.ready_us = clock_wall_us();
+	if (d->mail->flags & MAIL_IS_PROBE)
+		return addressee_settle(a, OUTCOME_SENT, 0, "2.0.0",
+		    "delivers to mailbox");
 	if (channel_ask(h->channel, PACKET_STORE, &ask, PACKET_STORED, &stored,
 	    d->pool, clock_now() + STORE_TIME) == -1)
 		return addressee_settle(a, OUTCOME_DEFERRED, 0, "4.3.0",

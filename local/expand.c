@@ -14,13 +14,35 @@
 #include "common/mail/address.h"
 #include "common/mail/chars.h"
 #include "common/mail/dsn.h"
+#include "common/mail/mapping.h"
 
 #include "local/expand.h"
+
+static struct { char *propagate; int64_t remembered; } set;
+
+const struct param	expand_params[] = {
+	PARAM_STRING("propagate_unmatched_extensions", set.propagate,
+	    "canonical, virtual", 0, 0, "Tables whose result gets the "
+	    "extension that was left out of the key: canonical, virtual, "
+	    "alias, forward, include, generic."),
+	PARAM_INT("duplicate_filter_limit", set.remembered, "1000", 0,
+	    INT32_MAX, "So many of the addresses that an alias or a .forward "
+	    "names are remembered, so that each of them gets one message; 0: "
+	    "all."),
+	PARAM_END
+};
+
+/* Does it name this kind of table? */
+bool
+expand_propagates(const char *kind)
+{
+	return mapping_lists(set.propagate, kind);
+}
 
 /* --- what an item is ----------------------------------------------------- */
 
 /* Say what is wrong with the text. */
-static int
+WAITS static int
 malformed(struct expansion *e, const char *why)
 {
 	log_warning("%s: %s: %s", e->to->delivery->mail->queue_id, e->source,
@@ -109,13 +131,13 @@ expand_orcpt(const struct addressee *a)
 static void
 add_row(struct expansion *e, char *address)
 {
-	enum { LOOK_AT = 1000 };	/* a long list is not searched all */
-	size_t	i;
+	struct pool	*pool = e->to->delivery->pool;
 
-	for (i = 0; i < e->count && i < LOOK_AT; i++)
-		if (text_equal(e->rows[i].address, address))
-			return;
-	e->rows = pool_grow(e->to->delivery->pool, e->rows, &e->room,
+	if (e->seen == NULL)
+		e->seen = seen_new(pool, (size_t)set.remembered);
+	if (seen_is(e->seen, address))
+		return;
+	e->rows = pool_grow(pool, e->rows, &e->room,
 	    e->count + 1, sizeof(*e->rows));
 	e->rows[e->count++].address = address;
 }
@@ -135,6 +157,14 @@ add_direct(struct expansion *e, char *user)
 	e->direct[e->direct_count++] = user;
 }
 
+/* Are these the same rights? */
+static bool
+is_same_user(const struct become *a, const struct become *b)
+{
+	return a->kind == b->kind && a->uid == b->uid && a->gid == b->gid &&
+	    strcmp(a->user, b->user) == 0;
+}
+
 /* Add a command or a file. */
 static void
 add_errand(struct expansion *e, const struct list_item *item)
@@ -143,6 +173,7 @@ add_errand(struct expansion *e, const struct list_item *item)
 
 	for (i = 0; i < e->errand_count; i++)
 		if (e->errands[i].kind == item->kind &&
+		    is_same_user(&e->errands[i].as, &e->as) &&
 		    strcmp(e->errands[i].value, item->value) == 0)
 			return;
 	e->errands = pool_grow(e->to->delivery->pool, e->errands,
@@ -153,13 +184,40 @@ add_errand(struct expansion *e, const struct list_item *item)
 	};
 }
 
-/* Sort an address in. 0, or -1: settled. */
+/* Is it the one whose mail this is? 1, 0, or -1: settled. What another alias
+ * names is a circle when it is the alias again; in a .forward it is the user
+ * all the same. */
 WAITS static int
-add_address(struct expansion *e, char *address)
+is_self(struct expansion *e, char *address)
+{
+	if (e->chain_count > 1 && !e->is_forward)
+		return 0;
+	if (strchr(address, '@') == NULL)
+		return is_own_name(e, address, strlen(address));
+	return comes_back(e, address);
+}
+
+/* Add an address, or what it stands for. 0, or -1: settled. */
+WAITS static int
+add_other(struct expansion *e, char *address)
+{
+	struct pool	*pool = e->to->delivery->pool;
+	int		 result = nested_add(e, address);
+
+	if (result != 0)
+		return result == 1 ? 0 : -1;
+	add_row(e, e->extension == NULL ? address :
+	    mapping_extend(pool, address, e->extension));
+	return 0;
+}
+
+/* Sort an address in. */
+int
+expand_address(struct expansion *e, char *address)
 {
 	struct pool	*pool = e->to->delivery->pool;
 	bool		 is_bare = strchr(address, '@') == NULL;
-	int		 back;
+	int		 self;
 
 	if (*address == '\\') {
 		address++;
@@ -172,15 +230,10 @@ add_address(struct expansion *e, char *address)
 	if (strlen(address) > ADDRESS_MAX)
 		return malformed(e, pool_printf(pool,
 		    "an address is too long: %.100s...", address));
-	back = is_bare ? is_own_name(e, address, strlen(address)) :
-	    comes_back(e, address);
-	if (back == -1)
-		return -1;
-	if (back == 1)
-		e->has_self = true;
-	else
-		add_row(e, address);
-	return 0;
+	if ((self = is_self(e, address)) == 0)
+		return add_other(e, address);
+	e->has_self |= self == 1;
+	return self == 1 ? 0 : -1;
 }
 
 /* Sort one item in. 0, or -1: settled. */
@@ -191,7 +244,7 @@ add_item(struct expansion *e, const struct list_item *item)
 		return include_add(e, item->value);
 	e->items++;
 	if (item->kind == LIST_ADDRESS)
-		return add_address(e, item->value);
+		return expand_address(e, item->value);
 	add_errand(e, item);
 	return 0;
 }
@@ -251,7 +304,9 @@ expand_deliver(struct expansion *e, const char *self, bool asks_forward)
 	if (e->has_self)
 		(void)recipient_to_user(a, self, asks_forward);
 	for (i = 0; i < e->direct_count && !addressee_is_deferred(a); i++)
-		(void)recipient_to_user(a, e->direct[i], false);
+		if (!e->has_self || asks_forward ||
+		    strcmp(e->direct[i], self) != 0)
+			(void)recipient_to_user(a, e->direct[i], false);
 	for (i = 0; i < e->errand_count && !addressee_is_deferred(a); i++)
 		errand_do(a, &e->errands[i]);
 	a->sender = sender;

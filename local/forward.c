@@ -34,13 +34,14 @@ enum { FORWARD_PATH = 2000, EXTENSION_MAX = 64 };
 static bool
 is_plain(const char *extension)
 {
-	return *extension != '\0' && strchr(extension, '/') == NULL &&
+	return *extension != '\0' && *extension != '.' &&
+	    strchr(extension, '/') == NULL &&
 	    strlen(extension) <= EXTENSION_MAX;
 }
 
 /* One path of the list: 1 with it, 0 when it is not for this recipient, -1:
  * settled. */
-static int
+WAITS static int
 make_path(struct addressee *a, struct home *h, const char *pattern,
     char **path)
 {
@@ -63,10 +64,11 @@ make_path(struct addressee *a, struct home *h, const char *pattern,
 	    strlen(*path) <= FORWARD_PATH;
 }
 
-/* The list of the file that counts; *path is its name. 1, 0 when there is
- * none, -1: settled. */
+/* The list of the file that counts; *path is its name; is it one for all
+ * extensions? 1, 0 when there is none, -1: settled. */
 WAITS static int
-find_list(struct addressee *a, struct home *h, char **path, char **list)
+find_list(struct addressee *a, struct home *h, char **path, char **list,
+    bool *is_general)
 {
 	struct pool	*pool = a->delivery->pool;
 	size_t		 count, i;
@@ -74,10 +76,12 @@ find_list(struct addressee *a, struct home *h, char **path, char **list)
 	int64_t		 owner;
 	int		 found = 0;
 
-	for (i = 0; i < count && found == 0; i++)
+	for (i = 0; i < count && found == 0; i++) {
+		*is_general = strstr(patterns[i], "extension") == NULL;
 		if ((found = make_path(a, h, patterns[i], path)) == 1)
 			found = include_read(a, h, READ_IS_FORWARD, *path,
 			    list, &owner);
+	}
 	return found;
 }
 
@@ -86,15 +90,20 @@ int
 forward_deliver(struct addressee *a, struct home *h)
 {
 	struct expansion	 e = { .to = a, .context = "forward",
-				    .as = h->who, .sender = a->sender };
+				    .as = h->who, .sender = a->sender,
+				    .is_forward = true };
 	char			*path, *list;
+	bool			 is_general;
 	int			 found;
 
 	if (strlen(h->path) > FORWARD_PATH || h->path[0] != '/')
 		return 0;
-	if ((found = find_list(a, h, &path, &list)) != 1)
+	if ((found = find_list(a, h, &path, &list, &is_general)) != 1)
 		return found;
 	e.source = path;
+	e.chain[e.chain_count++] = a->user;
+	if (is_general && a->extension != NULL && expand_propagates("forward"))
+		e.extension = a->extension - 1;
 	if (expand_text(&e, list) == -1)
 		return -1;
 	expand_deliver(&e, h->user, false);

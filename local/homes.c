@@ -111,8 +111,11 @@ make_room(void)
 static bool
 is_of(const struct home *h, const struct become *who)
 {
+	const char	*root = who->root != NULL ? who->root : "";
+
 	return h->who.kind == who->kind && h->who.uid == who->uid &&
-	    h->who.gid == who->gid && strcmp(h->who.user, who->user) == 0;
+	    h->who.gid == who->gid && strcmp(h->who.user, who->user) == 0 &&
+	    strcmp(h->who.root != NULL ? h->who.root : "", root) == 0;
 }
 
 /* The home of this user that lives or is being opened. */
@@ -138,6 +141,7 @@ new_home(const struct become *who)
 	h->pool = pool;
 	h->who = *who;
 	h->who.user = pool_strdup(pool, who->user);
+	h->who.root = pool_strdup(pool, who->root);
 	h->is_opening = true;
 	TAILQ_INSERT_HEAD(&homes, h, next);
 	count++;

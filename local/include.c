@@ -17,7 +17,7 @@
 enum {
 	READ_TIME = 2 * 60 * 1000,
 	LIST_MAX = 8 * 1024 * 1024,
-	NESTED_MAX = 50
+	INCLUDES_MAX = 50
 };
 
 /* --- the text ------------------------------------------------------------ */
@@ -140,14 +140,15 @@ int
 include_add(struct expansion *e, char *path)
 {
 	struct become	 as = e->as, owner;
-	const char	*context = e->context, *source = e->source;
+	const char	*context = e->context, *source = e->source,
+			*extension = e->extension;
 	char		*list;
 	int		 result;
 
 	if (*path != '/' || strlen(path) > 2000)
 		return addressee_settle(e->to, OUTCOME_DEFERRED, 0, "4.3.5",
 		    "%s: an included list is no absolute path", e->source);
-	if (e->depth >= NESTED_MAX)
+	if (e->depth >= INCLUDES_MAX)
 		return addressee_settle(e->to, OUTCOME_DEFERRED, 0, "4.3.5",
 		    "%s: included lists are nested too deeply", e->source);
 	if (read_as(e, path, &list, &owner) == -1)
@@ -156,7 +157,10 @@ include_add(struct expansion *e, char *path)
 	e->as = owner;
 	e->context = "include";
 	e->source = path;
+	if (!expand_propagates("include"))
+		e->extension = NULL;
 	result = expand_text(e, list);
+	e->extension = extension;
 	e->as = as;
 	e->context = context;
 	e->source = source;

@@ -14,7 +14,8 @@
 extern const struct param	recipient_params[], reroute_params[],
 				shell_params[], expand_params[],
 				forward_params[], errand_params[],
-				virtual_params[], pipe_params[];
+				virtual_params[], pipe_params[],
+				alias_params[], nested_params[], outcome_params[];
 extern struct link		*to_resolve, *to_helper, *to_cleanup;
 
 /* One message, as long as its recipients are worked on, one by one. */
@@ -50,13 +51,15 @@ struct verdict {
 /* outcome.c: an addressee for this row, nothing decided yet. */
 void		 addressee_open(struct addressee *, struct delivery *,
 		    struct deliver_row *, struct outcome_row *);
+/* How much of a local part is the user. */
+size_t		 addressee_user_length(const char *name);
 /* Log what happened and add it to the recipient's outcome: deferred
  * outweighs rerouted outweighs bounced outweighs sent. -1 unless it is sent
  * or rerouted; the latter is not logged. */
-int		 addressee_settle(struct addressee *, enum outcome,
+WAITS int	 addressee_settle(struct addressee *, enum outcome,
 		    int64_t flags, const char *dsn, const char *format, ...)
 		    __attribute__((format(printf, 5, 6)));
-int		 addressee_accept(struct addressee *, const struct verdict *);
+WAITS int	 addressee_accept(struct addressee *, const struct verdict *);
 bool		 addressee_is_deferred(const struct addressee *);
 /* The end of a question to another daemon. */
 int64_t		 local_deadline(void);
@@ -84,7 +87,7 @@ WAITS int	 deposit(struct addressee *, struct home *, char *path,
 /* loops.c: has the message been delivered to this address before? -1 with
  * errno when it cannot be read. The second settles if it has. */
 int		 loops_find(struct delivery *, const char *address);
-bool		 loops_is_one(struct addressee *);
+WAITS bool	 loops_is_one(struct addressee *);
 
 /* lookup.c: what the tables of this parameter say of the first key that they
  * have: 1 with the answer, 0, or -1: nobody knows now. */

@@ -22,7 +22,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <netinet/in.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -51,6 +53,7 @@ enum {
 
 static struct {
 	const char	*user, *host, *spool;
+	const char	*root;		/* of commands, or "" */
 	gid_t		 spool_group;
 	struct semaphore mbox;		/* one mbox at a time: locks are the
 					 * process's, and order is wanted */
@@ -60,7 +63,7 @@ static struct {
 	unsigned	 count;		/* messages so far */
 	unsigned	 busy;
 	bool		 is_over;
-} self = { .spool_group = STORE_NO_GROUP, .run_count = RUNS };
+} self = { .root = "", .spool_group = STORE_NO_GROUP, .run_count = RUNS };
 
 /* --- the life of the process --------------------------------------------- */
 
@@ -123,6 +126,32 @@ store(struct storing *s)
 	semaphore_give(&self.mbox);
 }
 
+/* Tell comsat(8), if it listens, that there is mail at this place of the
+ * user's mailbox: one datagram, for which nobody waits. */
+static void
+notify(const struct storing *s)
+{
+	enum { BIFF_PORT = 512 };	/* "biff" of services(5) */
+	struct sockaddr_in	to = {
+		.sin_family = AF_INET, .sin_port = htons(BIFF_PORT),
+		.sin_addr.s_addr = htonl(INADDR_LOOPBACK)
+	};
+	char			text[300];
+	int			fd, n;
+
+	if (s->outcome != OUTCOME_SENT || s->what->kind != STORE_MBOX)
+		return;
+	n = snprintf(text, sizeof(text), "%s@%lld", self.user,
+	    (long long)s->position);
+	fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd == -1)
+		return;
+	if (n > 0 && (size_t)n < sizeof(text))
+		(void)sendto(fd, text, (size_t)n, MSG_DONTWAIT | MSG_NOSIGNAL,
+		    (struct sockaddr *)&to, sizeof(to));
+	close(fd);
+}
+
 /* STORE: one message into one mailbox. */
 WAITS static void
 on_store(struct request *r)
@@ -137,12 +166,14 @@ on_store(struct request *r)
 	s->host = self.host;
 	s->number = ++self.count;
 	s->spool_group = STORE_NO_GROUP;
-	if (self.only_stores && what->flags != 0) {
+	if (self.only_stores && (what->flags & ~STORE_NOTIFIES) != 0) {
 		storing_is(s, OUTCOME_DEFERRED, "4.3.5", "this user writes to "
 		    "mailboxes of his own only");
 	} else if (is_in_spool(what->path)) {
 		s->spool_group = self.spool_group;
 		store(s);
+		if (what->flags & STORE_NOTIFIES)
+			notify(s);
 	} else if (geteuid() == 0) {
 		storing_is(s, OUTCOME_DEFERRED, "4.3.5", "root has a mailbox "
 		    "in %s and nowhere else", self.spool);
@@ -221,6 +252,7 @@ on_run(struct request *r)
 	begin();
 	pool_owns_fd(r->pool, what->message);
 	run->what = what;
+	run->root = self.root;
 	run->argv = vector(r->pool, what->words, what->count);
 	run->envp = vector(r->pool, what->environment, what->variables);
 	if (self.only_stores || what->count == 0) {
@@ -247,15 +279,15 @@ static const struct peer	peers[] = {
 	{ NULL,		PACKET_NONE,		NULL,		 IN_ORDER }
 };
 
-/* -n SYSLOG_NAME -u USER -H HOST -s SPOOL -g GROUP -r (many commands)
- * -x (none) */
+/* -n SYSLOG_NAME -u USER -H HOST -s SPOOL -g GROUP -c ROOT of commands
+ * -r (many commands) -x (none) */
 static void
 read_options(int argc, char **argv)
 {
 	int64_t	group;
 	int	c;
 
-	while ((c = getopt(argc, argv, "n:u:H:s:g:rx")) != -1) {
+	while ((c = getopt(argc, argv, "n:u:H:s:g:c:rx")) != -1) {
 		switch (c) {
 		case 'n':
 			log_name(optarg, "local");
@@ -272,6 +304,9 @@ read_options(int argc, char **argv)
 		case 'g':
 			if (text_integer(optarg, 1, INT32_MAX, &group) == NULL)
 				self.spool_group = (gid_t)group;
+			break;
+		case 'c':
+			self.root = optarg;
 			break;
 		case 'x':
 			self.only_stores = true;

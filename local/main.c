@@ -20,6 +20,7 @@
 
 #include "local/homes.h"
 #include "local/local.h"
+#include "local/locking.h"
 #include "local/spool.h"
 
 struct link	*to_resolve, *to_helper, *to_cleanup;
@@ -102,12 +103,14 @@ start(void)
 	to_helper = link_new("helper", site_processes("helper"), NULL);
 	to_cleanup = link_new("cleanup", site_processes("cleanup"), NULL);
 	homes_start();
+	locking_prepare();
 	log_name(site.syslog_name, daemon_command());
 }
 
 static const struct param *const	params[] = {
 	recipient_params, reroute_params, spool_params, shell_params,
-	expand_params, forward_params, errand_params, virtual_params, NULL
+	expand_params, alias_params, nested_params, forward_params,
+	errand_params, virtual_params, locking_params, outcome_params, NULL
 };
 
 static const struct peer	peers[] = {

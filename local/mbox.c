@@ -4,9 +4,8 @@
  * Called by mailbox.c on a thread, with the rights of the recipient; one mbox
  * at a time in a process. The format is the old one: "From SENDER DATE", the
  * head and the body with LF, lines that begin with "From " quoted by ">", an
- * empty line at the end. Readers are kept off by an open-file-description
- * lock, which excludes fcntl locks, then by FILE.lock (Debian policy 11.6);
- * if the second is held, both are given back before the next attempt.
+ * empty line at the end. Readers are kept off by locks (mbox_lock.c): by
+ * default one of fcntl(2), then FILE.lock (Debian policy 11.6).
  *
  * P1  "sent" is said only after fsync and close of the file returned 0, each
  *     at the first try; for a file that was new or empty, after the directory
@@ -19,7 +18,7 @@
  *     an alias names may be somebody else's, but no program. /dev/null takes
  *     everything.
  */
-#include "local/store.h"
+#include "local/mbox.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -30,112 +29,6 @@
 #include <unistd.h>
 
 #include "common/base/fs.h"
-
-enum {
-	LOCK_TIME = 20,			/* seconds until we give up */
-	LOCK_PAUSE = 100,		/* milliseconds */
-	LOCK_STALE = 500,		/* seconds; its owner died */
-	LOCK_PATH = 600
-};
-
-/* An mbox that is open and locked. */
-struct mbox {
-	const char	*path;
-	int		 fd;
-	bool		 is_dotlocked;
-	int64_t		 size;
-	const char	*obstacle;	/* why not yet, for the last word */
-};
-
-enum attempt { ATTEMPT_DONE, ATTEMPT_BUSY, ATTEMPT_FAILED };
-
-/* --- locks --------------------------------------------------------------- */
-
-/* FILE.lock; -1 when the name is too long to have one. */
-static int
-lock_path(char to[LOCK_PATH], const char *path)
-{
-	return snprintf(to, LOCK_PATH, "%s.lock", path) < LOCK_PATH ? 0 : -1;
-}
-
-/* Take away a lock file whose owner cannot be alive any more. */
-static void
-remove_stale(const char *lock)
-{
-	struct stat	st;
-
-	if (lstat(lock, &st) == 0 && time(NULL) - st.st_mtime > LOCK_STALE)
-		(void)unlink(lock);
-}
-
-/*
- * Create FILE.lock. Where we may not create files nobody else who respects
- * the mailbox's owner could either, and the first lock is enough.
- */
-static enum attempt
-dotlock(struct storing *s, struct mbox *m)
-{
-	char	lock[LOCK_PATH];
-	int	fd;
-
-	if (lock_path(lock, m->path) == -1)
-		return ATTEMPT_DONE;
-	storing_raise(s);
-	fd = open(lock, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-	    0600);
-	if (fd == -1 && errno == EEXIST)
-		remove_stale(lock);
-	storing_lower(s);
-	if (fd != -1) {
-		close(fd);
-		m->is_dotlocked = true;
-		return ATTEMPT_DONE;
-	}
-	switch (errno) {
-	case EEXIST:
-		m->obstacle = "it is locked by another program (lock file)";
-		return ATTEMPT_BUSY;
-	case EACCES:
-	case EPERM:
-	case EROFS:
-	case ENAMETOOLONG:
-		return ATTEMPT_DONE;
-	default:
-		storing_failed(s, "create the lock file of", m->path, errno);
-		return ATTEMPT_FAILED;
-	}
-}
-
-/* Give FILE.lock back. */
-static void
-undotlock(struct storing *s, struct mbox *m)
-{
-	char	lock[LOCK_PATH];
-
-	if (!m->is_dotlocked || lock_path(lock, m->path) == -1)
-		return;
-	storing_raise(s);
-	(void)unlink(lock);
-	storing_lower(s);
-	m->is_dotlocked = false;
-}
-
-/* The lock that belongs to this opening of the file; fcntl locks of other
- * processes exclude it and are excluded by it. */
-static enum attempt
-kernel_lock(struct storing *s, struct mbox *m)
-{
-	struct flock	lock = { .l_type = F_WRLCK, .l_whence = SEEK_SET };
-
-	if (fcntl(m->fd, F_OFD_SETLK, &lock) == 0)
-		return ATTEMPT_DONE;
-	if (errno == EAGAIN || errno == EACCES) {
-		m->obstacle = "it is locked by another program";
-		return ATTEMPT_BUSY;
-	}
-	storing_failed(s, "lock", m->path, errno);
-	return ATTEMPT_FAILED;
-}
 
 /* --- opening ------------------------------------------------------------- */
 
@@ -208,13 +101,13 @@ mbox_close(struct storing *s, struct mbox *m)
 {
 	int	result;
 
-	undotlock(s, m);
+	mbox_unlock(s, m);
 	result = m->fd != -1 ? close(m->fd) : 0;
 	m->fd = -1;
 	return result;
 }
 
-/* Open, lock and look, once; not before both locks, since some programs know
+/* Open, lock and look, once; not before all locks, since some programs know
  * only one of them. What is not done is undone. */
 static enum attempt
 try_open(struct storing *s, struct mbox *m)
@@ -222,8 +115,7 @@ try_open(struct storing *s, struct mbox *m)
 	enum attempt	result;
 
 	if ((result = open_file(s, m)) == ATTEMPT_DONE &&
-	    (result = kernel_lock(s, m)) == ATTEMPT_DONE &&
-	    (result = dotlock(s, m)) == ATTEMPT_DONE)
+	    (result = mbox_lock(s, m)) == ATTEMPT_DONE)
 		result = check_file(s, m);
 	if (result != ATTEMPT_DONE)
 		(void)mbox_close(s, m);
@@ -234,12 +126,12 @@ try_open(struct storing *s, struct mbox *m)
 static int
 mbox_open(struct storing *s, struct mbox *m)
 {
-	const struct timespec	pause = { 0, LOCK_PAUSE * 1000000 };
-	int			tries = LOCK_TIME * 1000 / LOCK_PAUSE;
+	int			pause, tries = mbox_lock_tries(s->what, &pause);
+	const struct timespec	time = { 0, pause * 1000000L };
 	enum attempt		result;
 
 	while ((result = try_open(s, m)) == ATTEMPT_BUSY && --tries > 0)
-		(void)nanosleep(&pause, NULL);
+		(void)nanosleep(&time, NULL);
 	if (result == ATTEMPT_BUSY)
 		storing_is(s, OUTCOME_DEFERRED, "4.2.0",
 		    "cannot lock mailbox %s: %s", m->path, m->obstacle);
@@ -269,11 +161,13 @@ append(struct storing *s, struct mbox *m)
 {
 	const struct store	*what = s->what;
 	struct copy		*c = &s->copy;
+	const char		*ends = missing_line_ends(m);
 
 	copy_open(c, what->message, what->content_offset,
 	    what->content_length, m->fd);
 	c->quotes_from = true;
-	if (copy_text(c, missing_line_ends(m)) == -1 ||
+	s->position = m->size + (int64_t)strlen(ends);
+	if (copy_text(c, ends) == -1 ||
 	    copy_text(c, what->from_line) == -1 || copy_text(c, "\n") == -1 ||
 	    copy_text(c, what->head) == -1 || copy_message(c) == -1 ||
 	    copy_text(c, "\n") == -1 || copy_flush(c) == -1)

@@ -9,12 +9,63 @@
 #include "common/base/clock.h"
 #include "common/base/text.h"
 #include "common/daemon/daemon.h"
+#include "common/ipc/status.h"
 #include "common/mail/address.h"
 #include "common/param/site.h"
 
 #include "local/local.h"
 
 enum { TEXT_MAX = 3000 };
+
+static struct { char *general, *local, *virtual, *pipe; } filters;
+
+const struct param	outcome_params[] = {
+	PARAM_STRING("default_delivery_status_filter", filters.general, "", 0,
+	    0, "The delivery status filter of agents that have none of their "
+	    "own."),
+	PARAM_STRING("local_delivery_status_filter", filters.local,
+	    "$default_delivery_status_filter", 0, 0,
+	    "Tables that replace the status and text of deliveries by local."),
+	PARAM_STRING("virtual_delivery_status_filter", filters.virtual,
+	    "$default_delivery_status_filter", 0, 0, "The same for virtual."),
+	PARAM_STRING("pipe_delivery_status_filter", filters.pipe,
+	    "$default_delivery_status_filter", 0, 0, "The same for pipe."),
+	PARAM_END
+};
+
+/* The filter of what this service does; NULL without one. */
+static const char *
+filter_name(void)
+{
+	const char	*command = daemon_command();
+
+	if (strcmp(command, "virtual") == 0)
+		return *filters.virtual != '\0' ?
+		    "virtual_delivery_status_filter" : NULL;
+	if (strcmp(command, "pipe") == 0)
+		return *filters.pipe != '\0' ?
+		    "pipe_delivery_status_filter" : NULL;
+	return *filters.local != '\0' ? "local_delivery_status_filter" : NULL;
+}
+
+/* What happened, as the administrator would rather have it. */
+WAITS static void
+filter(struct addressee *a, struct verdict *v)
+{
+	struct pool	*pool = a->delivery->pool;
+	const char	*name = filter_name(), *id;
+	char		*before;
+	struct key_row	 key;
+	struct found	 found;
+
+	if (name == NULL || v->outcome == OUTCOME_REROUTED)
+		return;
+	id = a->delivery->mail->queue_id;
+	key.key = before = status_key(pool, v->dsn, v->text);
+	(void)look_up(a, name, &key, 1, &found);
+	status_take(pool, id, before, status_answer(pool, id, name, before,
+	    &found), &v->outcome, &v->dsn, &v->text);
+}
 
 /* Does the new outcome outweigh the one there is? */
 static bool
@@ -30,12 +81,14 @@ outweighs(int64_t new, int64_t old)
 
 /* Log what happened and add it up. */
 int
-addressee_accept(struct addressee *a, const struct verdict *v)
+addressee_accept(struct addressee *a, const struct verdict *given)
 {
+	struct verdict		 filtered = *given, *v = &filtered;
 	struct pool		*pool = a->delivery->pool;
 	struct outcome_row	 row = { .number = a->row->number };
 	static char		 nothing[1];
 
+	filter(a, v);
 	row.outcome = v->outcome;
 	row.flags = v->flags;
 	row.dsn = pool_strdup(pool, v->dsn);
@@ -77,24 +130,34 @@ addressee_is_deferred(const struct addressee *a)
 	return a->outcome->outcome == OUTCOME_DEFERRED;
 }
 
+/* Without the extension. */
+size_t
+addressee_user_length(const char *name)
+{
+	size_t	len = strlen(name), user_len;
+
+	return site.recipient_delimiter[0] != '\0' &&
+	    address_split_extension(name, len, site.recipient_delimiter,
+	    &user_len) ? user_len : len;
+}
+
 /* Take a recipient's address apart. */
 static void
 describe(struct addressee *a)
 {
 	struct pool	*pool = a->delivery->pool;
 	const char	*local, *domain;
-	size_t		 len, user_len;
+	size_t		 len;
 
 	address_split(a->row->address, &local, &len, &domain);
 	a->domain = pool_strdup(pool, domain != NULL ? domain : "");
 	a->name = address_unquote_local(pool, local, len);
 	text_lower(a->name);
 	a->user = a->name;
-	if (site.recipient_delimiter[0] != '\0' &&
-	    address_split_extension(a->name, strlen(a->name),
-	    site.recipient_delimiter, &user_len)) {
-		a->user = pool_strndup(pool, a->name, user_len);
-		a->extension = a->name + user_len + 1;
+	len = addressee_user_length(a->name);
+	if (a->name[len] != '\0') {
+		a->user = pool_strndup(pool, a->name, len);
+		a->extension = a->name + len + 1;
 	}
 }
 

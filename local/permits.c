@@ -20,7 +20,11 @@
 
 enum { PERMITS_MAX = 500 };
 
-static struct permit { char *user; int64_t gid; } permits[PERMITS_MAX];
+static struct permit {
+	char	*user;
+	int64_t	 gid;
+	char	*root;			/* or NULL */
+} permits[PERMITS_MAX];
 static size_t	count;
 
 /* The number of a group; 0, which nobody gets, when there is none. */
@@ -36,58 +40,86 @@ group_of(const char *name)
 	return gr != NULL ? (int64_t)gr->gr_gid : 0;
 }
 
-/* "user=NAME" or "user=NAME:GROUP" */
+/* "NAME" or "NAME:GROUP" */
 static void
-add(const char *word)
+set_user(struct permit *p, const char *value)
 {
-	struct permit	*p = &permits[count];
-	char		*group;
+	char	*group;
 
-	if (strncmp(word, "user=", 5) != 0 || count == PERMITS_MAX)
-		return;
-	p->user = mem_strdup(word + 5);
+	free(p->user);
+	p->user = mem_strdup(value);
 	p->gid = -1;
 	if ((group = strchr(p->user, ':')) != NULL) {
 		*group = '\0';
 		p->gid = group_of(group + 1);
 	}
-	count++;
+}
+
+/* A line of pipe: what stands in front of the command. */
+static void
+add(const struct service *s)
+{
+	struct permit	 p = { NULL, -1, NULL };
+	const char	*word;
+	size_t		 i;
+
+	for (i = s->option_words; i < s->argument_count; i++) {
+		word = s->arguments[i];
+		if (strncmp(word, "argv=", 5) == 0)
+			break;
+		if (strncmp(word, "user=", 5) == 0)
+			set_user(&p, word + 5);
+		if (strncmp(word, "chroot=", 7) == 0) {
+			free(p.root);
+			p.root = mem_strdup(word + 7);
+		}
+	}
+	if (p.user != NULL && count < PERMITS_MAX) {
+		permits[count++] = p;
+		return;
+	}
+	free(p.user);
+	free(p.root);
 }
 
 /* Read the lines. */
 void
 permits_read(void)
 {
-	struct pool		*pool = pool_new("permits", 0);
-	struct mastercf		*file;
-	const struct service	*s;
-	char			*why;
-	size_t			 i, k;
+	struct pool	*pool = pool_new("permits", 0);
+	struct mastercf	*file;
+	char		*why;
+	size_t		 i;
 
 	file = mastercf_read(pool, pool_printf(pool, "%s/master.cf",
 	    site.config_directory), &why);
 	if (file == NULL)
 		log_warning("nothing is piped: %s", why);
-	for (i = 0; file != NULL && i < file->count; i++) {
-		s = &file->services[i];
-		for (k = s->option_words; strcmp(s->command, "pipe") == 0 &&
-		    k < s->argument_count; k++) {
-			if (strncmp(s->arguments[k], "argv=", 5) == 0)
-				break;
-			add(s->arguments[k]);
-		}
-	}
+	for (i = 0; file != NULL && i < file->count; i++)
+		if (strcmp(file->services[i].command, "pipe") == 0)
+			add(&file->services[i]);
 	pool_free(pool);
 }
 
-/* Is there a line with this user and this group? */
+/* The same root, or none for both? */
+static bool
+is_root_of(const struct permit *p, const char *root)
+{
+	if (p->root == NULL || root == NULL)
+		return p->root == root;
+	return strcmp(p->root, root) == 0;
+}
+
+/* Is there a line with this user, this group and this root? */
 bool
-permits_pipe(const char *user, int64_t gid)
+permits_pipe(const char *user, int64_t gid, const char *root)
 {
 	size_t	i;
 
 	for (i = 0; i < count; i++)
-		if (permits[i].gid == gid && strcmp(permits[i].user, user) == 0)
+		if (permits[i].gid == gid &&
+		    strcmp(permits[i].user, user) == 0 &&
+		    is_root_of(&permits[i], root))
 			return true;
 	return false;
 }

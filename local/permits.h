@@ -10,7 +10,7 @@
  */
 void	 permits_read(void);
 
-/* gid: -1 for the user's own. */
-bool	 permits_pipe(const char *user, int64_t gid);
+/* gid: -1 for the user's own. root: what chroot= says, or NULL. */
+bool	 permits_pipe(const char *user, int64_t gid, const char *root);
 
 #endif

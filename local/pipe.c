@@ -9,7 +9,8 @@
  * I1  Each word stays one word, also an empty one: nothing that strangers
  *     choose moves another argument, and no shell sees it.
  * I2  No address that begins with "-" is given to a program, which would take
- *     it for an option.
+ *     it for an option; nor is an extension as a word of its own. What else
+ *     strangers choose loses the hyphen.
  */
 #include <string.h>
 
@@ -84,6 +85,17 @@ sender_of(struct delivery *d)
 	    address_form(d->pool, d->mail->sender);
 }
 
+/* What a stranger chose, and what is no address. */
+static char *
+harmless(struct pool *pool, const char *text)
+{
+	char	*copy = pool_strdup(pool, text);
+
+	if (*copy == '-')
+		*copy = '_';
+	return copy;
+}
+
 /* All names of one recipient. */
 static struct macro *
 names_of(struct addressee *a)
@@ -106,9 +118,9 @@ names_of(struct addressee *a)
 	}
 	m[n++] = (struct macro){ "recipient", fold_address(pool,
 	    address_form(pool, a->row->address)) };
-	m[n++] = (struct macro){ "original_recipient", address_form(pool,
-	    a->row->original[0] != '\0' ? a->row->original :
-	    a->row->address) };
+	m[n++] = (struct macro){ "original_recipient", fold_address(pool,
+	    address_form(pool, a->row->original[0] != '\0' ?
+	    a->row->original : a->row->address)) };
 	m[n++] = (struct macro){ "user", user };
 	m[n++] = (struct macro){ "mailbox", mailbox };
 	m[n++] = (struct macro){ "extension", extension };
@@ -120,13 +132,17 @@ names_of(struct addressee *a)
 	m[n++] = (struct macro){ "queue_id", mail->queue_id };
 	m[n++] = (struct macro){ "size", pool_printf(pool, "%lld",
 	    (long long)mail->content_length) };
-	m[n++] = (struct macro){ "envid", mail->envelope_id };
-	m[n++] = (struct macro){ "client_hostname", mail->client_name };
+	m[n++] = (struct macro){ "envid", harmless(pool,
+	    mail->envelope_id) };
+	m[n++] = (struct macro){ "client_hostname", harmless(pool,
+	    mail->client_name) };
 	m[n++] = (struct macro){ "client_address", mail->client_address };
-	m[n++] = (struct macro){ "client_helo", mail->helo };
+	m[n++] = (struct macro){ "client_helo", harmless(pool,
+	    mail->helo) };
 	m[n++] = (struct macro){ "client_protocol", mail->protocol };
 	m[n++] = (struct macro){ "client_port", NULL };
-	m[n++] = (struct macro){ "sasl_username", mail->login };
+	m[n++] = (struct macro){ "sasl_username", harmless(pool,
+	    mail->login) };
 	m[n++] = (struct macro){ "sasl_method", NULL };
 	m[n] = (struct macro){ "sasl_sender", NULL };
 	return m;
@@ -170,8 +186,10 @@ static char *
 make_head(struct addressee *a)
 {
 	unsigned	 flags = pipe_line.flags, fields = 0;
-	char		*from = NULL;
+	char		*from = NULL, *sender = a->sender;
 
+	if (*sender == '\0')
+		a->sender = pipe_line.null_sender;
 	if (flags & PIPE_RETURN_PATH)
 		fields |= HEAD_RETURN_PATH;
 	if (flags & PIPE_ORIGINAL)
@@ -180,8 +198,10 @@ make_head(struct addressee *a)
 		fields |= HEAD_DELIVERED;
 	if (flags & PIPE_FROM)
 		from = head_from_line(a);
-	return pool_printf(a->delivery->pool, "%s%s%s", from != NULL ? from :
+	from = pool_printf(a->delivery->pool, "%s%s%s", from != NULL ? from :
 	    "", from != NULL ? "\n" : "", head_make(a, fields));
+	a->sender = sender;
+	return from;
 }
 
 /* Run it for these recipients. */
@@ -214,7 +234,7 @@ WAITS static void
 run(struct delivery *d, struct addressee *to, size_t count)
 {
 	struct become	 who = { BECOME_PIPE, pipe_line.user, -1,
-			    pipe_line.gid };
+			    pipe_line.gid, pipe_line.root };
 	struct verdict	 v = { OUTCOME_DEFERRED, 0, "4.3.5", NULL };
 	struct home	*h;
 	const char	*why;
@@ -234,8 +254,16 @@ run(struct delivery *d, struct addressee *to, size_t count)
 
 /* --- recipients ---------------------------------------------------------- */
 
-/* Is there a reason not to try? It is settled then. */
+/* Would a program take the address for an option? */
 static bool
+is_option(const char *address)
+{
+	return address[address[0] == '"'] == '-' ||
+	    (address[0] == '"' && strncmp(address + 1, "\\-", 2) == 0);
+}
+
+/* Is there a reason not to try? It is settled then. */
+WAITS static bool
 is_refused(struct addressee *a)
 {
 	const struct deliver	*mail = a->delivery->mail;
@@ -253,8 +281,10 @@ is_refused(struct addressee *a)
 		    (long long)pipe_line.size, daemon_service());
 		return true;
 	}
-	if (a->name[0] == '-' || mail->sender[0] == '-' ||
-	    strncmp(mail->sender, "\"-", 2) == 0) {
+	if (is_option(a->row->address) || is_option(mail->sender) ||
+	    is_option(a->row->original) ||
+	    (a->extension != NULL && a->extension[0] == '-' &&
+	    pipe_line_begins_with("extension"))) {
 		(void)addressee_settle(a, OUTCOME_BOUNCED, 0, "5.1.3",
 		    "an address begins with a hyphen");
 		return true;

@@ -30,7 +30,7 @@ struct pipe_line {
 	int64_t		 run_flags;	/* enum run_flags */
 	char		*user;
 	int64_t		 gid;		/* -1: the user's */
-	char		*directory;	/* or NULL */
+	char		*root, *directory;	/* or NULL */
 	char		*eol, *null_sender;
 	int64_t		 size;		/* 0: no limit */
 	int64_t		 time_limit;	/* milliseconds */
@@ -39,5 +39,8 @@ struct pipe_line {
 	size_t		 word_count;
 };
 extern struct pipe_line	pipe_line;
+
+/* Is this name the beginning of a word of the command? */
+bool	 pipe_line_begins_with(const char *name);
 
 #endif

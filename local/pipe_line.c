@@ -78,28 +78,56 @@ read_user(const char *value)
 	return NULL;
 }
 
-/* eol=\r\n: the escapes of C. */
+/* One character of eol=, which may be an escape of C: how many bytes of text
+ * it took. */
+static size_t
+read_escape(const char *value, char *to)
+{
+	static const char	names[] = "nrtabfv\\", are[] = "\n\r\t\a\b\f\v\\";
+	const char		*at;
+	size_t			 n;
+	unsigned		 code = 0;
+
+	*to = value[0];
+	if (value[0] != '\\' || value[1] == '\0')
+		return 1;
+	if ((at = strchr(names, value[1])) != NULL) {
+		*to = are[at - names];
+		return 2;
+	}
+	for (n = 1; n <= 3 && value[n] >= '0' && value[n] <= '7'; n++)
+		code = code * 8 + (unsigned)(value[n] - '0');
+	if (n > 1)
+		*to = (char)code;
+	return n;
+}
+
+/* eol=\r\n or \015\012 */
 static const char *
 read_eol(const char *value)
 {
-	static const char	from[] = "nrtabfv\\0", to[] = "\n\r\t\a\b\f\v\\";
-	struct str		text;
-	const char		*at;
+	struct str	text;
+	char		c;
 
 	str_init(&text, pool, 60);
-	for (; *value != '\0'; value++) {
-		at = *value != '\\' ? NULL : strchr(from, value[1]);
-		if (at == NULL) {
-			str_add_char(&text, *value);
-			continue;
-		}
-		if (*at == '0' || *at == '\0')
+	while (*value != '\0') {
+		value += read_escape(value, &c);
+		if (c == '\0')
 			return "eol= cannot have a NUL";
-		str_add_char(&text, to[at - from]);
-		value++;
+		str_add_char(&text, c);
 	}
 	pipe_line.eol = text.data;
 	return text.is_cut ? "eol= is too long" : NULL;
+}
+
+/* chroot=: helper goes by its own reading of master.cf. */
+static const char *
+read_root(char *value)
+{
+	if (*value != '/')
+		return "chroot= is not an absolute path";
+	pipe_line.root = value;
+	return NULL;
 }
 
 /* One word name=value. */
@@ -114,6 +142,8 @@ read_attribute(const char *name, char *value)
 		return read_user(value);
 	if (strcmp(name, "eol") == 0)
 		return read_eol(value);
+	if (strcmp(name, "chroot") == 0)
+		return read_root(value);
 	if (strcmp(name, "directory") == 0)
 		pipe_line.directory = value;
 	else if (strcmp(name, "null_sender") == 0)
@@ -146,6 +176,25 @@ has_recipient(const char *word)
 			    strspn(name, "abcdefghijklmnopqrstuvwxyz_") == len)
 				return true;
 		}
+	return false;
+}
+
+/* Does a word begin with this name? */
+bool
+pipe_line_begins_with(const char *name)
+{
+	const char	*at;
+	size_t		 i, len = strlen(name);
+
+	for (i = 1; i < pipe_line.word_count; i++) {
+		at = pipe_line.words[i];
+		if (*at != '$')
+			continue;
+		at += 1 + strspn(at + 1, "{(");
+		if (strncmp(at, name, len) == 0 &&
+		    strspn(at, "abcdefghijklmnopqrstuvwxyz_") == len)
+			return true;
+	}
 	return false;
 }
 

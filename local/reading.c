@@ -7,7 +7,8 @@
  *
  * E1  A file that others could have written says nothing: it is regular, no
  *     symbolic link, not writable for everybody; a .forward is the user's own
- *     or root's.
+ *     or root's, and nobody can write to it or to its directory but he, or a
+ *     group that is his alone.
  * E2  A long file is read in parts; each has a stamp by which the reader sees
  *     that the file is still the same.
  */
@@ -24,15 +25,33 @@
 #include "common/base/log.h"
 #include "common/fiber/offload.h"
 
+enum { PATH_SIZE = 1000 };
+
 /* A file that is read on a thread. */
 struct reading {
 	const char	*path;
 	int64_t		 offset;
 	int		 fd;
-	struct stat	 st;
+	struct stat	 st, directory;
 	char		*data;
 	size_t		 len;
 };
+
+/* Thread work: look at the directory, if the path has one. */
+static int
+stat_directory(const char *path, struct stat *st)
+{
+	char	 parent[PATH_SIZE], *slash;
+
+	if (strlcpy(parent, path, sizeof(parent)) >= sizeof(parent)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	if ((slash = strrchr(parent, '/')) == NULL)
+		return stat(".", st);
+	slash[slash == parent] = '\0';
+	return stat(parent, st);
+}
 
 /* Thread work: open and look, without following links. */
 static int
@@ -42,7 +61,8 @@ open_file(void *arg)
 
 	f->fd = open(f->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY |
 	    O_CLOEXEC);
-	return f->fd == -1 ? -1 : fstat(f->fd, &f->st);
+	return f->fd == -1 || fstat(f->fd, &f->st) == -1 ? -1 :
+	    stat_directory(f->path, &f->directory);
 }
 
 /* Thread work: read a part of it. */
@@ -58,16 +78,40 @@ read_part(void *arg)
 	return 0;
 }
 
+/* May a group write that others are in? One with the user's own number has
+ * him alone, as accounts are usually made. */
+static bool
+is_shared(const struct stat *st)
+{
+	return (st->st_mode & S_IWGRP) && st->st_gid != 0 &&
+	    (st->st_gid != getegid() || getegid() != geteuid());
+}
+
+/* Could somebody else have put another file there? */
+static bool
+is_open(const struct stat *directory)
+{
+	return (directory->st_uid != 0 && directory->st_uid != geteuid()) ||
+	    (!(directory->st_mode & S_ISVTX) &&
+	    ((directory->st_mode & S_IWOTH) || is_shared(directory)));
+}
+
 /* Why this file must not be believed; NULL if it may (E1). */
 static const char *
-distrust(const struct stat *st, bool is_forward)
+distrust(const struct reading *f, bool is_forward)
 {
+	const struct stat	*st = &f->st;
+
 	if (!S_ISREG(st->st_mode))
 		return "it is not a regular file";
 	if (is_forward && st->st_uid != 0 && st->st_uid != geteuid())
 		return "it belongs to somebody else";
 	if (st->st_mode & S_IWOTH)
 		return "everybody can write to it";
+	if (is_forward && is_shared(st))
+		return "a group can write to it";
+	if (is_forward && is_open(&f->directory))
+		return "others can write to its directory";
 	return NULL;
 }
 
@@ -133,7 +177,7 @@ find(struct reading *f, struct pool *pool, bool is_forward,
 		no_file(f, is_forward, errno, answer, text);
 		return;
 	}
-	if ((why = distrust(&f->st, is_forward)) != NULL) {
+	if ((why = distrust(f, is_forward)) != NULL) {
 		log_warning("%s is ignored: %s", f->path, why);
 		snprintf(text, READING_TEXT, "%.180s: %s", f->path, why);
 		if (is_forward)

@@ -15,12 +15,15 @@
 #include "local/local.h"
 #include "local/spool.h"
 
-static struct { bool strict_mailbox_ownership; } set;
+static struct { bool strict_mailbox_ownership, biff; } set;
 
 const struct param	recipient_params[] = {
 	PARAM_BOOL("strict_mailbox_ownership", set.strict_mailbox_ownership,
 	    "yes", "Mail for a mailbox file that belongs to somebody else "
 	    "waits."),
+	PARAM_BOOL("biff", set.biff, "yes",
+	    "Tell comsat(8) of mail in a mailbox of mail_spool_directory, by "
+	    "a datagram to this machine's port 512."),
 	PARAM_END
 };
 
@@ -39,8 +42,11 @@ mailbox_path(struct pool *pool, const struct home *h)
 WAITS static int
 store(struct addressee *a, struct home *h)
 {
-	return deposit(a, h, mailbox_path(a->delivery->pool, h),
-	    set.strict_mailbox_ownership || h->uid == 0 ? 0 : STORE_ANY_OWNER,
+	int64_t	flags = set.biff ? STORE_NOTIFIES : 0;
+
+	if (!set.strict_mailbox_ownership && h->uid != 0)
+		flags |= STORE_ANY_OWNER;
+	return deposit(a, h, mailbox_path(a->delivery->pool, h), flags,
 	    mailbox_size_limit, shell_wants_delivered("file") ? HEAD_ALL :
 	    HEAD_RETURN_PATH | HEAD_ORIGINAL, NULL);
 }
@@ -79,7 +85,8 @@ int
 recipient_to_user(struct addressee *a, const char *user, bool asks_forward)
 {
 	struct become	 who = { BECOME_USER,
-			    pool_strdup(a->delivery->pool, user), -1, -1 };
+			    pool_strdup(a->delivery->pool, user), -1, -1,
+			    NULL };
 	struct home	*h;
 	const char	*why;
 	int		 result;

@@ -101,7 +101,7 @@ post(struct expansion *e, struct queued *answer)
 }
 
 /* What cleanup said against it. */
-static int
+WAITS static int
 settle_refusal(struct addressee *a, const struct queued *answer)
 {
 	bool		 is_permanent = answer->code >= 500;
@@ -141,6 +141,10 @@ repost(struct expansion *e)
 	struct queued		 answer;
 
 	a->times.ready_us = clock_wall_us();
+	if (a->delivery->mail->flags & MAIL_IS_PROBE)
+		return addressee_settle(a, OUTCOME_SENT, flags_of(e), "2.0.0",
+		    e->count > 1 ? "forwards to %s and others" :
+		    "forwards to %s", e->rows[0].address);
 	if (post(e, &answer) == -1)
 		return addressee_settle(a, OUTCOME_DEFERRED, 0, "4.3.0",
 		    "cannot forward: %s", errno == EBADMSG ?

@@ -19,6 +19,7 @@ enum { RUN_OUTPUT = 2000, RUN_TEXT = 512 };
 struct running {
 	const struct run	*what;
 	char			**argv, **envp;	/* ended by NULL */
+	const char		*root;		/* where it runs; "": here */
 
 	/* the result */
 	enum run_result		 result;

@@ -8,8 +8,8 @@
  * U1  The command inherits nothing: descriptors 0 to 2 are the message and a
  *     pipe for what it says, the rest is closed; its environment is what was
  *     asked for; no signal is ignored or blocked; it has a session of its
- *     own. The group of the spool, which this process has in reserve, is
- *     given back for good before.
+ *     own. The group of the spool, or the capability of chroot(2), which this
+ *     process has in reserve, is given back for good before.
  * U2  At the end of its time all its process group is killed.
  * U3  What it says is read to the end and kept to a limit. A command need not
  *     read the message.
@@ -20,12 +20,15 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -40,14 +43,15 @@ enum {
 /* --- the child ----------------------------------------------------------- */
 
 /* What the child says when it cannot be the command. */
-struct last_word { int error; bool is_directory; };
+enum stage { STAGE_RUN, STAGE_ROOT, STAGE_DIRECTORY };
+struct last_word { int error; enum stage stage; };
 
 /* Tell the parent that it did not work, and be gone. Between fork and exec
  * in a process with threads only system calls are good. */
 _Noreturn static void
-give_up(int status, bool is_directory)
+give_up(int status, enum stage stage)
 {
-	struct last_word	word = { errno, is_directory };
+	struct last_word	word = { errno, stage };
 
 	(void)!write(status, &word, sizeof(word));
 	_exit(127);
@@ -82,6 +86,24 @@ drop_reserve(void)
 	return -1;
 }
 
+/* Have another "/", and no way to change it again; with no_new_privs, since
+ * what is in there decides what a set-uid program would be. */
+static int
+change_root(const char *root)
+{
+	struct __user_cap_header_struct	head = {
+		.version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct	none[2] = { { 0 } };
+
+	if (*root == '\0')
+		return 0;
+	if (chroot(root) == -1 || chdir("/") == -1 ||
+	    prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0) == -1 ||
+	    prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == -1)
+		return -1;
+	return (int)syscall(SYS_capset, &head, none);
+}
+
 /* Be the command. */
 _Noreturn static void
 be(const struct running *r, int input, int output, int status)
@@ -93,19 +115,21 @@ be(const struct running *r, int input, int output, int status)
 	if (dup2(input, STDIN_FILENO) == -1 ||
 	    dup2(output, STDOUT_FILENO) == -1 ||
 	    dup2(output, STDERR_FILENO) == -1)
-		give_up(status, false);
+		give_up(status, STAGE_RUN);
 	if (status != STATUS_FD) {
 		if (dup3(status, STATUS_FD, O_CLOEXEC) == -1)
-			give_up(status, false);
+			give_up(status, STAGE_RUN);
 		status = STATUS_FD;
 	}
 	if (close_range(STATUS_FD + 1, ~0U, 0) == -1 ||
 	    drop_reserve() == -1)
-		give_up(status, false);
+		give_up(status, STAGE_RUN);
+	if (change_root(r->root) == -1)
+		give_up(status, STAGE_ROOT);
 	if (*directory != '\0' && chdir(directory) == -1)
-		give_up(status, true);
+		give_up(status, STAGE_DIRECTORY);
 	execvpe(r->argv[0], r->argv, r->envp);
-	give_up(status, false);
+	give_up(status, STAGE_RUN);
 }
 
 /* --- starting ------------------------------------------------------------ */
@@ -121,6 +145,23 @@ failed(struct running *r, const char *format, ...)
 	vsnprintf(r->text, sizeof(r->text), format, ap);
 	va_end(ap);
 	return -1;
+}
+
+/* The child could not be the command. */
+static int
+could_not_start(struct running *r, enum stage stage, int error)
+{
+	switch (stage) {
+	case STAGE_ROOT:
+		return failed(r, "cannot chroot to %.200s: %s", r->root,
+		    strerrordesc_np(error));
+	case STAGE_DIRECTORY:
+		return failed(r, "cannot run in directory %.200s: %s",
+		    r->what->directory, strerrordesc_np(error));
+	default:
+		return failed(r, "cannot run %.200s: %s", r->argv[0],
+		    strerrordesc_np(error));
+	}
 }
 
 /* Close it, if it is open. */
@@ -154,7 +195,7 @@ start(struct running *r)
 	int	input[2] = { -1, -1 }, output[2] = { -1, -1 };
 	int	status[2] = { -1, -1 }, error = 0, i;
 	ssize_t	n = -1;
-	struct last_word word = { 0, false };
+	struct last_word word = { 0, STAGE_RUN };
 
 	if (start_child(r, input, output, status) == -1)
 		error = errno;
@@ -180,9 +221,7 @@ start(struct running *r)
 		(void)kill(r->pid, SIGKILL);
 		(void)waitpid(r->pid, NULL, 0);
 	}
-	return failed(r, "cannot %s %.200s: %s", word.is_directory ?
-	    "run in directory" : "run", word.is_directory ?
-	    r->what->directory : r->argv[0], strerrordesc_np(error));
+	return could_not_start(r, word.stage, error);
 }
 
 /* --- talking ------------------------------------------------------------- */

@@ -187,10 +187,14 @@ is_builtin(const char *command)
 	    "command continue eval exec exit export fg for getopts hash if "
 	    "jobs local read readonly return set shift times trap type ulimit "
 	    "umask unalias unset until wait while";
+	char			word[32];
 	size_t			len = strcspn(command, " \t");
 
-	return len < 32 && known_has_word(builtins,
-	    strndupa(command, len));
+	if (len >= sizeof(word))
+		return false;
+	memcpy(word, command, len);
+	word[len] = '\0';
+	return known_has_word(builtins, word);
 }
 
 /* The command as a list of words. */
@@ -225,7 +229,7 @@ make_words(struct pool *pool, const char *text, struct command *c)
 /* --- running ------------------------------------------------------------- */
 
 /* Where it runs. 0, or -1: settled. */
-static int
+WAITS static int
 make_directory(struct addressee *a, const struct home *h, char **directory)
 {
 	const char	*why;
@@ -294,7 +298,8 @@ WAITS static int
 run_for_root(struct addressee *a, const char *command)
 {
 	static char	 nobody[1];
-	struct become	 who = { BECOME_DEFAULT, nobody, -1, -1 };
+	struct become	 who = { BECOME_DEFAULT, nobody, -1, -1,
+			    NULL };
 	struct home	*h;
 	const char	*why;
 	int		 result;

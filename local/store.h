@@ -25,6 +25,7 @@ struct storing {
 	struct copy		 copy;
 
 	/* the result */
+	int64_t			 position;	/* in an mbox */
 	enum outcome		 outcome;
 	const char		*dsn;
 	char			 text[STORE_TEXT];

@@ -107,7 +107,8 @@ void
 virtual_deliver(struct addressee *a)
 {
 	static char	 nobody[1];
-	struct become	 who = { BECOME_VIRTUAL, nobody, -1, -1 };
+	struct become	 who = { BECOME_VIRTUAL, nobody, -1, -1,
+			    NULL };
 	struct home	*h;
 	const char	*why;
 	char		*path;

@@ -349,8 +349,12 @@ check_mastercf(void)
 	each(&errors, error);
 	each(&warnings, warning);
 	each(&notes, note);
-	if (services != NULL)
-		check_services(services);
+	if (services == NULL)
+		return;
+	check_services(services);
+	str_init(&errors, run.pool, 0);
+	check_files(run.pool, services, &errors);
+	each(&errors, error);
 }
 
 /* Check everything. */
@@ -384,6 +388,9 @@ check_all(struct pool *pool, const char *directory)
 	each(&text, error);
 	check_log();
 	check_postdrop();
+	str_init(&text, pool, 0);
+	check_paths(pool, mc, &text);
+	each(&text, warning);
 	check_mastercf();
 	return run.errors;
 }

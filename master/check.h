@@ -4,6 +4,7 @@
 #include "common/base/mem.h"
 #include "common/param/maincf.h"
 #include "common/param/mastercf.h"
+#include "master/services.h"
 
 /*
  * Everything that would stop the system or a service, told on standard error
@@ -20,5 +21,13 @@ void		 check_transports(struct pool *, struct maincf *,
 /* Lines about users and programs of services that run commands. */
 void		 check_commands(struct pool *, const struct mastercf *,
 		    struct str *warnings);
+
+/* Lines about programs that others call and that are not ours. */
+void		 check_paths(struct pool *, struct maincf *,
+		    struct str *warnings);
+
+/* Lines about owners and modes that are not as they must be. */
+void		 check_files(struct pool *, const struct services *,
+		    struct str *errors);
 
 #endif

@@ -34,6 +34,30 @@ is_served(const struct mastercf *file, const char *transport)
 	return mastercf_find(file, transport, "unix") != NULL;
 }
 
+/* The same for content filters that single services set. */
+static void
+check_filters(struct pool *pool, struct maincf *mc,
+    const struct mastercf *file, struct str *warnings)
+{
+	const struct service		*s;
+	const struct service_option	*o;
+	const char			*value, *transport;
+	char				*why;
+
+	for (s = file->services; s < file->services + file->count; s++)
+		for (o = s->options; o < s->options + s->option_count; o++) {
+			if (strcmp(o->name, "content_filter") != 0 ||
+			    (value = maincf_expand(mc, pool, o->value,
+			    &why)) == NULL ||
+			    (transport = transport_of(pool, value)) == NULL ||
+			    is_served(file, transport))
+				continue;
+			str_addf(warnings, "%s:%u: %s = %s: master.cf has no "
+			    "service %s of type unix\n", s->file, s->line,
+			    o->name, value, transport);
+		}
+}
+
 /* Settings that name a transport which nobody serves: their mail waits. */
 void
 check_transports(struct pool *pool, struct maincf *mc,
@@ -48,6 +72,7 @@ check_transports(struct pool *pool, struct maincf *mc,
 	char		*why;
 	size_t		 i;
 
+	check_filters(pool, mc, file, warnings);
 	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (maincf_find(mc, names[i]) == NULL)
 			continue;
@@ -74,20 +99,37 @@ argument(const struct service *s, const char *name)
 	return NULL;
 }
 
+/* Is it a user that our daemons run as? */
+static bool
+is_own(const char *user)
+{
+	const struct role	*r;
+
+	for (r = role_all(); r->program != NULL; r++)
+		if (r->user != NULL && strcmp(r->user, user) == 0)
+			return true;
+	return false;
+}
+
 /* What is wrong with one service of pipe or spawn, NULL: nothing. */
 static const char *
 fault_of(struct pool *pool, const struct service *s)
 {
-	const char	*user = argument(s, "user=");
-	const char	*program = argument(s, "argv=");
+	const char		*user = argument(s, "user=");
+	const char		*program = argument(s, "argv=");
+	const struct passwd	*pw;
 
 	if (user == NULL)
 		return "expected user=name";
 	if (program == NULL || *program == '\0')
 		return "expected argv=command";
 	user = pool_strndup(pool, user, strcspn(user, ":"));
-	if (strchr(user, '$') == NULL && getpwnam(user) == NULL)
+	pw = strchr(user, '$') == NULL ? getpwnam(user) : NULL;
+	if (strchr(user, '$') == NULL && pw == NULL)
 		return pool_printf(pool, "there is no user %s", user);
+	if (pw != NULL && (pw->pw_uid == 0 || is_own(user)))
+		return pool_printf(pool, "user=%s: commands do not run as "
+		    "root or as a user of the mail system", user);
 	if (*program == '/' && access(program, X_OK) == -1)
 		return pool_printf(pool, "there is no program %s", program);
 	return NULL;

@@ -15,10 +15,8 @@
 #include <sys/stat.h>
 
 #include <errno.h>
-#include <grp.h>
 #include <netdb.h>
 #include <poll.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -28,6 +26,7 @@
 #include "common/fiber/loop.h"
 #include "common/net/dial.h"
 #include "common/param/site.h"
+#include "master/sockets.h"
 
 enum { BACKLOG = 1024, ADDRESSES_MAX = 64 };
 
@@ -156,6 +155,7 @@ open_inet(struct unit *unit)
 			return pool_printf(pool, "%s: %s is already the "
 			    "address of %s", unit->where, key, l->user->where);
 		if (l == NULL) {
+			dial_set_window(site.tcp_windowsize);
 			fd = listen_inet(&unit->addresses[i], BACKLOG);
 			if (fd == -1)
 				return pool_printf(pool, "%s: %s: cannot "
@@ -169,34 +169,6 @@ open_inet(struct unit *unit)
 	return NULL;
 }
 
-/* Who may open the unit's internal sockets. */
-static const char *
-owner(const struct unit *unit, uid_t *uid, gid_t *gid, mode_t *mode)
-{
-	const char		*user, *group;
-	const struct passwd	*pw;
-	const struct group	*gr;
-
-	*uid = geteuid();
-	*gid = (gid_t)-1;
-	*mode = 0600;
-	if (!site.is_root)
-		return NULL;
-	if ((group = role_socket_group(unit->program)) != NULL) {
-		if ((gr = getgrnam(group)) == NULL)
-			return pool_printf(unit->services->pool,
-			    "there is no group %s", group);
-		*gid = gr->gr_gid;
-		*mode = 0660;
-	} else if ((user = role_socket_user(unit->program)) != NULL) {
-		if ((pw = getpwnam(user)) == NULL)
-			return pool_printf(unit->services->pool,
-			    "there is no user %s", user);
-		*uid = pw->pw_uid;
-	}
-	return NULL;
-}
-
 /* Open one UNIX socket for a worker. */
 static const char *
 open_unix(struct worker *worker, size_t place, const char *path, mode_t mode,
@@ -206,8 +178,12 @@ open_unix(struct worker *worker, size_t place, const char *path, mode_t mode,
 	struct listener	*l;
 	int		 fd;
 
-	if ((l = find(path)) == NULL) {
-		fd = listen_unix(path, SOCK_SEQPACKET, mode, uid, gid);
+	if ((l = find(path)) != NULL && l->user != NULL)
+		return pool_printf(unit->services->pool, "%s: %s is already "
+		    "the socket of %s", unit->where, path, l->user->where);
+	if (l == NULL) {
+		fd = listen_unix(path, unit->flags & UNIT_IS_STREAM ?
+		    SOCK_STREAM : SOCK_SEQPACKET, mode, uid, gid);
 		if (fd == -1)
 			return pool_printf(unit->services->pool,
 			    "%s: cannot listen at %s/%s: %s", unit->name,
@@ -217,6 +193,26 @@ open_unix(struct worker *worker, size_t place, const char *path, mode_t mode,
 	l->user = unit;
 	worker->listeners[place] = l;
 	return NULL;
+}
+
+/* The one socket of a service of spawn, where Postfix has it. */
+static const char *
+open_spawn(struct unit *unit)
+{
+	struct pool	*pool = unit->services->pool;
+	bool		 is_public = unit->flags & UNIT_PUBLIC;
+	const char	*why;
+	uid_t		 uid;
+	gid_t		 gid;
+	mode_t		 mode;
+
+	if ((why = socket_owner(pool, unit->program, &uid, &gid, &mode)) != NULL)
+		return why;
+	if (!is_public)
+		return open_unix(unit->workers, 0, pool_printf(pool,
+		    "private/%s", unit->name), mode, uid, gid);
+	return open_unix(unit->workers, 0, pool_printf(pool, "public/%s",
+	    unit->name), site.is_root ? 0666 : 0600, (uid_t)-1, (gid_t)-1);
 }
 
 /* The sockets of an internal service. */
@@ -231,7 +227,7 @@ open_internal(struct unit *unit)
 	gid_t		 gid;
 	mode_t		 mode;
 
-	if ((why = owner(unit, &uid, &gid, &mode)) != NULL)
+	if ((why = socket_owner(pool, unit->program, &uid, &gid, &mode)) != NULL)
 		return why;
 	for (w = unit->workers; w < unit->workers + unit->worker_count; w++) {
 		path = pool_printf(pool, "private/%s.%u", unit->name,
@@ -256,7 +252,8 @@ sockets_of(const struct unit *unit)
 		return unit->address_count;
 	if (strcmp(unit->program, "log") == 0)
 		return 0;		/* it has a socketpair instead */
-	return unit->flags & UNIT_PUBLIC ? 2 : 1;
+	return unit->flags & UNIT_PUBLIC && !(unit->flags & UNIT_IS_STREAM) ?
+	    2 : 1;
 }
 
 /* Open or keep everything that the table wants. */
@@ -280,6 +277,7 @@ listeners_open(struct services *services)
 		if (sockets_of(unit) == 0)
 			continue;
 		why = unit->flags & UNIT_IS_INET ? open_inet(unit) :
+		    unit->flags & UNIT_IS_STREAM ? open_spawn(unit) :
 		    open_internal(unit);
 		if (why != NULL)
 			return why;

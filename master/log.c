@@ -5,7 +5,7 @@
  * ends master keeps, so that what we have not read when we end waits for the
  * next log program. They go to descriptor 5, which master opened: a file, to
  * which a whole batch is written at once, or the system's log, one datagram
- * per line (RFC 3164, facility mail).
+ * per line (RFC 3164).
  *
  * L1  A line is taken from the socket only if it can be written: after a
  *     failed write nothing is read until the same bytes went out.
@@ -39,7 +39,7 @@
 enum {
 	SINK = HANDOVER_LISTENERS,
 	LINE_MAX_BYTES = 4096,		/* of a datagram */
-	TEXT_MAX_BYTES = 2000,		/* of a line; the rest is cut */
+	TEXT_MAX_BYTES = 2047,		/* of a line; the rest is cut */
 	NAME_MAX_BYTES = 64,
 	BATCH_BYTES = 64 * 1024,
 	FLOOD_BYTES = 8 * 1024,		/* in one round */
@@ -89,22 +89,24 @@ parse(struct line *line, const char *data, size_t len)
 	return line->text == NULL ? -1 : 0;
 }
 
-/* Facility mail and a severity, as syslog counts them. */
+/* Facility and severity, as syslog counts them. */
 static int
 priority(uint32_t level)
 {
+	int	facility = log_facility_code();
+
 	switch (level) {
 	case LOG_LEVEL_WARNING:
-		return LOG_MAIL | LOG_WARNING;
+		return facility | LOG_WARNING;
 	case LOG_LEVEL_ERROR:
-		return LOG_MAIL | LOG_ERR;
+		return facility | LOG_ERR;
 	case LOG_LEVEL_FATAL:
 	case LOG_LEVEL_PANIC:
-		return LOG_MAIL | LOG_CRIT;
+		return facility | LOG_CRIT;
 	case LOG_LEVEL_DEBUG:
-		return LOG_MAIL | LOG_DEBUG;
+		return facility | LOG_DEBUG;
 	default:
-		return LOG_MAIL | LOG_INFO;
+		return facility | LOG_INFO;
 	}
 }
 
@@ -140,9 +142,13 @@ add_prefix(const struct line *line, const char *program)
 static void
 add_line(const struct line *line)
 {
+	size_t	start = batch.len, used;
+
 	add_prefix(line, line->program);
 	str_add(&batch, log_level_prefix(line->head.level));
-	add_escaped(line->text, TEXT_MAX_BYTES);
+	used = batch.len - start;
+	add_escaped(line->text, used < TEXT_MAX_BYTES ?
+	    TEXT_MAX_BYTES - used : 0);
 	if (!is_syslog)
 		str_add_char(&batch, '\n');
 }

@@ -26,6 +26,7 @@
 #include "common/base/bug.h"
 #include "common/base/fs.h"
 #include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/fiber/loop.h"
 #include "common/param/known.h"
 #include "common/param/manual.h"
@@ -51,7 +52,15 @@ enum {
 	REPORT_FD = 3		/* with -s: where `postrider start` listens */
 };
 
+static char	*debugger_command;
+
 static const struct param	master_params[] = {
+	PARAM_RAW("debugger_command", debugger_command, "", 0, 4000,
+	    "A shell command that root runs beside each new process of a "
+	    "service whose line in master.cf has -D, before the process does "
+	    "anything. $process_id and $process_name tell which one it is; "
+	    "the process waits until the command ends, or puts itself into "
+	    "the background."),
 	PARAM_TIME("service_throttle_time", watch_throttle_time, "60s", 1,
 	    3600, "The longest pause before a daemon that cannot start is "
 	    "tried again. The pause begins with a second and doubles."),
@@ -98,14 +107,49 @@ messages_init(struct messages *m, struct pool *pool)
 	str_init(&m->notes, pool, 0);
 }
 
+/* debugger_command as a shell gets it: the names of a process are left to be
+ * variables of its environment. NULL with a problem told. */
+static const char *
+read_debugger(struct pool *pool, struct maincf *mc, struct str *problems)
+{
+	const char	*command;
+	char		*why;
+
+	maincf_default(mc, "process_name", "$$process_name");
+	maincf_default(mc, "process_id", "$$process_id");
+	command = maincf_value(mc, pool, "debugger_command", &why);
+	if (command == NULL)
+		param_complain(mc, "debugger_command", debugger_command, why,
+		    problems);
+	return command;
+}
+
+/* Does everybody obey the file because everybody may write it? 0 or -1. */
+static int
+refuse_open(struct pool *pool, const char *name, struct str *problems)
+{
+	const char	*path = pool_printf(pool, "%s/%s",
+			    site.config_directory, name);
+	struct stat	 st;
+
+	if (stat(path, &st) == -1 || !(st.st_mode & S_IWOTH))
+		return 0;
+	str_addf(problems, "%s may be written by everybody\n", path);
+	return -1;
+}
+
 /* From main.cf, which `site` holds now, to the table of services. */
 static struct services *
 load(struct pool *pool, struct maincf *mc, struct messages *m)
 {
+	struct services	*services;
 	struct mastercf	*file;
+	const char	*debugger;
 	char		*why;
 
-	if (param_load(mc, master_tables, &m->problems) == -1)
+	if (param_load(mc, master_tables, &m->problems) == -1 ||
+	    refuse_open(pool, "main.cf", &m->problems) == -1 ||
+	    refuse_open(pool, "master.cf", &m->problems) == -1)
 		return NULL;
 	spawn_tell_directory(services_find_programs(mc));
 	if ((file = services_file(pool, &why)) == NULL) {
@@ -114,8 +158,13 @@ load(struct pool *pool, struct maincf *mc, struct messages *m)
 	}
 	services_note_uses(file, mc);
 	(void)known_report(mc, &m->warnings);
-	return services_read(pool, file, &m->problems, &m->warnings,
+	if ((debugger = read_debugger(pool, mc, &m->problems)) == NULL)
+		return NULL;
+	services = services_read(pool, file, &m->problems, &m->warnings,
 	    &m->notes);
+	if (services != NULL)
+		services->debugger = debugger;
+	return services;
 }
 
 /* Read everything again: the new table with its sockets open, or NULL. */
@@ -142,6 +191,27 @@ load_again(struct pool *pool, struct messages *m)
 	return NULL;
 }
 
+/* Whoever calls the system postfix has its log read by programs that know
+ * what Postfix's own master and script say, and complain of anything else. */
+static bool
+is_like_postfix(void)
+{
+	return text_starts(site.syslog_name, "postfix");
+}
+
+/* "stopping the mail system", as those programs want to hear it. */
+static void
+tell_script(const char *doing)
+{
+	if (!is_like_postfix()) {
+		log_info("%s the mail system", doing);
+		return;
+	}
+	log_name(site.syslog_name, "postfix-script");
+	log_info("%s the Postfix mail system", doing);
+	log_name(site.syslog_name, "master");
+}
+
 /* Hand over to fresh daemons, or change nothing (M2, M3). */
 static WAITS int
 reload(struct str *problems)
@@ -164,6 +234,8 @@ reload(struct str *problems)
 		return -1;
 	}
 	log_name(site.syslog_name, "master");
+	if (is_like_postfix())
+		tell_script("refreshing");
 	log_info("reload -- version " POSTRIDER_VERSION ", configuration %s",
 	    self.directory);
 	log_lines(log_warning, &m.warnings);
@@ -189,7 +261,7 @@ stop(bool is_now)
 	}
 	self.is_stopping = true;
 	notify("STOPPING=1");
-	log_info("stopping the mail system");
+	tell_script("stopping");
 	watch_stop(clock_now() + time);
 	self.is_stopped = true;
 }
@@ -198,7 +270,10 @@ stop(bool is_now)
 static WAITS void
 leave(void)
 {
-	log_info("stopped");
+	if (is_like_postfix())
+		log_info("terminating on signal %d", SIGTERM);
+	else
+		log_info("stopped");
 	log_to_nothing();
 	watch_stop_log(clock_now() + LOG_STOP_TIME);
 	control_close();
@@ -251,7 +326,8 @@ on_signal(int number)
 			fiber_start(reload_fiber, NULL);
 		break;
 	default:
-		log_info("terminating on signal %d", number);
+		if (!is_like_postfix())
+			log_info("terminating on signal %d", number);
 		fiber_start(end, NULL);
 	}
 }
@@ -435,6 +511,8 @@ go(const struct messages *m)
 {
 	spawn_keep_stderr(self.is_foreground);
 	spawn_open_log();
+	if (is_like_postfix())
+		tell_script("starting");
 	log_info("daemon started -- version " POSTRIDER_VERSION
 	    ", configuration %s", self.directory);
 	if (!site.is_root)

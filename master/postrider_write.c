@@ -5,6 +5,7 @@
  * A running master writes them in the order in which they come. Who may not
  * speak to it, and a system that is down, write to where it would.
  */
+#include "master/logfile.h"
 #include "master/postrider.h"
 
 #include <errno.h>
@@ -21,7 +22,8 @@
 #include "common/base/str.h"
 #include "common/param/site.h"
 
-enum { TEXT_MAX = 1500, LINE_MAX_BYTES = 4 * TEXT_MAX + 1 };
+enum { TEXT_MAX = 1500, LINE_MAX_BYTES = 4 * TEXT_MAX + 1,
+    TAG_SHOWN = 128 };
 
 /* What the levels are called. */
 static const struct { const char *name; enum log_level level; } levels[] = {
@@ -62,8 +64,7 @@ write_directly(enum log_level level, const char *name, const char *program,
 	if (*site.maillog_file == '\0')
 		return write_syslog(level, text);
 	fd = strcmp(site.maillog_file, "/dev/stdout") == 0 ? STDOUT_FILENO :
-	    open(site.maillog_file, O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY |
-	    O_CLOEXEC, 0640);
+	    logfile_open(site.maillog_file);
 	if (fd == -1 && errno == EACCES)
 		return write_syslog(level, text);
 	if (fd == -1)
@@ -78,13 +79,18 @@ write_directly(enum log_level level, const char *name, const char *program,
 	return 0;
 }
 
-/* The part of the tag behind the last slash is a program's name. */
+/* The part of the tag behind the last slash is a program's name. A tag is the
+ * caller's to choose, but makes no line of its own. */
 static void
 cut_tag(struct pool *pool, const char *tag, const char **name,
     const char **program)
 {
-	const char	*slash = strrchr(tag, '/');
+	char		*shown = pool_alloc(pool, TAG_SHOWN);
+	const char	*slash;
 
+	(void)log_escape(shown, TAG_SHOWN, tag, strlen(tag));
+	tag = shown;
+	slash = strrchr(tag, '/');
 	*name = slash == NULL ? site.syslog_name :
 	    pool_strndup(pool, tag, (size_t)(slash - tag));
 	*program = slash == NULL ? tag : slash + 1;

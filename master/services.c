@@ -111,7 +111,8 @@ program_of(const char *command)
 	for (i = 0; i < sizeof(builtins) / sizeof(builtins[0]); i++)
 		if (strcmp(builtins[i].program, command) == 0)
 			return builtins[i].program;
-	role = strcmp(command, "smtpd") == 0 ? role_find(command) : NULL;
+	role = strcmp(command, "smtpd") == 0 ||
+	    strcmp(command, "spawn") == 0 ? role_find(command) : NULL;
 	return role == NULL ? NULL : role->program;
 }
 
@@ -172,9 +173,12 @@ apply(struct maker *m, struct unit *unit, const struct service *line)
 	unit->argument_count = line->argument_count - line->option_words;
 	if (line->maxproc >= 0)
 		unit->maxproc = line->maxproc;
-	for (i = 0; i < line->argument_count; i++)
+	for (i = 0; i < line->option_words; i++) {
 		if (strcmp(line->arguments[i], "-v") == 0)
 			unit->is_verbose = true;
+		if (strcmp(line->arguments[i], "-D") == 0)
+			unit->is_debugged = true;
+	}
 }
 
 /* How many smtpd processes: an option of the line, or of main.cf. */
@@ -217,14 +221,15 @@ add_inet(struct maker *m, const struct service *line)
 	const char	*program = program_of(line->command), *why;
 	struct unit	*unit;
 
-	if (program == NULL || strcmp(program, "smtpd") != 0) {
+	if (program == NULL || (strcmp(program, "smtpd") != 0 &&
+	    strcmp(program, "spawn") != 0)) {
 		str_addf(m->warnings, "%s:%u: %s: there is no program %s here "
 		    "that serves a port; nothing listens there\n", line->file,
 		    line->line, line->name, line->command);
 		return;
 	}
 	unit = add(m, line->name, program);
-	unit->flags = UNIT_IS_INET;
+	unit->flags = UNIT_IS_INET | UNIT_IS_STREAM;
 	unit->maxproc = (int)site.default_process_limit;
 	apply(m, unit, behind(m, line));
 	unit->command = line->command;
@@ -234,7 +239,8 @@ add_inet(struct maker *m, const struct service *line)
 	if (why != NULL)
 		str_addf(m->errors, "%s: %s: %s\n", unit->where, line->name,
 		    why);
-	add_workers(m, unit, smtpd_processes(m, line));
+	add_workers(m, unit, strcmp(program, "smtpd") == 0 ?
+	    smtpd_processes(m, line) : 1);
 }
 
 /* Is maxproc the number of its deliveries at once? */
@@ -245,6 +251,28 @@ delivers(const char *program)
 	    strcmp(program, "local") == 0;
 }
 
+/* A line that runs commands for connections to a UNIX socket. */
+static void
+add_spawn(struct maker *m, const struct service *line)
+{
+	const struct builtin	*builtin = find_builtin(line->name);
+	const struct unit	*other = services_find(m->services, line->name);
+	struct unit		*unit;
+
+	if (builtin != NULL || strcmp(line->name, "control") == 0 ||
+	    strchr(line->name, '/') != NULL ||
+	    (other != NULL && !(other->flags & UNIT_IS_INET))) {
+		str_addf(m->errors, "%s:%u: %s: a service of spawn needs a "
+		    "name of its own\n", line->file, line->line, line->name);
+		return;
+	}
+	unit = add(m, line->name, "spawn");
+	unit->flags = UNIT_IS_STREAM | (line->is_private ? 0 : UNIT_PUBLIC);
+	unit->maxproc = (int)site.default_process_limit;
+	apply(m, unit, line);
+	add_workers(m, unit, 1);
+}
+
 /* A line for a service that other daemons call. */
 static void
 add_internal(struct maker *m, const struct service *line)
@@ -253,7 +281,8 @@ add_internal(struct maker *m, const struct service *line)
 	const char		*program = program_of(line->command);
 	struct unit		*unit;
 
-	if (program == NULL || strcmp(program, "smtpd") == 0) {
+	if (program == NULL || strcmp(program, "smtpd") == 0 ||
+	    strcmp(program, "spawn") == 0) {
 		str_addf(m->warnings, "%s:%u: %s: there is no program %s "
 		    "here; mail for this transport will wait\n", line->file,
 		    line->line, line->name, line->command);
@@ -289,6 +318,9 @@ add_line(struct maker *m, const struct service *line)
 		str_addf(&m->absorbed, " %s", line->name);
 	else if (strcmp(line->type, "inet") == 0)
 		add_inet(m, line);
+	else if (strcmp(line->type, "unix") == 0 &&
+	    strcmp(line->command, "spawn") == 0)
+		add_spawn(m, line);
 	else if (strcmp(line->type, "unix") == 0 ||
 	    strcmp(line->type, "fifo") == 0)
 		add_internal(m, line);

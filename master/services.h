@@ -29,7 +29,8 @@ enum unit_flags {
 	UNIT_ALONE = 2,		/* never two processes at the same time */
 	UNIT_IN_PLACE = 4,	/* understands RELOAD */
 	UNIT_PUBLIC = 8,	/* has a socket in public/, too */
-	UNIT_IS_INET = 16
+	UNIT_IS_INET = 16,
+	UNIT_IS_STREAM = 32	/* its callers do not speak packets */
 };
 
 /* A place in which one process runs; `keeper` sees to it. */
@@ -54,7 +55,7 @@ struct unit {
 	const struct role	*role;
 	unsigned		 flags;
 	int			 maxproc;	/* 0: no limit */
-	bool			 is_verbose;
+	bool			 is_verbose, is_debugged;
 	struct service_option	*options;
 	size_t			 option_count;
 	char			**arguments;	/* behind the options */
@@ -71,6 +72,7 @@ struct services {
 	struct unit	*units;
 	size_t		 count, room;
 	unsigned	 keepers;	/* fibers that still use the table */
+	const char	*debugger;	/* debugger_command, for a shell */
 };
 
 /*

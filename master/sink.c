@@ -13,6 +13,7 @@
 
 #include "common/base/log.h"
 #include "common/param/site.h"
+#include "master/logfile.h"
 
 static int	output_fd = -1, error_fd = -1;
 
@@ -57,8 +58,7 @@ sink_open(const char **why)
 	if (strcmp(site.maillog_file, "/dev/stdout") == 0)
 		fd = fcntl(output_fd, F_DUPFD_CLOEXEC, 3);
 	else if (*site.maillog_file != '\0')
-		fd = open(site.maillog_file, O_WRONLY | O_APPEND | O_CREAT |
-		    O_NOCTTY | O_CLOEXEC, 0640);
+		fd = logfile_open(site.maillog_file);
 	else if ((fd = open_syslog()) == -1 && error_fd != -1)
 		fd = fcntl(error_fd, F_DUPFD_CLOEXEC, 3);
 	if (fd == -1)

@@ -15,6 +15,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -136,7 +137,8 @@ arguments(struct pool *pool, const struct worker *w)
 	if (services_has_other_name(unit))
 		add(argv, &n, "-P", pool_strdup(pool, unit->command));
 	for (i = 0; i < unit->argument_count &&
-	    strcmp(unit->command, "pipe") == 0; i++)
+	    (strcmp(unit->command, "pipe") == 0 ||
+	    strcmp(unit->command, "spawn") == 0); i++)
 		add(argv, &n, "-a", unit->arguments[i]);
 	if (unit->is_verbose)
 		add(argv, &n, "-v", NULL);
@@ -252,9 +254,41 @@ be_expendable(void)
 	close(fd);
 }
 
+/* Child: run debugger_command beside us, and wait for it. */
+static void
+debug(const struct unit *unit)
+{
+	static char	shell[] = "sh", option[] = "-c";
+	char		*command, number[16];
+	pid_t		self = getpid(), pid;
+
+	if (!unit->is_debugged)
+		return;
+	if (*unit->services->debugger == '\0') {
+		log_warning("%s: -D: debugger_command is not set",
+		    unit->where);
+		return;
+	}
+	if ((pid = fork()) == 0) {
+		command = mem_strdup(unit->services->debugger);
+		(void)snprintf(number, sizeof(number), "%d", (int)self);
+		(void)setenv("process_id", number, 1);
+		(void)setenv("process_name", unit->program, 1);
+		(void)setenv("MAIL_CONFIG", site.config_directory, 1);
+		(void)setenv("PATH", "/usr/bin:/bin:/usr/sbin:/sbin", 0);
+		reset_signals();
+		execv("/bin/sh", (char *[]){ shell, option, command, NULL });
+		_exit(127);
+	}
+	if (pid == -1 || waitpid(pid, NULL, 0) == -1)
+		log_warning("%s: -D: cannot run debugger_command: %s",
+		    unit->where, strerror(errno));
+}
+
 /* Child: become the daemon. */
 _Noreturn static void
-become(const char *path, char **argv, char **envp, int *fds)
+become(const struct unit *unit, const char *path, char **argv, char **envp,
+    int *fds)
 {
 	setsid();
 	be_expendable();
@@ -262,6 +296,7 @@ become(const char *path, char **argv, char **envp, int *fds)
 	if (place(fds) == -1 || quiet() == -1)
 		log_warning("cannot prepare %s: %s", path, strerror(errno));
 	else {
+		debug(unit);
 		reset_signals();
 		execve(path, argv, envp);
 		log_warning("cannot run %s: %s", path, strerror(errno));
@@ -289,7 +324,7 @@ spawn(const struct worker *w, int *channel, const char **why)
 	}
 	collect(w, ends[1], sink, fds);
 	if ((pid = fork()) == 0)
-		become(path, argv, envp, fds);
+		become(w->unit, path, argv, envp, fds);
 	if (pid == -1) {
 		*why = strerror(errno);
 		close(ends[0]);
@@ -310,8 +345,9 @@ out:
  */
 static const int	kept[] = {
 	CAP_NET_BIND_SERVICE,	/* ports below 1024, also after a reload */
-	CAP_SETUID, CAP_SETGID,	/* daemons drop to their users; the helper
-				 * becomes the recipient */
+	CAP_SETUID, CAP_SETGID,	/* daemons drop to their users; helper
+				 * becomes the recipient, spawn the
+				 * user of a command */
 	CAP_SETPCAP,		/* daemons empty their own bounding set */
 	CAP_SYS_CHROOT,		/* daemons enter their jails */
 	CAP_KILL,		/* stop daemons that run as other users */

@@ -295,7 +295,8 @@ has_same_options(const struct unit *a, const struct unit *b)
 
 	if (a->option_count != b->option_count || a->maxproc != b->maxproc ||
 	    a->worker_count != b->worker_count ||
-	    a->is_verbose != b->is_verbose)
+	    a->is_verbose != b->is_verbose ||
+	    a->is_debugged != b->is_debugged)
 		return false;
 	for (i = 0; i < a->option_count; i++)
 		if (strcmp(a->options[i].name, b->options[i].name) != 0 ||

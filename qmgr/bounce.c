@@ -98,7 +98,8 @@ begin(struct report *r, struct task *t, enum audience audience,
 	static const enum template_kind	kinds[] = {
 		[BOUNCE_FAILURE] = TEMPLATE_FAILURE,
 		[BOUNCE_DELAY] = TEMPLATE_DELAY,
-		[BOUNCE_SUCCESS] = TEMPLATE_SUCCESS
+		[BOUNCE_SUCCESS] = TEMPLATE_SUCCESS,
+		[BOUNCE_TRACE] = TEMPLATE_VERIFY
 	};
 
 	*r = (struct report){ .about = &t->bounce, .audience = audience,

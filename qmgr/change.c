@@ -87,31 +87,40 @@ hold(struct message *m)
 
 /* Begin again, out of hold/. */
 static int
-begin_again(struct message *m)
+begin_again(struct message *m, enum fate fate)
 {
 	if (m->dir == QUEUE_HOLD && move(m, QUEUE_DEFERRED) == -1)
 		return -1;
-	return decide(m, FATE_REQUEUE);
+	return decide(m, fate);
+}
+
+/* Put a mark on its file. */
+static int
+mark(struct message *m, int (*set_mark)(int fd))
+{
+	int	fd = queue_open_file(m->dir, m->id, O_RDONLY), result;
+
+	if (fd == -1)
+		return -1;
+	result = set_mark(fd);
+	close(fd);
+	return result;
 }
 
 /* Mark it. One that is held stays there, unless that is wanted too. */
 static int
 expire(struct message *m, enum change change)
 {
-	int	fd = queue_open_file(m->dir, m->id, O_RDONLY), result;
-
-	if (fd == -1)
-		return -1;
-	result = queue_set_expired(fd);
-	close(fd);
-	if (result == -1)
+	if (mark(m, queue_set_expired) == -1)
 		return -1;
 	if (m->fate != FATE_HOLD)
 		return decide(m, FATE_EXPIRE);
-	return change == CHANGE_EXPIRE_RELEASE ? begin_again(m) : 1;
+	if (change != CHANGE_EXPIRE_RELEASE)
+		return CHANGED;
+	return begin_again(m, FATE_AGAIN) == -1 ? -1 : CHANGED | CHANGED_FREE;
 }
 
-/* Change an open message: 1, 0, -1. It may be gone afterwards. */
+/* Change an open message; as change_message(). It may be gone afterwards. */
 static int
 change_open(struct message *m, enum change change)
 {
@@ -121,9 +130,10 @@ change_open(struct message *m, enum change change)
 	case CHANGE_HOLD:
 		return hold(m);
 	case CHANGE_RELEASE:
-		return m->fate == FATE_HOLD ? begin_again(m) : 0;
+		return m->fate == FATE_HOLD ? begin_again(m, FATE_AGAIN) : 0;
 	case CHANGE_REQUEUE:
-		return begin_again(m);
+		return mark(m, queue_set_renewed) == -1 ? -1 :
+		    begin_again(m, FATE_REQUEUE);
 	case CHANGE_EXPIRE:
 	case CHANGE_EXPIRE_NOW:
 	case CHANGE_EXPIRE_RELEASE:
@@ -144,17 +154,17 @@ change_closed(enum change change, const char *id, enum queue_dir from)
 	bool		is_due;
 	int		result = entry_change(change, id, &dir, &is_due);
 
-	if (result != 1)
+	if (result <= 0)
 		return result;
 	if (change == CHANGE_DELETE || dir != from)
 		sync_removed(from, id);
 	if (change != CHANGE_DELETE && dir == from && !is_due)
-		return 1;
+		return result;
 	(void)waiting_remove(id);
 	if (is_due)
 		(void)waiting_add(id, dir, clock_now());
 	feed_wake();
-	return 1;
+	return result;
 }
 
 /* Wherever it is. */
@@ -177,7 +187,7 @@ change_message(enum change change, const char *id)
 		return -1;
 	}
 	strlcpy(name, m->id, sizeof(name));
-	if ((result = change_open(m, change)) == 1)
-		entry_log(change, name);
+	if ((result = change_open(m, change)) > 0)
+		entry_log(change, result, name);
 	return result;
 }

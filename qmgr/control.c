@@ -307,6 +307,19 @@ complain(struct command *c, char *id, int error)
 	    "it is being worked on: try again" : strerror(error));
 }
 
+/* What was done to this one. */
+static void
+add_change(struct command *c, enum change change, int changed, char *id)
+{
+	const char	*words[2];
+	size_t		 i, n = entry_words(change, changed, words);
+
+	c->done.changed++;
+	for (i = 0; i < n && c->done.change_count < ROWS; i++)
+		c->done.changes[c->done.change_count++] =
+		    (struct queue_row){ id, (char *)(uintptr_t)words[i] };
+}
+
 /* All that are named. */
 static WAITS void
 change(struct command *c, enum change change)
@@ -317,6 +330,8 @@ change(struct command *c, enum change change)
 	int	result;
 
 	prepare_rows(c);
+	c->done.changes = pool_array(c->request->pool, 2 * c->asked->count,
+	    sizeof(*c->done.changes));
 	for (i = 0; i < c->asked->count; i++) {
 		id = c->asked->rows[i].id;
 		if (!queue_id_is_valid(id))
@@ -324,8 +339,8 @@ change(struct command *c, enum change change)
 		result = change_patiently(change, id, deadline);
 		if (result == -1)
 			complain(c, id, errno);
-		else
-			c->done.changed += result;
+		else if (result > 0)
+			add_change(c, change, result, id);
 		fiber_breathe();
 	}
 }

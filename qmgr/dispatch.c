@@ -23,7 +23,9 @@
 #include "common/base/bug.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/text.h"
 #include "common/ipc/packets.h"
+#include "common/mail/origin.h"
 #include "common/mail/verp.h"
 #include "qmgr/evict.h"
 #include "qmgr/flush.h"
@@ -155,6 +157,39 @@ fill_packet(struct deliver *d, const struct job *job, const struct lane *lane,
 	    .attempt = m->attempt };
 }
 
+/* Where it came from at first, if XFORWARD told: that is for the log, for
+ * commands, and for the next host. */
+static void
+fill_origin(struct deliver *d, const struct mail *mail, struct pool *pool)
+{
+	static char		 nothing[1];
+	struct {
+		enum origin_attribute attribute; char **to;
+	} rows[] = {
+		{ ORIGIN_NAME, &d->client_name },
+		{ ORIGIN_ADDR, &d->client_address },
+		{ ORIGIN_HELO, &d->helo },
+		{ ORIGIN_PROTO, &d->protocol },
+		{ ORIGIN_IDENT, &d->ident }
+	};
+	struct origin		 f = { { NULL } };
+	size_t			 i;
+
+	d->ident = nothing;
+	d->client_port = mail->client_port;
+	if (mail->forwarded == NULL || mail->forwarded[0] == '\0' ||
+	    origin_parse(&f, pool, ORIGIN_XFORWARD, mail->forwarded) !=
+	    NULL)
+		return;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		*rows[i].to = f.values[rows[i].attribute] != NULL ?
+		    f.values[rows[i].attribute] : nothing;
+	d->client_port = 0;
+	if (f.values[ORIGIN_PORT] != NULL)
+		(void)text_integer(f.values[ORIGIN_PORT], 0, 65535,
+		    &d->client_port);
+}
+
 /* Remember what was handed out. */
 static void
 enter(struct channel *c, struct lane *lane, struct job *job, uint64_t id,
@@ -209,6 +244,7 @@ dispatch_deliver(struct channel *c, struct lane *lane, struct job *job)
 	bool		 is_good = true;
 
 	fill_packet(&d, job, lane, pool);
+	fill_origin(&d, &m->envelope.mail, pool);
 	d.recipients = pool_array(pool, limit, sizeof(*d.recipients));
 	d.count = fill_rows(job, d.recipients, limit);
 	if ((d.message = message_fd(m)) == -1) {

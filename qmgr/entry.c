@@ -205,15 +205,39 @@ change_of(const char *verb)
 	return CHANGE_NONE;
 }
 
+/* What is said of a change. */
+static const char *
+said_of(enum change change)
+{
+	size_t	i = 0;
+
+	while (i < CHANGES - 1 && changes[i].change != change)
+		i++;
+	return changes[i].said;
+}
+
+/* Of this one, and of the release that it needed. */
+size_t
+entry_words(enum change change, int changed, const char *words[2])
+{
+	size_t	n = 0;
+
+	if (changed & CHANGED)
+		words[n++] = said_of(change);
+	if (changed & CHANGED_FREE)
+		words[n++] = said_of(CHANGE_RELEASE);
+	return n;
+}
+
 /* Tell. */
 void
-entry_log(enum change change, const char *id)
+entry_log(enum change change, int changed, const char *id)
 {
-	size_t	i;
+	const char	*words[2];
+	size_t		 i, n = entry_words(change, changed, words);
 
-	for (i = 0; i < CHANGES; i++)
-		if (changes[i].change == change)
-			log_info("%s: %s", id, changes[i].said);
+	for (i = 0; i < n; i++)
+		log_info("%s: %s", id, words[i]);
 }
 
 /* Move it if it is not there. */
@@ -243,7 +267,8 @@ make_due(const char *id, enum queue_dir *dir, bool *is_due)
 
 /* Mark it; 1 it was not marked before, 0 it was, -1. */
 static int
-mark_expired(const char *id, enum queue_dir dir)
+mark(const char *id, enum queue_dir dir, bool (*is_marked)(mode_t),
+    int (*set_mark)(int fd))
 {
 	struct stat	st;
 	int		fd, result = -1, saved;
@@ -251,8 +276,8 @@ mark_expired(const char *id, enum queue_dir dir)
 	if ((fd = queue_open_file(dir, id, O_RDONLY)) == -1)
 		return -1;
 	if (fstat(fd, &st) == 0)
-		result = queue_is_expired(st.st_mode) ? 0 :
-		    queue_set_expired(fd) == 0 ? 1 : -1;
+		result = is_marked(st.st_mode) ? 0 :
+		    set_mark(fd) == 0 ? 1 : -1;
 	saved = errno;
 	close(fd);
 	errno = saved;
@@ -263,15 +288,15 @@ mark_expired(const char *id, enum queue_dir dir)
 static int
 expire(enum change change, const char *id, enum queue_dir *dir, bool *is_due)
 {
-	int	result = mark_expired(id, *dir);
+	int	result = mark(id, *dir, queue_is_expired, queue_set_expired);
+	bool	is_held = *dir == QUEUE_HOLD;
 
-	if (result == -1)
+	if (result == -1 || change == CHANGE_EXPIRE ||
+	    (is_held && change == CHANGE_EXPIRE_NOW))
+		return result;
+	if (make_due(id, dir, is_due) == -1)
 		return -1;
-	if (change == CHANGE_EXPIRE)
-		return result;
-	if (*dir == QUEUE_HOLD && change == CHANGE_EXPIRE_NOW)
-		return result;
-	return make_due(id, dir, is_due) == -1 ? -1 : 1;
+	return is_held ? result | CHANGED_FREE : CHANGED;
 }
 
 /* One change. */
@@ -288,9 +313,10 @@ apply(enum change change, const char *id, enum queue_dir *dir, bool *is_due)
 	case CHANGE_RELEASE:
 		if (*dir != QUEUE_HOLD)
 			return 0;
-		/* FALLTHROUGH */
-	case CHANGE_REQUEUE:
 		return make_due(id, dir, is_due) == -1 ? -1 : 1;
+	case CHANGE_REQUEUE:
+		return mark(id, *dir, queue_is_renewed, queue_set_renewed) ==
+		    -1 || make_due(id, dir, is_due) == -1 ? -1 : 1;
 	case CHANGE_EXPIRE:
 	case CHANGE_EXPIRE_NOW:
 	case CHANGE_EXPIRE_RELEASE:
@@ -311,7 +337,7 @@ entry_change(enum change change, const char *id, enum queue_dir *dir,
 	*is_due = false;
 	if (*dir == QUEUE_CORRUPT && change != CHANGE_DELETE)
 		return 0;
-	if ((result = apply(change, id, dir, is_due)) == 1)
-		entry_log(change, id);
+	if ((result = apply(change, id, dir, is_due)) > 0)
+		entry_log(change, result, id);
 	return result == -1 && errno == ENOENT ? 0 : result;
 }

@@ -41,13 +41,19 @@ enum change {
 enum change	 change_of(const char *verb);
 
 /*
- * Do it. 1 done, 0 there is nothing to do, -1 with errno. *dir is where it is
- * afterwards, *is_due whether it was made due. Logs.
+ * Do it. What was done: bits of enum changed; 0 there is nothing to do, -1 with
+ * errno. *dir is where it is afterwards, *is_due whether it was made due. Logs.
  */
+enum changed {
+	CHANGED = 1,		/* as was wanted */
+	CHANGED_FREE = 2	/* and, or only, released on the way */
+};
 int		 entry_change(enum change, const char *id, enum queue_dir *dir,
 		    bool *is_due);
 
-/* The line in the log for a change that was made. */
-void		 entry_log(enum change, const char *id);
+/* The lines in the log for what was done. */
+void		 entry_log(enum change, int changed, const char *id);
+/* The words for it, "expired" and "released from hold": how many, at most 2. */
+size_t		 entry_words(enum change, int changed, const char *words[2]);
 
 #endif

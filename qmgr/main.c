@@ -3,11 +3,11 @@
  * of a queue file after its commit.
  *
  * One process, one thread. scan.c brings messages into memory, route.c asks
- * where their recipients go, schedule.c says whose turn it is, lane.c and
- * dispatch.c hand deliveries to the agents, outcome.c ends a message, sync.c
- * sees that the disk knows, again.c when it is tried again. evict.c keeps one
- * site from filling the memory; flush.c and control.c are what others can ask
- * for.
+ * where their recipients go, or filter.c says where all of them go first,
+ * schedule.c says whose turn it is, lane.c and dispatch.c hand deliveries to
+ * the agents, outcome.c ends a message, sync.c sees that the disk knows,
+ * again.c when it is tried again. evict.c keeps one site from filling the
+ * memory; flush.c and control.c are what others can ask for.
  */
 #include <errno.h>
 #include <string.h>
@@ -22,9 +22,11 @@
 #include "qmgr/control.h"
 #include "qmgr/dispatch.h"
 #include "qmgr/evict.h"
+#include "qmgr/filter.h"
 #include "qmgr/flush.h"
 #include "qmgr/notify.h"
 #include "qmgr/outcome.h"
+#include "qmgr/renew.h"
 #include "qmgr/retry.h"
 #include "qmgr/route.h"
 #include "qmgr/scan.h"
@@ -37,7 +39,7 @@ struct link	*to_resolve, *to_bounce;
 
 static const struct param *const	params[] = {
 	retry_params, transport_params, dispatch_params, evict_params,
-	notify_params, users_params, NULL
+	notify_params, users_params, filter_params, NULL
 };
 
 static const struct peer	peers[] = {
@@ -94,6 +96,7 @@ start(void)
 	to_resolve = link_new("resolve", site_processes("resolve"), NULL);
 	to_bounce = link_new("bounce", site_processes("bounce"), NULL);
 	notify_start();
+	renew_start();
 	sync_start();
 	transports_open(agents, on_agent_lost);
 	take_lock();

@@ -313,7 +313,7 @@ set_aside(const char *id, enum queue_dir dir, const char *why)
 
 /* May it be read: complete, and its writer gone? */
 static enum opened
-look_at(int fd, enum queue_dir dir, enum fate *fate)
+look_at(int fd, enum queue_dir dir, mode_t *mode)
 {
 	struct stat	st;
 
@@ -321,7 +321,7 @@ look_at(int fd, enum queue_dir dir, enum fate *fate)
 		return OPENED_LATER;
 	if (!queue_is_complete(st.st_mode))
 		return OPENED_GONE;
-	*fate = queue_is_expired(st.st_mode) ? FATE_EXPIRE : FATE_NONE;
+	*mode = st.st_mode;
 	if (dir != QUEUE_INCOMING)
 		return OPENED;
 	if (flock(fd, LOCK_SH | LOCK_NB) == -1)
@@ -337,7 +337,7 @@ message_open(const char *id, enum queue_dir dir, struct message **to)
 	struct message	*m;
 	const char	*why;
 	enum opened	 result;
-	enum fate	 fate;
+	mode_t		 mode;
 	int		 fd;
 
 	if ((fd = queue_open_file(dir, id, O_RDONLY)) == -1) {
@@ -347,12 +347,13 @@ message_open(const char *id, enum queue_dir dir, struct message **to)
 		    strerror(errno));
 		return OPENED_LATER;
 	}
-	if ((result = look_at(fd, dir, &fate)) != OPENED) {
+	if ((result = look_at(fd, dir, &mode)) != OPENED) {
 		close(fd);
 		return result;
 	}
 	m = message_new(id, dir);
-	m->fate = fate;
+	m->fate = queue_is_renewed(mode) ? FATE_REQUEUE :
+	    queue_is_expired(mode) ? FATE_EXPIRE : FATE_NONE;
 	errno = 0;			/* EIO, or what is written there? */
 	if ((why = read_file(m, fd)) != NULL) {
 		result = errno == 0 ? OPENED_GONE : OPENED_LATER;

@@ -34,7 +34,11 @@ struct work {
 };
 
 /* What an administrator wants done with an open message. */
-enum fate { FATE_NONE, FATE_GONE, FATE_HOLD, FATE_REQUEUE, FATE_EXPIRE };
+enum fate {
+	FATE_NONE, FATE_GONE, FATE_HOLD, FATE_EXPIRE,
+	FATE_AGAIN,		/* tried again at once */
+	FATE_REQUEUE		/* brought to cleanup again: renew.c */
+};
 
 /*
  * An open message. It lives until nobody holds it and no recipient waits for

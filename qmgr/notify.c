@@ -22,12 +22,14 @@
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/daemon/peers.h"
 #include "common/fiber/queue.h"
 #include "common/ipc/packets.h"
 #include "common/mail/dsn.h"
 #include "common/mail/verp.h"
 #include "common/param/site.h"
 #include "qmgr/outcome.h"
+#include "qmgr/record.h"
 #include "qmgr/retry.h"
 #include "qmgr/sync.h"
 
@@ -93,7 +95,8 @@ is_wanted(const struct message *m, size_t number, int64_t notify)
 bool
 notify_is_due(const struct message *m, size_t number, int64_t flags)
 {
-	if (m->envelope.mail.sender[0] == '\0')
+	if (m->envelope.mail.sender[0] == '\0' ||
+	    (m->envelope.mail.flags & MAIL_IS_PROBE) != 0)
 		return false;
 	if (is_wanted(m, number, NOTIFY_SUCCESS))
 		return (flags & OUTCOME_PASSED_ON) == 0;
@@ -133,8 +136,8 @@ add_row(struct batch *b, const struct message *m, size_t number)
 	    .original = (char *)(uintptr_t)message_original(m, number),
 	    .orcpt = to->orcpt,
 	    .outcome = w->state == WORK_FAILED ? OUTCOME_BOUNCED :
-	    w->state == WORK_UNTOLD ? OUTCOME_SENT : OUTCOME_DEFERRED,
-	    .flags = r->flags, .dsn = r->dsn, .text = r->text,
+	    w->state == WORK_UNTOLD || w->state == WORK_SENT ? OUTCOME_SENT :
+	    OUTCOME_DEFERRED, .flags = r->flags, .dsn = r->dsn, .text = r->text,
 	    .remote = r->remote, .diagnostic = r->diagnostic,
 	    .last_attempt_us = r->when_us };
 	/* A next hop that would report its own success does not know that a
@@ -306,7 +309,8 @@ tell_log(const struct message *m, const struct batch *b)
 
 	for (i = 0; i < b->count; i++)
 		log_warning("%s: to=<%s> failed, and there is nobody who could "
-		    "be told: %s", m->id, b->rows[i].address, b->rows[i].text);
+		    "be told: %s", m->id, log_address(b->rows[i].address),
+		    b->rows[i].text);
 }
 
 /* What a report that was made, or not, changes. */
@@ -370,7 +374,7 @@ report(struct message *m, enum work_state state, enum bounce_kind kind,
 		semaphore_give(&turns);
 		if (clock_now() - written < CHECKPOINT)
 			continue;
-		outcome_write_down(m, begin,
+		record_reported(m, begin,
 		    kind == BOUNCE_FAILURE ? next : begin);
 		begin = next;
 		written = clock_now();
@@ -430,4 +434,62 @@ notify_successes(struct message *m)
 {
 	if (m->fate != FATE_GONE && has_any(m, WORK_UNTOLD))
 		report(m, WORK_UNTOLD, BOUNCE_SUCCESS, NOTIFY_SUCCESS);
+}
+
+/* --- what sendmail -v and -bv ask for ------------------------------------ */
+
+/* Is a report of this attempt to be made, whatever comes of it? */
+bool
+notify_wants_trace(const struct message *m)
+{
+	int64_t	flags = m->envelope.mail.flags;
+
+	return m->fate != FATE_GONE && m->fate != FATE_HOLD &&
+	    m->fate != FATE_AGAIN && m->fate != FATE_REQUEUE && ((flags & MAIL_IS_PROBE) != 0 ||
+	    ((flags & MAIL_WANTS_TRACE) != 0 && m->attempt == 0));
+}
+
+/* A probe ends with its report; without it, it is made again. */
+static void
+end_probe(struct message *m, const struct batch *b, enum told told)
+{
+	size_t	i;
+
+	for (i = 0; i < b->count; i++)
+		m->work[b->numbers[i]].state = told == TOLD_NOT ?
+		    WORK_DEFERRED : WORK_SENT;
+}
+
+/* The next recipients that were asked for in this attempt. */
+static WAITS void
+gather_tried(struct batch *b, const struct message *m, size_t *next)
+{
+	for (; *next < m->envelope.count && b->count < REPORT_ROWS &&
+	    b->bytes < REPORT_BYTES; ++*next) {
+		if (m->work[*next].state != WORK_OVER &&
+		    m->work[*next].reason != NULL)
+			add_row(b, m, *next);
+		fiber_breathe();
+	}
+}
+
+/* What came of everybody in this attempt. */
+void
+notify_trace(struct message *m)
+{
+	struct batch	b;
+	enum told	told;
+	size_t		next = 0;
+
+	while (notify_wants_trace(m) && next < m->envelope.count &&
+	    semaphore_take(&turns, NEVER) == 0) {
+		b = (struct batch){ .pool = pool_new("report", 0),
+		    .to = m->envelope.mail.sender };
+		gather_tried(&b, m, &next);
+		told = b.count > 0 ? send_report(m, BOUNCE_TRACE, &b) : TOLD;
+		if (m->envelope.mail.flags & MAIL_IS_PROBE)
+			end_probe(m, &b, told);
+		pool_free(b.pool);
+		semaphore_give(&turns);
+	}
 }

@@ -17,6 +17,12 @@ void		 notify_start(void);
 bool		 notify_is_due(const struct message *, size_t number,
 		    int64_t flags);
 
+/* Does its sender want a report of this attempt, whatever comes of it (sendmail
+ * -v, -bv)? */
+bool		 notify_wants_trace(const struct message *);
+/* That report. A probe is over with it, or waits to be made again. */
+WAITS void	 notify_trace(struct message *);
+
 /* Is there something to tell? That may take minutes. */
 bool		 notify_has_work(const struct message *);
 

@@ -9,7 +9,8 @@
  * P2  A file is removed only when every recipient is delivered or crossed
  *     off, and then once; if that fails the message stays in memory, so that
  *     it is not delivered again, and is tried again.
- * P3  The reason of a failure is synced before the byte that says failed.
+ * P3  The reason of a failure is synced before the byte that says failed
+ *     (record.c).
  * P4  Whatever goes wrong here, the file stays, and is tried again later.
  * P5  A delivery that its sender wants to hear of (RFC 3461, SUCCESS) is
  *     crossed off in two steps, each one byte: delivered, report due; then,
@@ -29,20 +30,21 @@
 #include "common/base/log.h"
 #include "common/daemon/agent.h"
 #include "common/daemon/daemon.h"
+#include "common/daemon/peers.h"
 #include "common/fiber/offload.h"
 #include "common/mail/dsn.h"
 #include "common/param/site.h"
 #include "qmgr/again.h"
 #include "qmgr/notify.h"
+#include "qmgr/record.h"
+#include "qmgr/renew.h"
 #include "qmgr/retry.h"
 #include "qmgr/scan.h"
 #include "qmgr/sync.h"
 
 enum {
 	PATIENCE = 60 * 1000,	/* before the disk is tried again */
-	CODE_SIZE = 16, JOURNAL_LEAST = 4096,
-	JOURNAL_ROOM = 16 * 1024 * 1024,	/* in one attempt */
-	JOURNAL_MOST = 48 * 1024 * 1024		/* in all; see journal.c */
+	CODE_SIZE = 16
 };
 
 static unsigned	settling;
@@ -101,11 +103,12 @@ outcome_set(struct message *m, size_t number, const struct outcome_row *row)
 	switch (row->outcome) {
 	case OUTCOME_SENT:
 		w->state = WORK_SENT;
-		if (notify_is_due(m, number, row->flags)) {
+		if (notify_is_due(m, number, row->flags))
 			w->state = WORK_UNTOLD;
+		if (w->state == WORK_UNTOLD || notify_wants_trace(m))
 			keep_reason(m, w, row);
-		}
-		sync_cross_off(m, number);
+		if (!(m->envelope.mail.flags & MAIL_IS_PROBE))
+			sync_cross_off(m, number);
 		break;
 	case OUTCOME_BOUNCED:
 		w->state = site.soft_bounce ? WORK_DEFERRED : WORK_FAILED;
@@ -122,6 +125,7 @@ static void
 tell(const struct message *m, size_t number, const struct outcome_row *row)
 {
 	struct deliver		d = { .queue_id = (char *)(uintptr_t)m->id,
+				    .flags = m->envelope.mail.flags,
 				    .arrival_us = m->envelope.mail.arrival_us,
 				    .active_us = m->active_us };
 	struct deliver_row	to = {
@@ -223,114 +227,13 @@ remove_file(struct message *m)
 
 /* --- putting back -------------------------------------------------------- */
 
-/* The number for the journal. */
-static int64_t
-outcome_of(const struct work *w)
-{
-	return w->state == WORK_FAILED ? OUTCOME_BOUNCED :
-	    w->state == WORK_UNTOLD ? OUTCOME_SENT : OUTCOME_DEFERRED;
-}
-
-/* A record without a recipient. */
-static void
-add_record(struct str *to, enum journal_kind kind)
-{
-	struct journal	j = { .kind = kind, .number = -1,
-			    .when_us = clock_wall_us() };
-
-	(void)journal_encode(&j, to);
-}
-
-/* Why this recipient is as it is. */
-static void
-add_reason(const struct message *m, size_t number, struct str *to)
-{
-	const struct work	*w = &m->work[number];
-	struct journal		 j = { .kind = JOURNAL_OUTCOME,
-	    .number = (int64_t)number, .outcome = outcome_of(w),
-	    .when_us = w->reason->when_us, .dsn = w->reason->dsn,
-	    .text = w->reason->text, .remote = w->reason->remote,
-	    .diagnostic = w->reason->diagnostic };
-
-	(void)journal_encode(&j, to);
-}
-
-/* The records of this attempt. What somebody has ended is none, but what was
- * handed out before counts. Reasons come last: there may be no room for all. */
-static WAITS void
-add_records(const struct message *m, struct str *to)
-{
-	const struct work	*w;
-	size_t			 i;
-
-	if (m->fate != FATE_HOLD && m->fate != FATE_REQUEUE)
-		add_record(to, JOURNAL_ATTEMPT);
-	if (m->is_warned_now)
-		add_record(to, JOURNAL_WARNED);
-	for (i = 0; i < m->envelope.count; i++) {
-		w = &m->work[i];
-		if (w->is_news && w->state != WORK_SENT)
-			add_reason(m, i, to);
-		fiber_breathe();	/* a hundred thousand of them */
-	}
-	if (to->is_cut)
-		log_info("%s: there is no room for what was said of each of "
-		    "its recipients", m->id);
-}
-
-/* How much may be appended: an attempt and a warning always. */
-static size_t
-room_of(const struct message *m)
-{
-	int64_t	left = JOURNAL_MOST + m->layout.envelope_offset +
-		    m->layout.envelope_length - m->journal_end;
-
-	return (size_t)(left < JOURNAL_LEAST ? JOURNAL_LEAST :
-	    left < JOURNAL_ROOM ? left : JOURNAL_ROOM);
-}
-
-/* Append records; without room on the disk the reasons are given up, since the
- * bytes need none, and mail shall not stand still for want of its history. But
- * a failure's reason must be there before its byte (P3). */
-static int
-append(struct message *m, int fd, const struct str *records,
-    bool has_failures)
-{
-	if (records->len == 0 || fs_pwrite(fd, records->data, records->len,
-	    m->journal_end) == 0)
-		return 0;
-	if (has_failures || (errno != ENOSPC && errno != EDQUOT))
-		return -1;
-	log_warning("%s: no room for what happened to it: %s", m->id,
-	    strerror(errno));
-	return 0;
-}
-
-/* Append the journal; then, when that is safe, overwrite the bytes (P3). */
-static WAITS int
-write_back(struct message *m, int fd, bool has_failures)
-{
-	struct pool	*pool = pool_new("journal", 0);
-	struct str	 records;
-	int		 result = 0;
-
-	str_init(&records, pool, room_of(m));
-	add_records(m, &records);
-	result = append(m, fd, &records, has_failures);
-	if (result == 0 && has_failures)
-		result = offload_sync(fd);
-	if (result == 0)
-		result = sync_write(m, fd);
-	pool_free(pool);
-	return result;
-}
-
 /* Where the message waits from now on. */
 static void
 move(struct message *m)
 {
 	enum queue_dir	to = m->fate == FATE_HOLD ? QUEUE_HOLD :
-			    m->fate == FATE_REQUEUE ? m->dir : QUEUE_DEFERRED;
+			    m->fate == FATE_AGAIN || m->fate == FATE_REQUEUE ?
+			    m->dir : QUEUE_DEFERRED;
 
 	if (m->dir == to)
 		return;
@@ -357,55 +260,34 @@ cross_failures(struct message *m)
 	return has_some;
 }
 
-/* Write down what happened: 0, -1 if that cannot be done now, 1 if the file is
- * gone. What a crash would take of a mere postponement is an attempt: that
- * needs no sync. */
-static WAITS int
-write_end(struct message *m, bool has_failures, bool has_news)
+/* Write down what happened. False when the file is gone, and the message with
+ * it, or we are. */
+static WAITS bool
+write_down(struct message *m)
 {
-	bool	is_gone;
-	int	fd;
-
-	if (has_news)
-		sync_take_place();
-	fd = queue_open_file(m->dir, m->id, O_RDWR);
-	if (fd != -1 && write_back(m, fd, has_failures) == 0) {
-		if (has_news)
-			sync_later(fd);
-		else
-			close(fd);
-		return 0;
-	}
-	is_gone = fd == -1 && errno == ENOENT;
-	if (!is_gone)
-		log_error("%s: what became of its recipients cannot be "
-		    "written down: %s", m->id, strerror(errno));
-	if (fd != -1)
-		close(fd);
-	if (has_news)
-		sync_leave_place();
-	return is_gone ? 1 : -1;
-}
-
-/* Write down what happened, and wait for the next attempt. */
-static WAITS void
-put_back(struct message *m)
-{
-	int64_t	pause;
 	bool	has_failures = cross_failures(m);
 	bool	has_news = m->crossing_count > 0 || m->is_warned_now;
 	int	result;
 
-	while ((result = write_end(m, has_failures, has_news)) == -1)
+	while ((result = record_end(m, has_failures, has_news)) == -1)
 		if (fiber_sleep(PATIENCE) == -1)
-			return;
-	if (result == 1) {
-		log_warning("%s: its file is gone", m->id);
-		leave(m);
-		return;
-	}
+			return false;
+	if (result == 0)
+		return true;
+	log_warning("%s: its file is gone", m->id);
+	leave(m);
+	return false;
+}
+
+/* Wait for the next attempt. */
+static void
+wait_again(struct message *m)
+{
+	int64_t	pause;
+
 	move(m);
-	pause = m->fate == FATE_REQUEUE ? 0 : again_pause(m);
+	pause = m->fate == FATE_AGAIN ? 0 : m->fate == FATE_REQUEUE ?
+	    RENEW_PAUSE : again_pause(m);
 	if (queue_set_time(m->dir, m->id, clock_wall_us() + pause * 1000) == -1)
 		log_warning("%s: cannot set its time: %s", m->id,
 		    strerror(errno));
@@ -414,59 +296,51 @@ put_back(struct message *m)
 	leave(m);
 }
 
-/* --- while reports are made ---------------------------------------------- */
-
-/* The reasons of those who have been reported: 0 when they are stored. */
-static WAITS int
-write_reasons(struct message *m, int fd, size_t begin, size_t end)
+/* Write down what happened, and wait. */
+static WAITS void
+put_back(struct message *m)
 {
-	struct pool	*pool = pool_new("journal", 0);
-	struct str	 records;
-	size_t		 i;
-	int		 result = 0;
-
-	str_init(&records, pool, JOURNAL_ROOM);
-	for (i = begin; i < end; i++) {
-		if (m->work[i].state == WORK_FAILED && m->work[i].is_news)
-			add_reason(m, i, &records);
-		fiber_breathe();
-	}
-	if (records.len > 0 && ((result = fs_pwrite(fd, records.data,
-	    records.len, m->journal_end)) == -1 ||
-	    (result = offload_sync(fd)) == -1))
-		goto out;
-	m->journal_end += (int64_t)records.len;
-out:
-	pool_free(pool);
-	return result;
+	if (write_down(m))
+		wait_again(m);
 }
 
-/* The journal grows, then the bytes follow (P3). What cannot be written now is
- * written in the end. */
-void
-outcome_write_down(struct message *m, size_t begin, size_t end)
+/* It is over. */
+static WAITS void
+end(struct message *m)
 {
-	int	fd;
+	while (remove_file(m) == -1)
+		if (fiber_sleep(PATIENCE) == -1)
+			break;
+	leave(m);
+}
 
-	sync_take_place();
-	fd = queue_open_file(m->dir, m->id, O_RDWR);
-	if (fd == -1 || write_reasons(m, fd, begin, end) == -1)
-		goto out;
-	for (; begin < end; begin++)
-		if (m->work[begin].state == WORK_FAILED) {
-			m->work[begin].is_news = false;
-			sync_cross_off(m, begin);
-		}
-	if (sync_write(m, fd) == 0) {
-		sync_later(fd);
+/* Does nobody wait, and is nothing to be told? */
+static bool
+is_over(const struct message *m)
+{
+	return count_of(m, WORK_DEFERRED) + count_of(m, WORK_WITHDRAWN) +
+	    count_of(m, WORK_UNTOLD) == 0;
+}
+
+/* To cleanup again, for those who wait; pickup reads in the file who they are.
+ * What the sender is still to be told comes first. */
+static WAITS void
+begin_anew(struct message *m)
+{
+	enum renewed	result = RENEWED_LATER;
+
+	if (!write_down(m))
 		return;
-	}
-out:
-	log_warning("%s: cannot cross off who was reported: %s", m->id,
-	    strerror(errno));
-	sync_leave_place();
-	if (fd != -1)
-		close(fd);
+	if (count_of(m, WORK_UNTOLD) == 0)
+		result = renew(m);
+	if (result == RENEWED_REFUSED)
+		notify_failures(m);
+	if (result == RENEWED || (result == RENEWED_REFUSED && is_over(m)))
+		end(m);
+	else if (result == RENEWED_REFUSED)
+		put_back(m);
+	else
+		wait_again(m);
 }
 
 /* --- settling ------------------------------------------------------------ */
@@ -488,8 +362,8 @@ expire(struct message *m)
 		}
 	if (has_some)
 		log_info("%s: from=<%s>, status=%s, returned to sender", m->id,
-		    m->envelope.mail.sender, is_forced ? "force-expired" :
-		    "expired");
+		    log_address(m->envelope.mail.sender),
+		    is_forced ? "force-expired" : "expired");
 }
 
 /* A report of success that cannot be made for days is owed to nobody. */
@@ -503,7 +377,7 @@ give_up_telling(struct message *m)
 		return;
 	log_warning("%s: from=<%s>: the sender asked for a report of success, "
 	    "which cannot be made; %zu recipients have their mail", m->id,
-	    m->envelope.mail.sender, n);
+	    log_address(m->envelope.mail.sender), n);
 	for (i = 0; i < m->envelope.count; i++)
 		if (m->work[i].state == WORK_UNTOLD) {
 			m->work[i].state = WORK_SENT;
@@ -537,27 +411,23 @@ static void
 settle(void *arg)
 {
 	struct message	*m = arg;
-	bool		 is_over;
 
 	fiber_name("settle");
 	expire(m);
 	cross_off_first(m);
+	notify_trace(m);
 	notify_failures(m);
 	notify_delay(m);
 	notify_successes(m);
 	give_up_telling(m);
-	is_over = count_of(m, WORK_DEFERRED) + count_of(m, WORK_WITHDRAWN) +
-	    count_of(m, WORK_UNTOLD) == 0;
 	if (m->fate == FATE_GONE)
 		leave(m);
-	else if (!is_over)
+	else if (is_over(m))
+		end(m);
+	else if (m->fate == FATE_REQUEUE)
+		begin_anew(m);
+	else
 		put_back(m);
-	else {
-		while (remove_file(m) == -1)
-			if (fiber_sleep(PATIENCE) == -1)
-				break;
-		leave(m);
-	}
 	settling--;
 }
 
@@ -567,7 +437,8 @@ check(struct message *m)
 {
 	if (m->holds > 0 || m->open > 0 || m->is_settling)
 		return;
-	if ((m->fate == FATE_GONE || is_done(m)) && remove_file(m) == 0) {
+	if ((m->fate == FATE_GONE || (is_done(m) && !notify_wants_trace(m))) &&
+	    remove_file(m) == 0) {
 		leave(m);
 		return;
 	}

@@ -18,10 +18,6 @@ void	 outcome_decide(struct message *, size_t number, enum outcome,
 /* The recipient stays as it is: somebody wants the message back. */
 void	 outcome_withdraw(struct message *, size_t number);
 
-/* Reports are being made one after the other: put on the disk what is settled
- * by now. From `begin` to before `end`, who is WORK_FAILED was reported. */
-WAITS void outcome_write_down(struct message *, size_t begin, size_t end);
-
 /* While a message is held it is not settled; the last release may do that, so
  * that the message may be gone afterwards. */
 void	 message_hold(struct message *);

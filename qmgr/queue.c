@@ -127,6 +127,8 @@ run_all(void)
 			if (is_first(o) == (round == 0) &&
 			    (result = run(o)) != 0)
 				status = result;
+	if (command.is_postfix)
+		act_tell_all();
 	if (fflush(stdout) != 0 || ferror(stdout))
 		return EX_IOERR;
 	return status;

@@ -15,7 +15,7 @@
 
 /* What to show of a message (cat). */
 enum { SHOW_ENVELOPE = 1, SHOW_HEADER = 2, SHOW_BODY = 4, SHOW_ATTEMPTS = 8,
-    SHOW_OFFSETS = 16, SHOW_FILES = 32 };
+    SHOW_OFFSETS = 16, SHOW_FILES = 32, SHOW_TYPES = 64, SHOW_LABELS = 128 };
 
 /* One thing to do. */
 struct order {
@@ -29,6 +29,7 @@ struct order {
 	bool			 as_json, is_summary, by_sender;
 	bool			 is_dry, reads_files;
 	unsigned		 show;		/* cat */
+	int64_t			 skip;		/* cat: what stands before */
 };
 
 /* The command line. */
@@ -52,6 +53,9 @@ void		 order_word(struct order *, const char *word);
 /* Something on standard error, in the command's name. */
 void		 complain(const char *format, ...)
 		    __attribute__((format(printf, 1, 2)));
+/* The same, and the end; Postfix's programs say "fatal: " before it. */
+_Noreturn void	 give_up(int status, const char *format, ...)
+		    __attribute__((format(printf, 2, 3)));
 
 /* --- queue_options.c, queue_names.c: the command line --------------------- */
 
@@ -86,10 +90,11 @@ struct answer {
 };
 
 /* A verb for these messages. `problem` hears of those that could not be
- * changed, "" for what does not exist. */
+ * changed, "" for what does not exist; `change` of what was done. */
 enum remote	 remote_do(const char *verb, const char *argument, char **ids,
 		    size_t count, struct answer *,
-		    void (*problem)(const char *id, const char *why));
+		    void (*problem)(const char *id, const char *why),
+		    void (*change)(const char *id, const char *words));
 /* What qmgr tells of these messages, or of all. */
 enum remote	 remote_list(char **ids, size_t count, struct answer *,
 		    bool (*each)(void *, const struct queue_entry *),
@@ -102,6 +107,8 @@ enum remote	 remote_active(struct listing *);
 /* Flush or change. An exit status; what was done and what went wrong was
  * told. */
 int		 act(struct order *);
+/* As postsuper: how many of each, of all orders. */
+void		 act_tell_all(void);
 
 /* --- queue_print.c, queue_summary.c, queue_cat.c, queue_check.c ---------- */
 
@@ -115,6 +122,24 @@ bool		 summary_entry(void *, const struct queue_entry *);
 void		 summary_print(FILE *);
 
 int		 cat(const struct order *);
+
+/* --- queue_content.c: of the message that queue_cat.c shows --------------- */
+
+struct shown {
+	struct pool		*pool;
+	const char		*name;		/* "deferred/ID", or the file */
+	const char		*id;
+	int			 fd;
+	unsigned		 show;
+	int64_t			 skip;		/* lines before this place */
+	struct envelope		 envelope;
+	struct queue_layout	 layout;
+};
+/* Begin a line that has this place in the file; false: it is not wanted. */
+bool		 cat_begins(const struct shown *, int64_t place, int type);
+/* Header, body, or both: 0 or -1. */
+int		 cat_content(const struct shown *);
+
 /* Names out of place, unfinished files; an exit status. */
 int		 check_structure(bool reads_files);
 int		 check_purge(void);

@@ -45,6 +45,23 @@ static const char *const	said[][2] = {
 	{ "flush",		"Scheduled" },
 };
 
+/* The totals of postsuper, in its order: which words of qmgr's count, and which
+ * verbs ask for them. */
+static struct {
+	const char	*name, *words, *verbs[2];
+	int64_t		 count;
+} totals[] = {
+	{ .name = "Requeued", .words = "requeued", .verbs = { "requeue" } },
+	{ .name = "Deleted", .words = "removed", .verbs = { "delete" } },
+	{ .name = "Force-expired", .words = "expired",
+	    .verbs = { "expire", "expire-release" } },
+	{ .name = "Placed on hold", .words = "placed on hold",
+	    .verbs = { "hold" } },
+	{ .name = "Released from hold", .words = "released from hold",
+	    .verbs = { "release", "expire-release" } },
+};
+enum { TOTALS = sizeof(totals) / sizeof(totals[0]) };
+
 /* A message that was not changed. */
 static void
 note_problem(const char *id, const char *why)
@@ -58,6 +75,21 @@ note_problem(const char *id, const char *why)
 	if (!command.is_postfix && !work.order->is_input &&
 	    work.order->count > 0)
 		complain("%s: not in the queue", id);
+}
+
+/* A message that was changed; postsuper tells of those that were named. */
+static void
+note_change(const char *id, const char *words)
+{
+	size_t	i;
+
+	if (!command.is_postfix)
+		return;
+	if (!work.order->is_all)
+		complain("%s: %s", id, words);
+	for (i = 0; i < TOTALS; i++)
+		if (strcmp(totals[i].words, words) == 0)
+			totals[i].count++;
 }
 
 /* --- by ourselves -------------------------------------------------------- */
@@ -88,21 +120,41 @@ flush_alone(const char *id, enum queue_dir dir)
 	return queue_set_time(dir, id, clock_wall_us()) == -1 ? -1 : 1;
 }
 
+/* Change one. */
+static void
+change_alone(enum change change, const char *id, enum queue_dir dir)
+{
+	const char	*words[2];
+	bool		 is_due;
+	int		 result = entry_change(change, id, &dir, &is_due);
+	size_t		 i, n;
+
+	if (result == -1)
+		note_problem(id, strerror(errno));
+	if (result <= 0)
+		return;
+	work.changed++;
+	n = entry_words(change, result, words);
+	for (i = 0; i < n; i++)
+		note_change(id, words[i]);
+}
+
 /* One message. */
 static void
 do_alone(const char *verb, const char *id)
 {
 	enum queue_dir	dir;
-	bool		is_due;
 	int		result;
 
 	if (!entry_find(id, &dir)) {
 		note_problem(id, "");
 		return;
 	}
-	result = strcmp(verb, "flush") == 0 ? flush_alone(id, dir) :
-	    entry_change(change_of(verb), id, &dir, &is_due);
-	if (result == -1)
+	if (strcmp(verb, "flush") != 0) {
+		change_alone(change_of(verb), id, dir);
+		return;
+	}
+	if ((result = flush_alone(id, dir)) == -1)
 		note_problem(id, strerror(errno));
 	else
 		work.changed += result;
@@ -163,8 +215,8 @@ do_batch(const char *verb, char **ids, size_t count)
 
 	for (;;) {
 		answer = (struct answer){ .status = 0 };
-		if (remote_do(verb, site, ids, count, &answer, note_problem) !=
-		    REMOTE_NOBODY) {
+		if (remote_do(verb, site, ids, count, &answer, note_problem,
+		    note_change) != REMOTE_NOBODY) {
 			take_answer(&answer);
 			return answer.status == 0 || answer.text[0] == '\0';
 		}
@@ -219,24 +271,49 @@ do_all(const char *verb, char **ids, size_t count)
 	}
 }
 
-/* Say what was done. Postfix's programs say nothing of another attempt. */
+/* Say what was done. Postfix's programs say nothing of another attempt, and
+ * postsuper what was done in all. */
 static void
 tell(const char *verb)
 {
 	bool	is_flush = strcmp(verb, "flush") == 0;
 	size_t	i;
 
-	if (is_flush && (command.is_postfix || (work.order->is_all &&
-	    work.order->site == NULL &&
-	    select_is_everything(&work.order->select))))
-		return;
-	if (work.changed == 0 && !command.is_postfix)
+	if (command.is_postfix || work.changed == 0 || (is_flush &&
+	    work.order->is_all && work.order->site == NULL &&
+	    select_is_everything(&work.order->select)))
 		return;
 	for (i = 0; i < sizeof(said) / sizeof(said[0]); i++)
 		if (strcmp(said[i][0], verb) == 0)
 			complain("%s: %jd message%s", said[i][1],
 			    (intmax_t)work.changed,
 			    work.changed == 1 ? "" : "s");
+}
+
+/* Was any of these asked for? */
+static bool
+was_asked(const char *const verbs[2])
+{
+	size_t	i, j;
+
+	for (i = 0; i < command.count; i++)
+		for (j = 0; j < 2 && verbs[j] != NULL; j++)
+			if (strcmp(command.orders[i].verb, verbs[j]) == 0)
+				return true;
+	return false;
+}
+
+/* In postsuper's order. */
+void
+act_tell_all(void)
+{
+	size_t	i;
+
+	for (i = 0; i < TOTALS; i++)
+		if (was_asked(totals[i].verbs))
+			complain("%s: %jd message%s", totals[i].name,
+			    (intmax_t)totals[i].count,
+			    totals[i].count == 1 ? "" : "s");
 }
 
 /* Do the order. */

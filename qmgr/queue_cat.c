@@ -1,6 +1,6 @@
 /*
- * queue_cat.c - show a message: its envelope, its content, its attempts, in
- * the words of Postfix's postcat.
+ * queue_cat.c - show a message: its envelope, its attempts, and around its
+ * content, in the words of Postfix's postcat.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -10,45 +10,48 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "common/base/fs.h"
-#include "common/mail/chars.h"
+#include "common/mail/dsn.h"
+#include "common/mail/origin.h"
 #include "qmgr/queue.h"
 
-enum { PIECE = 64 * 1024 };
+enum { DATE_SIZE = 64 };
 
-/* A message that is shown. */
-struct shown {
-	struct pool		*pool;
-	const char		*name;		/* "deferred/ID", or the file */
-	int			 fd;
-	unsigned		 show;
-	struct envelope		 envelope;
-	struct queue_layout	 layout;
-};
+/* The types of lines, as postcat -d numbers them. */
+enum { IS_SIZE = 'C', IS_TIME = 'T', IS_ATTRIBUTE = 'A', IS_NAME = 'F',
+    IS_SENDER = 'S', IS_FILTER = 'L', IS_ORIGINAL = 'O', IS_RECIPIENT = 'R',
+    IS_DONE = 'D', IS_CONTENT = 'M', IS_EXTRACTED = 'X', IS_END = 'E' };
 
-/* The place in the file before a line, if wanted. */
-static void
-print_place(const struct shown *s, int64_t place)
+/* Begin a line, unless it stands before the place from which on lines are
+ * wanted. */
+bool
+cat_begins(const struct shown *s, int64_t place, int type)
 {
+	if (place < s->skip)
+		return false;
 	if ((s->show & SHOW_OFFSETS) != 0)
 		printf("%9jd ", (intmax_t)place);
+	if ((s->show & SHOW_TYPES) != 0)
+		printf("%3d ", type);
+	return true;
 }
 
 /* The head of a section. */
 static void
-print_section(const struct shown *s, const char *what, int64_t place)
+print_section(const struct shown *s, const char *what, int64_t place, int type)
 {
-	print_place(s, place);
-	printf("*** %s %s ***\n", what, s->name);
+	if (cat_begins(s, place, type))
+		printf("*** %s %s ***\n", what, s->name);
 }
 
 /* --- envelope ------------------------------------------------------------ */
 
 /* "name: value" */
 static void
-print_value(const struct shown *s, const char *name, const char *value)
+print_value(const struct shown *s, int64_t place, int type, const char *name,
+    const char *value)
 {
-	print_place(s, s->layout.envelope_offset);
+	if (!cat_begins(s, place, type))
+		return;
 	printf("%s: ", name);
 	print_safe(stdout, value);
 	putchar('\n');
@@ -58,188 +61,170 @@ print_value(const struct shown *s, const char *name, const char *value)
 static void
 print_attribute(const struct shown *s, const char *name, const char *value)
 {
-	if (value == NULL || *value == '\0')
-		return;
-	print_place(s, s->layout.envelope_offset);
-	printf("named_attribute: %s=", name);
-	print_safe(stdout, value);
-	putchar('\n');
+	if (value != NULL && *value != '\0')
+		print_value(s, s->layout.envelope_offset, IS_ATTRIBUTE,
+		    "named_attribute", pool_printf(s->pool, "%s=%s", name,
+		    value));
 }
 
-/* Who brought it. */
+/* A number, unless it is 0. */
+static void
+print_number(const struct shown *s, const char *name, int64_t value)
+{
+	if (value != 0)
+		print_attribute(s, name, pool_printf(s->pool, "%jd",
+		    (intmax_t)value));
+}
+
+/* "Sun Nov 22 05:46:23 2026" */
+static const char *
+date_of(struct pool *pool, int64_t when_us)
+{
+	time_t		 when = (time_t)(when_us / 1000000);
+	struct tm	 parts;
+	char		*date = pool_alloc(pool, DATE_SIZE);
+
+	*date = '\0';
+	if (localtime_r(&when, &parts) != NULL)
+		strftime(date, DATE_SIZE, "%a %b %e %H:%M:%S %Y", &parts);
+	return date;
+}
+
+/* Options that came with the sender, and his name. */
+static void
+print_sender(const struct shown *s)
+{
+	const struct mail	*m = &s->envelope.mail;
+	int64_t			 place = s->layout.envelope_offset;
+
+	print_attribute(s, "envelope_id", m->envelope_id);
+	print_attribute(s, "ret_flags", *m->return_what == '\0' ? "" :
+	    strcmp(m->return_what, "FULL") == 0 ? "1" : "2");
+	if (m->full_name[0] != '\0')
+		print_value(s, place, IS_NAME, "sender_fullname",
+		    m->full_name);
+	print_value(s, place, IS_SENDER, "sender", m->sender);
+	print_attribute(s, "encoding", m->flags & MAIL_IS_8BIT ? "8bit" : "");
+}
+
+/* "mx.example.org[192.0.2.1]" */
+static const char *
+describe_client(struct pool *pool, const char *name, const char *address)
+{
+	return *address == '\0' ? name : pool_printf(pool, "%s[%s]", name,
+	    address);
+}
+
+/* A value that XFORWARD gave. */
+static const char *
+given(const struct origin *o, enum origin_attribute a)
+{
+	return o->values[a] == NULL ? "" : o->values[a][0] == '\0' ?
+	    "unknown" : o->values[a];
+}
+
+/* Where it came from at first, as XFORWARD told it. */
+static void
+print_first_origin(const struct shown *s)
+{
+	struct origin	o = { { NULL } };
+
+	if (origin_parse(&o, s->pool, ORIGIN_XFORWARD,
+	    s->envelope.mail.forwarded) != NULL)
+		return;
+	print_attribute(s, "log_ident", given(&o, ORIGIN_IDENT));
+	print_attribute(s, "log_client_name", given(&o, ORIGIN_NAME));
+	print_attribute(s, "log_client_address", given(&o, ORIGIN_ADDR));
+	print_attribute(s, "log_client_port", given(&o, ORIGIN_PORT));
+	print_attribute(s, "log_message_origin", describe_client(s->pool,
+	    given(&o, ORIGIN_NAME), given(&o, ORIGIN_ADDR)));
+	print_attribute(s, "log_helo_name", given(&o, ORIGIN_HELO));
+	print_attribute(s, "log_protocol_name", given(&o, ORIGIN_PROTO));
+}
+
+/* Who brought it, for the log. */
+static void
+print_log_origin(const struct shown *s)
+{
+	const struct mail	*m = &s->envelope.mail;
+
+	if (m->forwarded != NULL && m->forwarded[0] != '\0') {
+		print_first_origin(s);
+		return;
+	}
+	print_attribute(s, "log_client_name", m->client_name);
+	print_attribute(s, "log_client_address", m->client_address);
+	print_number(s, "log_client_port", m->client_port);
+	print_attribute(s, "log_message_origin", m->uid >= 0 ?
+	    pool_printf(s->pool, "local, uid %jd", (intmax_t)m->uid) :
+	    describe_client(s->pool, m->client_name, m->client_address));
+	print_attribute(s, "log_helo_name", m->helo);
+	print_attribute(s, "log_protocol_name", m->protocol);
+}
+
+/* Who brought it: once for the log, once for the agents. */
 static void
 print_origin(const struct shown *s)
 {
 	const struct mail	*m = &s->envelope.mail;
 
-	print_attribute(s, "envelope_id", m->envelope_id);
-	print_attribute(s, "ret_flags", m->return_what);
+	if ((m->flags & (MAIL_FROM_OURS | MAIL_FROM_OTHERS)) != 0)
+		print_attribute(s, "rewrite_context",
+		    (m->flags & MAIL_FROM_OURS) != 0 ? "local" : "remote");
+	print_log_origin(s);
 	print_attribute(s, "client_name", m->client_name);
 	print_attribute(s, "client_address", m->client_address);
+	print_number(s, "client_port", m->client_port);
 	print_attribute(s, "helo_name", m->helo);
 	print_attribute(s, "protocol_name", m->protocol);
 	print_attribute(s, "sasl_username", m->login);
 	print_attribute(s, "verp_delimiters", m->verp);
-	if (m->uid >= 0)
-		print_attribute(s, "log_message_origin", pool_printf(s->pool,
-		    "local, uid %jd", (intmax_t)m->uid));
+	if (m->filter[0] != '\0')
+		print_value(s, s->layout.envelope_offset, IS_FILTER,
+		    "content_filter", m->filter);
 }
 
-/* One recipient. */
+/* One recipient. Postfix's postcat knows no failures. */
 static void
 print_recipient(const struct shown *s, const struct envelope_recipient *r)
 {
-	if (r->row.orcpt[0] != '\0')
-		print_attribute(s, "dsn_orig_rcpt", r->row.orcpt);
-	print_place(s, s->layout.envelope_offset);
-	printf("original_recipient: ");
-	print_safe(stdout, r->row.original[0] != '\0' ? r->row.original :
+	bool	is_to_do = r->status == RECIPIENT_TO_DO;
+
+	print_number(s, "notify_flags", r->row.notify & ~NOTIFY_EXPANDED);
+	print_attribute(s, "dsn_orig_rcpt", r->row.orcpt);
+	print_value(s, s->layout.envelope_offset, IS_ORIGINAL,
+	    "original_recipient", r->row.original[0] != '\0' ?
+	    r->row.original : r->row.address);
+	print_value(s, r->status_offset, is_to_do ? IS_RECIPIENT : IS_DONE,
+	    is_to_do ? "recipient" : r->status == RECIPIENT_FAILED &&
+	    !command.is_postfix ? "failed_recipient" : "done_recipient",
 	    r->row.address);
-	putchar('\n');
-	print_place(s, r->status_offset);
-	fputs(r->status == RECIPIENT_TO_DO ? "recipient: " :
-	    r->status == RECIPIENT_FAILED ? "failed_recipient: " :
-	    "done_recipient: ", stdout);
-	print_safe(stdout, r->row.address);
-	putchar('\n');
 }
 
 /* Sizes, times, sender, origin, recipients. */
 static void
 print_envelope(const struct shown *s)
 {
-	const struct envelope	*e = &s->envelope;
-	time_t			 when = (time_t)(e->mail.arrival_us / 1000000);
-	struct tm		 parts;
-	char			 date[64] = "";
-	size_t			 i;
+	const struct envelope		*e = &s->envelope;
+	const struct queue_layout	*l = &s->layout;
+	int64_t				 created;
+	size_t				 i;
 
-	print_section(s, "ENVELOPE RECORDS", s->layout.envelope_offset);
-	print_place(s, s->layout.envelope_offset);
-	printf("message_size: %15jd %15jd %15zu\n",
-	    (intmax_t)s->layout.content_length,
-	    (intmax_t)s->layout.content_offset, e->count);
-	if (localtime_r(&when, &parts) != NULL)
-		strftime(date, sizeof(date), "%a %b %e %H:%M:%S %Y", &parts);
-	print_value(s, "message_arrival_time", date);
-	print_value(s, "sender", e->mail.sender);
+	if (l->envelope_offset >= s->skip)
+		printf("*** ENVELOPE RECORDS %s ***\n", s->name);
+	print_value(s, l->envelope_offset, IS_SIZE, "message_size",
+	    pool_printf(s->pool, "%15jd %15jd %15zu %15d %15jd %15d",
+	    (intmax_t)l->content_length, (intmax_t)l->content_offset,
+	    e->count, 0, (intmax_t)l->content_length, 0));
+	print_value(s, l->envelope_offset, IS_TIME, "message_arrival_time",
+	    date_of(s->pool, e->mail.arrival_us));
+	if ((created = queue_id_time(s->id)) > 0)
+		print_value(s, l->envelope_offset, IS_ATTRIBUTE,
+		    "create_time", date_of(s->pool, created));
+	print_sender(s);
 	print_origin(s);
 	for (i = 0; i < e->count; i++)
 		print_recipient(s, &e->recipients[i]);
-}
-
-/* --- content ------------------------------------------------------------- */
-
-/* Where a line is in the message: a header ends at the first line that is
- * neither a field nor the rest of one. */
-struct reader {
-	unsigned	 show;
-	bool		 is_body, is_start;	/* of a line */
-	bool		 has_colon, is_first, was_cr;
-	bool		 is_seen;		/* by a terminal */
-	unsigned char	 before;		/* the last one */
-	char		 line[1024];		/* of a header, so far */
-	size_t		 len;
-};
-
-/* Would a terminal obey it, alone or as the second byte of a C1 control? */
-static bool
-is_obeyed(unsigned char before, unsigned char c)
-{
-	return (c < ' ' && c != '\n' && c != '\t') || c == 0x7f ||
-	    (before == 0xc2 && c >= 0x80 && c < 0xa0);
-}
-
-/* One character that is to be shown: to a program as it is. */
-static void
-emit(struct reader *r, char c)
-{
-	bool	is_bad = r->is_seen && is_obeyed(r->before,
-		    (unsigned char)c);
-
-	if ((r->show & (r->is_body ? SHOW_BODY : SHOW_HEADER)) != 0)
-		putchar(is_bad ? '?' : c);
-	r->before = (unsigned char)c;
-}
-
-/* What was kept of the line belongs to this part. */
-static void
-release(struct reader *r)
-{
-	size_t	i;
-
-	for (i = 0; i < r->len; i++)
-		emit(r, r->line[i]);
-	r->len = 0;
-}
-
-/* A character of a line of which it is not known what it is. */
-static void
-take_header(struct reader *r, char c)
-{
-	bool	is_more = r->is_start && is_blank(c) && !r->is_first;
-
-	if (is_more || c == ':')
-		r->has_colon = true;
-	else if (c == '\n' || c == ' ' || r->len == sizeof(r->line) - 1)
-		r->is_body = !r->has_colon;
-	r->line[r->len++] = c;
-	if (r->has_colon || r->is_body)
-		release(r);
-}
-
-/* The next character, line ends as on this system. */
-static void
-take(struct reader *r, char c)
-{
-	if (r->is_body || (r->has_colon && !r->is_start))
-		emit(r, c);
-	else
-		take_header(r, c);
-	r->is_start = c == '\n';
-	if (r->is_start && !r->is_body) {
-		r->has_colon = false;
-		r->is_first = false;
-	}
-}
-
-/* A piece of it: CRLF becomes LF. */
-static void
-take_piece(struct reader *r, const char *piece, size_t len)
-{
-	size_t	i;
-
-	for (i = 0; i < len; i++) {
-		if (r->was_cr && piece[i] != '\n')
-			take(r, '\r');
-		r->was_cr = piece[i] == '\r';
-		if (!r->was_cr)
-			take(r, piece[i]);
-	}
-}
-
-/* Header, body, or both. */
-static int
-print_content(const struct shown *s)
-{
-	struct reader	*r = pool_alloc(s->pool, sizeof(*r));
-	char		*piece = pool_alloc(s->pool, PIECE);
-	int64_t		 offset = s->layout.content_offset,
-			 left = s->layout.content_length;
-	ssize_t		 n;
-
-	*r = (struct reader){ .show = s->show, .is_start = true,
-	    .is_first = true, .is_seen = isatty(STDOUT_FILENO) == 1 };
-	for (; left > 0; left -= n, offset += n) {
-		n = fs_pread(s->fd, piece, left < PIECE ? (size_t)left : PIECE,
-		    offset);
-		if (n <= 0)
-			return -1;
-		take_piece(r, piece, (size_t)n);
-	}
-	r->is_body = r->is_body || r->len > 0;
-	release(r);
-	return 0;
 }
 
 /* --- attempts ------------------------------------------------------------ */
@@ -248,12 +233,8 @@ print_content(const struct shown *s)
 static void
 print_record(const struct shown *s, const struct journal *j)
 {
-	struct tm	parts;
-	time_t		when = (time_t)(j->when_us / 1000000);
-	char		date[64] = "";
+	const char	*date = date_of(s->pool, j->when_us);
 
-	if (localtime_r(&when, &parts) != NULL)
-		strftime(date, sizeof(date), "%a %b %e %H:%M:%S %Y", &parts);
 	if (j->kind == JOURNAL_ATTEMPT)
 		printf("%s: attempt\n", date);
 	else if (j->kind == JOURNAL_WARNED)
@@ -282,7 +263,7 @@ print_attempts(const struct shown *s)
 	if (why != NULL)
 		return why;
 	print_section(s, "DELIVERY ATTEMPTS", s->layout.envelope_offset +
-	    s->layout.envelope_length);
+	    s->layout.envelope_length, IS_ATTRIBUTE);
 	for (i = 0; i < count; i++)
 		print_record(s, &records[i]);
 	return NULL;
@@ -297,44 +278,62 @@ show(struct shown *s)
 	int64_t		 end = s->layout.content_offset +
 			    s->layout.content_length;
 	bool		 is_whole = (s->show & SHOW_ENVELOPE) != 0;
+	bool		 has_content = (s->show & (SHOW_HEADER | SHOW_BODY)) !=
+			    0;
 	const char	*why = NULL;
 
-	if (is_whole) {
+	if (is_whole)
 		print_envelope(s);
-		if ((s->show & (SHOW_HEADER | SHOW_BODY)) != 0)
-			print_section(s, "MESSAGE CONTENTS",
-			    s->layout.content_offset);
-	}
-	if ((s->show & (SHOW_HEADER | SHOW_BODY)) != 0 &&
-	    print_content(s) == -1)
+	if (is_whole && (has_content || command.is_postfix))
+		print_section(s, "MESSAGE CONTENTS",
+		    s->layout.content_offset, IS_CONTENT);
+	if (has_content && cat_content(s) == -1)
 		return "its content cannot be read";
+	if (is_whole && command.is_postfix)
+		print_section(s, "HEADER EXTRACTED", end, IS_EXTRACTED);
 	if ((s->show & SHOW_ATTEMPTS) != 0)
 		why = print_attempts(s);
 	if (is_whole)
-		print_section(s, "MESSAGE FILE END", end);
+		print_section(s, "MESSAGE FILE END", end +
+		    s->layout.envelope_length, IS_END);
 	return why;
+}
+
+/* What cannot be shown is no failure to postcat. */
+static int
+refuse(const char *name, const char *why)
+{
+	if (!command.is_postfix) {
+		complain("%s: %s", name, why);
+		return EX_DATAERR;
+	}
+	complain("warning: %s: input is not a valid queue file: %s", name, why);
+	return 0;
 }
 
 /* An open file, closed here. */
 static int
 show_file(const struct order *o, const char *name, int fd)
 {
+	const char	*slash = strrchr(name, '/'), *why;
 	struct shown	 s = { .pool = pool_new("cat", 0), .fd = fd,
-			    .name = name, .show = o->show };
-	const char	*why;
+			    .name = name, .show = o->show, .skip = o->skip,
+			    .id = slash != NULL ? slash + 1 : name };
+	struct stat	 st;
 
 	if ((s.show & (SHOW_ENVELOPE | SHOW_HEADER | SHOW_BODY |
 	    SHOW_ATTEMPTS)) == 0)
 		s.show |= SHOW_ENVELOPE | SHOW_HEADER | SHOW_BODY |
 		    SHOW_ATTEMPTS;
 	why = envelope_read(&s.envelope, &s.layout, s.pool, fd);
-	if (why == NULL)
+	if (why != NULL && command.is_postfix && fstat(fd, &st) == 0 &&
+	    st.st_size == 0)
+		why = NULL;		/* nothing is shown of nothing */
+	else if (why == NULL)
 		why = show(&s);
-	if (why != NULL)
-		complain("%s: %s", name, why);
 	pool_free(s.pool);
 	close(fd);
-	return why == NULL ? 0 : EX_DATAERR;
+	return why == NULL ? 0 : refuse(name, why);
 }
 
 /* A message of the queue, wherever it is. */
@@ -354,6 +353,8 @@ show_message(const struct order *o, const char *id)
 		if (errno != ENOENT)
 			break;
 	}
+	if (command.is_postfix)
+		give_up(1, "open queue file %s: %s", id, strerror(errno));
 	complain("%s: %s", id, errno == ENOENT ? "not in the queue" :
 	    strerror(errno));
 	return EX_NOINPUT;
@@ -371,9 +372,8 @@ show_files(const struct order *o)
 	for (i = 0; i < o->count; i++) {
 		fd = open(o->ids[i], O_RDONLY | O_CLOEXEC);
 		if (fd == -1)
-			complain("%s: %s", o->ids[i], strerror(errno));
-		result = fd == -1 ? EX_NOINPUT :
-		    show_file(o, o->ids[i], fd);
+			give_up(1, "open %s: %s", o->ids[i], strerror(errno));
+		result = show_file(o, o->ids[i], fd);
 		status = result != 0 ? result : status;
 	}
 	return status;

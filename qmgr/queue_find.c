@@ -132,7 +132,7 @@ list_named(struct listing *l, const struct order *o)
 	l->rows = mem_alloc(l->room * sizeof(*l->rows));
 	for (i = 0; i < o->count; i++) {
 		if (!entry_find(o->ids[i], &dir)) {
-			if (!o->is_input)
+			if (!o->is_input && !command.is_postfix)
 				complain("%s: not in the queue", o->ids[i]);
 			continue;
 		}

@@ -8,14 +8,14 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/base/text.h"
 #include "qmgr/queue.h"
 
 /* How to use it. */
 static _Noreturn void
 usage(int status, const char *text)
 {
-	complain("usage: %s", text);
-	exit(status);
+	give_up(status, "usage: %s", text);
 }
 
 /* A list. */
@@ -42,6 +42,17 @@ take_mailq(int argc, char **argv)
 	add_list(false);
 }
 
+/* What a site may be called: a domain, or an address in brackets. */
+static const char *
+check_site(const char *site)
+{
+	if (*site == '\0' || site[strspn(site, "[]:._-0123456789"
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")] != '\0')
+		give_up(EX_UNAVAILABLE, "cannot flush: not a destination: "
+		    "\"%s\"", site);
+	return site;
+}
+
 /* postqueue -p -j -f -i ID -s SITE */
 static void
 take_postqueue(int argc, char **argv)
@@ -56,14 +67,14 @@ take_postqueue(int argc, char **argv)
 		if (option == 'c')
 			command.directory = optarg;
 		else if (option == '?' || (option != 'v' && wanted != 0))
-			usage(EX_USAGE, text);
+			usage(EX_UNAVAILABLE, text);
 		else if (option != 'v') {
 			wanted = option;
 			word = optarg;
 		}
 	}
 	if (wanted == 0 || optind < argc)
-		usage(EX_USAGE, text);
+		usage(EX_UNAVAILABLE, text);
 	if (wanted == 'p' || wanted == 'j')
 		add_list(wanted == 'j');
 	else if (wanted == 'f')
@@ -71,7 +82,7 @@ take_postqueue(int argc, char **argv)
 	else if (wanted == 'i')
 		order_word(order_add("flush"), word);
 	else
-		order_add("flush")->site = word;
+		order_add("flush")->site = check_site(word);
 }
 
 /* The verb of an option of postsuper; NULL for those without. */
@@ -108,17 +119,36 @@ add_super(const char *verb, const char *word)
 	order_word(o != NULL ? o : order_add(verb), word);
 }
 
+/* A directory that Postfix has and in which there are no messages here? */
+static bool
+is_without_messages(const char *name)
+{
+	static const char *const	names[] = { "maildrop", "bounce",
+					    "defer", "trace", "flush" };
+	size_t				i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (strcmp(names[i], name) == 0)
+			return true;
+	return false;
+}
+
 /* The queues that are named behind the options. */
 static void
-name_queues(char **names, const char *text)
+name_queues(char **names)
 {
 	size_t	i;
 
 	for (; *names != NULL; names++) {
-		if (select_queue(*names) == -1) {
-			complain("%s: not a queue of messages", *names);
-			usage(1, text);
+		if (is_without_messages(*names)) {
+			for (i = 0; i < command.count; i++)
+				command.orders[i].select.queues |=
+				    SELECT_NO_QUEUE;
+			continue;
 		}
+		if (select_queue(*names) == -1 ||
+		    strcmp(*names, "corrupt") == 0)
+			give_up(1, "invalid directory name: %s", *names);
 		for (i = 0; i < command.count; i++)
 			(void)select_option(&command.orders[i].select,
 			    "queue", *names);
@@ -130,9 +160,11 @@ static void
 take_postsuper(int argc, char **argv)
 {
 	static const char	 text[] = "postsuper [-psSv] [-c config_dir] "
-				    "[-d queue_id] [-e queue_id] [-f queue_id] "
-				    "[-h queue_id] [-H queue_id] "
-				    "[-r queue_id] [queue ...]";
+				    "[-d queue_id (delete)] [-e queue_id "
+				    "(expire)] [-f queue_id (expire, out of "
+				    "hold)] [-h queue_id (hold)] [-H queue_id "
+				    "(out of hold)] [-r queue_id (requeue)] "
+				    "[directory ...]";
 	int			 option;
 	bool			 checks = false, purges = false;
 	const char		*verb;
@@ -149,7 +181,7 @@ take_postsuper(int argc, char **argv)
 		else if (option == '?')
 			usage(1, text);
 	}
-	name_queues(argv + optind, text);
+	name_queues(argv + optind);
 	if (command.count == 0 && !checks && !purges)
 		checks = purges = true;
 	if (purges)
@@ -158,7 +190,28 @@ take_postsuper(int argc, char **argv)
 		(void)order_add("check");
 }
 
-/* postcat -bdehnoqrv [-s offset] FILE ... */
+/* What an option of postcat shows, or 0. */
+static unsigned
+shown_by(int option)
+{
+	static const struct {
+		int		 option;
+		unsigned	 show;
+	} options[] = {
+		{ 'b', SHOW_BODY }, { 'd', SHOW_TYPES }, { 'e', SHOW_ENVELOPE },
+		{ 'h', SHOW_HEADER }, { 'o', SHOW_OFFSETS },
+		{ 'v', SHOW_LABELS },
+	};
+	size_t	i;
+
+	for (i = 0; i < sizeof(options) / sizeof(options[0]); i++)
+		if (options[i].option == option)
+			return options[i].show;
+	return 0;
+}
+
+/* postcat -bdehoqrv [-s offset] FILE ... (There are no pointers in our files
+ * that -r could leave out.) */
 static void
 take_postcat(int argc, char **argv)
 {
@@ -166,23 +219,20 @@ take_postcat(int argc, char **argv)
 	bool		 is_queue = false;
 	int		 option;
 
-	while ((option = getopt(argc, argv, "bc:dehnoqrs:v")) != -1) {
+	while ((option = getopt(argc, argv, "bc:dehoqrs:v")) != -1) {
+		o->show |= shown_by(option);
 		if (option == 'c')
 			command.directory = optarg;
 		else if (option == 'q')
 			is_queue = true;
-		else if (option == 'b')
-			o->show |= SHOW_BODY;
-		else if (option == 'e')
-			o->show |= SHOW_ENVELOPE;
-		else if (option == 'h')
-			o->show |= SHOW_HEADER;
-		else if (option == 'o')
-			o->show |= SHOW_OFFSETS;
+		else if (option == 's' &&
+		    text_integer(optarg, 0, INT64_MAX, &o->skip) != NULL)
+			give_up(1, "bad offset: %s", optarg);
 		else if (option == '?')
 			usage(1, "postcat [-b (body text)] [-c config_dir] "
-			    "[-e (envelope)] [-h (header)] [-o (offsets)] "
-			    "[-q (access queue)] [file ...]");
+			    "[-d (types of records)] [-e (envelope)] "
+			    "[-h (header)] [-o (offsets)] [-q (access queue)] "
+			    "[-r] [-s offset] [-v] [file ...]");
 	}
 	if ((o->show & (SHOW_ENVELOPE | SHOW_HEADER | SHOW_BODY)) == 0)
 		o->show |= SHOW_ENVELOPE | SHOW_HEADER | SHOW_BODY;

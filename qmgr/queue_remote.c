@@ -213,7 +213,8 @@ prepare(const char *verb, const char *argument, char **ids, size_t count)
 /* Have it done. */
 enum remote
 remote_do(const char *verb, const char *argument, char **ids, size_t count,
-    struct answer *answer, void (*problem)(const char *id, const char *why))
+    struct answer *answer, void (*problem)(const char *id, const char *why),
+    void (*change)(const char *id, const char *words))
 {
 	struct talk	t = prepare(verb, argument, ids, count);
 	enum remote	result = ask(&t, answer);
@@ -221,6 +222,8 @@ remote_do(const char *verb, const char *argument, char **ids, size_t count,
 
 	for (i = 0; result == REMOTE_DONE && i < t.done.count; i++)
 		problem(t.done.rows[i].id, t.done.rows[i].text);
+	for (i = 0; result == REMOTE_DONE && i < t.done.change_count; i++)
+		change(t.done.changes[i].id, t.done.changes[i].text);
 	pool_free(t.pool);
 	return result;
 }

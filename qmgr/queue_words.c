@@ -14,22 +14,44 @@
 struct command	command;
 
 /* Say something: names of files and words of lists are strangers', too. */
-void
-complain(const char *format, ...)
+static void
+say(const char *label, const char *format, va_list arguments)
+    __attribute__((format(printf, 2, 0)));
+static void
+say(const char *label, const char *format, va_list arguments)
 {
-	va_list	 arguments;
 	char	*text;
-	int	 len;
+	int	 len = vasprintf(&text, format, arguments);
 
-	va_start(arguments, format);
-	len = vasprintf(&text, format, arguments);
-	va_end(arguments);
-	fprintf(stderr, "%s: ", command.name);
+	fprintf(stderr, "%s: %s", command.name, label);
 	if (len >= 0) {
 		print_safe(stderr, text);
 		free(text);
 	}
 	fputc('\n', stderr);
+}
+
+/* And go on. */
+void
+complain(const char *format, ...)
+{
+	va_list	arguments;
+
+	va_start(arguments, format);
+	say("", format, arguments);
+	va_end(arguments);
+}
+
+/* And end. */
+void
+give_up(int status, const char *format, ...)
+{
+	va_list	arguments;
+
+	va_start(arguments, format);
+	say(command.is_postfix ? "fatal: " : "", format, arguments);
+	va_end(arguments);
+	exit(status);
 }
 
 /* One more order. */
@@ -62,19 +84,28 @@ add_id(struct order *o, char *id)
 	o->ids[o->count++] = id;
 }
 
-/* An id as mailq shows it, with or without its marks. */
+/* An id as mailq shows it, with or without its marks; Postfix's programs want
+ * it without. */
 static void
 add_word(struct order *o, const char *word)
 {
 	char	*id = pool_strdup(command.pool, word);
 
-	id[strcspn(id, "*!#")] = '\0';
+	if (!command.is_postfix)
+		id[strcspn(id, "*!#")] = '\0';
 	if (queue_id_is_valid(id)) {
 		add_id(o, id);
 		return;
 	}
-	complain("%s: not a queue id", word);
-	exit(command.is_postfix ? 1 : EX_USAGE);
+	if (!command.is_postfix)
+		give_up(EX_USAGE, "%s: not a queue id", word);
+	if (strcmp(o->verb, "flush") == 0)
+		give_up(EX_UNAVAILABLE, "cannot flush: not a queue id: "
+		    "\"%s\"", word);
+	if (strcmp(o->verb, "show") == 0)
+		give_up(1, "not a queue id: %s", word);
+	complain("warning: invalid mail queue id: %s", word);
+	o->is_input = true;	/* none of what is named may be there */
 }
 
 /* Every line of standard input. */

@@ -430,7 +430,15 @@ add_letter(struct str *to, const struct report *r)
 		add_line(to, &r->about->rows[i], is_letter_wide(r));
 }
 
-/* RFC 3464 2.3.3. */
+/* Was it delivered? */
+static bool
+is_success(const struct bounce *b, const struct bounce_row *row)
+{
+	return b->kind == BOUNCE_SUCCESS ||
+	    (b->kind == BOUNCE_TRACE && row->outcome == OUTCOME_SENT);
+}
+
+/* RFC 3464 2.3.3; a probe delivers nothing, and has words of its own. */
 static const char *
 action_of(const struct bounce *b, const struct bounce_row *row)
 {
@@ -438,6 +446,11 @@ action_of(const struct bounce *b, const struct bounce_row *row)
 		return "failed";
 	if (b->kind == BOUNCE_DELAY)
 		return "delayed";
+	if ((b->flags & MAIL_IS_PROBE) != 0)
+		return row->outcome == OUTCOME_SENT ? "deliverable" :
+		    "undeliverable";
+	if (!is_success(b, row))
+		return row->outcome == OUTCOME_BOUNCED ? "failed" : "delayed";
 	if (row->flags & OUTCOME_EXPANDED)
 		return "expanded";
 	return row->flags & OUTCOME_RELAYED ? "relayed" : "delivered";
@@ -460,7 +473,7 @@ add_recipient(struct str *to, const struct bounce *b,
 		add_field(to, "Remote-MTA", row->remote);
 	if (row->diagnostic[0] != '\0')
 		add_field(to, "Diagnostic-Code", row->diagnostic);
-	else if (b->kind != BOUNCE_SUCCESS)
+	else if (!is_success(b, row))
 		add_typed(to, "Diagnostic-Code", "x-postrider", row->text);
 	if (row->last_attempt_us > 0)
 		add_date(to, "Last-Attempt-Date", row->last_attempt_us);

@@ -5,7 +5,8 @@
  * take turns, so that one with a hundred thousand recipients does not keep
  * the others waiting. A job is queued as soon as it fills a delivery, and the
  * rest when the whole message has been asked for. Recipients that an agent
- * passes on come before all others: their message has waited once.
+ * passes on come before all others: their message has waited once. What is to
+ * pass a content filter goes there, its recipients as they are.
  */
 #include "qmgr/route.h"
 
@@ -19,6 +20,7 @@
 #include "common/daemon/daemon.h"
 #include "common/ipc/packets.h"
 #include "qmgr/evict.h"
+#include "qmgr/filter.h"
 #include "qmgr/lane.h"
 #include "qmgr/outcome.h"
 #include "qmgr/transport.h"
@@ -64,10 +66,13 @@ destination_of(struct transport *t, const struct route *route,
 	return transport_destination(t, own, route->site);
 }
 
+/* Why a question is asked. */
+enum reason_to_ask { FOR_THE_RECIPIENT, FOR_THE_FILTER, AGAIN };
+
 /* The answer is a place to go: give the recipient to that site's job. */
 static void
 assign(struct message *m, size_t number, const struct route *route,
-    struct pool *pool, bool is_again)
+    struct pool *pool, enum reason_to_ask reason)
 {
 	struct transport	*t = transport_find(route->transport);
 	struct destination	*site;
@@ -88,12 +93,13 @@ assign(struct message *m, size_t number, const struct route *route,
 		return;
 	}
 	address = m->envelope.recipients[number].row.address;
-	m->work[number].address = route->recipient[0] == '\0' ||
+	m->work[number].address = reason == FOR_THE_FILTER ||
+	    route->recipient[0] == '\0' ||
 	    strcmp(route->recipient, address) == 0 ? NULL :
 	    pool_strdup(m->pool, route->recipient);
 	site = destination_of(t, route, message_address(m, number), pool);
 	job = message_job(m, site, route->nexthop);
-	job->least = is_again ? 0 : enough(m, t);
+	job->least = reason == AGAIN ? 0 : enough(m, t);
 	job_add(job, m->pool, (uint32_t)number);
 	schedule_queue(job);
 	lane_kick(lane_of(site));
@@ -102,13 +108,13 @@ assign(struct message *m, size_t number, const struct route *route,
 /* Or there is nowhere to go, or not now. */
 static void
 take_answer(struct message *m, size_t number, const struct route *route,
-    struct pool *pool, bool is_again)
+    struct pool *pool, enum reason_to_ask reason)
 {
 	m->work[number].was_tried = true;
 	switch (route->result) {
 	case ROUTE_OK:
 		m->work[number].was_tried = false;
-		assign(m, number, route, pool, is_again);
+		assign(m, number, route, pool, reason);
 		break;
 	case ROUTE_IMPOSSIBLE:
 		outcome_decide(m, number, OUTCOME_BOUNCED,
@@ -122,10 +128,11 @@ take_answer(struct message *m, size_t number, const struct route *route,
 
 /* --- questions ----------------------------------------------------------- */
 
-/* One recipient; via as in struct ask_route. */
+/* One recipient; via: the way that an agent wants him to take, or NULL. */
 static WAITS void
 ask(struct message *m, size_t number, const char *via)
 {
+	enum reason_to_ask	 reason = AGAIN;
 	struct ask_route	 question;
 	struct route		 route;
 	struct pool		*pool;
@@ -140,6 +147,10 @@ ask(struct message *m, size_t number, const char *via)
 		return;
 	}
 	pool = pool_new("route", 0);
+	if (via == NULL) {
+		via = filter_of(m, pool);
+		reason = *via != '\0' ? FOR_THE_FILTER : FOR_THE_RECIPIENT;
+	}
 	question = (struct ask_route){
 	    .address = m->envelope.recipients[number].row.address,
 	    .sender = m->envelope.mail.sender,
@@ -153,7 +164,7 @@ ask(struct message *m, size_t number, const char *via)
 	} else if (m->fate != FATE_NONE)
 		outcome_withdraw(m, number);
 	else
-		take_answer(m, number, &route, pool, *via != '\0');
+		take_answer(m, number, &route, pool, reason);
 	pool_free(pool);
 }
 
@@ -239,7 +250,7 @@ ask_next(void)
 		m->next++;
 		if (next_number(m, &more) && m->asked < ASKERS_OF_ONE)
 			enqueue(m);
-		ask(m, number, "");
+		ask(m, number, NULL);
 	}
 	m->asked--;
 	if (m->is_asking)

@@ -26,6 +26,7 @@
 #include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
+#include "common/daemon/peers.h"
 #include "common/fiber/offload.h"
 #include "common/ipc/packets.h"
 #include "qmgr/evict.h"
@@ -58,7 +59,7 @@ is_put_on_hold(struct message *m)
 		return false;
 	if (queue_move(m->id, QUEUE_INCOMING, QUEUE_HOLD) == 0) {
 		sync_removed(QUEUE_INCOMING, m->id);
-		log_info("%s: placed on hold", m->id);
+		log_debug("%s: placed on hold", m->id);
 	} else if (errno != ENOENT) {
 		log_error("%s: cannot be placed on hold: %s", m->id,
 		    strerror(errno));
@@ -75,7 +76,8 @@ activate(struct message *m)
 	if (is_put_on_hold(m))
 		return;
 	log_info("%s: from=<%s>, size=%jd, nrcpt=%zu (queue active)", m->id,
-	    m->envelope.mail.sender, (intmax_t)m->layout.content_length,
+	    log_address(m->envelope.mail.sender),
+	    (intmax_t)m->layout.content_length,
 	    m->envelope.count);
 	route_start(m);
 }

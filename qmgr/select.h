@@ -26,6 +26,7 @@ struct selection {
 
 enum select_queue { SELECT_INCOMING, SELECT_ACTIVE, SELECT_DEFERRED,
     SELECT_HOLD, SELECT_CORRUPT, SELECT_QUEUES };
+enum { SELECT_NO_QUEUE = 1 << 30 };	/* another bit: no message has it */
 
 /* Everything. */
 void		 select_init(struct selection *);

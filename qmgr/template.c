@@ -69,8 +69,8 @@ const char	template_standard[] =
     "\n"
     "This is the mail system of $myhostname.\n"
     "\n"
-    "Below is what was found out about the addresses that you asked for. No\n"
-    "mail has been delivered.\n"
+    "Below is the report that you asked for: what became of your message at\n"
+    "the first attempt, or, if you only asked, what would become of one.\n"
     "EOF\n";
 
 static const char *const	names[TEMPLATES] = {

@@ -13,6 +13,7 @@
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/mail/address.h"
+#include "common/mail/idn.h"
 #include "resolve/resolve.h"
 
 enum { FILE_MAX = 1 << 20, FILES_DEEP = 5 };
@@ -83,6 +84,18 @@ is_table(const char *word)
 	return len > 0 && isalpha((unsigned char)*word) && word[len] == ':';
 }
 
+/* A name in the spelling that names are compared in, ".name" too. */
+static const char *
+spell(struct pool *pool, const char *name)
+{
+	size_t	 dots = *name == '.';
+	char	*ascii;
+
+	if (idn_to_ascii(pool, name + dots, &ascii) != NULL)
+		return name;
+	return pool_printf(pool, "%.*s%s", (int)dots, name, ascii);
+}
+
 /* A word of the list: a file, a table, or a name. */
 static void
 add_word(struct domains *d, char *word, bool negates, int depth)
@@ -101,7 +114,7 @@ add_word(struct domains *d, char *word, bool negates, int depth)
 		return;
 	}
 	text_lower(word);
-	p->name = word;
+	p->name = spell(d->pool, word);
 }
 
 /* Braces of "inline:{ ... }" keep a word together. */
@@ -161,7 +174,7 @@ name_matches(const struct domains *d, const char *pattern, const char *name)
 
 /* The name, then its parents, as keys of a table. */
 static WAITS enum map_result
-table_matches(const struct domains *d, struct table *table, struct pool *pool,
+spelling_matches(const struct domains *d, struct table *table, struct pool *pool,
     const char *name, char **why)
 {
 	enum map_result	 result;
@@ -178,11 +191,25 @@ table_matches(const struct domains *d, struct table *table, struct pool *pool,
 	return result;
 }
 
+/* The same in both spellings of the name. */
+static WAITS enum map_result
+table_matches(const struct domains *d, struct table *table, struct pool *pool,
+    const char *name, const char *other, char **why)
+{
+	enum map_result	result;
+
+	result = spelling_matches(d, table, pool, name, why);
+	return result != MAP_NOT_FOUND || other == NULL ? result :
+	    spelling_matches(d, table, pool, other, why);
+}
+
 /* The first pattern that fits decides. */
 WAITS enum map_result
 domains_match(struct domains *d, struct pool *pool, const char *name,
     char **why)
 {
+	const char	*other = idn_other(pool, name);
+	const char	*spelled = spell(pool, name);
 	struct pattern	*p;
 	enum map_result	 result;
 
@@ -192,10 +219,11 @@ domains_match(struct domains *d, struct pool *pool, const char *name,
 			return MAP_ERROR;
 		}
 		if (p->table != NULL)
-			result = table_matches(d, p->table, pool, name, why);
+			result = table_matches(d, p->table, pool, name, other,
+			    why);
 		else
-			result = name_matches(d, p->name, name) ? MAP_FOUND :
-			    MAP_NOT_FOUND;
+			result = name_matches(d, p->name, spelled) ?
+			    MAP_FOUND : MAP_NOT_FOUND;
 		if (result == MAP_ERROR)
 			return MAP_ERROR;
 		if (result == MAP_FOUND)

@@ -3,17 +3,21 @@
  *
  * DL1  A connection is made only to a socket that the mail of this address
  *      really goes to: its route is found once more, or local's settings name
- *      the socket. An smtp that fell into wrong hands reaches no other.
+ *      the socket, or it is the content filter's. An smtp that fell into wrong
+ *      hands reaches no other: which filter a message has is said by main.cf,
+ *      master.cf and its queue file, which smtp can read but not write.
  */
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/param/site.h"
+#include "common/queue/queue.h"
 #include "resolve/resolve.h"
 
 enum {
@@ -98,6 +102,60 @@ is_passed_there(struct rules *r, struct pool *pool,
 	return false;
 }
 
+/* Is it that of a content filter? One without a next hop has the usual. */
+static bool
+is_filter(struct rules *r, struct pool *pool, const char *filter,
+    const struct ask_dial *ask)
+{
+	const char	**usual;
+	size_t		  i, count;
+
+	if (names(pool, filter, ask))
+		return true;
+	if (*transport_parse(pool, filter).nexthop != '\0')
+		return false;
+	usual = lookups_values(r, pool, "default_filter_nexthop", &count);
+	for (i = 0; i < count; i++)
+		if (names(pool, pool_printf(pool, "%.*s:%s",
+		    (int)strcspn(filter, ":"), filter, usual[i]), ask))
+			return true;
+	return false;
+}
+
+/* The content filter that the queue file names, NULL for none. It must be the
+ * queue's owner's: whoever asks has files, too. It is short, and qmgr has just
+ * read it. */
+static const char *
+filter_of(struct pool *pool, int fd)
+{
+	struct stat	queue, st;
+	struct mail	mail;
+
+	if (fd == -1 || fstat(fd, &st) == -1 || !S_ISREG(st.st_mode) ||
+	    stat(queue_dir_name(QUEUE_INCOMING), &queue) == -1 ||
+	    st.st_uid != queue.st_uid || !queue_is_complete(st.st_mode) ||
+	    envelope_read_mail(&mail, pool, fd) != NULL)
+		return NULL;
+	return mail.filter;
+}
+
+/* Does the message go there to be filtered? */
+static bool
+is_filtered_there(struct rules *r, struct pool *pool,
+    const struct ask_dial *ask)
+{
+	const char	**values, *filter = filter_of(pool, ask->message);
+	size_t		  i, count;
+
+	if (filter != NULL && is_filter(r, pool, filter, ask))
+		return true;
+	values = lookups_values(r, pool, "content_filter", &count);
+	for (i = 0; i < count; i++)
+		if (is_filter(r, pool, values[i], ask))
+			return true;
+	return false;
+}
+
 /* --- connecting ---------------------------------------------------------- */
 
 /* Connect; a full backlog is waited for. 0 or -1. */
@@ -168,7 +226,8 @@ dial_find(struct rules *r, struct pool *pool, const struct ask_dial *ask,
 	to->text = pool_strdup(pool, "");
 	to->socket = -1;
 	if (!is_routed_there(r, pool, ask) &&
-	    !is_passed_there(r, pool, ask)) {
+	    !is_passed_there(r, pool, ask) &&
+	    !is_filtered_there(r, pool, ask)) {
 		log_warning("no connection to %s: mail for %s does not go "
 		    "there by %s", ask->endpoint, ask->address,
 		    ask->transport);

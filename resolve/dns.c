@@ -9,6 +9,7 @@
 
 #include "common/base/text.h"
 #include "common/daemon/daemon.h"
+#include "common/mail/idn.h"
 #include "common/param/site.h"
 #include "resolve/dns.h"
 
@@ -43,13 +44,36 @@ static const struct param dns_params[] = {
 	PARAM_END
 };
 
+/* RFC 6531 3.2: DNS knows names by their A-labels only. False: this one has
+ * none, and the answer says so. */
+static bool
+spell(struct pool *pool, struct ask_hosts *ask, struct hosts *answer)
+{
+	const char	*why;
+	char		*ascii;
+
+	if ((why = idn_to_ascii(pool, ask->name, &ascii)) == NULL) {
+		ask->name = ascii;
+		return true;
+	}
+	memset(answer, 0, sizeof(*answer));
+	answer->result = HOSTS_NO_DOMAIN;
+	answer->text = pool_printf(pool, "Host or domain name not found. "
+	    "%.255s: %s", ask->name, why);
+	answer->hosts = pool_array(pool, 1, sizeof(*answer->hosts));
+	answer->ttl = INT32_MAX;
+	return false;
+}
+
 /* ASK_HOSTS, from resolve, smtp and smtpd. */
 static WAITS void
 on_hosts(struct request *r)
 {
 	struct hosts	answer;
 
-	if (strcmp(r->peer, "smtpd") == 0)
+	if (!spell(r->pool, r->object, &answer))
+		/* it is said */;
+	else if (strcmp(r->peer, "smtpd") == 0)
 		hosts_find(r->pool, r->object, false, &answer);
 	else
 		hosts_search(r->pool, r->object, &answer);

@@ -16,10 +16,11 @@
 #include "common/base/text.h"
 #include "common/fiber/offload.h"
 #include "common/mail/address.h"
+#include "common/mail/idn.h"
 #include "resolve/resolve.h"
 
 /* Who may ask for which parameter, and what that is. */
-enum kind { TABLE, DOMAINS, USERS, TEXT };
+enum kind { TABLE, DOMAINS, USERS, LOGINS, TEXT };
 static const struct row {
 	const char	*program, *parameter;
 	enum kind	 kind;		/* TEXT: nobody may ask; below */
@@ -43,8 +44,15 @@ static const struct row {
 	{ "local",	"virtual_gid_maps",			TABLE },
 	{ "local",	"mailbox_transport_maps",		TABLE },
 	{ "local",	"local_delivery_status_filter",		TABLE },
+	{ "local",	"virtual_delivery_status_filter",	TABLE },
+	{ "local",	"pipe_delivery_status_filter",		TABLE },
 	{ "local",	"fallback_transport",			TEXT },
 	{ "local",	"mailbox_transport",			TEXT },
+	{ "smtpd",	"content_filter",			TEXT },
+	{ "pickup",	"content_filter",			TEXT },
+	{ "qmgr",	"default_filter_nexthop",		TEXT },
+	{ "pickup",	"authorized_submit_users",		USERS },
+	{ "pickup",	"local_login_sender_maps",		LOGINS },
 	{ "qmgr",	"authorized_flush_users",		USERS },
 	{ "qmgr",	"authorized_mailq_users",		USERS },
 	{ "qmgr",	"fast_flush_domains",			DOMAINS },
@@ -57,6 +65,8 @@ static const struct row {
 	{ "smtp",	"smtp_dns_reply_filter",		TABLE },
 	{ "smtp",	"smtp_delivery_status_filter",		TABLE },
 	{ "smtp",	"smtp_discard_ehlo_keyword_address_maps", TABLE },
+	{ "smtp",	"smtp_pix_workaround_maps",		TABLE },
+	{ "smtp",	"lmtp_pix_workaround_maps",		TABLE },
 	{ "smtp",	"lmtp_generic_maps",			TABLE },
 	{ "smtp",	"lmtp_header_checks",			TABLE },
 	{ "smtp",	"lmtp_mime_header_checks",		TABLE },
@@ -68,6 +78,12 @@ static const struct row {
 	{ "smtp",	"lmtp_discard_lhlo_keyword_address_maps", TABLE },
 	{ "smtp",	"smtp_connection_cache_destinations",	DOMAINS },
 	{ "smtp",	"lmtp_connection_cache_destinations",	DOMAINS },
+	{ "smtpd",	"smtpd_discard_ehlo_keyword_address_maps", TABLE },
+	{ "smtpd",	"smtpd_command_filter",			TABLE },
+	{ "smtpd",	"smtpd_reject_footer_maps",		TABLE },
+	{ "smtpd",	"smtpd_forbidden_commands",		DOMAINS },
+	{ "smtpd",	"alias_maps",				TABLE },
+	{ "smtpd",	"virtual_alias_maps",			TABLE },
 };
 enum { ROWS = sizeof(rows) / sizeof(rows[0]), ACCOUNT_ROOM = 16 * 1024 };
 
@@ -122,12 +138,26 @@ add_source(struct lookups *l, const char *service, const struct row *row,
 		*s = (struct source){ .row = row, .service = s->service,
 		    .list = s->list, .table = same->table,
 		    .domains = same->domains };
-	else if (row->kind == TABLE)
+	else if (row->kind == TABLE || row->kind == LOGINS)
 		s->table = table_new(pool, row->parameter, s->list);
 	else if (row->kind == DOMAINS || row->kind == USERS)
 		s->domains = rules_domains(l->rules, row->parameter, s->list);
 	*l->end = s;
 	l->end = &s->next;
+}
+
+/* smtpd may look at aliases where somebody may say EXPN, and nowhere else. */
+static bool
+is_closed(struct maincf *mc, struct pool *pool, const struct row *row)
+{
+	const char	*clients;
+	char		*why = NULL;
+
+	if (strcmp(row->program, "smtpd") != 0 ||
+	    strstr(row->parameter, "alias_maps") == NULL)
+		return false;
+	clients = maincf_value(mc, pool, "smtpd_expn_clients", &why);
+	return clients == NULL || clients[strspn(clients, " \t,")] == '\0';
 }
 
 /* All parameters of a service that differ from main.cf. */
@@ -145,7 +175,8 @@ add_service(void *context, const char *service, const char *program,
 		if (program != NULL && strcmp(row->program, program) != 0)
 			continue;
 		why = NULL;
-		list = maincf_value(mc, pool, row->parameter, &why);
+		list = is_closed(mc, pool, row) ? "" :
+		    maincf_value(mc, pool, row->parameter, &why);
 		if (why != NULL)
 			log_error("%s: %s", row->parameter, why);
 		add_source(l, service, row, list != NULL ? list : "", why);
@@ -217,7 +248,8 @@ find_permitted(struct rules *r, struct pool *pool, const char *program,
 	if (row == NULL || row->kind == TEXT || (*ask->service != '\0' &&
 	    strcmp(service_program(pool, ask->service), program) != 0) ||
 	    (row->kind == DOMAINS) != (ask->how == LOOKUP_DOMAIN) ||
-	    (row->kind == USERS) != (ask->how == LOOKUP_USER)) {
+	    (row->kind == USERS) != (ask->how == LOOKUP_USER) ||
+	    (row->kind == LOGINS) != (ask->how == LOOKUP_LOGIN)) {
 		log_warning("%s may not ask for %s of service %s", program,
 		    ask->parameter, *ask->service != '\0' ? ask->service :
 		    "none");
@@ -273,27 +305,74 @@ find_account(void *arg)
 	    error == ESRCH ? 0 : -1;
 }
 
-/* Is the user of this number in the list? Who has no name is "unknown". */
-static WAITS enum map_result
-find_user(struct pool *pool, const struct source *s, const char *number,
-    char **why)
+/* The name of the user with this number, "" if there is none; NULL: it cannot
+ * be had. */
+static WAITS char *
+find_name(struct pool *pool, const char *number, char **why)
 {
 	struct account	 a = { .name = NULL };
-	const char	*name;
+	char		*name;
 	int64_t		 uid;
 
 	if (text_integer(number, 0, UINT32_MAX, &uid) != NULL)
-		return MAP_NOT_FOUND;
+		return pool_strdup(pool, "");
 	a.uid = (uid_t)uid;
 	if (offload(find_account, &a) == -1) {
 		*why = pool_strdup(pool, "the accounts of this machine cannot "
 		    "be read");
-		return MAP_ERROR;
+		return NULL;
 	}
-	/* Lists of names are kept in small letters. */
-	name = a.name != NULL ? lower(pool, a.name) : "unknown";
+	name = pool_strdup(pool, a.name != NULL ? a.name : "");
 	free(a.name);
-	return domains_match(s->domains, pool, name, why);
+	return name;
+}
+
+/* Is the user of this number in the list? Who has no name is "unknown". */
+static WAITS enum map_result
+find_user(struct pool *pool, const struct source *s, const char *number,
+    struct found *to, char **why)
+{
+	char	*name = find_name(pool, number, why);
+
+	if (name == NULL)
+		return MAP_ERROR;
+	to->extension = name;
+	/* Lists of names are kept in small letters. */
+	return domains_match(s->domains, pool, *name != '\0' ?
+	    lower(pool, name) : "unknown", why);
+}
+
+/* What does the table say of him? */
+static WAITS enum map_result
+find_login(struct pool *pool, const struct source *s, const char *number,
+    struct found *to, char **why)
+{
+	char	*name = find_name(pool, number, why);
+
+	if (name == NULL)
+		return MAP_ERROR;
+	to->extension = name;
+	return table_find_owned(s->table, pool, *name != '\0' ? name :
+	    pool_printf(pool, "uid:%s", number), &to->value, &to->owner, why);
+}
+
+/* A key as it is. Where smtpd asks, domains and addresses are among them,
+ * which have two spellings. */
+static WAITS enum map_result
+find_plain(struct pool *pool, const struct source *s, const char *key,
+    struct found *to, char **why)
+{
+	enum map_result	 result;
+	char		*other;
+
+	result = table_find_owned(s->table, pool, key, &to->value, &to->owner,
+	    why);
+	if (result != MAP_NOT_FOUND || strcmp(s->row->program, "smtpd") != 0)
+		return result;
+	other = strchr(key, '@') != NULL ? idn_other_address(pool, key) :
+	    strchr(key, '.') != NULL ? idn_other(pool, key) : NULL;
+	return other == NULL ? result : table_find_owned(s->table, pool,
+	    other, &to->value, &to->owner, why);
 }
 
 /* One key, in the way that is wanted. */
@@ -307,10 +386,11 @@ find_key(struct rules *r, struct pool *pool, const struct source *s,
 	case LOOKUP_DOMAIN:
 		return domains_match(s->domains, pool, lower(pool, key), why);
 	case LOOKUP_USER:
-		return find_user(pool, s, key, why);
+		return find_user(pool, s, key, to, why);
+	case LOOKUP_LOGIN:
+		return find_login(pool, s, key, to, why);
 	default:
-		return table_find_owned(s->table, pool, key, &to->value,
-		    &to->owner, why);
+		return find_plain(pool, s, key, to, why);
 	}
 }
 
@@ -414,5 +494,24 @@ lookups_passing(struct rules *r, struct pool *pool, const char *address,
 			*count += add_values(pool, s->table, keys, n,
 			    values + *count);
 	}
+	return values;
+}
+
+/* What this parameter says, in all services. */
+const char **
+lookups_values(struct rules *r, struct pool *pool, const char *parameter,
+    size_t *count)
+{
+	const struct source	*s;
+	const char		**values;
+	size_t			 room = 0;
+
+	for (s = r->lookups->first; s != NULL; s = s->next)
+		room++;
+	values = pool_array(pool, room, sizeof(*values));
+	*count = 0;
+	for (s = r->lookups->first; s != NULL; s = s->next)
+		if (strcmp(s->row->parameter, parameter) == 0)
+			values[(*count)++] = s->list;
 	return values;
 }

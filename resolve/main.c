@@ -103,12 +103,15 @@ on_lookup(struct request *r)
 static WAITS void
 on_dial(struct request *r)
 {
-	struct rules	*rules = rules_hold();
-	struct dialed	 answer;
+	const struct ask_dial	*ask = r->object;
+	struct rules		*rules = rules_hold();
+	struct dialed		 answer;
 
-	dial_find(rules, r->pool, r->object, &answer);
+	dial_find(rules, r->pool, ask, &answer);
 	rules_release(rules);
 	(void)channel_reply(r, PACKET_DIALED, &answer);
+	if (ask->message != -1)
+		close(ask->message);
 	if (answer.socket != -1)
 		close(answer.socket);
 }
@@ -124,6 +127,7 @@ static const struct peer peers[] = {
 	{ "smtpd",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
 	{ "cleanup",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
 	{ "qmgr",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
+	{ "pickup",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
 	{ NULL,		PACKET_NONE,		NULL,		IN_ORDER }
 };
 

@@ -10,9 +10,10 @@
  *	postrider map -q - -hbm type:file	keys from a message
  *
  * Under the names postmap, postalias and newaliases it is those. Exit status
- * 0, or 1 when a key was not found or anything else went wrong. A build by
- * root is done as the owner of the text file, unless -o is given: a directory
- * of his is no place for root to create files in.
+ * 0, or 1 when a key was not found or anything else went wrong. A build or a
+ * change by root is done as the owner of the directory or of the text file,
+ * unless -o is given: a directory of his is no place for root to create or to
+ * open files in.
  */
 #include <sys/stat.h>
 
@@ -105,17 +106,40 @@ full_name(struct pool *pool, const char *word)
 	return pool_printf(pool, "%s:%s", set.default_database_type, word);
 }
 
+/* The file that a table is made of. */
+static const char *
+source_of(const char *name)
+{
+	while (text_starts(name, "proxy:"))
+		name += strlen("proxy:");
+	return strchr(name, ':') + 1;
+}
+
 /* --- building ------------------------------------------------------------ */
 
-/* As the owner of the source; false when that is not possible. */
+/*
+ * As the owner of the directory, who could lay links there for us to write
+ * through, or else as the owner of the source.
+ */
 static void
-become_owner(const struct stat *st)
+become_owner(const char *source)
 {
-	if (geteuid() != 0 || options.stays_root || st->st_uid == 0)
+	char		*directory = mem_strdup(source), *slash;
+	struct stat	 st;
+	bool		 is_known;
+
+	if ((slash = strrchr(directory, '/')) != NULL)
+		slash[slash == directory] = '\0';
+	is_known = stat(slash != NULL ? directory : ".", &st) == 0 &&
+	    st.st_uid != 0;
+	free(directory);
+	if (!is_known && stat(source, &st) == -1)
 		return;
-	if (setgroups(1, &st->st_gid) == -1 || setegid(st->st_gid) == -1 ||
-	    seteuid(st->st_uid) == -1)
-		die("cannot become user %u: %s", (unsigned)st->st_uid,
+	if (geteuid() != 0 || options.stays_root || st.st_uid == 0)
+		return;
+	if (setgroups(1, &st.st_gid) == -1 || setegid(st.st_gid) == -1 ||
+	    seteuid(st.st_uid) == -1)
+		die("cannot become user %u: %s", (unsigned)st.st_uid,
 		    strerror(errno));
 }
 
@@ -147,7 +171,7 @@ say_warnings(char *warnings)
 static int
 build(struct pool *pool, const char *name)
 {
-	const char	*source = strchr(name, ':') + 1, *why;
+	const char	*source = source_of(name), *why;
 	struct str	 warnings;
 	struct stat	 st;
 	unsigned	 entries;
@@ -157,7 +181,7 @@ build(struct pool *pool, const char *name)
 		return 1;
 	}
 	str_init(&warnings, pool, 0);
-	become_owner(&st);
+	become_owner(source);
 	why = map_build(pool, name, options.how, &entries, &warnings);
 	become_root();
 	say_warnings(warnings.data);
@@ -305,14 +329,16 @@ ask_input(struct pool *pool, char **names)
 static int
 delete_key(struct pool *pool, char **names, const char *key)
 {
-	const char	*why;
+	const char	*why, *name;
 	bool		 was_there;
 	int		 result = 1;
 
 	for (; *names != NULL; names++) {
+		name = full_name(pool, *names);
+		become_owner(source_of(name));
 		why = (options.how & MAP_KEEPS_CASE ? map_delete_exactly :
-		    map_delete)(pool, full_name(pool, *names), key,
-		    &was_there);
+		    map_delete)(pool, name, key, &was_there);
+		become_root();
 		if (why != NULL)
 			die("%s", why);
 		if (was_there)
@@ -358,8 +384,10 @@ add(struct pool *pool, const char *name)
 	unsigned	 entries;
 
 	str_init(&warnings, pool, 0);
+	become_owner(source_of(name));
 	why = map_merge(pool, name, read_input(pool), "standard input",
 	    options.how, &entries, &warnings);
+	become_root();
 	say_warnings(warnings.data);
 	if (why != NULL)
 		die("%s", why);

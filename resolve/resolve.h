@@ -69,6 +69,9 @@ WAITS void	 lookup(struct rules *, struct pool *, const char *program,
 /* All "transport:nexthop" that local may pass mail for this address on to. */
 WAITS const char **lookups_passing(struct rules *, struct pool *,
 		    const char *address, size_t *count);
+/* The values of a parameter that is no table, in main.cf and master.cf. */
+const char	**lookups_values(struct rules *, struct pool *,
+		    const char *parameter, size_t *count);
 /* Has the one of this address moved? MAP_FOUND, and the words for it. */
 WAITS enum map_result relocated_find(struct rules *, struct pool *,
 		    const char *address, char **words, char **why);

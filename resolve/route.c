@@ -10,6 +10,7 @@
 
 #include "common/base/text.h"
 #include "common/mail/address.h"
+#include "common/mail/idn.h"
 #include "resolve/resolve.h"
 
 /* What is being found out. */
@@ -130,9 +131,9 @@ propose(struct search *s)
 
 /* --- what transport_maps says -------------------------------------------- */
 
-/* The keys that a domain stands for: itself, .parent ..., and *. */
+/* The keys that a domain stands for: itself, .parent ... */
 static WAITS enum map_result
-ask_domain(struct search *s, const char *name, char **value)
+ask_spelling(struct search *s, const char *name, char **value)
 {
 	struct table	*t = s->rules->transports;
 	const char	*dot;
@@ -147,8 +148,21 @@ ask_domain(struct search *s, const char *name, char **value)
 		    result == MAP_NOT_FOUND; dot = strchr(dot + 1, '.'))
 			result = table_find_part(t, s->pool,
 			    has_dots ? dot : dot + 1, value, &s->why);
+	return result;
+}
+
+/* The keys of both spellings, and * at last. */
+static WAITS enum map_result
+ask_domain(struct search *s, const char *name, char **value)
+{
+	const char	*other = idn_other(s->pool, name);
+	enum map_result	 result = ask_spelling(s, name, value);
+
+	if (result == MAP_NOT_FOUND && other != NULL)
+		result = ask_spelling(s, other, value);
 	if (result == MAP_NOT_FOUND)
-		result = table_find_part(t, s->pool, "*", value, &s->why);
+		result = table_find_part(s->rules->transports, s->pool, "*",
+		    value, &s->why);
 	return result;
 }
 
@@ -177,22 +191,35 @@ find_domain(struct search *s, char **value)
 
 /* The address with and without its extension. */
 static WAITS enum map_result
-find_address(struct search *s, char **value)
+ask_address(struct search *s, const char *address, char **value)
 {
 	const char	*local, *domain;
 	char		*bare;
 	size_t		 len, user_len;
 	enum map_result	 result;
 
-	result = table_find(s->rules->transports, s->pool, s->target.address,
-	    value, &s->why);
-	address_split(s->target.address, &local, &len, &domain);
+	result = table_find(s->rules->transports, s->pool, address, value,
+	    &s->why);
+	address_split(address, &local, &len, &domain);
 	if (result != MAP_NOT_FOUND || !address_split_extension(local, len,
 	    s->rules->delimiters, &user_len))
 		return result;
 	bare = pool_printf(s->pool, "%.*s@%s", (int)user_len, local, domain);
 	return table_find_part(s->rules->transports, s->pool, bare, value,
 	    &s->why);
+}
+
+/* The address in both spellings of its domain. */
+static WAITS enum map_result
+find_address(struct search *s, char **value)
+{
+	enum map_result	 result = ask_address(s, s->target.address, value);
+	char		*other;
+
+	if (result != MAP_NOT_FOUND ||
+	    (other = idn_other_address(s->pool, s->target.address)) == NULL)
+		return result;
+	return ask_address(s, other, value);
 }
 
 /* Let transport_maps have its way. 0, or -1 with why. */

@@ -9,6 +9,7 @@
 #include "common/base/text.h"
 #include "common/param/site.h"
 #include "common/daemon/daemon.h"
+#include "common/mail/address.h"
 #include "resolve/resolve.h"
 
 struct settings	set;
@@ -35,7 +36,9 @@ const struct param resolve_params[] = {
 	PARAM_STRING("virtual_mailbox_domains", set.virtual_mailbox_domains,
 	    "$virtual_mailbox_maps", 0, 0,
 	    "Domains that are delivered by virtual_transport."),
-	PARAM_STRING("relay_domains", set.relay_domains, "", 0, 0,
+	PARAM_STRING("relay_domains", set.relay_domains,
+	    "${{$compatibility_level} <level {2} ? {$mydestination} : {}}",
+	    0, 0,
 	    "Domains, with their sub-domains, that we accept mail for and "
 	    "pass on by relay_transport."),
 	PARAM_STRING("relay_recipient_maps", set.relay_recipient_maps, "", 0,
@@ -107,6 +110,10 @@ const struct param resolve_params[] = {
 	    "relay_domains,smtpd_access_maps", 0, 0,
 	    "Parameters in whose lists a domain stands for its sub-domains "
 	    "too."),
+	PARAM_BOOL("owner_request_special", address_owner_is_special, "yes",
+	    "owner-NAME is who hears of failures of the alias NAME, and "
+	    "neither owner-NAME nor NAME-request has an extension if \"-\" "
+	    "is a recipient_delimiter."),
 	PARAM_STRING("propagate_unmatched_extensions",
 	    set.propagate_unmatched_extensions, "canonical, virtual", 0, 0,
 	    "Kinds of tables whose results get the address extension that "
@@ -116,7 +123,8 @@ const struct param resolve_params[] = {
 	    "Who gets mail for the null address <>."),
 	PARAM_BOOL("append_at_myorigin", set.append_at_myorigin, "yes",
 	    "Complete addresses without a domain by myorigin."),
-	PARAM_BOOL("append_dot_mydomain", set.append_dot_mydomain, "no",
+	PARAM_BOOL("append_dot_mydomain", set.append_dot_mydomain,
+	    "${{$compatibility_level} <level {1} ? {yes} : {no}}",
 	    "Complete domains without a dot by mydomain."),
 	PARAM_BOOL("resolve_null_domain", set.resolve_null_domain, "no",
 	    "Take user@ for user@myhostname instead of refusing it."),

@@ -57,6 +57,8 @@ program_of(const char *command)
 	for (i = 0; i < sizeof(local) / sizeof(local[0]); i++)
 		if (strcmp(command, local[i]) == 0)
 			return "local";
+	if (strcmp(command, "postscreen") == 0)
+		return "smtpd";
 	return command;
 }
 
@@ -144,6 +146,17 @@ settings_of(struct pool *pool, const struct service *line)
 	return mc;
 }
 
+/* postscreen's clients get the settings of the smtpd behind it. */
+static const struct service *
+behind(const struct service *line)
+{
+	const struct service	*smtpd = NULL;
+
+	if (strcmp(line->command, "postscreen") == 0)
+		smtpd = mastercf_find(mastercf, "smtpd", "pass");
+	return smtpd != NULL ? smtpd : line;
+}
+
 /* Call `each` with main.cf itself (service ""), then with the settings of
  * every line that changes any, and the program that serves it. */
 void
@@ -157,12 +170,12 @@ services_walk(void (*each)(void *, const char *service, const char *program,
 	each(context, "", NULL, daemon_maincf());
 	for (i = 0; mastercf != NULL && i < mastercf->count; i++) {
 		line = &mastercf->services[i];
-		if (line->option_count == 0)
+		if (behind(line)->option_count == 0)
 			continue;
 		pool = pool_new("service", 0);
 		each(context, pool_printf(pool, "%s/%s", line->name,
 		    line->type), program_of(line->command),
-		    settings_of(pool, line));
+		    settings_of(pool, behind(line)));
 		pool_free(pool);
 	}
 }

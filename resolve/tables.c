@@ -19,6 +19,7 @@
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/daemon/daemon.h"
+#include "common/mail/idn.h"
 #include "resolve/resolve.h"
 
 enum {
@@ -51,15 +52,51 @@ static unsigned			broken, denied;
 
 /* --- opening ------------------------------------------------------------- */
 
+/*
+ * What makes a table of patterns dangerous for its parameter, NULL: nothing.
+ * A part of an address, which strangers choose, must not become a command, a
+ * file, a transport or a user; nor the name of an action.
+ */
+static const char *
+danger(const char *parameter, const struct maps *maps)
+{
+	static const char *const	sensitive[] = {
+		"alias_maps", "mailbox_command_maps", "mailbox_transport_maps",
+		"fallback_transport_maps", "transport_maps",
+		"sender_dependent_default_transport_maps",
+		"sender_dependent_relayhost_maps", "virtual_mailbox_maps",
+		"virtual_uid_maps", "virtual_gid_maps"
+	};
+	const char			*name;
+	size_t				 i;
+
+	for (i = 0; i < sizeof(sensitive) / sizeof(sensitive[0]); i++)
+		if (strcmp(parameter, sensitive[i]) == 0 &&
+		    (name = maps_taking_parts(maps, false)) != NULL)
+			return name;
+	if (text_ends(parameter, "_checks") ||
+	    text_ends(parameter, "_restrictions"))
+		return maps_taking_parts(maps, true);
+	return NULL;
+}
+
 /* Open the tables as they are now. */
 static struct opened *
-open_now(const char *list)
+open_now(const char *parameter, const char *list)
 {
 	struct pool	*pool = pool_new("table", 0);
 	struct opened	*o = pool_alloc(pool, sizeof(*o));
+	const char	*name;
 
 	o->pool = pool;
 	o->maps = maps_open_all(pool, list, &o->why);
+	if ((name = danger(parameter, o->maps)) == NULL)
+		return o;
+	o->why = pool_printf(pool, "%s: results of patterns for this "
+	    "parameter must not %s$1 and the like", name,
+	    text_ends(parameter, "_maps") ? "have " : "begin with ");
+	maps_close(o->maps);
+	o->maps = maps_open_none(pool, list, o->why);
 	return o;
 }
 
@@ -123,7 +160,7 @@ table_new(struct pool *pool, const char *parameter, const char *list)
 
 	t->parameter = parameter;
 	t->list = pool_strdup(pool, list);
-	t->now = open_now(list);
+	t->now = open_now(parameter, list);
 	t->look_at = clock_now() + LOOK_EVERY;
 	if (t->now->why != NULL)
 		complain(t, t->now->why);
@@ -207,7 +244,7 @@ refresh(struct table *t)
 	t->look_at = now + LOOK_EVERY;
 	if (!maps_have_changed(old->maps))
 		return;
-	fresh = open_now(t->list);
+	fresh = open_now(t->parameter, t->list);
 	if (fresh->why == NULL) {
 		swap(t, fresh);
 	} else if (old->why != NULL) {
@@ -326,10 +363,18 @@ table_find_address(struct table *t, struct pool *pool, const char *address,
     const char *delimiters, bool is_ours, char **value, char **extension,
     char **why)
 {
-	struct question	q = { .kind = ADDRESS, .key = address,
-			    .delimiters = delimiters, .is_ours = is_ours,
-			    .value = value, .extension = extension,
-			    .why = why };
+	struct question	 q = { .kind = ADDRESS, .key = address,
+			     .delimiters = delimiters, .is_ours = is_ours,
+			     .value = value, .extension = extension,
+			     .why = why };
+	enum map_result	 result = ask(t, pool, &q);
+	char		*other;
 
+	/* People write one spelling of a domain in tables, others send the
+	 * other one. */
+	if (result != MAP_NOT_FOUND || table_is_empty(t) ||
+	    (other = idn_other_address(pool, address)) == NULL)
+		return result;
+	q.key = other;
 	return ask(t, pool, &q);
 }

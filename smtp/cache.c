@@ -174,6 +174,7 @@ is_wanted(const struct connection *c, const struct nexthop *hop)
 	bool		 answer;
 
 	if (c->is_broken || is_closing || set.cache_time == 0 ||
+	    !allowance_has_mail(&c->allowance) ||
 	    clock_now() - c->born >= set.reuse_time ||
 	    (set.reuse_count > 0 && c->uses >= (unsigned)set.reuse_count))
 		return false;

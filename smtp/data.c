@@ -1,7 +1,8 @@
 /*
  * data.c - the message itself, the final dot, and who took it.
  *
- * Called by transaction.c after 354. SMTP has one verdict for all; LMTP one
+ * Called by transaction.c after 354, or when a host that takes BDAT (chunks.c)
+ * has taken recipients. SMTP has one verdict for all; LMTP one
  * for each recipient that was accepted, in the order of RCPT (RFC 2033 4.2).
  *
  * P1  After the final dot has been sent, no other host is tried for who has
@@ -12,6 +13,7 @@
  *     message there is no final dot.
  * P4  Who waits for a verdict, ten minutes perhaps, holds no buffers.
  */
+#include "smtp/data.h"
 
 #include <errno.h>
 #include <string.h>
@@ -21,17 +23,8 @@
 #include "common/daemon/daemon.h"
 #include "common/mail/smtp.h"
 
+#include "smtp/pix.h"
 #include "smtp/settings.h"
-#include "smtp/transaction.h"
-
-enum { BLOCK = 16 * 1024 };
-
-/* The message on its way. */
-struct sending {
-	struct smtp_stuff	 stuff;
-	char			*in, *out;
-	int64_t			 deadline;	/* smtp_per_request_deadline */
-};
 
 /* --- out ----------------------------------------------------------------- */
 
@@ -46,8 +39,8 @@ extend_deadline(struct transaction *t)
 }
 
 /* So many bytes went out: the rest has as much longer. */
-static void
-earn_time(struct transaction *t, struct sending *s, size_t bytes)
+void
+data_earn_time(struct transaction *t, struct sending *s, size_t bytes)
 {
 	int64_t	most = clock_now() + set.data_xfer_timeout;
 
@@ -60,8 +53,8 @@ earn_time(struct transaction *t, struct sending *s, size_t bytes)
 
 /* The host speaks before the final dot. A refusal is believed, since it wants
  * no more of this; anything else cannot be about the whole message. */
-WAITS static int
-hear_early(struct transaction *t)
+int
+data_hear_early(struct transaction *t)
 {
 	struct smtp_reply	reply;
 	size_t			i;
@@ -80,8 +73,8 @@ hear_early(struct transaction *t)
 }
 
 /* We cannot go on: the file is damaged, a table does not answer. */
-WAITS static int
-give_up(struct transaction *t, int error)
+int
+data_give_up(struct transaction *t, int error)
 {
 	size_t	i;
 
@@ -99,21 +92,21 @@ give_up(struct transaction *t, int error)
 
 /* It has hung up on us. Who refuses a message half way often does, and then
  * his words are here, and our EPIPE says less. */
-WAITS static int
-hear_last_words(struct transaction *t)
+int
+data_hear_last_words(struct transaction *t)
 {
 	int	error = errno;
 
 	io_hear_last_words(t->c->io);
 	if (io_has_input(t->c->io))
-		return hear_early(t);
+		return data_hear_early(t);
 	errno = error;
 	return -1;
 }
 
 /* Has the host anything to say, or gone away, while we have the word? */
-static bool
-is_interrupted(struct transaction *t)
+bool
+data_is_interrupted(struct transaction *t)
 {
 	return io_has_input(t->c->io) || io_is_over(t->c->io);
 }
@@ -127,26 +120,21 @@ send_content(struct transaction *t, struct sending *s)
 	t->c->doing = "sending message body";
 	io_patience(t->c->io, set.data_xfer_timeout);
 	s->deadline = clock_now() + set.data_xfer_timeout;
-	earn_time(t, s, 0);
-	while ((n = content_read(t->content, s->in, BLOCK)) > 0) {
+	data_earn_time(t, s, 0);
+	while ((n = content_read(t->content, s->in, SENDING_BLOCK)) > 0) {
 		if (io_write(t->c->io, s->out, smtp_stuff_encode(&s->stuff,
 		    s->in, (size_t)n, s->out)) == -1)
-			return hear_last_words(t);
-		if (is_interrupted(t))
-			return hear_early(t);
-		earn_time(t, s, (size_t)n);
+			return data_hear_last_words(t);
+		if (data_is_interrupted(t))
+			return data_hear_early(t);
+		data_earn_time(t, s, (size_t)n);
 	}
-	return n == 0 ? 0 : give_up(t, errno);
+	return n == 0 ? 0 : data_give_up(t, errno);
 }
 
-/* The dot. From here on the mail may be theirs, whatever happens to us. */
-WAITS static int
-send_dot(struct transaction *t, struct sending *s)
+int
+data_commit(struct transaction *t)
 {
-	if (io_flush(t->c->io) == -1)
-		return hear_last_words(t);
-	if (is_interrupted(t))
-		return hear_early(t);
 	if (fiber_is_cancelled()) {
 		errno = ECANCELED;
 		return -1;
@@ -155,6 +143,21 @@ send_dot(struct transaction *t, struct sending *s)
 	t->c->doing = "sending end of data -- message may be sent more than "
 	    "once";
 	t->c->deadline = NEVER;
+	return 0;
+}
+
+/* The dot. From here on the mail may be theirs, whatever happens to us. */
+WAITS static int
+send_dot(struct transaction *t, struct sending *s)
+{
+	if (io_flush(t->c->io) == -1)
+		return data_hear_last_words(t);
+	if (pix_wait(t->d, t->c) == -1)
+		return -1;
+	if (data_is_interrupted(t))
+		return data_hear_early(t);
+	if (data_commit(t) == -1)
+		return -1;
 	transcript_out(t->c->dialogue, "[message] .");
 	if (io_write(t->c->io, s->out, smtp_stuff_finish(&s->stuff,
 	    s->out)) == -1)
@@ -164,6 +167,13 @@ send_dot(struct transaction *t, struct sending *s)
 
 /* --- the verdict --------------------------------------------------------- */
 
+/* What the host answers to. */
+static const char *
+end_of(const struct transaction *t)
+{
+	return t->c->has_chunking ? "BDAT command" : "end of DATA command";
+}
+
 /* What this answer means for one recipient. */
 WAITS static void
 judge(struct transaction *t, size_t n, const struct smtp_reply *reply)
@@ -172,7 +182,9 @@ judge(struct transaction *t, size_t n, const struct smtp_reply *reply)
 
 	said = connection_said(t->pool, reply);
 	if (reply->code >= 400) {
-		transaction_refuse(t, n, reply, "end of DATA command");
+		/* RFC 3030 2: RSET behind a BDAT that failed. */
+		t->c->needs_reset |= t->c->has_chunking;
+		transaction_refuse(t, n, reply, end_of(t));
 		return;
 	}
 	if (reply->code / 100 != 2) {
@@ -181,7 +193,7 @@ judge(struct transaction *t, size_t n, const struct smtp_reply *reply)
 		transcript_blame(t->c->dialogue, "protocol");
 		delivery_settle(t->d, t->to[n], t->c, OUTCOME_DEFERRED,
 		    "4.5.0", pool_printf(t->pool, "host %s said: %s (in reply "
-		    "to end of DATA command)", t->c->name, said),
+		    "to %s)", t->c->name, said, end_of(t)),
 		    pool_printf(t->pool, "smtp; %s", said));
 		return;
 	}
@@ -208,12 +220,18 @@ hear_verdicts(struct transaction *t)
 	struct smtp_reply	reply;
 	size_t			i;
 	bool			is_heard = false;
+	int			result;
 
+	if ((result = chunks_hear(t)) != 0)
+		return result == 1 ? 0 : -1;
 	for (i = 0; i < t->count; i++) {
 		if (!t->accepted[i])
 			continue;
 		if ((!is_heard || set.is_lmtp) && hear_one(t, &reply) == -1)
 			return -1;
+		if (!is_heard && t->c->has_chunking &&
+		    chunks_are_unknown(t, &reply))
+			return 0;
 		is_heard = true;
 		judge(t, i, &reply);
 		t->accepted[i] = 0;
@@ -260,12 +278,15 @@ send_message(struct transaction *t)
 	struct pool	*pool = pool_new("message", 0);
 	int		 result, error;
 
-	s.in = pool_alloc(pool, BLOCK);
-	s.out = pool_alloc(pool, 2 * BLOCK + 8);
+	memset(&s, 0, sizeof(s));
+	s.in = pool_alloc(pool, SENDING_BLOCK);
+	s.out = pool_alloc(pool, t->c->has_chunking ? SENDING_CHUNK :
+	    2 * SENDING_BLOCK + 8);
 	smtp_stuff_start(&s.stuff);
 	extend_deadline(t);
-	result = send_content(t, &s);
-	if (result == 0)
+	result = t->c->has_chunking ? chunks_send(t, &s) :
+	    send_content(t, &s);
+	if (result == 0 && !t->c->has_chunking)
 		result = send_dot(t, &s);
 	error = errno;
 	pool_free(pool);
@@ -282,6 +303,8 @@ data_send(struct transaction *t)
 		return cancel_data(t);
 	if ((result = send_message(t)) == 0)
 		result = hear_verdicts(t);
+	if (result == 1)		/* refused before its end */
+		result = 0;
 	if (result == -1 && t->is_dot_out)
 		settle_unanswered(t, errno);
 	t->d->is_committed = false;

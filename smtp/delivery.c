@@ -38,7 +38,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
-#include "common/mail/dsn.h"
+#include "common/ipc/status.h"
 
 #include "smtp/cache.h"
 #include "smtp/content.h"
@@ -79,28 +79,13 @@ WAITS static void
 filter_status(struct delivery *d, enum outcome *outcome, const char **dsn,
     const char **text)
 {
-	const char	*before, *after;
-	size_t		 len;
+	const char	*before;
 
 	if (!table_is_set(TABLE_STATUS_FILTER))
 		return;
-	before = pool_printf(d->pool, "%s %s", *dsn, *text);
-	after = content_status(d, before);
-	if (after == before || strcmp(after, before) == 0)
-		return;
-	len = strcspn(after, " ");
-	*dsn = pool_strndup(d->pool, after, len);
-	if (!dsn_is_valid(*dsn) ||
-	    ((*dsn)[0] == '2') != (*outcome == OUTCOME_SENT)) {
-		log_warning("%s: status filter: \"%s\" cannot replace \"%s\"",
-		    d->mail->queue_id, after, before);
-		*dsn = pool_strndup(d->pool, before, strcspn(before, " "));
-		return;
-	}
-	*text = after + len + strspn(after + len, " ");
-	if (*outcome != OUTCOME_SENT)
-		*outcome = (*dsn)[0] == '5' ? OUTCOME_BOUNCED :
-		    OUTCOME_DEFERRED;
+	before = status_key(d->pool, *dsn, *text);
+	status_take(d->pool, d->mail->queue_id, before,
+	    content_status(d, before), outcome, dsn, text);
 }
 
 /* P1. The outcome of one recipient, from whoever told it. The texts live as
@@ -300,6 +285,82 @@ use(struct delivery *d, struct connection *c, const struct nexthop *hop)
 	return result;
 }
 
+/* Another host, whom nobody was asked about yet, and who may be able to do all
+ * that it offers. */
+static void
+begin_host(struct delivery *d)
+{
+	memset(d->asked, 0, d->mail->count);
+	d->has_rest = false;
+	d->shy = 0;
+}
+
+/* No conversation could be begun. Who hangs up on EHLO may understand HELO:
+ * then it is asked once more. */
+static void
+note_failure(struct delivery *d, const struct failure *f)
+{
+	if (fiber_is_cancelled())
+		return;
+	if (f->wants_helo && (d->shy & SHY_OF_EHLO) == 0) {
+		d->shy |= SHY_OF_EHLO;
+		d->has_rest = true;
+		return;
+	}
+	if (strcmp(f->relay, "none") == 0)
+		log_info("%s", f->why);
+	else
+		d->untold = f->why;
+	delivery_fail(d, f);
+}
+
+/* Open a conversation with one host and use it; then others, as long as the
+ * host wants no more of one (LIMITS), or is to be taken less at its word. */
+WAITS static void
+talk(struct delivery *d, const struct target *t, const struct nexthop *hop,
+    const char *endpoint)
+{
+	struct connection	*c;
+	struct failure		 f;
+	bool			 is_first = true;
+
+	do {
+		d->has_rest = false;
+		c = connection_open(d, t, hop, endpoint, &f);
+		if (c == NULL) {
+			note_failure(d, &f);
+			continue;
+		}
+		if (is_first)
+			d->sessions++;
+		is_first = false;
+		(void)use(d, c, hop);
+	} while (d->has_rest && goes_on(d));
+}
+
+/* A host that was not asked before. */
+WAITS static void
+use_new(struct delivery *d, const struct target *t, const struct nexthop *hop,
+    const char *endpoint)
+{
+	announce(d);
+	note_tried(d, endpoint);
+	begin_host(d);
+	talk(d, t, hop, endpoint);
+}
+
+/* Where a conversation is with, for when it is over. */
+static struct target *
+target_of(struct pool *pool, const struct connection *c)
+{
+	struct target	*t = pool_alloc(pool, sizeof(*t));
+
+	*t = c->target;
+	t->host = pool_strdup(pool, t->host);
+	t->path = pool_strdup(pool, t->path);
+	return t;
+}
+
 /*
  * A conversation that earlier mail left. One that the host ended before it had
  * a word for this mail tells nothing about the host: as if it had not been
@@ -310,8 +371,10 @@ use_warm(struct delivery *d, struct connection *c, const struct nexthop *hop)
 {
 	struct failure	 before = d->failure;
 	const char	*endpoint = pool_strdup(d->pool, c->endpoint);
+	struct target	*t = target_of(d->pool, c);
 	unsigned	 answers = d->answers;
 
+	begin_host(d);
 	if (use(d, c, hop) == -1 && d->answers == answers &&
 	    !d->failure.is_timeout && !fiber_is_cancelled()) {
 		d->failure = before;
@@ -319,33 +382,11 @@ use_warm(struct delivery *d, struct connection *c, const struct nexthop *hop)
 	}
 	note_tried(d, endpoint);
 	d->sessions++;
+	if (d->has_rest && goes_on(d))
+		talk(d, t, hop, endpoint);
 	return true;
 }
 
-/* Open a conversation with one host and use it. */
-WAITS static void
-use_new(struct delivery *d, const struct target *t, const struct nexthop *hop,
-    const char *endpoint)
-{
-	struct connection	*c;
-	struct failure		 f;
-
-	announce(d);
-	note_tried(d, endpoint);
-	c = connection_open(d, t, hop, endpoint, &f);
-	if (c != NULL) {
-		d->sessions++;
-		(void)use(d, c, hop);
-		return;
-	}
-	if (fiber_is_cancelled())
-		return;
-	if (strcmp(f.relay, "none") == 0)
-		log_info("%s", f.why);
-	else
-		d->untold = f.why;
-	delivery_fail(d, &f);
-}
 
 /* May another conversation be begun for this next hop? */
 static bool
@@ -441,6 +482,7 @@ begin(struct delivery *d, struct request *r)
 	d->mail = r->object;
 	d->outcomes = pool_array(d->pool, d->mail->count,
 	    sizeof(*d->outcomes));
+	d->asked = pool_alloc(d->pool, d->mail->count);
 	d->postponed = pool_array(d->pool, d->mail->count,
 	    sizeof(struct postponed *));
 	d->open = d->mail->count;

@@ -33,6 +33,10 @@ struct delivery {
 	const char		**tried;	/* cache_place() of hosts */
 	size_t			 tried_count, tried_room;
 	int64_t			 sessions;	/* for this next hop */
+	char			*asked;		/* recipients, of this host */
+	bool			 has_rest;	/* of recipients: for another
+						 * conversation with it */
+	unsigned		 shy;		/* enum shy */
 	int64_t			 deadline;
 	unsigned		 answers;	/* of hosts, to recipients */
 	const char		*untold;	/* why not the last host; log */
@@ -43,6 +47,9 @@ struct delivery {
 	bool			 is_committed;	/* the final dot is out */
 	TAILQ_ENTRY(delivery)	 entry;
 };
+
+/* What is left out with a host that offers it and cannot do it. */
+enum shy { SHY_OF_EHLO = 1, SHY_OF_PIPELINING = 2, SHY_OF_CHUNKING = 4 };
 
 /* In outcome_row.outcome while there is none. */
 enum { OUTCOME_OPEN = -1 };
@@ -71,9 +78,10 @@ void		 delivery_postpone(struct delivery *, size_t recipient,
 void		 delivery_fail(struct delivery *, const struct failure *);
 
 /*
- * transaction.c: offer the message for every open recipient. Recipients that
- * the host answered for are settled or postponed; -1 when the conversation
- * broke, with the failure told.
+ * transaction.c: offer the message for every open recipient that this host was
+ * not asked for yet. Recipients that the host answered for are settled or
+ * postponed; -1 when the conversation broke, with the failure told. has_rest
+ * says that another conversation with it is wanted for the others.
  */
 WAITS int	 transaction_run(struct delivery *, struct connection *);
 

@@ -5,9 +5,8 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/ipc/status.h"
 #include "common/ipc/tables.h"
-#include "common/mail/chars.h"
-#include "common/mail/dsn.h"
 
 #include "smtp/content.h"
 #include "smtp/delivery.h"
@@ -73,44 +72,17 @@ content_reply(struct delivery *d, const char *reply)
 	return to.data;
 }
 
-/* "X.Y.Z text" with a text, of the same fortune as the one before? */
-static bool
-is_fit(const char *status, const char *before)
-{
-	size_t	len = dsn_find(status, 0);
-
-	return len > 0 && is_blank(status[len]) &&
-	    status[len + strspn(status + len, " \t")] != '\0' &&
-	    (*status == '2') == (*before == '2');
-}
-
 /* The outcome of a delivery. */
 const char *
 content_status(struct delivery *d, const char *status)
 {
 	struct key_row	 key;
 	struct found	 found;
-	char		*doubted;
 
 	if (!table_is_set(TABLE_STATUS_FILTER))
 		return status;
 	key.key = key_copy(d->pool, status, strlen(status));
 	table_ask(d->pool, TABLE_STATUS_FILTER, LOOKUP_KEYS, &key, 1, &found);
-	if (found.result == LOOKUP_NOT_FOUND)
-		return status;
-	if (found.result == LOOKUP_FOUND && is_fit(found.value, status)) {
-		log_debug("%s: \"%s\" becomes \"%s\"", d->mail->queue_id,
-		    status, found.value);
-		return found.value;
-	}
-	log_warning("%s: %s: %s for \"%s\"", d->mail->queue_id,
-	    table_name(TABLE_STATUS_FILTER), found.result == LOOKUP_FOUND ?
-	    pool_printf(d->pool, "\"%s\" cannot stand", found.value) :
-	    found.text, status);
-	if (found.result == LOOKUP_FOUND || *status != '5')
-		return status;
-	/* It might have said "later". */
-	doubted = pool_strdup(d->pool, status);
-	*doubted = '4';
-	return doubted;
+	return status_answer(d->pool, d->mail->queue_id,
+	    table_name(TABLE_STATUS_FILTER), status, &found);
 }

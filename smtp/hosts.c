@@ -126,6 +126,16 @@ hosts_prepare(void)
 	pool_free(pool);
 }
 
+/* "This host on this network" (RFC 6890): a connection to it would be one to
+ * ourselves. */
+static bool
+is_zero(const struct inetaddr *a)
+{
+	static const unsigned char	zeros[sizeof(a->bytes)];
+
+	return memcmp(a->bytes, zeros, sizeof(zeros)) == 0;
+}
+
 /* Is this host us, by name or by an address? */
 static bool
 is_ourselves(const struct host_row *host)
@@ -138,6 +148,8 @@ is_ourselves(const struct host_row *host)
 	for (i = 0; i < host->count; i++) {
 		if (!inetaddr_parse(&address, host->addresses[i].address))
 			continue;
+		if (is_zero(&address))
+			return true;
 		for (k = 0; k < own_count; k++)
 			if (inetaddr_equal(&address, &own[k]))
 				return true;

@@ -34,7 +34,8 @@ lmtp_dial(struct delivery *d, const struct target *target,
 		.endpoint = (char *)(uintptr_t)target->path,
 		.transport = mail->transport,
 		.address = mail->recipients[0].address,
-		.sender = mail->sender
+		.sender = mail->sender,
+		.message = mail->message
 	};
 	struct dialed	 answer;
 	const char	*why;

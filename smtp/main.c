@@ -9,6 +9,8 @@
 #include <string.h>
 
 #include "common/daemon/daemon.h"
+#include "common/daemon/peers.h"
+#include "common/net/dial.h"
 #include "common/param/site.h"
 
 #include "smtp/cache.h"
@@ -20,7 +22,8 @@ struct link	*to_dns, *to_resolve, *to_bounce;
 
 static const struct param *const params[] = {
 	delivery_params, hosts_params, session_params, transaction_params,
-	content_params, cache_params, NULL
+	content_params, cache_params, pix_params, xforward_params,
+	 peers_params, NULL
 };
 
 static const struct peer peers[] = {
@@ -28,12 +31,21 @@ static const struct peer peers[] = {
 	{ NULL, 0, NULL, IN_ORDER }
 };
 
+/* While files can still be read. */
+static void
+before(void)
+{
+	hosts_prepare();
+	peers_prepare(daemon_maincf());
+}
+
 WAITS static void
 start(void)
 {
 	to_dns = link_new("dns", site_processes("dns"), NULL);
 	to_resolve = link_new("resolve", site_processes("resolve"), NULL);
 	to_bounce = link_new("bounce", site_processes("bounce"), NULL);
+	dial_set_window(site.tcp_windowsize);
 	transcript_prepare();
 	cache_start();
 }
@@ -65,7 +77,7 @@ main(int argc, char **argv)
 		.name = is_lmtp ? "lmtp" : "smtp",
 		.params = settings_rows(params, is_lmtp),
 		.peers = peers,
-		.before = hosts_prepare,
+		.before = before,
 		.start = start,
 		.busy = delivery_count,
 		.drain = drain,

@@ -11,12 +11,15 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
+#include "common/daemon/peers.h"
 #include "common/ipc/lookup.h"
+#include "common/mail/origin.h"
 #include "common/net/dial.h"
 #include "common/param/site.h"
 
 #include "smtp/delivery.h"
 #include "smtp/lmtp.h"
+#include "smtp/pix.h"
 #include "smtp/settings.h"
 
 enum { CONNECTION_MEMORY = 64 * 1024, ASK_TIME = 30 * 1000 };
@@ -147,8 +150,13 @@ connection_new(int fd, const struct target *t, const char *endpoint)
 	c->relay = t->path != NULL ? c->name : pool_printf(pool, "%s:%u",
 	    c->name, t->address.port);
 	c->endpoint = pool_strdup(pool, endpoint);
+	c->target = *t;
+	c->target.host = c->host;
+	c->target.path = pool_strdup(pool, t->path);
 	c->born = clock_now();
 	c->dialogue = transcript_new(pool);
+	c->detail = peers_detail(t->host, t->path != NULL ? NULL :
+	    &t->address);
 	return c;
 }
 
@@ -230,6 +238,18 @@ offers(struct offer *o, const char *keyword, char *parameters, size_t size)
 	return false;
 }
 
+/* Extensions with more than a number behind them. */
+static void
+learn_more(struct connection *c, struct offer *o)
+{
+	char	words[600];
+
+	c->xforward = offers(o, "XFORWARD", words, sizeof(words)) ?
+	    origin_offered(words) : 0;
+	allowance_learn(&c->allowance, offers(o, "LIMITS", words,
+	    sizeof(words)) ? words : "");
+}
+
 /* What EHLO's answer promises. */
 static void
 learn(struct delivery *d, struct connection *c, const char *ehlo,
@@ -240,14 +260,24 @@ learn(struct delivery *d, struct connection *c, const char *ehlo,
 
 	o.discard = text_words(d->pool, discard, &o.count);
 	str_init(&o.left, d->pool, 0);
-	c->has_pipelining = offers(&o, "PIPELINING", value, sizeof(value));
+	c->has_pipelining = offers(&o, "PIPELINING", value, sizeof(value)) &&
+	    (d->shy & SHY_OF_PIPELINING) == 0;
+	c->has_chunking = offers(&o, "CHUNKING", value, sizeof(value)) &&
+	    (d->shy & SHY_OF_CHUNKING) == 0 && !c->delays_dot;
 	c->has_8bit = offers(&o, "8BITMIME", value, sizeof(value));
 	c->has_utf8 = offers(&o, "SMTPUTF8", value, sizeof(value));
 	c->has_dsn = offers(&o, "DSN", value, sizeof(value));
 	c->has_size = offers(&o, "SIZE", value, sizeof(value));
+	learn_more(c, &o);
 	if (!c->has_size ||
 	    text_integer(value, 0, INT64_MAX, &c->size_limit) != NULL)
 		c->size_limit = 0;
+	if (c->detail > 1)
+		log_info("%s: may use%s%s%s%s%s", c->relay,
+		    c->has_pipelining ? " PIPELINING" : "",
+		    c->has_8bit ? " 8BITMIME" : "",
+		    c->has_utf8 ? " SMTPUTF8" : "", c->has_dsn ? " DSN" : "",
+		    c->has_size ? " SIZE" : "");
 	if (o.left.len > 0 && !is_discarded(&o, "silent-discard"))
 		log_info("%s: discarding EHLO keywords:%s",
 		    d->mail->queue_id, o.left.data);
@@ -286,14 +316,17 @@ broke(struct delivery *d, struct connection *c, struct failure *f, int error)
 	f->why = connection_complaint(c, d->pool, error);
 	f->dsn = "4.4.2";
 	f->is_timeout = error == ETIMEDOUT;
+	f->wants_helo = c->is_extended && (error == ECONNRESET ||
+	    error == EPIPE);
 	return -1;
 }
 
 /* Nobody can tell what of the offer is to be used. */
 static int
-unknown(struct failure *f)
+unknown(struct delivery *d, struct failure *f, const char *what)
 {
-	f->why = "the table of EHLO keywords to discard cannot be asked now";
+	f->why = pool_printf(d->pool, "the table of %s cannot be asked now",
+	    what);
 	f->dsn = "4.3.0";
 	f->is_final = f->is_ours = true;
 	return -1;
@@ -304,6 +337,7 @@ WAITS static int
 hello(struct delivery *d, struct connection *c, const char *verb,
     struct smtp_reply *reply, struct failure *f)
 {
+	c->is_extended = verb[0] == 'E';
 	c->doing = verb[0] == 'E' ? "performing the EHLO handshake" :
 	    verb[0] == 'L' ? "performing the LHLO handshake" :
 	    "performing the HELO handshake";
@@ -339,7 +373,8 @@ introduce(struct delivery *d, struct connection *c, const struct target *t,
 			return -1;
 		if (reply.code / 100 == 2) {
 			if ((discard = discarded(d, t)) == NULL)
-				return unknown(f);
+				return unknown(d, f,
+				    "EHLO keywords to discard");
 			learn(d, c, reply.text.data, discard);
 		} else if (c->is_broken || set.is_lmtp)
 			return refused(d, c, &reply, f);
@@ -366,6 +401,7 @@ begin(struct delivery *d, struct connection *c, const struct target *t,
 {
 	struct smtp_reply	reply;
 	bool			is_esmtp;
+	int			pix = 0;
 
 	c->user = d;
 	c->deadline = d->deadline;
@@ -374,8 +410,13 @@ begin(struct delivery *d, struct connection *c, const struct target *t,
 		return broke(d, c, f, errno);
 	if (reply.code / 100 != 2)
 		return refused(d, c, &reply, f);
-	is_esmtp = set.always_ehlo ||
-	    strcasestr(reply.text.data, "ESMTP") != NULL;
+	if (pix_is_greeting(reply.text.data) &&
+	    (pix = pix_workarounds(d, t->text, c->name)) == -1)
+		return unknown(d, f, "PIX workarounds");
+	c->delays_dot = (pix & PIX_DELAYS_DOT) != 0;
+	is_esmtp = (set.always_ehlo ||
+	    strcasestr(reply.text.data, "ESMTP") != NULL) &&
+	    (pix & PIX_NO_ESMTP) == 0 && (d->shy & SHY_OF_EHLO) == 0;
 	if (introduce(d, c, t, hop, is_esmtp, f) == -1)
 		return -1;
 	transcript_keep(c->dialogue);

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/base/str.h"
 #include "common/daemon/daemon.h"
 
@@ -30,7 +31,8 @@ enum {
 	REPLY_SHOWN = 2048,
 	REPLY_ROOM = 4000,
 	LAST_WORD = 10 * 1000,		/* for QUIT to be sent */
-	GOODBYES_MAX = 200		/* more at once are cut short */
+	GOODBYES_MAX = 200,		/* more at once are cut short */
+	BLANKS_MAX = 1000		/* lines of one conversation */
 };
 
 static unsigned	unsaid;		/* QUITs that are not sent yet */
@@ -48,6 +50,8 @@ write_command(struct connection *c, struct str *line)
 		return -1;
 	}
 	transcript_out(c->dialogue, line->data);
+	if (c->detail > 0)
+		log_info("> %s: %s", c->relay, line->data);
 	str_add(line, "\r\n");
 	return io_write(c->io, line->data, line->len);
 }
@@ -103,6 +107,8 @@ take_line(struct connection *c, struct smtp_reply *reply, struct pool *pool,
 	if (memchr(line, '\0', len) != NULL)
 		return -1;
 	transcript_in(c->dialogue, line);
+	if (c->detail > 0)
+		log_info("< %s: %s", c->relay, line);
 	if (len > REPLY_SHOWN)
 		line[REPLY_SHOWN] = '\0';
 	if (c->user != NULL && table_is_set(TABLE_REPLY_FILTER)) {
@@ -136,6 +142,9 @@ hear_line(struct connection *c, struct smtp_reply *reply, struct pool *pool)
 		return -1;
 	}
 	got = io_line(c->io, &line, &len, REPLY_LINE, NULL);
+	/* Some end a line twice. */
+	if (got == 1 && len == 0 && c->blanks++ < BLANKS_MAX)
+		return 0;
 	if (got == 1) {
 		if (take_line(c, reply, pool, line, len) == 0)
 			return 0;
@@ -148,6 +157,19 @@ hear_line(struct connection *c, struct smtp_reply *reply, struct pool *pool)
 	return -1;
 }
 
+/* Line ends that came behind a reply are not the beginning of another. */
+static void
+drop_blanks(struct connection *c)
+{
+	const char	*data;
+	size_t		 len = io_peek(c->io, &data), n = 0;
+
+	while (n < len && (data[n] == '\r' || data[n] == '\n'))
+		n++;
+	if (n > 0)
+		io_consume(c->io, n);
+}
+
 int
 connection_hear(struct connection *c, struct pool *pool,
     struct smtp_reply *reply, int64_t patience)
@@ -158,12 +180,13 @@ connection_hear(struct connection *c, struct pool *pool,
 	while (!reply->is_complete)
 		if (hear_line(c, reply, pool) == -1)
 			return -1;
+	drop_blanks(c);
 	io_deadline(c->io, NEVER);
 	if (is_protocol_error(reply->code))
 		transcript_blame(c->dialogue, "protocol");
 	/* RFC 5321 3.8: after 421 the host hangs up. */
 	if (reply->code == 421)
-		c->is_broken = true;
+		c->is_broken = c->has_said_421 = true;
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "common/fiber/io.h"
 #include "common/mail/smtp.h"
 
+#include "smtp/allowance.h"
 #include "smtp/hosts.h"
 #include "smtp/transcript.h"
 
@@ -24,14 +25,24 @@ struct connection {
 	struct delivery	*user;		/* who speaks now, or NULL */
 	int64_t		 deadline;	/* of that delivery */
 	struct dialogue *dialogue;
+	int		 detail;	/* of the log: daemon/peers.h */
+
+	struct target	 target;	/* to begin another one */
 
 	bool		 has_pipelining, has_8bit, has_size, has_dsn, has_utf8;
+	bool		 has_chunking;
+	unsigned	 xforward;	/* attributes, as origin.h has them */
+	bool		 delays_dot;	/* pix.h */
+	struct allowance allowance;
 	int64_t		 size_limit;	/* 0: none told */
 
 	unsigned	 uses;
 	int64_t		 born, idle_since;
 	bool		 needs_reset;	/* a transaction was left half way */
+	unsigned	 blanks;	/* empty lines where replies were due */
 	bool		 is_broken;	/* nothing more can be said */
+	bool		 has_said_421;
+	bool		 is_extended;	/* it was told EHLO */
 	const char	*doing;		/* "sending RCPT TO", for errors */
 	void		*slot;		/* cache.c: its place there */
 };
@@ -46,6 +57,7 @@ struct failure {
 	bool		 is_final;	/* nobody else is to be asked */
 	bool		 is_timeout;	/* he was there, and silent */
 	bool		 is_ours;	/* it tells nothing of the site */
+	bool		 wants_helo;	/* it hung up when it heard EHLO */
 };
 
 /*

@@ -35,6 +35,12 @@ struct settings {
 	int64_t	 min_data_rate;
 	char	*discard_ehlo_keywords, *discard_ehlo_maps;
 
+	/* pix.c, xforward.c */
+	char	*pix_workarounds, *pix_maps;
+	int64_t	 pix_threshold, pix_delay;
+	bool	 sends_xforward;
+	int64_t	 xforward_timeout;
+
 	/* transaction.c */
 	bool	 quotes_envelope, assumes_final;
 
@@ -46,7 +52,8 @@ struct settings {
 };
 extern struct settings set;
 extern const struct param delivery_params[], hosts_params[], session_params[],
-    transaction_params[], cache_params[], lmtp_params[];
+    transaction_params[], cache_params[], lmtp_params[], pix_params[],
+    xforward_params[];
 
 /*
  * The rows of all tables (ended by NULL) under the names of the program that

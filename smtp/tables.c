@@ -54,7 +54,7 @@ const struct param content_params[] = {
 	PARAM_BOOL("append_at_myorigin", content_set.append_at_myorigin,
 	    "yes", "Add @$myorigin to addresses without a domain."),
 	PARAM_BOOL("append_dot_mydomain", content_set.append_dot_mydomain,
-	    "no", "Add .$mydomain to addresses whose domain has no dot."),
+	    "${{$compatibility_level} <level {1} ? {yes} : {no}}", "Add .$mydomain to addresses whose domain has no dot."),
 	PARAM_END
 };
 

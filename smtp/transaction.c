@@ -18,6 +18,7 @@
 #include "common/mail/encode.h"
 
 #include "smtp/settings.h"
+#include "smtp/xforward.h"
 
 /* Replies to a group must fit into socket buffers while we send. */
 enum { GROUP = 100 };
@@ -138,6 +139,23 @@ is_too_many(const struct transaction *t, const struct smtp_reply *reply)
 	    strcmp(reply->dsn, "5.5.3") == 0);
 }
 
+/* Is it only asked who would be taken (sendmail -bv)? */
+static bool
+is_probe(const struct transaction *t)
+{
+	return (t->d->mail->flags & MAIL_IS_PROBE) != 0;
+}
+
+/* He would be. */
+WAITS static void
+settle_probe(struct transaction *t, size_t n, const struct smtp_reply *reply)
+{
+	const char	*line = connection_said(t->pool, reply);
+
+	delivery_settle(t->d, t->to[n], t->c, OUTCOME_SENT,
+	    transaction_status(reply), line, "");
+}
+
 WAITS static int
 hear_rcpt(struct transaction *t, size_t n)
 {
@@ -149,6 +167,10 @@ hear_rcpt(struct transaction *t, size_t n)
 	if (t->is_mail_refused)
 		return 0;
 	if (reply.code / 100 == 2) {
+		if (is_probe(t)) {
+			settle_probe(t, n, &reply);
+			return 0;
+		}
 		t->accepted[n] = 1;
 		t->accepted_count++;
 		return 0;
@@ -166,6 +188,25 @@ hear_rcpt(struct transaction *t, size_t n)
 	}
 	transaction_refuse(t, n, &reply, "RCPT TO command");
 	return 0;
+}
+
+bool
+transaction_be_shy(struct transaction *t, enum shy of)
+{
+	struct delivery	*d = t->d;
+	size_t		 i;
+
+	if ((d->shy & of) != 0)
+		return false;
+	d->shy |= of;
+	for (i = 0; i < t->count; i++) {
+		if (d->outcomes[t->to[i]].outcome != OUTCOME_OPEN ||
+		    d->postponed[t->to[i]] != NULL)
+			continue;
+		d->asked[t->to[i]] = 0;
+		d->has_rest = true;
+	}
+	return true;
 }
 
 WAITS static int
@@ -205,8 +246,9 @@ send_reset(struct transaction *t)
 		return 0;
 	if (connection_say(t->c, "RSET") == -1)
 		return -1;
-	if (t->c->has_pipelining)
-		return 0;		/* hear_mail() hears it */
+	/* hear_mail() hears it, unless there is something in between. */
+	if (t->c->has_pipelining && !xforward_is_wanted(t))
+		return 0;
 	return connection_flush(t->c, set.rset_timeout) == -1 ? -1 :
 	    hear_reset(t);
 }
@@ -232,8 +274,9 @@ send_mail(struct transaction *t)
 {
 	struct str	line;
 
-	if (send_reset(t) == -1)
+	if (send_reset(t) == -1 || xforward_send(t) == -1)
 		return -1;
+	allowance_note_mail(&t->c->allowance);
 	t->c->doing = "sending MAIL FROM";
 	str_init(&line, t->pool, 0);
 	str_addf(&line, "MAIL FROM:<%s>", t->sender);
@@ -306,18 +349,38 @@ is_pointless(const struct transaction *t, size_t n)
 	    (n == t->count + 1 && t->accepted_count == 0) || t->c->is_broken;
 }
 
-/* Commands out, answers in, up to and with the answer to DATA. */
+/*
+ * The conversation broke in the middle of a group, some of which was answered:
+ * hosts and the firewalls before them do that which offer PIPELINING and lose
+ * what comes behind an error, or behind DATA.
+ */
+static int
+lose(struct transaction *t, size_t waiting)
+{
+	int	error = errno;
+
+	if (t->c->has_pipelining && waiting > 0 && !t->c->has_said_421 &&
+	    (error == ECONNRESET || error == EPIPE || error == EPROTO ||
+	    error == ETIMEDOUT) && clock_now() < t->c->deadline)
+		(void)transaction_be_shy(t, SHY_OF_PIPELINING);
+	errno = error;
+	return -1;
+}
+
+/* Commands out, answers in, up to and with the answer to DATA, which BDAT
+ * (RFC 3030) does without. */
 WAITS static int
 exchange(struct transaction *t)
 {
-	size_t	total, group, sent, heard;
+	size_t	total, group, sent, heard, first = 0;
 
-	total = t->count + 2;
+	total = t->count + (is_probe(t) || t->c->has_chunking ? 1 : 2);
 	group = t->c->has_pipelining ? GROUP : 1;
 	for (sent = heard = 0; heard < total; heard++) {
 		if (sent == heard && is_pointless(t, sent))
 			break;
 		if (sent == heard) {
+			first = heard;
 			io_patience(t->c->io, set.mail_timeout);
 			io_deadline(t->c->io, t->c->deadline);
 			while (sent < total && sent - heard < group)
@@ -327,101 +390,17 @@ exchange(struct transaction *t)
 				return -1;
 		}
 		if (hear_command(t, heard) == -1)
-			return -1;
+			return heard > first ? lose(t, sent - heard) : -1;
 		if (t->c->is_broken)
 			break;		/* 421, or out of step */
 	}
+	if (t->c->has_chunking)
+		t->wants_data = t->accepted_count > 0 &&
+		    !t->is_mail_refused && !t->c->is_broken;
 	/* RFC 5321 4.1.1.4: a DATA that is refused ends no transaction; the
 	 * next MAIL would be nested. */
 	if (!t->wants_data)
 		t->c->needs_reset = true;
-	return 0;
-}
-
-/* --- before it begins ---------------------------------------------------- */
-
-/* The same for all. */
-WAITS static int
-settle_all(struct transaction *t, enum outcome outcome, const char *dsn,
-    const char *text)
-{
-	size_t	i;
-
-	for (i = 0; i < t->count; i++)
-		delivery_settle(t->d, t->to[i], t->c, outcome, dsn, text, "");
-	return 1;
-}
-
-/* The sender. 1: all are settled. */
-WAITS static int
-prepare_sender(struct transaction *t)
-{
-	const char	*dsn = "4.3.0", *why = "", *address;
-
-	address = content_address(t->d, t->d->mail->sender, &dsn, &why);
-	if (address == NULL)
-		return settle_all(t, OUTCOME_DEFERRED, dsn, why);
-	dsn = "5.1.7";
-	t->sender = wire_path(t, address, &dsn, &why);
-	if (t->sender == NULL || (why = wire_refusal(t, &dsn)) != NULL)
-		return settle_all(t, OUTCOME_BOUNCED, dsn, why);
-	return 0;
-}
-
-/* The recipients; those that cannot be asked for are settled and left out. */
-WAITS static void
-prepare_recipients(struct transaction *t)
-{
-	const char	*dsn, *why, *address;
-	size_t		 i, n = 0;
-
-	for (i = 0; i < t->count; i++) {
-		dsn = "4.3.0";
-		why = "";
-		address = content_address(t->d,
-		    t->d->mail->recipients[t->to[i]].address, &dsn, &why);
-		if (address == NULL) {
-			delivery_settle(t->d, t->to[i], t->c,
-			    OUTCOME_DEFERRED, dsn, why, "");
-			continue;
-		}
-		dsn = "5.1.3";
-		address = wire_path(t, address, &dsn, &why);
-		if (address == NULL) {
-			delivery_settle(t->d, t->to[i], t->c,
-			    OUTCOME_BOUNCED, dsn, why, "");
-			continue;
-		}
-		t->addresses[n] = address;
-		t->to[n++] = t->to[i];
-	}
-	t->count = n;
-}
-
-/* The content as this host gets it. 1: there is nothing to be sent to it. */
-WAITS static int
-prepare_content(struct transaction *t)
-{
-	struct failure	 f = { .dsn = "4.3.0", .why = "", .remote = "",
-			    .diagnostic = "" };
-
-	t->content = content_open(t->d, t->c, &f.dsn, &f.why);
-	if (t->content == NULL && f.dsn[0] == '5') {
-		f.is_permanent = true;
-		f.relay = pool_strdup(t->d->pool, t->c->relay);
-		delivery_fail(t->d, &f);
-		return 1;
-	}
-	if (t->content == NULL)
-		return settle_all(t, OUTCOME_DEFERRED, f.dsn, f.why);
-	/* RFC 1870 6.1: it would refuse it anyhow. */
-	if (t->c->size_limit > 0 &&
-	    content_size(t->content) > t->c->size_limit)
-		return settle_all(t, OUTCOME_BOUNCED, "5.3.4",
-		    pool_printf(t->d->pool, "message size %lld exceeds size "
-		    "limit %lld of server %s",
-		    (long long)content_size(t->content),
-		    (long long)t->c->size_limit, t->c->name));
 	return 0;
 }
 
@@ -431,14 +410,34 @@ prepare_content(struct transaction *t)
 WAITS static int
 speak(struct transaction *t)
 {
-	if (prepare_content(t) == 1 || prepare_sender(t) == 1)
-		return 0;
-	prepare_recipients(t);
-	if (t->count == 0)
+	if (prepare(t) == 1)
 		return 0;
 	if (exchange(t) == -1)
 		return -1;
 	return t->wants_data ? data_send(t) : 0;
+}
+
+/* Nothing was said yet. */
+static void
+clear(struct transaction *t)
+{
+	memset(t->accepted, 0, t->d->mail->count);
+	memset(t->again, 0, t->d->mail->count);
+	t->accepted_count = t->again_count = t->unheard = 0;
+	t->is_mail_refused = t->wants_data = t->is_dot_out = t->is_taken =
+	    false;
+}
+
+/* Those for whom it was too many go into another conversation. */
+static void
+leave(struct transaction *t)
+{
+	size_t	i;
+
+	for (i = 0; i < t->count; i++)
+		if (t->again[i])
+			t->d->asked[t->to[i]] = 0;
+	t->d->has_rest = true;
 }
 
 /* Those for whom it was too many: once more, if it took the message at all. */
@@ -449,14 +448,15 @@ narrow(struct transaction *t)
 
 	if (t->again_count == 0 || !t->is_taken || t->c->is_broken)
 		return false;
+	if (!allowance_has_mail(&t->c->allowance)) {
+		leave(t);
+		return false;
+	}
 	for (i = 0; i < t->count; i++)
 		if (t->again[i])
 			t->to[n++] = t->to[i];
+	clear(t);
 	t->count = n;
-	memset(t->accepted, 0, t->d->mail->count);
-	memset(t->again, 0, t->d->mail->count);
-	t->accepted_count = t->again_count = 0;
-	t->wants_data = t->is_dot_out = t->is_taken = false;
 	return true;
 }
 
@@ -475,12 +475,40 @@ tell(struct delivery *d, struct connection *c, int error)
 	delivery_fail(d, &f);
 }
 
+/* The recipients of the next transaction: who was not asked for yet, as many
+ * as the host wants. */
+static bool
+choose(struct transaction *t)
+{
+	struct delivery		*d = t->d;
+	struct allowance	*a = &t->c->allowance;
+	bool			 has_room = allowance_has_mail(a);
+	size_t			 i;
+
+	t->count = 0;
+	clear(t);
+	d->has_rest = false;
+	for (i = 0; i < d->mail->count; i++) {
+		if (d->outcomes[i].outcome != OUTCOME_OPEN || d->asked[i])
+			continue;
+		if (!has_room || !allowance_take(a, t->c->pool, t->count,
+		    d->mail->recipients[i].address)) {
+			d->has_rest = true;
+			continue;
+		}
+		d->asked[i] = 1;
+		t->to[t->count++] = i;
+	}
+	return t->count > 0;
+}
+
 int
 transaction_run(struct delivery *d, struct connection *c)
 {
 	struct transaction	t;
-	size_t			i, total = d->mail->count;
-	int			result;
+	size_t			total = d->mail->count;
+	unsigned		shy = d->shy;
+	int			result = 0;
 
 	memset(&t, 0, sizeof(t));
 	t.d = d;
@@ -490,17 +518,18 @@ transaction_run(struct delivery *d, struct connection *c)
 	t.addresses = pool_array(t.pool, total, sizeof(*t.addresses));
 	t.accepted = pool_alloc(t.pool, total);
 	t.again = pool_alloc(t.pool, total);
-	for (i = 0; i < total; i++)
-		if (d->outcomes[i].outcome == OUTCOME_OPEN)
-			t.to[t.count++] = i;
 
-	do
-		result = speak(&t);
-	while (result == 0 && narrow(&t));
+	d->has_rest = false;
+	while (result == 0 && !c->is_broken && choose(&t))
+		do
+			result = speak(&t);
+		while (result == 0 && narrow(&t));
 	if (result == -1) {
 		c->is_broken = true;
 		tell(d, c, errno);
 	}
+	if (c->is_broken && d->shy == shy)
+		d->has_rest = false;	/* others are for the next host */
 	pool_free(t.pool);
 	return c->is_broken ? -1 : 0;
 }

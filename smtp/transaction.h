@@ -19,14 +19,22 @@ struct transaction {
 	size_t			 count, accepted_count, again_count;
 	bool			 is_mail_refused, wants_data, is_dot_out,
 				 is_taken;	/* for one of them at least */
+	size_t			 unheard;	/* BDAT: without an answer */
 };
 
 /* Recipient n of the transaction is refused, now or for good. */
 WAITS void	 transaction_refuse(struct transaction *, size_t n,
 		    const struct smtp_reply *, const char *command);
 
+/* The host cannot do what it offers: those of its recipients who have no
+ * answer are offered to it again, without this. False: that was tried. */
+bool		 transaction_be_shy(struct transaction *, enum shy);
+
 /* "4.2.0" from the reply, or made from its code. */
 const char	*transaction_status(const struct smtp_reply *);
+
+/* prepare.c: addresses and content. 1: nobody is left to be asked for. */
+WAITS int	 prepare(struct transaction *);
 
 /*
  * wire.c: an address as MAIL and RCPT have it, in the delivery's pool. NULL

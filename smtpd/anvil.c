@@ -3,7 +3,8 @@
  *
  * smtpd tells when a client comes and goes; the answer to the coming holds
  * how many connections it has now and how many it made in the current unit
- * of time. When a smtpd process ends, what it counted is taken back.
+ * of time. Messages and recipients are counted in the same unit. When a smtpd
+ * process ends, the connections that it counted are taken back.
  *
  * Entries are found in a tree by service and client, and go when the client
  * has no connection and its unit of time is over.
@@ -44,6 +45,7 @@ struct client {
 	RB_ENTRY(client)	 entry;
 	int64_t			 unit_start;
 	int64_t			 connections, rate;
+	int64_t			 events[ANVIL_KINDS];
 	uint32_t		 by_source[SOURCES];	/* connections, too */
 	char			 key[KEY_MAX];	/* "service:address" */
 };
@@ -52,6 +54,7 @@ RB_HEAD(clients, client);
 static struct clients	 clients = RB_INITIALIZER(&clients);
 static size_t		 client_count, greatest_size;
 static struct client	 greatest_rate, greatest_count;
+static struct client	 greatest_events[ANVIL_KINDS];
 
 static int
 compare(const struct client *a, const struct client *b)
@@ -81,12 +84,11 @@ source_of(struct channel *channel)
 
 /* The client's entry; made if asked for, NULL when there are too many. */
 static struct client *
-find(const struct anvil_connect *event, bool make)
+find(const char *service, const char *address, bool make)
 {
 	struct client	 key, *c;
 
-	snprintf(key.key, sizeof(key.key), "%s:%s", event->service,
-	    event->address);
+	snprintf(key.key, sizeof(key.key), "%s:%s", service, address);
 	if ((c = RB_FIND(clients, &clients, &key)) != NULL || !make)
 		return c;
 	if (client_count == ENTRIES_MAX)
@@ -108,6 +110,7 @@ age(struct client *c)
 	if (clock_now() - c->unit_start >= set.rate_unit) {
 		c->unit_start = clock_now();
 		c->rate = 0;
+		memset(c->events, 0, sizeof(c->events));
 	}
 }
 
@@ -115,11 +118,13 @@ static void
 on_connect(struct request *r)
 {
 	struct anvil_counts	 counts = { 0, 0 };
+	struct anvil_connect	*event = r->object;
 	struct client		*c;
 	int			 source;
 
 	source = source_of(r->channel);
-	if (source != -1 && (c = find(r->object, true)) != NULL) {
+	if (source != -1 &&
+	    (c = find(event->service, event->address, true)) != NULL) {
 		age(c);
 		c->by_source[source]++;
 		c->connections++;
@@ -137,15 +142,33 @@ on_connect(struct request *r)
 static void
 on_disconnect(struct request *r)
 {
-	struct client	*c;
-	int		 source;
+	struct anvil_connect	*event = r->object;
+	struct client		*c;
+	int			 source;
 
 	source = source_of(r->channel);
-	c = find(r->object, false);
+	c = find(event->service, event->address, false);
 	if (source != -1 && c != NULL && c->by_source[source] > 0) {
 		c->by_source[source]--;
 		c->connections--;
 	}
+}
+
+static void
+on_event(struct request *r)
+{
+	struct anvil_counts	 counts = { 0, 0 };
+	struct anvil_event	*event = r->object;
+	struct client		*c, *greatest = &greatest_events[event->kind];
+
+	if ((c = find(event->service, event->address, true)) != NULL) {
+		age(c);
+		counts.connections = c->connections;
+		counts.rate = ++c->events[event->kind];
+		if (counts.rate > greatest->events[event->kind])
+			*greatest = *c;
+	}
+	channel_reply(r, PACKET_ANVIL_COUNTS, &counts);
 }
 
 /* A process is no more: take back what it counted. */
@@ -188,6 +211,10 @@ sweep(void)
 static void
 report(void)
 {
+	static const char *const	names[ANVIL_KINDS] = { "message",
+					    "recipient" };
+	int				i;
+
 	if (greatest_rate.rate > 0)
 		log_info("statistics: max connection rate %lld/%llds for (%s)",
 		    (long long)greatest_rate.rate,
@@ -196,10 +223,17 @@ report(void)
 		log_info("statistics: max connection count %lld for (%s)",
 		    (long long)greatest_count.connections,
 		    greatest_count.key);
+	for (i = 0; i < ANVIL_KINDS; i++)
+		if (greatest_events[i].events[i] > 0)
+			log_info("statistics: max %s rate %lld/%llds for (%s)",
+			    names[i], (long long)greatest_events[i].events[i],
+			    (long long)set.rate_unit / 1000,
+			    greatest_events[i].key);
 	if (greatest_size > 0)
 		log_info("statistics: max cache size %zu", greatest_size);
 	memset(&greatest_rate, 0, sizeof(greatest_rate));
 	memset(&greatest_count, 0, sizeof(greatest_count));
+	memset(greatest_events, 0, sizeof(greatest_events));
 	greatest_size = client_count;
 }
 
@@ -228,6 +262,7 @@ start(void)
 static const struct peer peers[] = {
 	{ "smtpd", PACKET_ANVIL_CONNECT, on_connect, IN_ORDER },
 	{ "smtpd", PACKET_ANVIL_DISCONNECT, on_disconnect, IN_ORDER },
+	{ "smtpd", PACKET_ANVIL_EVENT, on_event, IN_ORDER },
 	{ NULL, 0, NULL, IN_ORDER }
 };
 

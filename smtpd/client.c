@@ -1,22 +1,29 @@
 /*
  * client.c - who is there: address, verified name, and whether we trust it.
  *
- * Called by session.c at both ends of a visit. The name is only believed when
- * it resolves back to the address; dns does both lookups.
+ * Called by session.c at both ends of a visit, and when XCLIENT says that the
+ * client is somebody else. The name is only believed when it resolves back to
+ * the address; dns does both lookups. Behind a proxy (proxy.c) all of this is
+ * about the client of the proxy.
  */
 
 #include "smtpd/client.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/base/bug.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
+#include "common/daemon/daemon.h"
+#include "common/daemon/peers.h"
 #include "common/net/match.h"
 #include "common/param/site.h"
 
 #include "smtpd/limits.h"
+#include "smtpd/proxy.h"
 #include "smtpd/settings.h"
 
 enum { REVERSE_PATIENCE = 20 * 1000 };
@@ -25,24 +32,38 @@ const struct param client_params[] = {
 	PARAM_BOOL("smtpd_peername_lookup", set.wants_reverse, "yes",
 	    "Look up and verify the client's name; without it every client is "
 	    "\"unknown\"."),
+	PARAM_BOOL("smtpd_client_port_logging", set.shows_port, "no",
+	    "Show the client's port behind its name and address in the log: "
+	    "name[address]:port."),
 	PARAM_STRING("smtpd_authorized_verp_clients", set.verp_clients, "", 0,
 	    10000, "Names and networks of clients that may ask for XVERP."),
+	PARAM_STRING("smtpd_authorized_xclient_hosts", set.xclient_hosts, "",
+	    0, 10000, "Names and networks of clients that may say for whom "
+	    "else they speak, by XCLIENT: they can become anybody."),
+	PARAM_STRING("smtpd_authorized_xforward_hosts", set.xforward_hosts, "",
+	    0, 10000, "Names and networks of clients whose XFORWARD is logged "
+	    "as where mail came from at first."),
 	PARAM_END
 };
 
 static struct match	*trusted;
-static struct match	*verp_networks, *verp_names;
 
-/* A list of networks and names, which are asked for in different ways. What
- * would have to be looked up lets nobody in. */
+/* A list of networks and names, which are asked for in different ways. */
+struct listed {
+	struct match	*networks, *names;
+};
+static struct listed	 verp, xclient, xforward;
+
+/* Read one; what would have to be looked up lets nobody in. */
 static void
-prepare_verp(struct pool *pool)
+prepare_list(struct pool *pool, struct listed *list, const char *parameter,
+    const char *value)
 {
 	const char	*networks = "", *names = "";
 	char	       **words, *why;
 	size_t		 count, i;
 
-	words = text_words(pool, set.verp_clients, &count);
+	words = text_words(pool, value, &count);
 	for (i = 0; i < count; i++) {
 		if (match_networks(pool, words[i], &why) != NULL)
 			networks = pool_printf(pool, "%s %s", networks,
@@ -50,14 +71,14 @@ prepare_verp(struct pool *pool)
 		else
 			names = pool_printf(pool, "%s %s", names, words[i]);
 	}
-	verp_networks = match_networks(pool, networks, &why);
-	verp_names = match_names(pool, names, &why);
-	if (verp_names == NULL)
-		die("smtpd_authorized_verp_clients: %s", why);
-	if (match_tables(verp_networks) != NULL ||
-	    match_tables(verp_names) != NULL)
-		die("smtpd_authorized_verp_clients: expected networks, names "
-		    "or files; a lookup table is not supported here");
+	list->networks = match_networks(pool, networks, &why);
+	list->names = match_names(pool, names, &why);
+	if (list->names == NULL)
+		die("%s: %s", parameter, why);
+	if (match_tables(list->networks) != NULL ||
+	    match_tables(list->names) != NULL)
+		die("%s: expected networks, names or files; a lookup table is "
+		    "not supported here", parameter);
 }
 
 void
@@ -73,58 +94,177 @@ client_prepare(void)
 	if ((table = match_tables(trusted)) != NULL)
 		die("mynetworks: %s: expected networks or files; a lookup "
 		    "table is not supported here", table);
-	prepare_verp(pool);
+	prepare_list(pool, &verp, "smtpd_authorized_verp_clients",
+	    set.verp_clients);
+	prepare_list(pool, &xclient, "smtpd_authorized_xclient_hosts",
+	    set.xclient_hosts);
+	prepare_list(pool, &xforward, "smtpd_authorized_xforward_hosts",
+	    set.xforward_hosts);
+	proxy_prepare();
+	peers_prepare(daemon_maincf());
 }
 
-/* The verified name; "unknown" while dns cannot tell. */
-WAITS static const char *
+/* --- names ---------------------------------------------------------------- */
+
+/* The verified name, and the one that it has by its address alone; both
+ * "unknown" while dns cannot tell. */
+WAITS static void
 find_name(struct session *s)
 {
 	struct ask_reverse	 question;
 	struct reverse		 answer;
 	struct pool		*pool;
-	const char		*name;
 
+	s->name = s->reverse_name = "unknown";
 	if (!set.wants_reverse)
-		return "unknown";
+		return;
 
 	pool = pool_new("reverse name", 0);
 	question.address = s->address_text;
-	name = "unknown";
 	if (link_ask(to_dns, PACKET_ASK_REVERSE, &question, PACKET_REVERSE,
 	    &answer, pool, clock_now() + REVERSE_PATIENCE, true) == 0) {
-		name = pool_strdup(s->pool, answer.name);
-		if (strcmp(name, "unknown") == 0 && answer.claimed[0] != '\0')
+		s->name = pool_strdup(s->pool, answer.name);
+		if (answer.claimed[0] != '\0')
+			s->reverse_name = pool_strdup(s->pool, answer.claimed);
+		if (strcmp(s->name, "unknown") == 0 &&
+		    answer.claimed[0] != '\0')
 			log_warning("hostname %s does not resolve to address "
 			    "%s", answer.claimed, s->address_text);
 	}
 	pool_free(pool);
-	return name;
 }
 
-int
-client_identify(struct session *s)
+/* Is the client on the list? */
+static bool
+is_listed(const struct listed *list, const struct session *s)
 {
-	struct sockaddr_storage	 peer;
+	return match_address(list->networks, &s->address) ||
+	    match_name(list->names, s->name, false);
+}
+
+/* All that follows from address and name. */
+static void
+judge(struct session *s)
+{
+	s->is_trusted = match_address(trusted, &s->address);
+	s->may_verp = is_listed(&verp, s);
+	s->may_xclient = is_listed(&xclient, s);
+	s->may_xforward = is_listed(&xforward, s);
+	s->shown_port = set.shows_port ? s->address.port : 0;
+	s->ident = s->shown_port == 0 ?
+	    pool_printf(s->pool, "%s[%s]", s->name, s->address_text) :
+	    pool_printf(s->pool, "%s[%s]:%lld", s->name, s->address_text,
+	    (long long)s->shown_port);
+	s->detail = peers_detail(s->name, &s->address);
+}
+
+/* --- who is there --------------------------------------------------------- */
+
+/* An end of the connection, as the kernel knows it. */
+static int
+find_end(int fd, int (*ask)(int, struct sockaddr *, socklen_t *),
+    struct inetaddr *end)
+{
+	struct sockaddr_storage	 address;
 	socklen_t		 len;
 
-	len = sizeof(peer);
-	memset(&peer, 0, sizeof(peer));
-	if (getpeername(io_fd(s->io), (struct sockaddr *)&peer, &len) == -1)
+	len = sizeof(address);
+	memset(&address, 0, sizeof(address));
+	if (ask(fd, (struct sockaddr *)&address, &len) == -1)
 		return -1;
-	if (peer.ss_family != AF_INET && peer.ss_family != AF_INET6) {
+	if (address.ss_family != AF_INET && address.ss_family != AF_INET6) {
 		errno = EAFNOSUPPORT;
 		return -1;
 	}
-	inetaddr_from_sockaddr(&s->address, (struct sockaddr *)&peer);
-	inetaddr_print(&s->address, s->address_text, sizeof(s->address_text));
-	s->is_trusted = match_address(trusted, &s->address);
-
-	s->name = find_name(s);
-	s->may_verp = match_address(verp_networks, &s->address) ||
-	    match_name(verp_names, s->name, false);
-	s->ident = pool_printf(s->pool, "%s[%s]", s->name, s->address_text);
+	inetaddr_from_sockaddr(end, (struct sockaddr *)&address);
 	return 0;
+}
+
+int
+client_arrive(struct session *s, int fd)
+{
+	struct haproxy	header;
+
+	if (find_end(fd, getpeername, &s->address) == -1 ||
+	    find_end(fd, getsockname, &s->server) == -1)
+		return -1;
+	if (!proxy_is_expected())
+		return 0;
+	if (proxy_receive(fd, &s->address, &header) == -1)
+		return -1;
+	if (header.is_proxied) {
+		s->address = header.client;
+		s->server = header.server;
+	}
+	return 0;
+}
+
+void
+client_identify(struct session *s)
+{
+	inetaddr_print(&s->address, s->address_text, sizeof(s->address_text));
+	find_name(s);
+	judge(s);
+}
+
+/* --- XCLIENT -------------------------------------------------------------- */
+
+/* The address that was told; without one, none is known and none is
+ * trusted. */
+static void
+take_address(struct session *s, const char *text)
+{
+	uint16_t	port = s->address.port;
+
+	if (*text == '\0' || !inetaddr_parse(&s->address, text)) {
+		memset(&s->address, 0, sizeof(s->address));
+		snprintf(s->address_text, sizeof(s->address_text), "unknown");
+	} else
+		inetaddr_print(&s->address, s->address_text,
+		    sizeof(s->address_text));
+	s->address.port = port;
+	s->name = s->reverse_name = "unknown";
+}
+
+static const char *
+or_unknown(const struct session *s, const char *name)
+{
+	return *name == '\0' ? "unknown" : pool_strdup(s->pool, name);
+}
+
+/* The number of a port; 0 for one that is not known. */
+static uint16_t
+port_of(const char *text)
+{
+	int64_t	port;
+
+	return text_integer(text, 0, 65535, &port) == NULL ? (uint16_t)port :
+	    0;
+}
+
+void
+client_become(struct session *s, const struct origin *f)
+{
+	char *const	*v = f->values;
+
+	client_forget(s);
+	s->is_counted = false;
+	if (v[ORIGIN_ADDR] != NULL)
+		take_address(s, v[ORIGIN_ADDR]);
+	if (v[ORIGIN_NAME] != NULL)
+		s->name = or_unknown(s, v[ORIGIN_NAME]);
+	if (v[ORIGIN_REVERSE_NAME] != NULL)
+		s->reverse_name = or_unknown(s, v[ORIGIN_REVERSE_NAME]);
+	if (v[ORIGIN_PORT] != NULL)
+		s->address.port = port_of(v[ORIGIN_PORT]);
+	if (v[ORIGIN_DESTADDR] != NULL &&
+	    !inetaddr_parse(&s->server, v[ORIGIN_DESTADDR]))
+		memset(&s->server, 0, sizeof(s->server));
+	if (v[ORIGIN_DESTPORT] != NULL)
+		s->server.port = port_of(v[ORIGIN_DESTPORT]);
+	if (v[ORIGIN_LOGIN] != NULL)
+		s->login = pool_strdup(s->pool, v[ORIGIN_LOGIN]);
+	judge(s);
 }
 
 void

@@ -1,9 +1,9 @@
 /*
  * commands.c - which verbs there are, and the short ones.
  *
- * MAIL, RCPT and VRFY are in envelope.c, DATA in data.c, ETRN in etrn.c. The
- * order of the table is the order of the counters in the line that ends a
- * session's log.
+ * MAIL and RCPT are in envelope.c, DATA in data.c, BDAT in bdat.c, VRFY and
+ * EXPN in verify.c, ETRN in etrn.c. The order of the table is the order of the
+ * counters in the line that ends a session's log.
  */
 
 #include "smtpd/commands.h"
@@ -18,9 +18,15 @@
 #include "common/mail/smtp.h"
 #include "common/param/site.h"
 
+#include "smtpd/gate.h"
+#include "smtpd/greet.h"
 #include "smtpd/limits.h"
+#include "smtpd/offer.h"
+#include "smtpd/refuse.h"
 #include "smtpd/replies.h"
+#include "smtpd/restrict.h"
 #include "smtpd/settings.h"
+#include "smtpd/xclient.h"
 
 /* Appliances call themselves 192.0.2.1 or "host.example.", which is no reason
  * to refuse their mail (RFC 5321 4.1.4). */
@@ -40,17 +46,27 @@ may_be_name(char *name)
 WAITS static int
 meet(struct session *s, char *args, const char *syntax)
 {
-	char	*name;
+	char	*name, line[REPLY_LINE], before[sizeof(s->helo)];
+	int	 result;
 
 	name = text_trim(args);
 	if (*name == '\0')
 		return say(s, REPLY_BAD_SYNTAX, syntax);
+	/* RFC 2821 had free text behind a literal. */
+	name[strcspn(name, " \t")] = '\0';
 	if (strlen(name) >= sizeof(s->helo) || !may_be_name(name))
-		return say(s, REPLY_BAD_HELO, name);
+		return refuse(s, s->last_command, NULL, reply_text(line,
+		    REPLY_BAD_HELO, name));
 
+	memcpy(before, s->helo, sizeof(before));
+	snprintf(s->helo, sizeof(s->helo), "%s", name);
+	if (restrict_now(s, STAGE_HELO, line) != NULL) {
+		result = refuse(s, s->last_command, NULL, line);
+		memcpy(s->helo, before, sizeof(before));
+		return result;
+	}
 	/* RFC 5321 4.1.4: EHLO in a transaction acts as RSET. */
 	transaction_end(s);
-	snprintf(s->helo, sizeof(s->helo), "%s", name);
 	return DONE;
 }
 
@@ -65,48 +81,18 @@ command_helo(struct session *s, char *args)
 	return say(s, REPLY_HELLO, site.myhostname);
 }
 
-/* In the order of the answer to EHLO. */
-static const char *const extensions[] = {
-	"PIPELINING", "SIZE", "ETRN", "XVERP", "ENHANCEDSTATUSCODES",
-	"8BITMIME", "DSN"
-};
-enum { EXTENSIONS = sizeof(extensions) / sizeof(extensions[0]) };
-
-bool
-extension_is_offered(const struct session *s, const char *keyword)
-{
-	char	 list[1001], *rest, *word;
-
-	if (!s->may_verp && text_equal(keyword, "XVERP"))
-		return false;
-	if (set.discard_ehlo_keywords[0] == '\0')
-		return true;
-	snprintf(list, sizeof(list), "%s", set.discard_ehlo_keywords);
-	for (rest = list; (word = text_next_word(&rest)) != NULL;)
-		if (text_equal(word, keyword))
-			return false;
-	return true;
-}
-
 WAITS static int
 command_ehlo(struct session *s, char *args)
 {
-	char	size[40];
-	size_t	i;
 	int	result;
 
 	if ((result = meet(s, args, "EHLO hostname")) != DONE)
 		return result;
 	s->is_extended = true;
-
-	snprintf(size, sizeof(size), "SIZE %lld",
-	    (long long)site.message_size_limit);
-	say(s, REPLY_OFFER, site.myhostname);
-	for (i = 0; i < EXTENSIONS; i++)
-		if (extension_is_offered(s, extensions[i]))
-			say(s, REPLY_OFFER, text_equal(extensions[i], "SIZE") ?
-			    size : extensions[i]);
-	return say(s, REPLY_HELLO, "HELP");
+	offer_learn(s);
+	if (say(s, REPLY_OFFER, site.myhostname) == GONE)
+		return GONE;
+	return offer_say(s);
 }
 
 WAITS static int
@@ -140,45 +126,30 @@ command_quit(struct session *s, char *args)
 		return say(s, REPLY_NO_ARGUMENT, "QUIT");
 	transaction_end(s);
 	s->is_over = true;
-	return say(s, REPLY_BYE);
-}
-
-WAITS static int
-command_absent(struct session *s, char *args)
-{
-	(void)args;
-	return say(s, REPLY_NO_COMMAND, s->last_command);
-}
-
-/* Browsers, and scripts that make them speak to us, are sent away. */
-WAITS static int
-command_http(struct session *s, char *args)
-{
-	(void)args;
-	s->is_over = true;
-	return say(s, REPLY_NOT_HTTP);
+	return say(s, REPLY_BYE, site.myhostname);
 }
 
 static const struct command {
 	const char	*verb;
 	WAITS int	(*run)(struct session *, char *args);
 	bool		 is_junk;	/* smtpd_junk_command_limit */
+	bool		 ends_group;	/* RFC 2920 3.1 */
 } commands[] = {
-	{ "HELO",	command_helo,	true },
-	{ "EHLO",	command_ehlo,	true },
-	{ "MAIL",	command_mail,	false },
-	{ "RCPT",	command_rcpt,	false },
-	{ "DATA",	command_data,	false },
-	{ "RSET",	command_rset,	true },
-	{ "NOOP",	command_noop,	true },
-	{ "VRFY",	command_vrfy,	true },
-	{ "EXPN",	command_absent,	true },
-	{ "ETRN",	command_etrn,	false },
-	{ "HELP",	command_help,	true },
-	{ "QUIT",	command_quit,	false },
-	{ "GET",	command_http,	true },
-	{ "POST",	command_http,	true },
-	{ "CONNECT",	command_http,	true },
+	{ "HELO",	command_helo,	true,	true },
+	{ "EHLO",	command_ehlo,	true,	true },
+	{ "XCLIENT",	command_xclient, false,	true },
+	{ "XFORWARD",	command_xforward, false, false },
+	{ "MAIL",	command_mail,	false,	false },
+	{ "RCPT",	command_rcpt,	false,	false },
+	{ "DATA",	command_data,	false,	true },
+	{ "BDAT",	command_bdat,	false,	false },
+	{ "RSET",	command_rset,	true,	false },
+	{ "NOOP",	command_noop,	true,	false },
+	{ "VRFY",	command_vrfy,	true,	true },
+	{ "EXPN",	command_expn,	true,	true },
+	{ "ETRN",	command_etrn,	false,	true },
+	{ "HELP",	command_help,	true,	false },
+	{ "QUIT",	command_quit,	false,	false },
 };
 enum { COMMAND_COUNT = sizeof(commands) / sizeof(commands[0]),
     UNKNOWN = COMMANDS - 1 };
@@ -196,30 +167,56 @@ find(const char *verb)
 	return UNKNOWN;
 }
 
+/* A command that nobody knows, or that does nothing by smtpd_noop_commands. */
+WAITS static int
+run_unknown(struct session *s, const char *verb)
+{
+	limits_junk(s);
+	if (gate_ignores(verb))
+		return say(s, REPLY_OK);
+	return say(s, REPLY_UNKNOWN_COMMAND);
+}
+
+/* Run the command of this place in the table. */
+WAITS static int
+run(struct session *s, size_t n, const char *verb, char *args)
+{
+	int	result;
+
+	if (s->is_denied && (n == UNKNOWN ||
+	    commands[n].run != command_quit))
+		return greet_repeat(s);
+	result = gate_pipeline(s, s->last_command, n == UNKNOWN ||
+	    commands[n].ends_group);
+	if (result != DONE)
+		return result;
+	if (n == UNKNOWN || gate_ignores(verb))
+		return run_unknown(s, verb);
+	if (commands[n].is_junk)
+		limits_junk(s);
+	return commands[n].run(s, args);
+}
+
 int
 command_run(struct session *s, char *line)
 {
 	char	*verb, *args;
-	size_t	 n;
+	size_t	 n = UNKNOWN;
 	int	 result;
 
-	smtp_split_command(line, &verb, &args);
-	n = find(verb);
-	s->tallies[n].all++;
-	if (n == UNKNOWN) {
-		s->last_command = "UNKNOWN";
-		s->errors++;
-		limits_junk(s);
-		return say(s, REPLY_UNKNOWN_COMMAND);
+	s->last_command = "UNKNOWN";
+	s->is_forgiven = s->takes_utf8 = false;
+	if ((result = gate_pass(s, &line)) == DONE) {
+		smtp_split_command(line, &verb, &args);
+		n = find(verb);
+		if (n != UNKNOWN)
+			s->last_command = commands[n].verb;
+		result = run(s, n, verb, args);
 	}
-
-	s->last_command = commands[n].verb;
-	if (commands[n].is_junk)
-		limits_junk(s);
-	result = commands[n].run(s, args);
-	if (result == DONE)
+	s->tallies[n].all++;
+	if (result == DONE && n != UNKNOWN)
 		s->tallies[n].good++;
-	else if (result == REFUSED)
+	else if (result == REFUSED && !s->is_forgiven)
 		s->errors++;
 	return result;
 }

@@ -10,15 +10,17 @@ WAITS int	 command_run(struct session *, char *line);
 void		 log_goodbye(struct session *);
 
 /* Does EHLO announce this extension to this client? Then what belongs to it is
- * understood. */
+ * understood (offer.c). */
 bool		 extension_is_offered(const struct session *,
 		    const char *keyword);
 
-/* envelope.c, data.c and etrn.c */
+/* envelope.c, data.c, bdat.c, verify.c and etrn.c */
 WAITS int	 command_mail(struct session *, char *args);
 WAITS int	 command_rcpt(struct session *, char *args);
 WAITS int	 command_data(struct session *, char *args);
+WAITS int	 command_bdat(struct session *, char *args);
 WAITS int	 command_vrfy(struct session *, char *args);
+WAITS int	 command_expn(struct session *, char *args);
 WAITS int	 command_etrn(struct session *, char *args);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * envelope.c - MAIL, RCPT and VRFY.
+ * envelope.c - MAIL and RCPT.
  *
  * Called through commands.c. A transaction begins with a good MAIL and holds
  * recipients that resolve has said yes to.
@@ -21,16 +21,17 @@
 #include "smtpd/limits.h"
 #include "smtpd/listed.h"
 #include "smtpd/parameters.h"
+#include "smtpd/rates.h"
+#include "smtpd/refuse.h"
 #include "smtpd/replies.h"
 #include "smtpd/restrict.h"
 #include "smtpd/session.h"
 #include "smtpd/settings.h"
+#include "smtpd/unicode.h"
 
 enum { RESOLVE_PATIENCE = 30 * 1000 };
 
 const struct param envelope_params[] = {
-	PARAM_BOOL("disable_vrfy_command", set.disable_vrfy, "no",
-	    "Answer VRFY with 502."),
 	PARAM_BOOL("strict_rfc821_envelopes", set.strict_envelopes, "no",
 	    "Refuse addresses without angle brackets."),
 	PARAM_BOOL("smtpd_reject_unlisted_recipient", set.reject_unlisted,
@@ -44,20 +45,6 @@ const struct param envelope_params[] = {
 	    "Free bytes that must remain in the queue's file system."),
 	PARAM_END
 };
-
-/* Log a refusal in the shape that pflogsumm and fail2ban know, and say it. */
-WAITS static int
-refuse(struct session *s, const char *stage, const char *recipient,
-    const char *line)
-{
-	log_info("NOQUEUE: reject: %s from %s: %s; from=<%s>%s%s%s proto=%s%s%s%s",
-	    stage, s->ident, line, s->mail != NULL ? s->mail->sender : "",
-	    recipient != NULL ? " to=<" : "",
-	    recipient != NULL ? recipient : "", recipient != NULL ? ">" : "",
-	    s->is_extended ? "ESMTP" : "SMTP", s->helo[0] ? " helo=<" : "",
-	    s->helo, s->helo[0] ? ">" : "");
-	return say_line(s, line);
-}
 
 /* Room in the queue for this message and half of another? The jail we are in
  * is on the queue's file system. */
@@ -107,10 +94,15 @@ open_mail(struct session *s, char *args)
 	int		 result;
 
 	why = parse_path(s->mail->pool, args, "FROM:",
-	    PATH_ALLOW_EMPTY | PATH_ALLOW_BARE_LOCAL, &s->mail->sender, &rest);
-	if (why != NULL)
+	    PATH_ALLOW_EMPTY | PATH_ALLOW_BARE_LOCAL | unicode_rules(s),
+	    &s->mail->sender, &rest);
+	if (why != NULL) {
+		refuse_note_syntax(s, "MAIL", args);
 		return say(s, REPLY_BAD_SENDER, why);
-	if ((result = parameters_of_mail(s, rest)) != DONE)
+	}
+	if ((result = rates_message(s)) != DONE ||
+	    (result = parameters_of_mail(s, rest)) != DONE ||
+	    (result = unicode_check(s, s->mail->sender, true)) != DONE)
 		return result;
 	if (!has_space(s)) {
 		log_warning("not enough free space in mail queue: "
@@ -123,6 +115,8 @@ open_mail(struct session *s, char *args)
 		return refuse(s, "MAIL", NULL, reply_text(line,
 		    REPLY_MISCONFIGURED));
 	}
+	if (restrict_now(s, STAGE_SENDER, line) != NULL)
+		return refuse(s, "MAIL", NULL, line);
 	return say(s, REPLY_SENDER_OK);
 }
 
@@ -179,28 +173,16 @@ WAITS static const char *
 objection(struct session *s, char *address, struct recipient_answer *answer,
     char line[REPLY_LINE])
 {
+	if (s->is_early)
+		return reply_text(line, REPLY_EARLY, address);
 	if (listed_is_broken())
 		return reply_text(line, REPLY_MISCONFIGURED);
 	if (ask_about(s, address, answer) == -1 ||
 	    answer->result == RECIPIENT_TEMPORARY)
 		return reply_text(line, REPLY_LOOKUP_FAILED, address);
 
-	switch (restrict_recipient(s, answer)) {
-	case VERDICT_BROKEN:
-		return reply_text(line, REPLY_MISCONFIGURED);
-	case VERDICT_RELAY_DENIED:
-		return reply_text(line, REPLY_RELAY_DENIED,
-		    (int)set.relay_code, address);
-	case VERDICT_RELAY_DEFERRED:
-		return reply_text(line, REPLY_RELAY_DEFERRED, address);
-	case VERDICT_REJECT:
-		return reply_text(line, REPLY_RECIPIENT_DENIED, address);
-	case VERDICT_DEFER:
-		return reply_text(line, REPLY_RECIPIENT_DEFERRED, address);
-	case VERDICT_NONE:
-	case VERDICT_PERMIT:
-		break;
-	}
+	if (restrict_recipient(s, address, answer, line) != NULL)
+		return line;
 	if (answer->result == RECIPIENT_UNKNOWN && set.reject_unlisted &&
 	    !overrides_unlisted() && listed_is_wanted(answer))
 		return refuse_unlisted(address, answer->text, line);
@@ -248,33 +230,26 @@ command_rcpt(struct session *s, char *args)
 
 	if (s->mail == NULL)
 		return say(s, REPLY_NEED_MAIL);
+	if (s->mail->arrival != NULL || s->mail->is_failed)
+		return say(s, REPLY_AFTER_BDAT, "RCPT");
+	s->mail->had_rcpt = true;
 	if (s->mail->count >= (size_t)set.recipient_limit ||
 	    pool_is_over(s->mail->pool))
 		return too_many(s);
 
-	why = parse_path(s->mail->pool, args, "TO:", PATH_ALLOW_BARE_LOCAL,
-	    &row.address, &rest);
-	if (why != NULL)
+	why = parse_path(s->mail->pool, args, "TO:", PATH_ALLOW_BARE_LOCAL |
+	    unicode_rules(s), &row.address, &rest);
+	if (why != NULL) {
+		refuse_note_syntax(s, "RCPT", args);
 		return say(s, REPLY_BAD_RECIPIENT, why);
-	if ((result = parameters_of_rcpt(s, rest, &row)) != DONE)
+	}
+	if ((result = rates_recipient(s)) != DONE ||
+	    (result = parameters_of_rcpt(s, rest, &row)) != DONE ||
+	    (result = unicode_check(s, row.address, false)) != DONE)
 		return result;
 
 	if (objection(s, row.address, &answer, line) != NULL)
 		return refuse(s, "RCPT", row.address, line);
 	add_recipient(s->mail, &row, answer.address);
 	return say(s, REPLY_RECIPIENT_OK);
-}
-
-/* RFC 5321 7.3: VRFY is there, and tells nothing. */
-int
-command_vrfy(struct session *s, char *args)
-{
-	char	*who;
-
-	if (set.disable_vrfy)
-		return say(s, REPLY_VRFY_OFF);
-	who = text_trim(args);
-	if (*who == '\0')
-		return say(s, REPLY_BAD_SYNTAX, "VRFY address");
-	return say(s, REPLY_CANNOT_VRFY, who);
 }

@@ -38,17 +38,7 @@ objection(struct session *s, const char *domain, char line[REPLY_LINE])
 {
 	if (daemon_unsupported() != NULL)
 		return reply_text(line, REPLY_MISCONFIGURED);
-	switch (restrict_etrn(s)) {
-	case VERDICT_NONE:
-	case VERDICT_PERMIT:
-		return NULL;
-	case VERDICT_BROKEN:
-		return reply_text(line, REPLY_MISCONFIGURED);
-	case VERDICT_DEFER:
-		return reply_text(line, REPLY_ETRN_LATER, domain);
-	default:
-		return reply_text(line, REPLY_ETRN_DENIED, domain);
-	}
+	return restrict_etrn(s, domain, line);
 }
 
 /* Ask qmgr, and tell what it said. */

@@ -61,6 +61,12 @@ limits_prepare(void)
 		die("smtpd_client_event_limit_exceptions: %s", why);
 }
 
+bool
+limits_excepts(const struct session *s)
+{
+	return match_address(excepted, &s->address);
+}
+
 /* Tell anvil, which answers with the counts that include this client. */
 WAITS static int
 count_client(struct session *s, struct anvil_counts *counts)
@@ -86,7 +92,7 @@ limits_client(struct session *s)
 
 	if (set.client_connections == 0 && set.client_rate == 0)
 		return DONE;
-	if (match_address(excepted, &s->address))
+	if (limits_excepts(s))
 		return DONE;
 
 	/* Counts protect us from too much; their loss is no reason to close. */

@@ -10,6 +10,9 @@ void		 limits_client_left(struct session *);
 /* After each command: slow down who errs, REFUSED (told) who errs too much. */
 WAITS int	 limits_errors(struct session *);
 
+/* Is this client never counted? */
+bool		 limits_excepts(const struct session *);
+
 /* A command that does not bring mail forward. */
 void		 limits_junk(struct session *);
 

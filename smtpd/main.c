@@ -6,26 +6,32 @@
  */
 
 #include "common/daemon/daemon.h"
+#include "common/daemon/peers.h"
 #include "common/ipc/overrides.h"
 #include "common/param/site.h"
 
 #include "smtpd/client.h"
 #include "smtpd/data.h"
+#include "smtpd/gate.h"
+#include "smtpd/greet.h"
 #include "smtpd/limits.h"
 #include "smtpd/listed.h"
 #include "smtpd/restrict.h"
 #include "smtpd/session.h"
 #include "smtpd/settings.h"
 #include "smtpd/transcript.h"
+#include "smtpd/verify.h"
 
 struct settings	 set;
 struct link	*to_cleanup, *to_resolve, *to_dns, *to_anvil, *to_qmgr,
 		*to_bounce;
 
 static const struct param *const params[] = {
-	session_params, envelope_params, data_params, limits_params,
-	client_params, restrict_params, parameter_params,
-	transcript_params, overrides_params, NULL
+	session_params, greet_params, gate_params, offer_params,
+	verify_params, envelope_params, data_params, footer_params,
+	limits_params, rates_params, client_params, proxy_params,
+	restrict_params, parameter_params, transcript_params,
+	overrides_params, peers_params, unicode_params, NULL
 };
 
 /* While files can still be read. */
@@ -37,6 +43,9 @@ before(void)
 	restrict_prepare();
 	listed_prepare();
 	data_prepare();
+	gate_prepare();
+	greet_prepare();
+	verify_prepare();
 	transcript_prepare();
 	overrides_start();
 }

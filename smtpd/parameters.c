@@ -11,12 +11,14 @@
 #include <string.h>
 
 #include "common/base/text.h"
+#include "common/mail/chars.h"
 #include "common/mail/dsn.h"
 #include "common/mail/smtp.h"
 #include "common/mail/verp.h"
 #include "common/param/site.h"
 
 #include "smtpd/commands.h"
+#include "smtpd/refuse.h"
 #include "smtpd/replies.h"
 #include "smtpd/settings.h"
 
@@ -41,6 +43,7 @@ struct keyword {
 WAITS static int
 read_size(struct session *s, struct recipient_row *row, const char *value)
 {
+	char	line[REPLY_LINE];
 	size_t	digits;
 
 	(void)row;
@@ -51,7 +54,8 @@ read_size(struct session *s, struct recipient_row *row, const char *value)
 		s->mail->size_hint = INT64_MAX;
 	if (site.message_size_limit > 0 &&
 	    s->mail->size_hint > site.message_size_limit)
-		return say(s, REPLY_TOO_BIG);
+		return refuse(s, "MAIL", NULL,
+		    reply_text(line, REPLY_TOO_BIG));
 	return DONE;
 }
 
@@ -61,8 +65,22 @@ read_body(struct session *s, struct recipient_row *row, const char *value)
 	(void)row;
 	if (text_equal(value, "8BITMIME"))
 		s->mail->flags |= MAIL_IS_8BIT;
+	else if (text_equal(value, "BINARYMIME"))
+		/* RFC 3030 3; bdat.c tells why it is not offered */
+		return say(s, REPLY_UNKNOWN_PARAMETER, "BODY=BINARYMIME");
 	else if (!text_equal(value, "7BIT"))
 		return say(s, REPLY_BAD_PARAMETER, "BODY");
+	return DONE;
+}
+
+/* RFC 6531 3.4: a word alone. */
+WAITS static int
+read_utf8(struct session *s, struct recipient_row *row, const char *value)
+{
+	(void)row;
+	if (*value != '\0')
+		return say(s, REPLY_BAD_PARAMETER, "SMTPUTF8");
+	s->mail->flags |= MAIL_IS_UTF8;
 	return DONE;
 }
 
@@ -124,6 +142,10 @@ read_orcpt(struct session *s, struct recipient_row *row, const char *value)
 {
 	const char	*why;
 
+	if (has_8bit(value, strlen(value)) &&
+	    (s->mail->flags & MAIL_IS_UTF8) == 0)
+		return say(s, REPLY_BAD_UNICODE,
+		    "UTF-8 in ORCPT needs the parameter SMTPUTF8");
 	why = dsn_parse_orcpt(s->mail->pool, value, &row->orcpt);
 	return why == NULL ? DONE : say(s, REPLY_BAD_WISH, why);
 }
@@ -131,6 +153,7 @@ read_orcpt(struct session *s, struct recipient_row *row, const char *value)
 static const struct keyword of_mail[] = {
 	{ "SIZE",	"SIZE",		read_size,	false },
 	{ "BODY",	"8BITMIME",	read_body,	false },
+	{ "SMTPUTF8",	"SMTPUTF8",	read_utf8,	true },
 	{ "RET",	"DSN",		read_ret,	false },
 	{ "ENVID",	"DSN",		read_envid,	false },
 	{ "XVERP",	"XVERP",	read_verp,	true },

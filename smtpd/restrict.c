@@ -1,9 +1,11 @@
 /*
  * restrict.c - who may send where.
  *
- * Called by envelope.c for each recipient. A list is read once at start into
- * steps; a name that we do not know, or lists that would let anybody relay,
- * make the service answer 451: we never guess what an administrator meant.
+ * Called by session.c, commands.c and envelope.c. A list is read once at start
+ * into steps; the first step that permits ends its list, the first that
+ * refuses ends all. A name that we do not know, or lists that would let
+ * anybody relay, make the service answer 451: we never guess what an
+ * administrator meant.
  */
 
 #include "smtpd/restrict.h"
@@ -17,9 +19,18 @@
 #include "smtpd/settings.h"
 
 const struct param restrict_params[] = {
+	PARAM_STRING("smtpd_client_restrictions", set.client_restrictions, "",
+	    0, 10000, "Who may connect."),
+	PARAM_STRING("smtpd_helo_restrictions", set.helo_restrictions, "", 0,
+	    10000, "Who may go on after HELO or EHLO."),
+	PARAM_STRING("smtpd_sender_restrictions", set.sender_restrictions, "",
+	    0, 10000, "Who may go on after MAIL."),
+	PARAM_BOOL("smtpd_delay_reject", set.delays_reject, "yes",
+	    "Ask these three lists with each recipient (and for ETRN), so that "
+	    "the log tells whose mail was refused; else at once."),
 	PARAM_STRING("smtpd_relay_restrictions", set.relay_restrictions,
-	    "permit_mynetworks, permit_sasl_authenticated, "
-	    "defer_unauth_destination", 0, 10000,
+	    "${{$compatibility_level} <level {1} ? {} : {permit_mynetworks, "
+	    "permit_sasl_authenticated, defer_unauth_destination}}", 0, 10000,
 	    "Who may relay: names are tried in order, the first that permits, "
 	    "rejects or defers decides."),
 	PARAM_STRING("smtpd_recipient_restrictions",
@@ -33,6 +44,9 @@ const struct param restrict_params[] = {
 	    "550", 400, 599, "The reply code for recipients there are not."),
 	PARAM_END
 };
+
+enum verdict { VERDICT_NONE, VERDICT_PERMIT, VERDICT_REJECT, VERDICT_DEFER,
+    VERDICT_RELAY_DENIED, VERDICT_RELAY_DEFERRED, VERDICT_BROKEN };
 
 static const struct step {
 	const char	*name;
@@ -51,58 +65,90 @@ static const struct step {
 };
 enum { KNOWN = sizeof(known) / sizeof(known[0]), STEPS = 64 };
 
-struct list {
+/* A list, and what its refusals speak of. */
+static struct list {
+	const char		*parameter, *subject;
+	char			**value;
 	const struct step	*steps[STEPS];
 	size_t			 count;
 	bool			 is_broken;
+} lists[STAGES] = {
+	[STAGE_CLIENT] = { .parameter = "smtpd_client_restrictions",
+	    .subject = "Client host", .value = &set.client_restrictions },
+	[STAGE_HELO] = { .parameter = "smtpd_helo_restrictions",
+	    .subject = "Helo command", .value = &set.helo_restrictions },
+	[STAGE_SENDER] = { .parameter = "smtpd_sender_restrictions",
+	    .subject = "Sender address", .value = &set.sender_restrictions },
+	[STAGE_RELAY] = { .parameter = "smtpd_relay_restrictions",
+	    .subject = "Recipient address", .value = &set.relay_restrictions },
+	[STAGE_RECIPIENT] = { .parameter = "smtpd_recipient_restrictions",
+	    .subject = "Recipient address",
+	    .value = &set.recipient_restrictions },
+	[STAGE_ETRN] = { .parameter = "smtpd_etrn_restrictions",
+	    .subject = "Etrn command", .value = &set.etrn_restrictions },
 };
-static struct list	 relay_list, recipient_list, etrn_list;
-static bool		 is_open;	/* anybody could relay */
+static bool	 is_open;	/* anybody could relay */
+
+/* --- reading -------------------------------------------------------------- */
+
+/* The step of this name, or NULL. */
+static const struct step *
+find_step(const char *name)
+{
+	size_t	i;
+
+	for (i = 0; i < KNOWN; i++)
+		if (text_equal(name, known[i].name))
+			return &known[i];
+	return NULL;
+}
 
 /* One list; an unknown name breaks the service, and says so. */
-static bool
-read_list(struct list *list, const char *parameter, const char *value)
+static void
+read_list(struct list *list)
 {
-	struct pool	*pool;
-	char	       **words;
-	size_t		 count, i, k;
-	bool		 refuses;
+	struct pool		*pool = pool_new(list->parameter, 0);
+	const struct step	*step;
+	char		       **words;
+	size_t			 count, i;
 
-	pool = pool_new(parameter, 0);
-	words = text_words(pool, value, &count);
-	refuses = false;
+	words = text_words(pool, *list->value, &count);
 	for (i = 0; i < count; i++) {
-		for (k = 0; k < KNOWN; k++)
-			if (text_equal(words[i], known[k].name))
-				break;
-		if (k == KNOWN || list->count == STEPS) {
+		step = find_step(words[i]);
+		if (step == NULL || list->count == STEPS) {
 			log_error("%s: \"%s\" is not supported: every "
-			    "%s is answered with 451", parameter, words[i],
-			    list == &etrn_list ? "ETRN" : "recipient");
+			    "%s is answered with 451", list->parameter,
+			    words[i], list == &lists[STAGE_ETRN] ? "ETRN" :
+			    "recipient");
 			list->is_broken = true;
 			break;
 		}
-		list->steps[list->count++] = &known[k];
-		if (known[k].verdict != VERDICT_PERMIT)
-			refuses = true;
+		list->steps[list->count++] = step;
 	}
 	pool_free(pool);
-	return refuses;
+}
+
+/* Is there a step that could refuse somebody, or will all be refused? */
+static bool
+refuses(const struct list *list)
+{
+	size_t	i;
+
+	for (i = 0; i < list->count; i++)
+		if (list->steps[i]->verdict != VERDICT_PERMIT)
+			return true;
+	return list->is_broken;
 }
 
 void
 restrict_prepare(void)
 {
-	bool	refuses;
+	struct list	*list;
 
-	refuses = read_list(&relay_list, "smtpd_relay_restrictions",
-	    set.relay_restrictions);
-	if (read_list(&recipient_list, "smtpd_recipient_restrictions",
-	    set.recipient_restrictions))
-		refuses = true;
-	(void)read_list(&etrn_list, "smtpd_etrn_restrictions",
-	    set.etrn_restrictions);
-	if (!refuses && !relay_list.is_broken && !recipient_list.is_broken) {
+	for (list = lists; list < lists + STAGES; list++)
+		read_list(list);
+	if (!refuses(&lists[STAGE_RELAY]) &&
+	    !refuses(&lists[STAGE_RECIPIENT])) {
 		log_error("smtpd_relay_restrictions and "
 		    "smtpd_recipient_restrictions would let anybody relay: "
 		    "one needs reject_unauth_destination, "
@@ -112,60 +158,167 @@ restrict_prepare(void)
 	}
 }
 
-/* Does the step apply to this client and recipient? Without one (ETRN), no
- * step applies that permits by it, and every one that refuses by it. */
+/* --- asking --------------------------------------------------------------- */
+
+/* What is asked about: a recipient, a domain of ETRN, or neither yet. */
+struct matter {
+	const struct session		*session;
+	const char			*address;	/* or NULL */
+	const struct recipient_answer	*to;		/* or NULL */
+};
+
+/* Does the step apply to this client and recipient? Without one, no step
+ * applies that permits by it; for ETRN each that refuses by it does. */
 static bool
-applies(const struct step *step, const struct session *s,
-    const struct recipient_answer *to)
+applies(const struct step *step, enum stage stage, const struct matter *m)
 {
 	switch (step->when) {
 	case ALWAYS:
 		return true;
 	case IF_TRUSTED:
-		return s->is_trusted;
+		return m->session->is_trusted;
 	case IF_LOGGED_IN:
-		return false;		/* nobody can log in here */
+		return m->session->login[0] != '\0';
 	case IF_STRANGE:
-		return to == NULL || !to->is_final;
+		return m->to == NULL ? stage == STAGE_ETRN : !m->to->is_final;
 	case IF_OURS:
-		return to != NULL && to->is_final;
+		return m->to != NULL && m->to->is_final;
 	}
 	return false;
 }
 
 /* The first step that decides. */
 static enum verdict
-ask_list(const struct list *list, const struct session *s,
-    const struct recipient_answer *to)
+ask_list(enum stage stage, const struct matter *m)
 {
-	const struct step	*step;
+	const struct list	*list = &lists[stage];
 	size_t			 i;
 
+	if (list->is_broken)
+		return VERDICT_BROKEN;
 	for (i = 0; i < list->count; i++) {
-		step = list->steps[i];
-		if (applies(step, s, to))
-			return step->verdict;
+		if (!applies(list->steps[i], stage, m))
+			continue;
+		if (m->session->detail > 1)
+			log_info("%s: %s: %s decides", m->session->ident,
+			    list->parameter, list->steps[i]->name);
+		return list->steps[i]->verdict;
 	}
 	return VERDICT_NONE;
 }
 
-enum verdict
-restrict_recipient(const struct session *s, const struct recipient_answer *to)
+/* What a refusal is about: "<SUBJECT>: Sender address rejected". */
+static const char *
+subject_of(enum stage stage, const struct matter *m)
 {
-	enum verdict	verdict;
-
-	if (is_open || relay_list.is_broken || recipient_list.is_broken)
-		return VERDICT_BROKEN;
-	verdict = ask_list(&relay_list, s, to);
-	if (verdict != VERDICT_NONE && verdict != VERDICT_PERMIT)
-		return verdict;
-	return ask_list(&recipient_list, s, to);
+	switch (stage) {
+	case STAGE_CLIENT:
+		return m->session->ident;
+	case STAGE_HELO:
+		return m->session->helo;
+	case STAGE_SENDER:
+		return m->session->mail->sender;
+	default:
+		return m->address;
+	}
 }
 
-enum verdict
-restrict_etrn(const struct session *s)
+/* One list: NULL, or the refusal. */
+static const char *
+ask(enum stage stage, const struct matter *m, char line[REPLY_LINE])
 {
-	if (etrn_list.is_broken)
-		return VERDICT_BROKEN;
-	return ask_list(&etrn_list, s, NULL);
+	switch (ask_list(stage, m)) {
+	case VERDICT_NONE:
+	case VERDICT_PERMIT:
+		return NULL;
+	case VERDICT_BROKEN:
+		break;
+	case VERDICT_RELAY_DENIED:
+		return reply_text(line, REPLY_RELAY_DENIED,
+		    (int)set.relay_code, m->address);
+	case VERDICT_RELAY_DEFERRED:
+		return reply_text(line, REPLY_RELAY_DEFERRED, m->address);
+	case VERDICT_REJECT:
+		return reply_text(line, REPLY_REJECTED, subject_of(stage, m),
+		    lists[stage].subject);
+	case VERDICT_DEFER:
+		return reply_text(line, REPLY_DEFERRED, subject_of(stage, m),
+		    lists[stage].subject);
+	}
+	return reply_text(line, REPLY_MISCONFIGURED);
+}
+
+const char *
+restrict_now(const struct session *s, enum stage stage, char line[REPLY_LINE])
+{
+	const struct matter	m = { s, NULL, NULL };
+
+	return set.delays_reject ? NULL : ask(stage, &m, line);
+}
+
+/* A client that has not said HELO cannot be refused for it. */
+static bool
+is_due(const struct session *s, enum stage stage)
+{
+	if (stage >= STAGE_RELAY)
+		return true;
+	return set.delays_reject &&
+	    (stage != STAGE_HELO || s->helo[0] != '\0');
+}
+
+/* Is one of the lists about mail not understood? */
+static bool
+is_broken(void)
+{
+	enum stage	stage;
+
+	for (stage = STAGE_CLIENT; stage <= STAGE_RECIPIENT; stage++)
+		if (lists[stage].is_broken)
+			return true;
+	return false;
+}
+
+const char *
+restrict_recipient(const struct session *s, const char *address,
+    const struct recipient_answer *to, char line[REPLY_LINE])
+{
+	const struct matter	m = { s, address, to };
+	enum stage		stage;
+
+	if (is_open || is_broken())
+		return reply_text(line, REPLY_MISCONFIGURED);
+	for (stage = STAGE_CLIENT; stage <= STAGE_RECIPIENT; stage++)
+		if (is_due(s, stage) && ask(stage, &m, line) != NULL)
+			return line;
+	return NULL;
+}
+
+/* The words of RFC 1985 for what the list says. */
+static const char *
+ask_etrn(const struct matter *m, char line[REPLY_LINE])
+{
+	switch (ask_list(STAGE_ETRN, m)) {
+	case VERDICT_NONE:
+	case VERDICT_PERMIT:
+		return NULL;
+	case VERDICT_BROKEN:
+		return reply_text(line, REPLY_MISCONFIGURED);
+	case VERDICT_DEFER:
+		return reply_text(line, REPLY_ETRN_LATER, m->address);
+	default:
+		return reply_text(line, REPLY_ETRN_DENIED, m->address);
+	}
+}
+
+const char *
+restrict_etrn(const struct session *s, const char *domain,
+    char line[REPLY_LINE])
+{
+	const struct matter	m = { s, domain, NULL };
+	enum stage		stage;
+
+	for (stage = STAGE_CLIENT; stage <= STAGE_HELO; stage++)
+		if (is_due(s, stage) && ask(stage, &m, line) != NULL)
+			return line;
+	return ask_etrn(&m, line);
 }

@@ -4,16 +4,27 @@
 #include "smtpd/replies.h"
 #include "smtpd/session.h"
 
-/* What a list of restrictions says of a recipient. */
-enum verdict { VERDICT_NONE, VERDICT_PERMIT, VERDICT_REJECT, VERDICT_DEFER,
-    VERDICT_RELAY_DENIED, VERDICT_RELAY_DEFERRED, VERDICT_BROKEN };
+/* The lists of restrictions, in the order in which they are asked. */
+enum stage { STAGE_CLIENT, STAGE_HELO, STAGE_SENDER, STAGE_RELAY,
+    STAGE_RECIPIENT, STAGE_ETRN, STAGES };
 
-/* Ask both lists about a recipient that resolve has answered for. */
-enum verdict	 restrict_recipient(const struct session *,
-		    const struct recipient_answer *);
+/*
+ * At CONNECT, HELO and MAIL: NULL when the client may go on, else the refusal,
+ * in `line`. With smtpd_delay_reject always NULL: these lists are asked with
+ * the recipient then.
+ */
+const char	*restrict_now(const struct session *, enum stage,
+		    char line[REPLY_LINE]);
 
-/* And of a client that asks for ETRN. */
-enum verdict	 restrict_etrn(const struct session *);
+/* All lists that are to be asked about a recipient that resolve has answered
+ * for: NULL, or the refusal. */
+const char	*restrict_recipient(const struct session *,
+		    const char *address, const struct recipient_answer *,
+		    char line[REPLY_LINE]);
+
+/* And about a domain of ETRN. */
+const char	*restrict_etrn(const struct session *, const char *domain,
+		    char line[REPLY_LINE]);
 
 /* Read the lists; what they name must be known, and something in them must
  * refuse strangers' relaying, else every recipient gets 451. */

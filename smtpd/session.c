@@ -13,6 +13,7 @@
 #include "smtpd/session.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
@@ -25,10 +26,16 @@
 
 #include "smtpd/client.h"
 #include "smtpd/commands.h"
+#include "smtpd/arrival.h"
+#include "smtpd/greet.h"
+#include "smtpd/hear.h"
 #include "smtpd/limits.h"
+#include "smtpd/refuse.h"
 #include "smtpd/replies.h"
+#include "smtpd/restrict.h"
 #include "smtpd/settings.h"
 #include "smtpd/transcript.h"
+#include "smtpd/xclient.h"
 
 enum {
 	SESSION_MEMORY = 64 * 1024,
@@ -45,9 +52,6 @@ const struct param session_params[] = {
 	    3600, "The same while most sessions are in use."),
 	PARAM_BOOL("smtpd_helo_required", set.helo_required, "no",
 	    "Whether MAIL needs HELO or EHLO before it."),
-	PARAM_STRING("smtpd_discard_ehlo_keywords", set.discard_ehlo_keywords,
-	    "", 0, 1000,
-	    "EHLO keywords that are not announced, for instance \"dsn, etrn\"."),
 	PARAM_END
 };
 
@@ -58,9 +62,9 @@ struct visit {
 static TAILQ_HEAD(, visit) visits = TAILQ_HEAD_INITIALIZER(visits);
 static unsigned	 visit_count;
 
-WAITS static int	 greet(struct session *);
+WAITS static int	 arrive(struct session *, int fd);
+WAITS static void	 receive_client(struct session *);
 WAITS static void	 converse(struct session *);
-WAITS static int	 hear(struct session *, char **line);
 WAITS static void	 part(struct session *, int error);
 
 /* The whole of it. */
@@ -74,7 +78,7 @@ session_run(int fd)
 	pool = pool_new("session", SESSION_MEMORY);
 	s = pool_alloc(pool, sizeof(*s));
 	s->pool = pool;
-	s->io = io_new(fd);
+	s->login = "";
 	s->fiber = fiber_self();
 	s->last_command = "CONNECT";
 
@@ -83,10 +87,9 @@ session_run(int fd)
 	visit_count++;
 	limits_slots_changed(visit_count);
 
-	if (client_identify(s) == 0) {
+	if (arrive(s, fd) == 0) {
 		log_info("connect from %s", s->ident);
-		if (greet(s) == DONE)
-			converse(s);
+		receive_client(s);
 		log_goodbye(s);
 	}
 
@@ -100,10 +103,44 @@ session_run(int fd)
 	pool_free(pool);
 }
 
-/* 220, or why not now (RFC 5321 3.1, 4.3.2). */
-static int
-greet(struct session *s)
+/* Who is there? The proxy's header comes before all that io would read. */
+WAITS static int
+arrive(struct session *s, int fd)
 {
+	int	result;
+
+	s->is_waiting = true;
+	result = client_arrive(s, fd);
+	s->is_waiting = false;
+	s->io = io_new(fd);
+	if (result == 0)
+		client_identify(s);
+	return result;
+}
+
+/* From the pause before the greeting to the end. */
+WAITS static void
+receive_client(struct session *s)
+{
+	int	result;
+
+	io_patience(s->io, limits_patience());
+	if ((result = greet_wait(s)) == DONE)
+		result = session_greet(s);
+	if (result == DONE)
+		converse(s);
+	else if (result == GONE)
+		part(s, errno);
+	else
+		io_flush(s->io);
+}
+
+/* RFC 5321 3.1, 4.3.2. */
+int
+session_greet(struct session *s)
+{
+	char	line[REPLY_LINE];
+
 	io_patience(s->io, limits_patience());
 	if (daemon_is_stopping()) {
 		say(s, REPLY_SHUTTING_DOWN, site.myhostname);
@@ -114,7 +151,11 @@ greet(struct session *s)
 		io_flush(s->io);
 		return REFUSED;
 	}
-	return say(s, REPLY_GREETING, set.banner);
+	if (restrict_now(s, STAGE_CLIENT, line) != NULL) {
+		s->is_denied = true;
+		return refuse(s, "CONNECT", NULL, line) == GONE ? GONE : DONE;
+	}
+	return greet_say(s);
 }
 
 /* Hear and answer commands until one side has had enough. */
@@ -147,71 +188,38 @@ converse(struct session *s)
 	io_flush(s->io);
 }
 
-/*
- * One command line. Replies go out when no whole line is left to work on, so
- * that a pipelined group is answered in one segment (RFC 2920 3.2).
- * REFUSED: too long, and told so.
- */
-static int
-hear(struct session *s, char **line)
-{
-	const char	*unread;
-	size_t		 len;
-	bool		 bare_lf;
-	int		 got;
-
-	io_patience(s->io, limits_patience());
-	len = io_peek(s->io, &unread);
-	if (memchr(unread, '\n', len) == NULL && io_flush(s->io) == -1)
-		return GONE;
-
-	io_deadline(s->io, clock_now() + limits_patience());
-	s->is_waiting = true;
-	got = io_line(s->io, line, &len, (size_t)site.line_length_limit,
-	    &bare_lf);
-	s->is_waiting = false;
-	io_deadline(s->io, NEVER);
-
-	if (got == -1 && errno == EMSGSIZE) {
-		s->errors++;
-		return say(s, REPLY_LINE_TOO_LONG) == GONE ? GONE : REFUSED;
-	}
-	if (got <= 0) {
-		if (got == 0)
-			errno = ECONNRESET;
-		return GONE;
-	}
-	if (bare_lf)
-		s->had_bare_lf = true;
-	/* A NUL would hide what follows it from us and not from others. */
-	if (memchr(*line, '\0', len) != NULL) {
-		s->errors++;
-		return say(s, REPLY_UNKNOWN_COMMAND) == GONE ? GONE : REFUSED;
-	}
-	return DONE;
-}
-
 /* The connection is over without QUIT: say why if we can, and log it. */
 static void
 part(struct session *s, int error)
 {
+	char	size[40] = "";
+
+	if (s->received > 0)
+		snprintf(size, sizeof(size), " (%lld bytes)",
+		    (long long)s->received);
 	if (error == ETIMEDOUT) {
 		say(s, REPLY_TIMEOUT, site.myhostname);
-		log_info("timeout after %s from %s", s->last_command,
+		log_info("timeout after %s%s from %s", s->last_command, size,
 		    s->ident);
 	} else if (error == ECANCELED)
 		say(s, REPLY_SHUTTING_DOWN, site.myhostname);
-	else
-		log_info("lost connection after %s from %s", s->last_command,
+	else if (error == ECONNABORTED) {
+		say(s, REPLY_ENDLESS_LINE, site.myhostname);
+		log_info("endless line after %s from %s", s->last_command,
 		    s->ident);
+	} else
+		log_info("lost connection after %s%s from %s",
+		    s->last_command, size, s->ident);
 	io_flush(s->io);
 }
 
 void
 transaction_end(struct session *s)
 {
+	xforward_forget(s);
 	if (s->mail == NULL)
 		return;
+	arrival_abandon(s->mail->arrival);
 	pool_free(s->mail->pool);
 	s->mail = NULL;
 }

@@ -15,7 +15,9 @@
 struct tally {
 	unsigned	 good, all;
 };
-enum { COMMANDS = 16 };
+enum { COMMANDS = 24 };
+
+struct arrival;
 
 /* One transaction: everything between MAIL and its end, in one pool. Every
  * way it can end is transaction_end(). */
@@ -29,6 +31,9 @@ struct transaction {
 	struct recipient_row	*recipients;
 	size_t			 count, room;
 	size_t			 over_limit;
+	bool			 had_rcpt;	/* good or not */
+	struct arrival		*arrival;	/* on its way; or NULL */
+	bool			 is_failed;	/* a BDAT was refused */
 };
 
 /* One visit of a client. */
@@ -38,26 +43,41 @@ struct session {
 	struct fiber		*fiber;
 
 	/* who: client.c */
-	struct inetaddr		 address;
-	char			 address_text[INETADDR_TEXT];
+	struct inetaddr		 address;	/* of the client, with port */
+	struct inetaddr		 server;	/* where it connected to */
+	char			 address_text[INETADDR_TEXT]; /* or "unknown" */
 	const char		*name;		/* verified, or "unknown" */
+	const char		*reverse_name;	/* not verified, or "unknown" */
+	const char		*login;		/* of XCLIENT, or "" */
 	const char		*ident;		/* "name[address]" for logs */
 	bool			 is_trusted;	/* in mynetworks */
 	bool			 may_verp;	/* and may ask for XVERP */
+	bool			 may_xclient, may_xforward;
 	bool			 is_counted;	/* anvil knows of us */
+	int64_t			 shown_port;	/* in the log; 0: not there */
+	int			 detail;	/* of the log: peers.h */
 
 	/* what was said: session.c */
 	char			 helo[256];	/* "" before EHLO or HELO */
 	bool			 is_extended;	/* EHLO */
 	struct transaction	*mail;		/* NULL outside one */
+	struct forwarded	*forwarded;	/* by XFORWARD: xclient.c */
 	const char		*last_command;	/* for the log */
 	bool			 is_over, is_waiting;
+	bool			 is_early;	/* before it was greeted */
+	bool			 is_forgiven;	/* this error, not counted */
+	bool			 takes_utf8;	/* in this reply: unicode.c */
+	const char		*discards;	/* EHLO keywords; or NULL */
+	char			*filtered;	/* a command; gate.c */
+	bool			 is_denied;	/* only QUIT is heard */
+	int64_t			 received;	/* bytes after DATA */
 
 	/* how it behaved: limits.c */
 	unsigned		 errors, junk, delayed, etrns;
 	struct tally		 tallies[COMMANDS];
 	bool			 had_bare_lf;
 	struct record		*record;	/* transcript.c; or NULL */
+	bool			 has_auth;	/* the last command */
 };
 
 /* Where the others are reached; set by main.c. */
@@ -66,6 +86,9 @@ extern struct link	*to_cleanup, *to_resolve, *to_dns, *to_anvil,
 
 /* The visit from greeting to goodbye, on a fiber of its own. */
 WAITS void	 session_run(int fd);
+
+/* Say 220, or why not now: DONE, REFUSED, GONE. XCLIENT begins again here. */
+WAITS int	 session_greet(struct session *);
 
 /* Visits now, and the end of those that are idle (the system stops). */
 unsigned	 session_count(void);

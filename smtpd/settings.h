@@ -13,20 +13,33 @@ struct settings {
 	char	*banner;
 	int64_t	 timeout, overload_timeout;
 	bool	 helo_required;
-	char	*discard_ehlo_keywords;
+
+	/* offer.c, gate.c, greet.c, verify.c, footer.c */
+	char	*reject_footer, *reject_footer_maps;
+	char	*discard_ehlo_keywords, *discard_ehlo_maps;
+	char	*command_filter, *forbidden_commands, *noop_commands;
+	bool	 forbids_pipelining;
+	int64_t	 greet_wait, greet_ttl;
+	char	*greet_action, *greet_banner, *refusal;
+	bool	 disable_vrfy;
+	char	*expn_clients;
 
 	/* envelope.c */
-	bool	 disable_vrfy, reject_unlisted, strict_envelopes;
+	bool	 reject_unlisted, strict_envelopes;
 	int64_t	 recipient_limit, recipient_overshoot;
 
 	/* data.c */
 	int64_t	 data_rate, queue_minfree;
 	char	*forbid_bare_newline;
 	char	*forbid_bare_newline_exclusions;
-	int64_t	 data_done_timeout;
+	int64_t	 data_done_timeout, bare_code;
+	bool	 has_deadline;
 
 	/* parameters.c */
 	char	*verp_delimiters, *verp_filter;
+
+	/* unicode.c */
+	bool	 strict_smtputf8;
 
 	/* limits.c */
 	int64_t	 soft_errors, hard_errors, error_sleep;
@@ -34,13 +47,22 @@ struct settings {
 	int64_t	 client_connections, client_rate;
 	char	*limit_exceptions;
 
+	/* rates.c */
+	int64_t	 message_rate, recipient_rate;
+
 	/* client.c */
-	bool	 wants_reverse;
-	char	*verp_clients;
+	bool	 wants_reverse, shows_port;
+	char	*verp_clients, *xclient_hosts, *xforward_hosts;
+
+	/* proxy.c */
+	char	*proxy_protocol, *proxy_networks;
+	int64_t	 proxy_timeout;
 
 	/* restrict.c */
 	char	*relay_restrictions, *recipient_restrictions;
 	char	*etrn_restrictions;
+	char	*client_restrictions, *helo_restrictions, *sender_restrictions;
+	bool	 delays_reject;
 	int64_t	 relay_code, unlisted_code;
 
 	/* transcript.c */
@@ -49,7 +71,9 @@ struct settings {
 extern struct settings set;
 
 extern const struct param session_params[], envelope_params[], data_params[],
-    limits_params[], client_params[], restrict_params[],
-    parameter_params[], transcript_params[];
+    footer_params[], gate_params[], greet_params[], offer_params[],
+    rates_params[], verify_params[], limits_params[], client_params[],
+    restrict_params[], parameter_params[], transcript_params[],
+    proxy_params[], unicode_params[];
 
 #endif

@@ -3,7 +3,8 @@
  *
  * Called by session.c and replies.c with every line. Nothing is kept unless
  * notify_classes has a class that a session can fall into, and nothing is sent
- * unless this one did; bounce writes the mail.
+ * unless this one did; bounce writes the mail. The log shows the same of those
+ * whom debug_peer_list names.
  *
  * P1  The text of a message is never kept, nor what follows AUTH, nor the
  *     answers to it that some clients send though nobody asked.
@@ -59,7 +60,6 @@ struct record {
 	bool		 has_tail;
 	unsigned	 lines[2];	/* in each tail */
 	unsigned	 cut;		/* lines left out in the middle */
-	bool		 has_auth;	/* and no other command behind it */
 	enum class	 worst;
 };
 
@@ -197,42 +197,54 @@ is_base64(const char *line)
 
 /* How much of a line may be kept (P1). */
 static size_t
-open_part(struct record *r, const char *line)
+open_part(struct session *s, const char *line)
 {
 	size_t	len;
 
 	if (text_starts(line, "AUTH") && strchr(" \t", line[4]) != NULL) {
-		r->has_auth = true;
+		s->has_auth = true;
 		len = 4 + strspn(line + 4, " \t");
 		return len + strcspn(line + len, " \t");
 	}
-	if (r->has_auth && is_base64(line))
+	if (s->has_auth && is_base64(line))
 		return 0;
-	r->has_auth = false;
+	s->has_auth = false;
 	return strlen(line);
+}
+
+/* A line for the log, of a session that it shows in detail (peers.h). */
+static void
+show(const struct session *s, char way, const char *line, size_t len)
+{
+	if (s->detail > 0)
+		log_info("%c %s: %.*s", way, s->ident, (int)len, line);
 }
 
 void
 transcript_heard(struct session *s, const char *line)
 {
-	struct record	*r;
+	struct record	*r = record_of(s);
 	size_t		 len;
 
-	if ((r = record_of(s)) == NULL)
+	if (r == NULL && s->detail == 0)
 		return;
-	if ((len = open_part(r, line)) == 0 && *line != '\0')
-		keep(s, r, "In:  ", "(not shown)", strlen("(not shown)"));
-	else
+	if ((len = open_part(s, line)) == 0 && *line != '\0') {
+		line = "(not shown)";
+		len = strlen(line);
+	}
+	show(s, '<', line, len);
+	if (r != NULL)
 		keep(s, r, "In:  ", line, len);
 }
 
 void
 transcript_said(struct session *s, const char *line)
 {
-	struct record	*r;
+	struct record	*r = record_of(s);
 	enum class	 class;
 
-	if ((r = record_of(s)) == NULL)
+	show(s, '>', line, strlen(line));
+	if (r == NULL)
 		return;
 	keep(s, r, "Out: ", line, strlen(line));
 	class = class_of(line);

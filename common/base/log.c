@@ -36,11 +36,12 @@ static struct {
 	enum place	 place;
 	int		 fd;
 	int		 verbose;
+	int		 facility;
 	uint32_t	 lost;
 	char		 syslog_name[NAME_SIZE];
 	char		 program[NAME_SIZE];
 	char		 ident[2 * NAME_SIZE];	/* openlog() keeps it */
-} to = { .fd = -1, .syslog_name = "postrider" };
+} to = { .fd = -1, .facility = LOG_MAIL, .syslog_name = "postrider" };
 
 /* The words before the text. */
 const char *
@@ -72,12 +73,15 @@ syslog_priority(enum log_level level)
 	return LOG_INFO;
 }
 
-/* Keep the names, and tell libc if it is the one who writes. */
+/* Keep the names, which may be what a user called us or wants to be called,
+ * and tell libc if it is the one who writes. */
 void
 log_name(const char *syslog_name, const char *program)
 {
-	strlcpy(to.syslog_name, syslog_name, sizeof(to.syslog_name));
-	strlcpy(to.program, program, sizeof(to.program));
+	(void)log_escape(to.syslog_name, sizeof(to.syslog_name), syslog_name,
+	    strlen(syslog_name));
+	(void)log_escape(to.program, sizeof(to.program), program,
+	    strlen(program));
 	if (to.place == TO_SYSLOG)
 		log_to_syslog();
 }
@@ -87,8 +91,9 @@ static const char *
 program_name(void)
 {
 	if (to.program[0] == '\0')
-		strlcpy(to.program, program_invocation_short_name,
-		    sizeof(to.program));
+		(void)log_escape(to.program, sizeof(to.program),
+		    program_invocation_short_name,
+		    strlen(program_invocation_short_name));
 	return to.program;
 }
 
@@ -113,7 +118,7 @@ log_to_syslog(void)
 {
 	snprintf(to.ident, sizeof(to.ident), "%s/%s", to.syslog_name,
 	    program_name());
-	openlog(to.ident, LOG_PID | LOG_NDELAY, LOG_MAIL);
+	openlog(to.ident, LOG_PID | LOG_NDELAY, to.facility);
 	to.place = TO_SYSLOG;
 }
 
@@ -122,6 +127,43 @@ void
 log_to_nothing(void)
 {
 	to.place = TO_NOTHING;
+}
+
+/* Whose lines they are for syslog. */
+bool
+log_facility(const char *name)
+{
+	static const struct {
+		const char	*name;
+		int		 code;
+	} all[] = {
+		{ "mail", LOG_MAIL }, { "auth", LOG_AUTH },
+		{ "authpriv", LOG_AUTHPRIV }, { "cron", LOG_CRON },
+		{ "daemon", LOG_DAEMON }, { "ftp", LOG_FTP },
+		{ "kern", LOG_KERN }, { "lpr", LOG_LPR },
+		{ "news", LOG_NEWS }, { "security", LOG_AUTH },
+		{ "syslog", LOG_SYSLOG }, { "user", LOG_USER },
+		{ "uucp", LOG_UUCP }, { "local0", LOG_LOCAL0 },
+		{ "local1", LOG_LOCAL1 }, { "local2", LOG_LOCAL2 },
+		{ "local3", LOG_LOCAL3 }, { "local4", LOG_LOCAL4 },
+		{ "local5", LOG_LOCAL5 }, { "local6", LOG_LOCAL6 },
+		{ "local7", LOG_LOCAL7 }
+	};
+	size_t	i;
+
+	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+		if (strcasecmp(name, all[i].name) == 0) {
+			to.facility = all[i].code;
+			return true;
+		}
+	return false;
+}
+
+/* The facility's number. */
+int
+log_facility_code(void)
+{
+	return to.facility;
 }
 
 /* How much to say. */
@@ -195,7 +237,7 @@ deliver(enum log_level level, const char *text)
 			write_stderr(level, text);
 		break;
 	case TO_SYSLOG:
-		syslog(LOG_MAIL | syslog_priority(level), "%s%s",
+		syslog(to.facility | syslog_priority(level), "%s%s",
 		    log_level_prefix(level), text);
 		break;
 	case TO_NOTHING:
@@ -206,7 +248,7 @@ deliver(enum log_level level, const char *text)
 /*
  * Bytes of the UTF-8 character at `from` if a log may show it, else 0. Beside
  * the malformed (RFC 3629 section 4) we refuse what commands a terminal or
- * turns text around: C1 controls, line separators, direction overrides.
+ * turns text around: C1 controls, line separators, marks of direction.
  */
 static size_t
 showable(const unsigned char *from, size_t len)
@@ -228,7 +270,8 @@ showable(const unsigned char *from, size_t len)
 	}
 	if (code < least[n] || code > 0x10ffff ||
 	    (code >= 0xd800 && code <= 0xdfff) ||
-	    (code >= 0x80 && code <= 0x9f) ||
+	    (code >= 0x80 && code <= 0x9f) || code == 0x61c ||
+	    code == 0x200e || code == 0x200f ||
 	    (code >= 0x2028 && code <= 0x202e) ||
 	    (code >= 0x2066 && code <= 0x2069))
 		return 0;

@@ -36,6 +36,10 @@ void	 log_to_socket(int fd);
 void	 log_to_syslog(void);			/* commands: libc's syslog(3) */
 void	 log_to_nothing(void);			/* tests */
 
+/* The syslog facility by its name, "mail" before; false for none there is. */
+bool	 log_facility(const char *name);
+int	 log_facility_code(void);		/* as syslog(3) counts */
+
 /* Show debug lines; 0 hides them. Lines at or above this are dropped. */
 void	 log_verbose(int level);
 bool	 log_is_verbose(void);

@@ -14,30 +14,41 @@
 #include "common/base/log.h"
 #include "common/param/site.h"
 
+#include "common/daemon/peers.h"
+
 enum { ROWS_PER_PACKET = 100, PACKET_ROOM = 48 * 1024 };
 
+/* Two digits that count, but no more behind the point than the limit; zeros
+ * at the end are left out, as Postfix does. */
 char *
 agent_seconds(char to[32], int64_t us)
 {
-	double	seconds;
+	int64_t	unit = 10 * 1000 * 1000;
+	int	digits = 0;
+	size_t	len;
 
-	seconds = us > 0 ? (double)us / 1e6 : 0;
-	if (seconds < 0.01)
-		snprintf(to, 32, "%s", seconds < 0.005 ? "0" : "0.01");
-	else if (seconds < 0.1)
-		snprintf(to, 32, "%.2f", seconds);
-	else if (seconds < 1)
-		snprintf(to, 32, "%.2g", seconds);
-	else if (seconds < 9.95)
-		snprintf(to, 32, "%.1f", seconds);
-	else
-		snprintf(to, 32, "%.0f", seconds);
+	if (us < 0)
+		us = 0;
+	while (us < unit && digits < (int)site.delay_digits) {
+		unit /= 10;
+		digits++;
+	}
+	snprintf(to, 32, "%.*f", digits, (double)us / 1e6);
+	if (digits > 0) {
+		for (len = strlen(to); to[len - 1] == '0'; len--)
+			to[len - 1] = '\0';
+		if (to[len - 1] == '.')
+			to[len - 1] = '\0';
+	}
 	return to;
 }
 
 static const char *
-status_word(int64_t outcome)
+status_word(const struct deliver *d, int64_t outcome)
 {
+	if (d->flags & MAIL_IS_PROBE)
+		return outcome == OUTCOME_SENT ? "deliverable" :
+		    "undeliverable";
 	switch (outcome) {
 	case OUTCOME_SENT:
 		return "sent";
@@ -65,14 +76,15 @@ agent_log(const struct deliver *d, const struct deliver_row *to,
 		snprintf(use, sizeof(use), "conn_use=%u, ", conn_use);
 	log_info("%s: to=<%s>, %s%s%srelay=%s, %sdelay=%s, "
 	    "delays=%s/%s/%s/%s, dsn=%s, status=%s (%s)", d->queue_id,
-	    to->address, to->original[0] != '\0' ? "orig_to=<" : "",
-	    to->original, to->original[0] != '\0' ? ">, " : "", relay, use,
+	    log_address(to->address),
+	    to->original[0] != '\0' ? "orig_to=<" : "",
+	    log_address(to->original), to->original[0] != '\0' ? ">, " : "", relay, use,
 	    agent_seconds(all, t->done_us - d->arrival_us),
 	    agent_seconds(before, d->active_us - d->arrival_us),
 	    agent_seconds(queued, t->start_us - d->active_us),
 	    agent_seconds(ready, t->ready_us - t->start_us),
 	    agent_seconds(sent, t->done_us - t->ready_us), dsn,
-	    status_word(outcome->outcome), outcome->text);
+	    status_word(d, outcome->outcome), outcome->text);
 }
 
 static size_t

@@ -8,12 +8,14 @@
  * P1  After privs_drop() the real, effective and saved ids are the role's,
  *     the groups are its own and those of the sockets it calls, and asking
  *     for root again fails.
- * P2  helper alone stays root, with the capabilities to become a user, to
- *     give a new mailbox away and to end its children; it has no
- *     CAP_DAC_OVERRIDE: what happens in a home is done as its owner, and
- *     /var/mail belongs to root anyway.
- * P3  Nothing is started with more rights than its parent, except by helper,
- *     whose users may call set-gid programs (postdrop) from their .forward.
+ * P2  helper and spawn alone stay root, with the capabilities to become a user
+ *     and to end their children, helper also to give a new mailbox away and
+ *     to chroot a command of pipe; they
+ *     have no CAP_DAC_OVERRIDE: what happens in a home is done as its owner,
+ *     and /var/mail belongs to root anyway.
+ * P3  Nothing is started with more rights than its parent, except by these
+ *     two, whose users may call set-gid programs (postdrop) from their
+ *     .forward or their command.
  */
 #include <errno.h>
 #include <grp.h>
@@ -168,10 +170,15 @@ privs_jail(const struct role *role)
 static uint64_t
 wanted_caps(const struct role *role)
 {
+	uint64_t	caps = UINT64_C(1) << CAP_SETUID |
+			    UINT64_C(1) << CAP_SETGID | UINT64_C(1) << CAP_KILL;
+
 	if (role->user != NULL || !(role->needs & NEEDS_BECOME))
 		return 0;
-	return UINT64_C(1) << CAP_SETUID | UINT64_C(1) << CAP_SETGID |
-	    UINT64_C(1) << CAP_CHOWN | UINT64_C(1) << CAP_KILL;
+	if (role->needs & NEEDS_FILES_WRITE)
+		caps |= UINT64_C(1) << CAP_CHOWN |
+		    UINT64_C(1) << CAP_SYS_CHROOT;
+	return caps;
 }
 
 /* Take the rest out of the bounding set; where that is forbidden (some

@@ -39,11 +39,12 @@ static const struct role roles[] = {
 	    NEEDS_FILES_WRITE | NEEDS_THREADS,
 	    .calls = { "cleanup", "resolve" },
 	    .writes = { "maildrop" },
-	    .callers = { "sendmail" } },
+	    .callers = { "sendmail", "qmgr" } },
 	{ .program = "qmgr", .user = "postrider", .jail = JAIL_QUEUE,
 	    .needs = NEEDS_ACCEPT | NEEDS_UNIX | NEEDS_FILES_READ |
 	    NEEDS_FILES_WRITE | NEEDS_FILES_TIME | NEEDS_THREADS,
-	    .calls = { "resolve", "bounce", "smtp", "local", "error" },
+	    .calls = { "resolve", "bounce", "pickup", "smtp", "local",
+	    "error" },
 	    .writes = { "incoming", "deferred", "hold", "corrupt" },
 	    .callers = { "cleanup", "smtpd", "postrider-queue" } },
 	{ .program = "bounce", .user = "postrider", .jail = JAIL_QUEUE,
@@ -53,7 +54,7 @@ static const struct role roles[] = {
 	{ .program = "resolve", .user = "postrider-map", .jail = JAIL_NONE,
 	    .needs = NEEDS_ACCEPT | NEEDS_UNIX | NEEDS_FILES_READ |
 	    NEEDS_THREADS,
-	    .calls = { "dns" },
+	    .calls = { "dns", "spawn" },
 	    .reads = { "/" },
 	    .callers = { "smtpd", "cleanup", "pickup", "qmgr", "smtp",
 	    "local" } },
@@ -79,6 +80,11 @@ static const struct role roles[] = {
 	{ .program = "error", .user = "postrider-local", .jail = JAIL_PRIVATE,
 	    .needs = NEEDS_ACCEPT,
 	    .callers = { "qmgr" } },
+	/* Runs commands of the administrator's for connections, as users that
+	 * master.cf names; reads nothing from them. */
+	{ .program = "spawn", .user = NULL, .jail = JAIL_NONE,
+	    .needs = NEEDS_ACCEPT | NEEDS_BECOME | NEEDS_FILES_READ,
+	    .callers = { "resolve" } },
 	{ .program = NULL }
 };
 

@@ -23,7 +23,7 @@ enum kernel_needs {		/* beyond reading, writing, memory, time */
 	NEEDS_FILES_READ = 16,
 	NEEDS_FILES_WRITE = 32,
 	NEEDS_THREADS = 64,	/* offload threads start after the sandbox */
-	NEEDS_BECOME = 128,	/* helper: setuid, fork, exec */
+	NEEDS_BECOME = 128,	/* helper, spawn: setuid, fork, exec */
 	NEEDS_FILES_TIME = 256	/* qmgr: when a message is due, by name */
 };
 

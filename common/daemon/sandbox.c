@@ -3,8 +3,8 @@
  *
  * Entered once, after the user was changed and before the first thread, since
  * both halves apply to a thread and its children. Kernels without one half
- * get the other; what was found is told at -v. helper and the programs it
- * starts have none: a filter would be inherited by the users' commands.
+ * get the other; what was found is told at -v. helper, spawn and the programs
+ * they start have none: a filter would be inherited by the users' commands.
  */
 #include <stdlib.h>
 

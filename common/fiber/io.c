@@ -30,7 +30,7 @@ enum {
 	INPUT_MIN = 4 * 1024,
 	INPUT_MAX = 128 * 1024,
 	OUTPUT_SIZE = 16 * 1024,
-	SKIP_MAX = 64 * 1024		/* of a line that is too long */
+	SKIP_MAX = 1024 * 1024		/* of a line that is too long */
 };
 
 struct io {

@@ -56,7 +56,7 @@ WAITS int	 io_fill(struct io *, size_t room);
  * One line, up to LF, without LF or CRLF; *line is ended by NUL and valid
  * until the next call. 1: a line. 0: end of input before any byte. -1:
  * EMSGSIZE when it passes `limit` bytes (the rest of it is skipped, at most
- * 64 KiB, then ECONNABORTED); ECONNRESET when the input ends inside it.
+ * 1 MiB, then ECONNABORTED); ECONNRESET when the input ends inside it.
  * *bare_lf, if asked for, tells that the LF had no CR. The limit is for the
  * line without its end, and less than 128 KiB. After EMSGSIZE the io lives.
  */

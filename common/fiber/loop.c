@@ -47,12 +47,23 @@ static void		(*signal_heard[NSIG])(int);
 static sigset_t		 signals;
 static int		 signal_fd = -1;
 
-/* Create the loop. */
+/*
+ * Create the loop. Every stack has a mask of signals of its own, which goes
+ * with it: what is blocked now is blocked on all of them, what a fiber blocks
+ * later is not. SIGCHLD does nothing by itself, so that it can be blocked for
+ * those who will hear it from a fiber.
+ */
 void
 loop_open(void)
 {
+	sigset_t	child;
+
 	if (epoll != -1)
 		return;
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	if (sigprocmask(SIG_BLOCK, &child, NULL) == -1)
+		bug("cannot block SIGCHLD");
 	if ((epoll = epoll_create1(EPOLL_CLOEXEC)) == -1)
 		die("epoll_create1: %s", strerror(errno));
 	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
@@ -253,6 +264,7 @@ loop_on_signal(int number, void (*heard)(int))
 	bool	is_first = signal_fd == -1;
 
 	CLAIM(number > 0 && number < NSIG);
+	CLAIM(fiber_self() == NULL || number == SIGCHLD);
 	signal_heard[number] = heard;
 	if (is_first)
 		sigemptyset(&signals);

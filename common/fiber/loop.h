@@ -37,8 +37,9 @@ void		 loop_remove(struct loop_fd *);
 WAITS int	 loop_wait_readable(struct loop_fd *, int64_t deadline);
 WAITS int	 loop_wait_writable(struct loop_fd *, int64_t deadline);
 
-/* Call heard(number) on the loop, outside any fiber, when the signal comes.
- * The signal stays blocked: unblock it in a child before exec. */
+/* Call heard(number) on the loop, outside any fiber, when the signal comes. A
+ * fiber may ask for SIGCHLD, main() for any before the loop runs. The signal
+ * stays blocked, SIGCHLD always: unblock it in a child before exec. */
 void		 loop_on_signal(int number, void (*heard)(int));
 
 /* Call when there is nothing to run, before sleeping: to flush and batch. At

@@ -1,5 +1,5 @@
 /*
- * overrides.c - what a service that takes mail in leaves out.
+ * overrides.c - what differs among the services that take mail in.
  */
 #include "common/ipc/overrides.h"
 
@@ -8,7 +8,7 @@
 #include "common/base/text.h"
 #include "common/ipc/packets.h"
 
-static char	*options;
+static char	*options, *filter;
 static int64_t	 flags;
 static bool	 unlisted;
 
@@ -17,6 +17,10 @@ const struct param overrides_params[] = {
 	    "What is left out for mail that comes in here: "
 	    "no_unknown_recipient_checks, no_address_mappings, "
 	    "no_header_body_checks, no_milters."),
+	PARAM_STRING("content_filter", filter, "", 0, FILTER_MAX,
+	    "The transport:nexthop of a content filter: all mail that comes in "
+	    "goes there first, whatever its recipients. The service that gets "
+	    "it back has an empty value."),
 	PARAM_END
 };
 
@@ -55,6 +59,13 @@ int64_t
 overrides_flags(void)
 {
 	return flags;
+}
+
+/* Where every message goes first. */
+char *
+overrides_filter(void)
+{
+	return filter;
 }
 
 /* For every recipient. */

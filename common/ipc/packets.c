@@ -100,6 +100,7 @@ static const struct type types[PACKET_TYPES] = {
 	TYPE(QUEUED,		fields_queued,			queued),
 	TYPE(SUBMIT,		fields_submit,			submit),
 	TYPE(SUBMITTED,		fields_submitted,		submitted),
+	TYPE(REQUEUE,		fields_requeue,			requeue),
 
 	TYPE(ASK_ROUTE,		fields_ask_route,		ask_route),
 	TYPE(ROUTE,		fields_route,			route),
@@ -120,6 +121,7 @@ static const struct type types[PACKET_TYPES] = {
 	TYPE(ANVIL_CONNECT,	fields_anvil_connect,		anvil_connect),
 	TYPE(ANVIL_COUNTS,	fields_anvil_counts,		anvil_counts),
 	TYPE(ANVIL_DISCONNECT,	fields_anvil_connect,		anvil_connect),
+	TYPE(ANVIL_EVENT,	fields_anvil_event,		anvil_event),
 
 	TYPE(NEW_MAIL,		fields_new_mail,		new_mail),
 	TYPE(DELIVER,		fields_deliver,		deliver),

@@ -30,6 +30,8 @@ enum packet_type {
 	PACKET_ABANDON, PACKET_QUEUED,
 	/* sendmail to pickup */
 	PACKET_SUBMIT, PACKET_SUBMITTED,
+	/* qmgr to pickup */
+	PACKET_REQUEUE,		/* SUBMITTED comes back */
 
 	/* into resolve */
 	PACKET_ASK_ROUTE, PACKET_ROUTE,
@@ -44,6 +46,7 @@ enum packet_type {
 
 	/* into anvil */
 	PACKET_ANVIL_CONNECT, PACKET_ANVIL_COUNTS, PACKET_ANVIL_DISCONNECT,
+	PACKET_ANVIL_EVENT,
 
 	/* around qmgr */
 	PACKET_NEW_MAIL, PACKET_DELIVER, PACKET_OUTCOME,
@@ -65,6 +68,7 @@ enum {
 	ADDRESS_MAX = 1024,	/* more than RFC 5321 4.5.3.1 asks, with room */
 	QUEUE_ID_MAX = 32,
 	REPLY_MAX = 4096,	/* a remote server's reply, kept for the DSN */
+	FILTER_MAX = 700,	/* a content filter; its default next hop */
 	ROWS_MAX = 1000		/* recipients in one packet */
 };
 
@@ -110,7 +114,18 @@ enum mail_flags {
 	MAIL_IS_FORWARD = 32,	/* from local: hop check by Delivered-To */
 	MAIL_IS_TRUSTED = 64,	/* written by us, or client of our network */
 	MAIL_IS_HELD = 128,	/* new: qmgr moves it from incoming/ to hold/ */
-	MAIL_NO_CHECKS = 256	/* no header_checks and body_checks */
+	MAIL_NO_CHECKS = 256,	/* no header_checks and body_checks */
+	MAIL_WANTS_TRACE = 512,	/* tell the sender of the first attempt */
+	MAIL_IS_PROBE = 1024,	/* tell the sender what would become of it:
+				 * nothing is delivered */
+	MAIL_IS_GATEWAY = 2048,	/* SUBMIT: passed on by a program, not by its
+				 * author: not completed */
+	MAIL_IS_AGAIN = 4096,	/* requeued: it comes from the queue; not
+				 * kept */
+	MAIL_SHOWS_PORT = 8192,	/* client_port is for the log, too */
+	/* XFORWARD SOURCE=: whose headers are rewritten as ours are, and
+	 * whose are not. cleanup keeps one of them in every file. */
+	MAIL_FROM_OURS = 16384, MAIL_FROM_OTHERS = 32768
 };
 struct mail {
 	char			*sender;
@@ -130,8 +145,16 @@ struct mail {
 	int64_t			 flags;		/* enum mail_flags */
 	int64_t			 arrival_us;
 	int64_t			 size_hint;	/* SIZE=, 0 unknown */
+	int64_t			 client_port;	/* 0: none, or unknown */
+	char			*forwarded;	/* XFORWARD, where it came
+						 * from at first, as origin.h
+						 * formats it; "" or NULL */
 	char			*verp;		/* VERP: its two delimiters
 						 * ("+="), or "" */
+	char			*filter;	/* the content filter that all
+						 * of it goes to first:
+						 * "transport:nexthop"; "" or
+						 * NULL for none */
 	bool			 has_more;	/* RECIPIENTS follow */
 	struct recipient_row	*recipients;
 	size_t			 count;
@@ -157,12 +180,19 @@ struct submit {
 	char			*full_name;
 	char			*envelope_id, *return_what, *verp;
 	char			*token;		/* tells a repeat */
-	int64_t			 flags;		/* MAIL_IS_8BIT, MAIL_IS_UTF8 */
+	int64_t			 flags;		/* SUBMIT_FLAGS */
 	struct recipient_row	*recipients;
 	size_t			 count;
 	int			 message;
 };
+enum { SUBMIT_FLAGS = MAIL_IS_8BIT | MAIL_IS_UTF8 | MAIL_WANTS_TRACE |
+    MAIL_IS_PROBE | MAIL_IS_GATEWAY };
 struct submitted { int64_t exit_status; char *queue_id, *text; };
+
+/* qmgr to pickup: bring this message, a file of the queue, to cleanup again,
+ * as far as its recipients wait. EX_UNAVAILABLE: it is refused for good, and
+ * text is the reply. */
+struct requeue { char *queue_id; int message; };
 
 /*
  * Where does this address go? For qmgr. via: "transport:nexthop" that is to
@@ -214,7 +244,9 @@ enum lookup_how {
 	LOOKUP_ADDRESS,		/* a key is an address: user+ext@domain, then
 				 * user@domain, user+ext, user, @domain */
 	LOOKUP_DOMAIN,		/* the parameter is a list of domains */
-	LOOKUP_USER		/* it is a list of users; a key is a uid */
+	LOOKUP_USER,		/* it is a list of users; a key is a uid */
+	LOOKUP_LOGIN		/* a key is a uid, and stands for the user's
+				 * name, "uid:NUMBER" without one */
 };
 struct key_row { char *key; };
 struct ask_lookup {
@@ -224,8 +256,10 @@ struct ask_lookup {
 	size_t		 count;
 };
 enum lookup_result { LOOKUP_FOUND, LOOKUP_NOT_FOUND, LOOKUP_TEMPORARY };
-/* extension: what LOOKUP_ADDRESS left out of the key to find it, or "".
- * owner: of the table's files, with LOOKUP_KEYS; -1 unknown. */
+/* extension: what LOOKUP_ADDRESS left out of the key to find it, or "";
+ * with LOOKUP_USER and LOOKUP_LOGIN his name, or "".
+ * owner: of the table's files, with LOOKUP_KEYS; -1 unknown, -2 everybody can
+ * write to one of them. */
 struct found {
 	int64_t	 result, which, owner;
 	char	*value, *extension, *text;
@@ -234,9 +268,13 @@ struct found {
 /*
  * A connection to a UNIX socket, for smtp, which has no way there. resolve
  * makes it only if the route of this address leads to this endpoint (an
- * absolute path, or one below the queue directory).
+ * absolute path, or one below the queue directory), or a content filter is
+ * there: message is the queue file that says so, or -1.
  */
-struct ask_dial { char *endpoint, *transport, *address, *sender; };
+struct ask_dial {
+	char	*endpoint, *transport, *address, *sender;
+	int	 message;
+};
 struct dialed { int64_t result; char *text; int socket; };	/* ROUTE_... */
 
 /* Hosts for a domain. Addresses are text ("192.0.2.1", "2001:db8::1"). */
@@ -274,6 +312,9 @@ struct reverse { int64_t result; char *name, *claimed; };
 
 struct anvil_connect { char *service, *address; };
 struct anvil_counts { int64_t connections, rate; };
+/* Something else that a client does; rate is how often it did that. */
+enum anvil_kind { ANVIL_MESSAGE, ANVIL_RECIPIENT, ANVIL_KINDS };
+struct anvil_event { char *service, *address; int64_t kind; };
 
 /* cleanup to qmgr, after commit. Posted; a lost one is found by the scan. */
 struct new_mail {
@@ -294,8 +335,11 @@ struct deliver_row {
 struct deliver {
 	char			*queue_id, *transport, *nexthop, *site;
 	char			*sender, *envelope_id, *return_what;
+	/* where it came from at first */
 	char			*client_name, *client_address, *helo, *protocol,
 				*login;
+	int64_t			 client_port;		/* 0: none */
+	char			*ident;			/* its id there, or "" */
 	int64_t			 flags;			/* enum mail_flags */
 	int64_t			 arrival_us, active_us;
 	int64_t			 content_offset, content_length;
@@ -333,7 +377,8 @@ struct outcome_packet {
 /* qmgr to bounce: BOUNCE, then BOUNCE_ROWS with its id while has_more, in all
  * at most REPORT_ROWS; BOUNCED comes back once. */
 enum { REPORT_ROWS = 5000 };
-enum bounce_kind { BOUNCE_FAILURE, BOUNCE_DELAY, BOUNCE_SUCCESS };
+enum bounce_kind { BOUNCE_FAILURE, BOUNCE_DELAY, BOUNCE_SUCCESS,
+    BOUNCE_TRACE };
 struct bounce_row {
 	char	*address, *original, *orcpt;
 	int64_t	 outcome;
@@ -398,6 +443,9 @@ struct queue_done {
 	char			*text;		/* why nothing was done */
 	struct queue_row	*rows;		/* ids; why not those */
 	size_t			 count;
+	struct queue_row	*changes;	/* ids; what was done to them,
+						 * "placed on hold" */
+	size_t			 change_count;
 };
 
 /* local to helper: a channel to a process that runs as this user. */
@@ -408,7 +456,8 @@ enum become_kind {
 	BECOME_VIRTUAL,		/* uid and gid that no user needs to have */
 	BECOME_PIPE		/* a user by name; gid: -1 is his own */
 };
-struct become { int64_t kind; char *user; int64_t uid, gid; };
+/* root: what his commands have for "/", or NULL. */
+struct become { int64_t kind; char *user; int64_t uid, gid; char *root; };
 struct became {
 	int64_t	 result;	/* enum route_result */
 	char	*text;
@@ -420,8 +469,13 @@ struct became {
 enum store_kind { STORE_MBOX, STORE_MAILDIR };
 enum store_flags {
 	STORE_ANY_OWNER = 1,	/* the mbox may be somebody else's */
-	STORE_TO_FILE = 2	/* a file that an alias names */
+	STORE_TO_FILE = 2,	/* a file that an alias names */
+	STORE_NOTIFIES = 4	/* comsat(8) is told */
 };
+/* How an mbox is locked: up to LOCKS_MAX of these in the order of the bits,
+ * LOCK_BITS for each; then LOCK_NONE. */
+enum lock_method { LOCK_NONE, LOCK_FCNTL, LOCK_FLOCK, LOCK_DOTLOCK };
+enum { LOCK_BITS = 2, LOCKS_MAX = 3 };
 struct store {
 	int64_t	 kind, flags;
 	char	*path;
@@ -429,6 +483,8 @@ struct store {
 	char	*head;		/* Return-Path: ... with LF ends */
 	char	*from_line;	/* mbox: "From sender date", without LF */
 	int64_t	 content_offset, content_length, size_limit;
+	int64_t	 locks, lock_attempts;
+	int64_t	 lock_delay, stale_time;	/* milliseconds */
 	int	 message;
 };
 struct stored { int64_t outcome; char *dsn, *text; };

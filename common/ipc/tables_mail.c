@@ -33,6 +33,9 @@ const struct field fields_mail[] = {
 	FIELD_INT(struct mail, arrival_us,	0, TIME_MAX),
 	FIELD_INT(struct mail, size_hint,	0, SIZE_LIMIT),
 	FIELD_STR(struct mail, verp,		0, 2),
+	FIELD_OPT(struct mail, filter,		FILTER_MAX),
+	FIELD_INT(struct mail, client_port,	0, 65535),
+	FIELD_OPT(struct mail, forwarded,	FORWARDED_MAX),
 	FIELD_BOOL(struct mail, has_more),
 	FIELD_LIST(struct mail, recipients, count, ROWS_MAX,
 	    fields_recipient_row, struct recipient_row),
@@ -72,6 +75,12 @@ const struct field fields_submit[] = {
 	FIELD_LIST(struct submit, recipients, count, ROWS_MAX,
 	    fields_recipient_row, struct recipient_row),
 	FIELD_FD(struct submit, message),
+	FIELD_END
+};
+
+const struct field fields_requeue[] = {
+	FIELD_STR(struct requeue, queue_id,	1, QUEUE_ID_MAX),
+	FIELD_FD(struct requeue, message),
 	FIELD_END
 };
 
@@ -141,7 +150,7 @@ static const struct field key_row[] = {
 const struct field fields_ask_lookup[] = {
 	FIELD_STR(struct ask_lookup, service,	0, NAME_MAX_LEN),
 	FIELD_STR(struct ask_lookup, parameter,	1, NAME_MAX_LEN),
-	FIELD_INT(struct ask_lookup, how,	0, LOOKUP_USER),
+	FIELD_INT(struct ask_lookup, how,	0, LOOKUP_LOGIN),
 	FIELD_LIST(struct ask_lookup, keys, count, KEYS_MAX, key_row,
 	    struct key_row),
 	FIELD_END
@@ -150,7 +159,7 @@ const struct field fields_ask_lookup[] = {
 const struct field fields_found[] = {
 	FIELD_INT(struct found, result,		0, LOOKUP_TEMPORARY),
 	FIELD_INT(struct found, which,		0, KEYS_MAX),
-	FIELD_INT(struct found, owner,		-1, UINT32_MAX),
+	FIELD_INT(struct found, owner,		-2, UINT32_MAX),
 	FIELD_STR(struct found, value,		0, VALUE_MAX),
 	FIELD_STR(struct found, extension,	0, ADDRESS_MAX),
 	FIELD_STR(struct found, text,		0, REPLY_MAX),
@@ -162,6 +171,7 @@ const struct field fields_ask_dial[] = {
 	FIELD_STR(struct ask_dial, transport,	0, NAME_MAX_LEN),
 	FIELD_STR(struct ask_dial, address,	0, ADDRESS_MAX),
 	FIELD_STR(struct ask_dial, sender,	0, ADDRESS_MAX),
+	FIELD_OPT_FD(struct ask_dial, message),
 	FIELD_END
 };
 
@@ -221,6 +231,13 @@ const struct field fields_reverse[] = {
 const struct field fields_anvil_connect[] = {
 	FIELD_STR(struct anvil_connect, service, 1, NAME_MAX_LEN),
 	FIELD_STR(struct anvil_connect, address, 1, NAME_MAX_LEN),
+	FIELD_END
+};
+
+const struct field fields_anvil_event[] = {
+	FIELD_STR(struct anvil_event, service,	1, NAME_MAX_LEN),
+	FIELD_STR(struct anvil_event, address,	1, NAME_MAX_LEN),
+	FIELD_INT(struct anvil_event, kind,	0, ANVIL_KINDS - 1),
 	FIELD_END
 };
 

@@ -40,6 +40,8 @@ const struct field fields_deliver[] = {
 	FIELD_STR(struct deliver, helo,		0, ADDRESS_MAX),
 	FIELD_STR(struct deliver, protocol,	0, SHORT_MAX),
 	FIELD_STR(struct deliver, login,	0, ADDRESS_MAX),
+	FIELD_INT(struct deliver, client_port,	0, 65535),
+	FIELD_STR(struct deliver, ident,	0, SHORT_MAX),
 	FIELD_INT(struct deliver, flags,	0, FLAGS_MAX),
 	FIELD_INT(struct deliver, arrival_us,	0, TIME_MAX),
 	FIELD_INT(struct deliver, active_us,	0, TIME_MAX),
@@ -85,7 +87,7 @@ static const struct field bounce_row[] = {
 };
 
 const struct field fields_bounce[] = {
-	FIELD_INT(struct bounce, kind,		0, BOUNCE_SUCCESS),
+	FIELD_INT(struct bounce, kind,		0, BOUNCE_TRACE),
 	FIELD_STR(struct bounce, queue_id,	1, QUEUE_ID_MAX),
 	FIELD_STR(struct bounce, sender,	0, ADDRESS_MAX),
 	FIELD_STR(struct bounce, envelope_id,	0, NAME_MAX_LEN),
@@ -176,6 +178,8 @@ const struct field fields_queue_done[] = {
 	FIELD_STR(struct queue_done, text,	0, REPLY_MAX),
 	FIELD_LIST(struct queue_done, rows, count, ROWS_MAX, queue_row,
 	    struct queue_row),
+	FIELD_LIST(struct queue_done, changes, change_count, ROWS_MAX,
+	    queue_row, struct queue_row),
 	FIELD_END
 };
 
@@ -186,6 +190,7 @@ const struct field fields_become[] = {
 	FIELD_STR(struct become, user,		0, NAME_MAX_LEN),
 	FIELD_INT(struct become, uid,		-1, UINT32_MAX),
 	FIELD_INT(struct become, gid,		-1, UINT32_MAX),
+	FIELD_OPT(struct become, root,		PATH_MAX_LEN),
 	FIELD_END
 };
 
@@ -211,6 +216,11 @@ const struct field fields_store[] = {
 	FIELD_INT(struct store, content_offset,	0, SIZE_LIMIT),
 	FIELD_INT(struct store, content_length,	0, SIZE_LIMIT),
 	FIELD_INT(struct store, size_limit,	0, SIZE_LIMIT),
+	FIELD_INT(struct store, locks,		0,
+	    (1 << LOCK_BITS * LOCKS_MAX) - 1),
+	FIELD_INT(struct store, lock_attempts,	0, OFFSET_MAX),
+	FIELD_INT(struct store, lock_delay,	0, TIME_MAX),
+	FIELD_INT(struct store, stale_time,	0, TIME_MAX),
 	FIELD_FD(struct store, message),
 	FIELD_END
 };

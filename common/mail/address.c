@@ -297,6 +297,8 @@ is_reserved(const char *local, size_t len)
 	    text_equal_mem("postmaster", local, len);
 }
 
+bool	address_owner_is_special = true;
+
 /* With "-", owner-list and list-request are names of their own. */
 static bool
 is_list_name(const char *local, size_t len)
@@ -318,7 +320,8 @@ address_split_extension(const char *local, size_t len, const char *delimiters,
 	for (i = 0; i < len; i++)
 		if (strchr(delimiters, local[i]) != NULL)
 			break;
-	if (i == 0 || i == len || (local[i] == '-' && is_list_name(local, len)))
+	if (i == 0 || i == len || (local[i] == '-' &&
+	    address_owner_is_special && is_list_name(local, len)))
 		return false;
 	*user_len = i;
 	return true;

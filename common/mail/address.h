@@ -59,12 +59,16 @@ char		*address_quote_local(struct pool *, const char *unquoted);
  */
 bool		 address_split_extension(const char *local, size_t len,
 		    const char *delimiters, size_t *user_len);
+/* owner_request_special: is owner-x a name of its own? A setting, whose row
+ * local and resolve have. */
+extern bool	 address_owner_is_special;
 
 /* Valid host name (letters, digits, hyphen, underscore tolerated), address
  * literal "[192.0.2.1]" or "[IPv6:...]". */
 bool		 domain_is_valid(const char *, bool allow_utf8);
 bool		 domain_is_literal(const char *);
-/* Equal but for ASCII case (and a trailing dot in neither). */
+/* Equal but for ASCII case, or the same in A-labels (and a trailing dot in
+ * neither). */
 bool		 domain_equal(const char *, const char *);
 
 /*

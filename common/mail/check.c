@@ -10,7 +10,10 @@
 #include "common/mail/chars.h"
 #include "common/mail/dsn.h"
 
-enum { DELAY_MAX = 365 * 24 * 3600 };	/* seconds */
+enum {
+	DELAY_MAX = 365 * 24 * 3600,	/* seconds */
+	WAY_MAX = 700			/* as packets have room for */
+};
 
 /* What stands behind the verb. */
 enum wants { WANTS_NOTHING, WANTS_TEXT, WANTS_TRANSPORT, WANTS_ADDRESS,
@@ -106,7 +109,8 @@ parse_rest(struct pool *pool, const struct verb *v, bool is_header,
 	case WANTS_TEXT:
 		return parse_text(pool, v, is_header, c->text);
 	case WANTS_TRANSPORT:
-		if (strchr(c->text, ':') == NULL || *c->text == ':')
+		if (strchr(c->text, ':') == NULL || *c->text == ':' ||
+		    strlen(c->text) > WAY_MAX)
 			return pool_printf(pool, "%s expects "
 			    "transport:destination, not \"%.100s\"", v->word,
 			    c->text);
@@ -146,6 +150,31 @@ check_parse(struct pool *pool, const char *value, bool is_header,
 	c->verb = v->verb;
 	c->text = text_trim(pool_strdup(pool, value + len));
 	return parse_rest(pool, v, is_header, c);
+}
+
+/* A text that goes into the message. */
+struct str
+check_content(struct pool *pool, const char *text, bool is_header,
+    bool has_end)
+{
+	struct str	to;
+	size_t		len;
+
+	str_init(&to, pool, 0);
+	while (*text != '\0') {
+		len = strcspn(text, "\r\n");
+		str_add_mem(&to, text, len);
+		text += len;
+		if (*text == '\0')
+			break;
+		text += strspn(text, "\r\n");
+		str_add(&to, "\r\n");
+		if (is_header && *text != ' ' && *text != '\t')
+			str_add_char(&to, ' ');
+	}
+	if (has_end)
+		str_add(&to, "\r\n");
+	return to;
 }
 
 /* For the log. */

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "common/base/mem.h"
+#include "common/base/str.h"
 
 /*
  * What a table of header_checks or body_checks says about a field or a line:
@@ -38,6 +39,12 @@ struct check {
  * replaces a header must be one: "Name: value". */
 const char	*check_parse(struct pool *, const char *value, bool is_header,
 		    struct check *);
+
+/* A text of the table as it stands in the message: line ends in it (of a folded
+ * field that it quotes) are CRLF and, in a header, followed by white space;
+ * has_end: with CRLF behind it. */
+struct str	 check_content(struct pool *, const char *text,
+		    bool is_header, bool has_end);
 
 /* The verb in lower case, as it stands in the log: "replace", "warning". */
 const char	*check_name(enum check_verb);

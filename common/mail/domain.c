@@ -9,6 +9,7 @@
 
 #include "common/base/text.h"
 #include "common/mail/chars.h"
+#include "common/mail/idn.h"
 
 enum {
 	LABEL_MAX	= 63		/* RFC 1035 2.3.4 */
@@ -103,9 +104,9 @@ domain_is_literal(const char *domain)
 	return inet_pton(AF_INET, copy, bytes) == 1;
 }
 
-/* The same domain? */
+/* The same domain, however it is spelled? */
 bool
 domain_equal(const char *a, const char *b)
 {
-	return text_equal(a, b);
+	return idn_equal(a, b);
 }

@@ -222,6 +222,7 @@ smtp_ehlo_find(const char *text, const char *keyword, char *parameters,
 		parameters[0] = '\0';
 	while ((text = strchr(text, '\n')) != NULL) {
 		text++;
+		text += strspn(text, " ");
 		left = strcspn(text, "\n");
 		if (left < len || !text_equal_mem(keyword, text, len) ||
 		    (left > len && strchr(" =", text[len]) == NULL))

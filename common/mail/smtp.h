@@ -69,9 +69,11 @@ size_t		 smtp_data_decode(struct smtp_data *, const char *in,
  * The way out: message bytes (CRLF line ends) to wire bytes with dots
  * stuffed; call smtp_stuff_finish() last for the missing CRLF and the final
  * dot. A bare CR or LF in the input becomes a space or CRLF: none is emitted.
- * `out` has room for 2 * len + 8 bytes; returns bytes written.
+ * `out` has room for 2 * len + 8 bytes; returns bytes written. With is_chunk,
+ * set after smtp_stuff_start(), it is for BDAT (RFC 3030): dots are nothing
+ * special, and none is sent at the end.
  */
-struct smtp_stuff { bool had_cr, at_line_start; };
+struct smtp_stuff { bool had_cr, at_line_start, is_chunk; };
 void		 smtp_stuff_start(struct smtp_stuff *);
 size_t		 smtp_stuff_encode(struct smtp_stuff *, const char *in,
 		    size_t len, char *out);

@@ -122,7 +122,7 @@ smtp_data_decode(struct smtp_data *d, const char *in, size_t len, char *out,
 void
 smtp_stuff_start(struct smtp_stuff *s)
 {
-	s->had_cr = false;
+	s->had_cr = s->is_chunk = false;
 	s->at_line_start = true;
 }
 
@@ -156,7 +156,7 @@ smtp_stuff_encode(struct smtp_stuff *s, const char *in, size_t len, char *out)
 	while (at < end) {
 		if (s->had_cr && *at != '\n')
 			to = put_bare_cr(s, to);
-		if (s->at_line_start && *at == '.')
+		if (s->at_line_start && *at == '.' && !s->is_chunk)
 			*to++ = '.';
 		if (lf == NULL || lf < at)
 			lf = find(at, '\n', end);
@@ -185,6 +185,8 @@ smtp_stuff_finish(struct smtp_stuff *s, char *out)
 		to = put_bare_cr(s, to);
 	if (!s->at_line_start)
 		to = put_crlf(s, to);
+	if (s->is_chunk)
+		return (size_t)(to - out);
 	*to++ = '.';
 	to = put_crlf(s, to);
 	return (size_t)(to - out);

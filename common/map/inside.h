@@ -27,7 +27,7 @@ enum map_traits {
 	MAP_IS_PATTERN = 2	/* keys are matched whole, never by parts */
 };
 
-/* A table being written; see berkeley.c and lmdb.c. */
+/* A table being written; see berkeley.c, lmdb.c and cdb.c. */
 struct map_writer {
 	/* Start an empty one in this file. NULL or why. */
 	const char	*(*create)(struct pool *, const char *file,
@@ -81,12 +81,14 @@ struct map {
 	struct pool		*pool;
 	struct map_file		*files;
 	bool			 is_open, keeps_case;
+	/* Patterns: do results take parts of the key, and begin with one? */
+	bool			 takes_parts, begins_with_part;
 	void			*state;
 };
 
 extern const struct map_type	map_hash, map_btree, map_lmdb, map_texthash,
 				map_static, map_inline, map_fail, map_regexp,
-				map_pcre, map_cidr, map_unix, map_unionmap,
+				map_pcre, map_cdb, map_cidr, map_unix, map_unionmap,
 				map_pipemap, map_randmap;
 
 /* A table that answers every question with MAP_ERROR and this reason, and that

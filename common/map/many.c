@@ -50,6 +50,8 @@ open_parts(struct map *m)
 		p->maps[i] = map_open(m->pool, p->words[i], &problem);
 		if (p->maps[i] == NULL)
 			return problem;
+		m->takes_parts |= p->maps[i]->takes_parts;
+		m->begins_with_part |= p->maps[i]->begins_with_part;
 		for (file = p->maps[i]->files; file != NULL; file = file->next)
 			map_watch(m, file->path, &file->stamp);
 	}

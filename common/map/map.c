@@ -26,6 +26,9 @@ static const struct map_type *const types[] = {
 #ifdef HAVE_LMDB
 	&map_lmdb,
 #endif
+#ifdef HAVE_CDB
+	&map_cdb,
+#endif
 	NULL
 };
 

@@ -40,13 +40,23 @@ struct maps	*maps_open(struct pool *, const char *list, char **why);
 /* The same, but a table that cannot be opened fails each question instead and
  * *why tells the first of them; NULL when all are open. */
 struct maps	*maps_open_all(struct pool *, const char *list, char **why);
+/* One that fails each question for this reason. */
+struct maps	*maps_open_none(struct pool *, const char *list,
+		    const char *why);
 void		 maps_close(struct maps *);
 bool		 maps_have_changed(struct maps *);
 bool		 maps_are_empty(const struct maps *);
+/*
+ * The first table of patterns whose results take parts of the key ($1), which
+ * a stranger may have chosen, or with `at_start` begin with one; or NULL.
+ */
+const char	*maps_taking_parts(const struct maps *, bool at_start);
 enum map_result	 maps_find(struct maps *, struct pool *, const char *key,
 		    char **value, char **why);
 /* The owner of the files of the table that answered last: somebody else than
- * root, if there is one; 0; -1 when it has no files. */
+ * root, if there is one; 0; -1 when it has no files; MAPS_ANYBODY when
+ * everybody can write to one of them. */
+enum { MAPS_ANYBODY = -2 };
 int64_t		 maps_owner(const struct maps *);
 /* The same with a key that is part of something (a parent domain, "*"): it is
  * no question for tables of patterns. */

@@ -81,6 +81,17 @@ maps_open_all(struct pool *pool, const char *list, char **why)
 	return all;
 }
 
+/* Nothing but the reason. */
+struct maps *
+maps_open_none(struct pool *pool, const char *list, const char *why)
+{
+	struct maps	*all = pool_alloc(pool, sizeof(*all));
+
+	all->maps = pool_array(pool, 1, sizeof(*all->maps));
+	all->maps[all->count++] = map_stand_in(pool, list, why);
+	return all;
+}
+
 /* All of them or nothing. */
 struct maps *
 maps_open(struct pool *pool, const char *list, char **why)
@@ -101,6 +112,21 @@ maps_close(struct maps *all)
 
 	for (i = 0; all != NULL && i < all->count; i++)
 		map_close(all->maps[i]);
+}
+
+/* The first one whose results have $1 and the like in them. */
+const char *
+maps_taking_parts(const struct maps *all, bool at_start)
+{
+	const struct map	*m;
+	size_t			 i;
+
+	for (i = 0; i < all->count; i++) {
+		m = all->maps[i];
+		if (at_start ? m->begins_with_part : m->takes_parts)
+			return m->name;
+	}
+	return NULL;
 }
 
 /* Has any of them changed? */
@@ -149,12 +175,16 @@ maps_owner(const struct maps *all)
 	const struct map_file	*f;
 	struct stat		 st;
 	int64_t			 owner = -1;
+	bool			 is_open = false;
 
 	for (f = all->last != NULL ? all->last->files : NULL; f != NULL;
 	    f = f->next)
-		if (stat(f->path, &st) == 0 && owner <= 0)
-			owner = st.st_uid;
-	return owner;
+		if (stat(f->path, &st) == 0) {
+			is_open |= (st.st_mode & S_IWOTH) != 0;
+			if (owner <= 0)
+				owner = st.st_uid;
+		}
+	return is_open ? MAPS_ANYBODY : owner;
 }
 
 /* Ask each table for the whole key. */

@@ -94,15 +94,29 @@ group_number(const char *at, const char **end)
 	return number;
 }
 
+/* Is a group the first word of a result, or where FILTER hands mail over? */
+static bool
+decides(const char *result, const char *dollar)
+{
+	if (text_starts(result, "FILTER "))
+		result += strcspn(result, " ") + strspn(result + 6, " \t");
+	return result == dollar;
+}
+
 /* Does the result name only groups that there are? */
 static const char *
-check_result(struct pool *pool, const struct rule *rule)
+check_result(struct map *m, const struct rule *rule)
 {
-	const char	*at = rule->result;
+	struct pool	*pool = m->pool;
+	const char	*at = rule->result, *dollar;
 	int		 group;
 
 	while ((at = strchr(at, '$')) != NULL) {
+		dollar = at;
 		group = group_number(at, &at);
+		m->takes_parts |= group > 0;
+		m->begins_with_part |= group > 0 &&
+		    decides(rule->result, dollar);
 		if (group == -1)
 			return "expected a number after $ (write $$ for a "
 			    "dollar sign)";
@@ -211,7 +225,7 @@ read_line(struct map *m, char *text, unsigned number)
 	if (*text == '\0')
 		return "expected a result after the pattern";
 	rule->result = pool_strdup(m->pool, text);
-	return check_result(m->pool, rule);
+	return check_result(m, rule);
 }
 
 /* Read the whole table. */

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -15,6 +14,23 @@
 #ifndef IP_BIND_ADDRESS_NO_PORT
 #define IP_BIND_ADDRESS_NO_PORT	24
 #endif
+
+static int	window;		/* bytes, or 0 */
+
+void
+dial_set_window(int64_t bytes)
+{
+	window = (int)bytes;
+}
+
+void
+dial_use_window(int fd)
+{
+	if (window == 0)
+		return;
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &window, sizeof(window));
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &window, sizeof(window));
+}
 
 /* Use this source address; the port is found when the connection is made. */
 static int
@@ -99,6 +115,7 @@ dial(const struct inetaddr *to, const struct inetaddr *source,
 	/* What io has gathered is to go at once: a small piece behind another
 	 * would wait for the other side's acknowledgement. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	dial_use_window(fd);
 	if (connect_fd(fd, to, source, deadline) == 0)
 		return fd;
 	problem = errno;

@@ -12,6 +12,11 @@
  * errno (ETIMEDOUT at the deadline). */
 WAITS int	 dial(const struct inetaddr *to, const struct inetaddr *source,
 		    int64_t deadline);
+/* From now on sockets that connect, and listening ones, have a TCP window of
+ * so many bytes; 0 is as the system has it. */
+void		 dial_set_window(int64_t bytes);
+/* Give it to a socket that is to connect or to listen. */
+void		 dial_use_window(int fd);
 /* Is this an address to connect from? 0, or -1 with errno. */
 int		 dial_check_source(const struct inetaddr *source);
 /* Does this errno of dial() tell of us (descriptors, ports, memory) and not of

@@ -44,6 +44,7 @@ listen_inet(const struct inetaddr *address, int backlog)
 	/* What is accepted inherits it: io writes what belongs together at
 	 * once, and the rest must not wait for an acknowledgement. */
 	(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	dial_use_window(fd);
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == -1 ||
 	    (address->family == AF_INET6 && setsockopt(fd, IPPROTO_IPV6,
 	    IPV6_V6ONLY, &on, sizeof(on)) == -1) ||

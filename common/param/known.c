@@ -157,71 +157,25 @@ is_of_words(const char *value, const char *words, size_t words_len)
 	return true;
 }
 
-/* Is it a restriction that ends relaying to strangers' domains? */
-static bool
-ends_relaying(const char *word, size_t len)
-{
-	return has_word("reject_unauth_destination defer_unauth_destination "
-	    "reject defer", sizeof("reject_unauth_destination "
-	    "defer_unauth_destination reject defer") - 1, word, len);
-}
-
-/*
- * Does a list of restrictions refuse nobody whom `relay`, which is applied in
- * any case, lets through? Nobody is authenticated yet, so that permissions
- * for those count for nothing.
- */
-static bool
-is_covered(const char *value, const char *relay)
-{
-	const char	*before = value, *word, *r = relay;
-	size_t		 len;
-
-	while ((word = next_word(&value, &len)) != NULL)
-		if (ends_relaying(word, len))
-			break;
-		else if (len == 6 && strncasecmp(word, "permit", len) == 0)
-			return true;
-	if (word == NULL)
-		return true;
-	while ((value = next_word(&r, &len)) != NULL) {
-		if (ends_relaying(value, len))
-			return true;
-		if (has_word("permit_sasl_authenticated", 25, value, len))
-			continue;
-		if (!has_word(before, (size_t)(word - before), value, len))
-			return false;
-	}
-	return false;
-}
-
 /* Does the value ask for nothing, by one pattern of the table? */
 static bool
-fits(struct maincf *mc, const char *value, const char *pattern, size_t len)
+fits(const char *value, const char *pattern, size_t len)
 {
-	const char	*relay;
-	char		*why;
-
 	if (len > 6 && strncmp(pattern, "words:", 6) == 0)
 		return is_of_words(value, pattern + 6, len - 6);
-	if (len <= 6 || strncmp(pattern, "relay:", 6) != 0)
-		return is_same(value, pattern, len);
-	relay = maincf_value(mc, maincf_pool(mc), "smtpd_relay_restrictions",
-	    &why);
-	return relay != NULL && is_of_words(value, pattern + 6, len - 6) &&
-	    is_covered(value, relay);
+	return is_same(value, pattern, len);
 }
 
 /* Does the value ask for nothing? */
 static bool
-is_harmless(struct maincf *mc, const struct known *row, const char *value)
+is_harmless(const struct known *row, const char *value)
 {
 	const char	*pattern = row->harmless;
 	size_t		 len;
 
 	for (;; pattern += len + 1) {
 		len = strcspn(pattern, "|");
-		if (fits(mc, value, pattern, len))
+		if (fits(value, pattern, len))
 			return true;
 		if (pattern[len] == '\0')
 			return false;
@@ -237,10 +191,10 @@ is_unsupported(struct maincf *mc, const struct known *row,
 	char		*why;
 
 	if (row == NULL || (row->standing != STANDING_NOT_YET &&
-	    row->harmless[0] == '\0') || is_harmless(mc, row, s->value))
+	    row->harmless[0] == '\0') || is_harmless(row, s->value))
 		return false;
 	value = maincf_expand(mc, maincf_pool(mc), s->value, &why);
-	return value == NULL || !is_harmless(mc, row, value);
+	return value == NULL || !is_harmless(row, value);
 }
 
 /* "main.cf:12: NAME = VALUE is not supported yet" */

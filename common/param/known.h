@@ -24,7 +24,8 @@ struct known {
 	enum standing	 standing;
 	const char	*harmless;	/* values that ask for nothing; below */
 	const char	*programs;	/* whom it affects: "smtpd cleanup" */
-	const char	*note;		/* OBSOLETE: what is meant now */
+	const char	*note;		/* OBSOLETE: what is meant now; HARMLESS:
+					 * why, if that is not plain */
 	const char	*standard;	/* default, for $name elsewhere */
 };
 
@@ -33,8 +34,6 @@ struct known {
  *	a value		compared without case, all runs of white space and
  *			commas alike; nothing between the bars is the empty one
  *	words:a,b	a list made of these words only
- *	relay:a,b	the same, for a list of restrictions that refuses no
- *			recipient which smtpd_relay_restrictions lets through
  * For a name that acts, these are the values that it acts upon; none: all.
  * A name of the table that begins with "*" stands for all names that end with
  * the rest: settings of one transport.

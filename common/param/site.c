@@ -18,6 +18,8 @@
 #include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
+#include "common/mail/chars.h"
+#include "common/mail/idn.h"
 #include "common/param/known.h"
 #include "common/param/lent.h"
 #include "common/param/networks.h"
@@ -29,6 +31,10 @@ const struct param	site_params[] = {
 	    NULL, 1, 1024,
 	    "The directory of main.cf and master.cf. It is chosen by option "
 	    "or by MAIL_CONFIG; setting it in main.cf only documents it."),
+	PARAM_STRING("compatibility_level", site.compatibility_level, "3.6",
+	    1, 32, "The version of Postfix by whose defaults a configuration "
+	    "was written, as far as they changed; the default is the newest "
+	    "of them. 0, 1 and 2 are those before 3.0."),
 	PARAM_STRING("queue_directory", site.queue_directory,
 	    DEFAULT_QUEUE_DIRECTORY, 1, 1024,
 	    "The queue and the sockets of this instance. A path that begins "
@@ -39,6 +45,15 @@ const struct param	site_params[] = {
 	PARAM_STRING("command_directory", site.command_directory,
 	    DEFAULT_COMMAND_DIRECTORY, 1, 1024,
 	    "Where the administrator's commands are."),
+	PARAM_STRING("sendmail_path", site.sendmail_path,
+	    "/usr/sbin/sendmail", 0, 1024, "Where programs look for sendmail. "
+	    "It and the next two move nothing: postrider check tells when "
+	    "another mail system has that file."),
+	PARAM_STRING("mailq_path", site.mailq_path, "/usr/bin/mailq", 0, 1024,
+	    "Where people look for mailq."),
+	PARAM_STRING("newaliases_path", site.newaliases_path,
+	    "/usr/bin/newaliases", 0, 1024, "Where people look for "
+	    "newaliases."),
 	PARAM_STRING("data_directory", site.data_directory,
 	    "$queue_directory/data", 1, 1024,
 	    "Where daemons keep data that they can make again."),
@@ -59,7 +74,8 @@ const struct param	site_params[] = {
 	PARAM_STRING("mynetworks", site.mynetworks, NULL, 0, 0,
 	    "Clients that may send through this machine to anybody. The "
 	    "default is what mynetworks_style says."),
-	PARAM_STRING("mynetworks_style", site.mynetworks_style, "loopback",
+	PARAM_STRING("mynetworks_style", site.mynetworks_style,
+	    "${{$compatibility_level} <level {2} ? {subnet} : {loopback}}",
 	    1, 16, "Whom mynetworks holds when it is not set: loopback, this "
 	    "machine as it calls itself; host, all its addresses; subnet, "
 	    "all its networks; class, the whole classes of old."),
@@ -72,6 +88,15 @@ const struct param	site_params[] = {
 	    "${multi_instance_name?{$multi_instance_name}:{postrider}}",
 	    1, 64, "What log lines begin with, in front of the program's "
 	    "name."),
+	PARAM_STRING("syslog_facility", site.syslog_facility, "mail", 1, 16,
+	    "The facility of log lines that go to syslog: mail, daemon, "
+	    "local0 and so on."),
+	PARAM_STRING("info_log_address_format", site.log_address_format,
+	    "external", 1, 16, "How log lines show an address whose local "
+	    "part must be quoted: external, with the quotes; internal, "
+	    "without."),
+	PARAM_INT("delay_logging_resolution_limit", site.delay_digits, "2", 0,
+	    6, "The most digits behind the point of delays in the log."),
 	PARAM_STRING("maillog_file", site.maillog_file, "", 0, 1024,
 	    "A file for the log, or /dev/stdout; syslog when empty."),
 	PARAM_STRING("mail_owner", site.mail_owner, "postrider", 1, 64,
@@ -101,6 +126,9 @@ const struct param	site_params[] = {
 	PARAM_SIZE("line_length_limit", site.line_length_limit, "2048",
 	    512, 1048576, "Longer lines of input are handled in pieces of "
 	    "this many bytes."),
+	PARAM_INT("tcp_windowsize", site.tcp_windowsize, "0", 0, 65535,
+	    "The TCP window, for routers that break its scaling; 0 leaves it "
+	    "to the system."),
 	PARAM_INT("default_process_limit", site.default_process_limit,
 	    "1000", 1, 1000000, "Sessions or deliveries at once for a service "
 	    "whose line in master.cf leaves maxproc to the default. Each is "
@@ -109,6 +137,14 @@ const struct param	site_params[] = {
 	    "A safety net while a configuration is new: what would be "
 	    "returned stays in the queue, and what would be refused for good "
 	    "is refused for now."),
+	PARAM_BOOL("smtputf8_enable", site.smtputf8_enable, "yes",
+	    "Take part in mail with UTF-8 in addresses and headers "
+	    "(SMTPUTF8, RFC 6531): offer it, and use it with hosts that "
+	    "offer it."),
+	PARAM_BOOL("enable_idna2003_compatibility", idn_is_transitional, "no",
+	    "Look up domains that are not ASCII by the older rules of "
+	    "IDNA2003, for which some letters (the German sharp s, the Greek "
+	    "final sigma) are others."),
 	PARAM_TIME("ipc_timeout", site.ipc_timeout, "60s", 1, 86400,
 	    "How long one program waits for another's answer."),
 	PARAM_INT("smtpd_processes", site.smtpd_processes, "2", 1, 256,
@@ -172,19 +208,20 @@ default_networks(struct maincf *mc, struct str *problems)
 {
 	const struct setting	*s = maincf_find(mc, "mynetworks_style");
 	struct pool		*pool = maincf_pool(mc);
-	const char		*why;
-	char			*networks;
+	const char		*style, *why;
+	char			*networks, *wrong;
 
 	if (maincf_find(mc, "mynetworks") != NULL)
 		return 0;
-	why = networks_of_style(pool, s == NULL ? "loopback" : s->value,
+	style = maincf_value(mc, pool, "mynetworks_style", &wrong);
+	why = style == NULL ? wrong : networks_of_style(pool, style,
 	    &networks);
 	if (why == NULL) {
 		maincf_default(mc, "mynetworks", networks);
 		return 0;
 	}
 	str_addf(problems, "%s: mynetworks_style = %s: %s\n",
-	    maincf_where(pool, s), s->value, why);
+	    maincf_where(pool, s), style == NULL ? "" : style, why);
 	return -1;
 }
 
@@ -261,6 +298,50 @@ check_paths(struct maincf *mc, struct str *problems)
 	return status;
 }
 
+/* Words of which there are only some. The facility acts at once. */
+static int
+check_words(struct maincf *mc, struct str *problems)
+{
+	const char	*name, *value, *expected;
+
+	if (!log_facility(site.syslog_facility)) {
+		name = "syslog_facility";
+		value = site.syslog_facility;
+		expected = "a facility of syslog, such as mail";
+	} else if (!text_equal(site.log_address_format, "external") &&
+	    !text_equal(site.log_address_format, "internal")) {
+		name = "info_log_address_format";
+		value = site.log_address_format;
+		expected = "external or internal";
+	} else
+		return 0;
+	str_addf(problems, "%s: %s = %s: expected %s\n",
+	    maincf_where(maincf_pool(mc), maincf_find(mc, name)), name, value,
+	    expected);
+	return -1;
+}
+
+/* Is it a version, of two parts or three, or a level before 3.0? */
+static int
+check_level(struct maincf *mc, struct str *problems)
+{
+	const char	*at = site.compatibility_level;
+	unsigned	 parts = 0;
+	size_t		 digits;
+
+	do {
+		digits = strspn(at, "0123456789");
+		at += digits;
+		parts++;
+	} while (digits > 0 && digits < 6 && *at == '.' && *at++ != '\0');
+	if (digits > 0 && digits < 6 && *at == '\0' && parts <= 3)
+		return 0;
+	str_addf(problems, "%s: compatibility_level = %s: expected a level "
+	    "such as 2 or 3.6\n", maincf_where(maincf_pool(mc),
+	    maincf_find(mc, "compatibility_level")), site.compatibility_level);
+	return -1;
+}
+
 /*
  * A myorigin that names a file, as on Debian, becomes the file's first line,
  * so that $myorigin means the domain everywhere.
@@ -291,6 +372,37 @@ read_origin(struct maincf *mc, struct str *problems)
 	return 0;
 }
 
+/*
+ * RFC 6531 3.7.1: names that we go by are ASCII. What is written otherwise
+ * becomes A-labels before $myhostname and $mydomain mean it.
+ */
+static int
+spell_names(struct maincf *mc, struct str *problems)
+{
+	static const char *const	 names[] = {
+		"myhostname", "mydomain"
+	};
+	struct pool			*pool = maincf_pool(mc);
+	const char			*value, *why, *where;
+	char				*wrong, *ascii;
+	size_t				 i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		value = maincf_value(mc, pool, names[i], &wrong);
+		if (value == NULL || !has_8bit(value, strlen(value)))
+			continue;
+		where = maincf_where(pool, maincf_find(mc, names[i]));
+		why = idn_to_ascii(pool, value, &ascii);
+		if (why != NULL) {
+			str_addf(problems, "%s: %s = %s: %s\n", where,
+			    names[i], value, why);
+			return -1;
+		}
+		maincf_set(mc, names[i], ascii, where);
+	}
+	return 0;
+}
+
 /* Set `site` from the file as it is now; it stays as it was if that fails. */
 int
 site_apply(struct maincf *mc, struct str *problems)
@@ -310,12 +422,17 @@ site_apply(struct maincf *mc, struct str *problems)
 	maincf_default(mc, "mail_name", "Postrider");
 	maincf_default(mc, "mail_version", POSTRIDER_VERSION);
 	default_names(mc);
-	if (default_networks(mc, problems) == -1 ||
+	if (spell_names(mc, problems) == -1 ||
+	    default_networks(mc, problems) == -1 ||
 	    read_origin(mc, problems) == -1 ||
 	    param_load(mc, tables, problems) == -1)
 		return -1;
-	if (check_paths(mc, problems) == -1) {
+	if (check_paths(mc, problems) == -1 ||
+	    check_level(mc, problems) == -1 ||
+	    check_words(mc, problems) == -1) {
 		site = before;
+		if (site.syslog_facility != NULL)
+			(void)log_facility(site.syslog_facility);
 		return -1;
 	}
 	site.config_directory = pool_strdup(maincf_pool(mc), directory);

@@ -11,13 +11,16 @@
  * finds its instance: -c DIR, or MAIL_CONFIG, or the built-in directory.
  */
 struct site {
-	char	*config_directory;
+	char	*config_directory, *compatibility_level;
 	char	*queue_directory;
 	char	*daemon_directory, *command_directory, *data_directory;
+	char	*sendmail_path, *mailq_path, *newaliases_path;
 	char	*myhostname, *mydomain, *myorigin, *mydestination, *mynetworks;
 	char	*mynetworks_style;
 	char	*inet_interfaces, *inet_protocols;
-	char	*syslog_name, *maillog_file;
+	char	*syslog_name, *maillog_file, *syslog_facility;
+	char	*log_address_format;
+	int64_t	 delay_digits;
 	char	*mail_owner, *setgid_group;
 	char	*recipient_delimiter;
 	char	*alias_database, *default_database_type;
@@ -25,9 +28,11 @@ struct site {
 	char	*import_environment;
 	int64_t	 message_size_limit;		/* bytes, 0 unlimited */
 	int64_t	 line_length_limit;
+	int64_t	 tcp_windowsize;		/* bytes, 0: the system's */
 	int64_t	 default_process_limit;
 	int64_t	 ipc_timeout;			/* milliseconds */
 	bool	 soft_bounce;			/* nothing fails for good */
+	bool	 smtputf8_enable;		/* RFC 6531 */
 	/* processes per program; sessions share them */
 	int64_t	 smtpd_processes, cleanup_processes, resolve_processes,
 		 dns_processes, smtp_processes, local_processes;

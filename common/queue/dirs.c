@@ -276,18 +276,39 @@ queue_is_expired(mode_t mode)
 	return (mode & S_IXGRP) != 0;
 }
 
-/* Mark it, unless it is not complete (ENOENT: it is no message yet). */
-int
-queue_set_expired(int fd)
+/* Add a mark, unless it is not complete (ENOENT: it is no message yet). */
+static int
+add_mark(int fd, mode_t mark)
 {
 	struct stat	st;
 
 	if (fstat(fd, &st) == -1)
 		return -1;
 	if (queue_is_complete(st.st_mode))
-		return fchmod(fd, 0710);
+		return fchmod(fd, (st.st_mode & 0777) | mark);
 	errno = ENOENT;
 	return -1;
+}
+
+/* Mark it. */
+int
+queue_set_expired(int fd)
+{
+	return add_mark(fd, S_IXGRP);
+}
+
+/* Is it to pass cleanup again? */
+bool
+queue_is_renewed(mode_t mode)
+{
+	return (mode & S_IXOTH) != 0;
+}
+
+/* Mark it. */
+int
+queue_set_renewed(int fd)
+{
+	return add_mark(fd, S_IXOTH);
 }
 
 /* Set the time of the next attempt. */

@@ -30,6 +30,7 @@
 
 enum {
 	TEXT_MAX = 4096,
+	HEAD_MAX = 20 * TEXT_MAX,
 	ENVELOPE_MAX = 512 * 1024 * 1024	/* some million recipients */
 };
 
@@ -50,6 +51,9 @@ static const struct field head_fields[] = {
 	FIELD_INT(struct mail, arrival_us,	0, INT64_MAX),
 	FIELD_INT(struct mail, size_hint,	INT64_MIN, INT64_MAX),
 	FIELD_STR(struct mail, verp,		0, 2),
+	FIELD_INT(struct mail, client_port,	0, 65535),
+	FIELD_OPT(struct mail, forwarded,	TEXT_MAX),
+	FIELD_STR(struct mail, filter,		0, TEXT_MAX),
 	FIELD_END
 };
 
@@ -144,6 +148,7 @@ add_head(struct str *to, const struct mail *mail)
 	m.return_what = or_empty(m.return_what);
 	m.login = or_empty(m.login);
 	m.verp = or_empty(m.verp);
+	m.filter = or_empty(m.filter);
 	m.extra = or_empty(m.extra);
 	return add_part(to, head_fields, &m);
 }
@@ -319,4 +324,39 @@ envelope_read(struct envelope *e, struct queue_layout *layout,
 		    layout->envelope_offset, crc);
 	free(data);
 	return why;
+}
+
+/* The bytes of the head, and how many they are. */
+static const char *
+read_head(int fd, struct pool *pool, unsigned char **data, size_t *len)
+{
+	struct queue_layout	 layout;
+	const char		*why;
+	uint32_t		 crc;
+
+	if ((why = read_preamble(fd, &layout, &crc)) != NULL)
+		return why;
+	*len = (size_t)layout.envelope_length;
+	if (*len > HEAD_MAX)
+		*len = HEAD_MAX;
+	*data = pool_alloc(pool, *len);
+	if (fs_pread(fd, *data, *len, layout.envelope_offset) !=
+	    (ssize_t)*len)
+		return "the envelope cannot be read";
+	return NULL;
+}
+
+/* The head alone. */
+const char *
+envelope_read_mail(struct mail *mail, struct pool *pool, int fd)
+{
+	struct cursor	 c;
+	unsigned char	*data;
+	const char	*why;
+
+	memset(mail, 0, sizeof(*mail));
+	if ((why = read_head(fd, pool, &data, &c.left)) != NULL)
+		return why;
+	c.at = data;
+	return decode_part(head_fields, mail, pool, &c);
 }

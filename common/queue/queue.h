@@ -78,6 +78,9 @@ uint32_t	 envelope_crc(const void *data, size_t len);
 /* Preamble and envelope of an open queue file. */
 const char	*envelope_read(struct envelope *, struct queue_layout *,
 		    struct pool *, int fd);
+/* Only what stands in front of the recipients; the checksum is not looked at,
+ * since it is that of all. */
+const char	*envelope_read_mail(struct mail *, struct pool *, int fd);
 
 /*
  * The journal: records after the envelope, appended by qmgr only. Each has a
@@ -133,6 +136,10 @@ int		 queue_set_complete(int fd);
  * the next attempt: group's execute. Only complete files get it. */
 bool		 queue_is_expired(mode_t);
 int		 queue_set_expired(int fd);
+/* The mark of a message that an administrator wants to pass cleanup again:
+ * others' execute. */
+bool		 queue_is_renewed(mode_t);
+int		 queue_set_renewed(int fd);
 /* mtime: when to try next (microseconds). */
 int		 queue_set_time(enum queue_dir, const char *id,
 		    int64_t when_us);

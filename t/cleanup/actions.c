@@ -90,6 +90,10 @@ messages_are_judged(void **state)
 	assert_string_equal(t.copies[1], "s@x.test");
 	does("PASS");
 	assert_true(t.is_passed);
+	assert_int_equal(does("FILTER a:b"), ACTION_PASS);
+	assert_string_equal(t.mail.filter, "a:b");
+	assert_int_equal(does("FILTER c:"), ACTION_PASS);
+	assert_string_equal(t.mail.filter, "c:");
 	assert_int_equal(does("DISCARD"), ACTION_DROP);
 	assert_true(t.is_discarded);
 	assert_int_equal(t.code, 0);
@@ -121,7 +125,8 @@ what_cannot_be_done_postpones(void **state)
 {
 	static const char *const	odd[] = { "", "REJCT", "REPLACE",
 		"REPLACE no header", "BCC nobody", "REDIRECT", "FILTER x",
-		"FILTER x:y", "DELAY 10", "250 ok" };
+		"FILTER :y", "DELAY 10", "250 ok" };
+	char				long_way[800] = "FILTER ";
 	size_t				i;
 
 	(void)state;
@@ -130,6 +135,16 @@ what_cannot_be_done_postpones(void **state)
 		assert_int_equal(does(odd[i]), ACTION_DROP);
 		assert_int_equal(t.code, 451);
 	}
+	/* It would fit no packet. */
+	memset(long_way + 7, 'x', FILTER_MAX + 1);
+	long_way[10] = ':';
+	t.code = 0;
+	assert_int_equal(does(long_way), ACTION_DROP);
+	assert_int_equal(t.code, 451);
+	long_way[7 + FILTER_MAX] = '\0';
+	t.code = 0;
+	assert_int_equal(does(long_way), ACTION_PASS);
+	assert_int_equal(strlen(t.mail.filter), FILTER_MAX);
 }
 
 int

@@ -167,6 +167,11 @@ an_envelope_needs_recipients_and_known_words(void **state)
 	assert_non_null(drop_encode(&drop, &data));
 	begin();
 	drop.flags = MAIL_IS_BOUNCE;
+	assert_string_equal(drop_check(pool, &drop),
+	    "an option that nobody may give");
+	drop.flags = SUBMIT_FLAGS;
+	assert_null(drop_check(pool, &drop));
+	drop.flags = SUBMIT_FLAGS + 1;
 	str_clear(&data);
 	assert_non_null(drop_encode(&drop, &data));
 }

@@ -28,6 +28,8 @@ my ($version) = $text =~ /IPC_VERSION = (\d+)/;
 sub number { return pack 'C q<', 1, $_[0] }
 sub truth { return pack 'C C', 2, $_[0] }
 sub string { return pack('C V', 3, length $_[0]) . "$_[0]\0" }
+sub optional { return defined $_[0] ? pack('C V', 4, length $_[0]) .
+    "$_[0]\0" : pack 'C V', 4, 0xffffffff }
 sub data { return pack('C V', 5, length $_[0]) . $_[0] }
 
 # Send one packet.
@@ -55,7 +57,9 @@ sub bring
 	    string($o{client_address} // ''), string('helo'), string('ESMTP'),
 	    string(''), string($o{envelope_id} // ''), string(''), string(''),
 	    string(''), number($o{uid} // -1), number($o{flags} // 0),
-	    number(0), number(0), string($o{verp} // ''), truth(0),
+	    number(0), number(0), string($o{verp} // ''),
+	    optional($o{filter}), number(0), optional($o{forwarded}),
+	    truth(0),
 	    pack('C V', 6, 1) . $row . number($o{notify} // 0));
 	say_packet($s, 'CONTENT', data($_), truth(0), truth(0))
 	    for @{ $o{more} // [] };
@@ -99,6 +103,12 @@ for my $field (qw(sender to original orcpt envelope_id)) {
 like(bring('smtpd', verp => $_), qr/^501 5\.5\.4 .*VERP/,
     'nor delimiters that are none') for "\r\n", 'ab', '+';
 is(file_of(bring('smtpd', verp => '-='))->{verp}, '-=', 'others are kept');
+is(file_of(bring('smtpd', filter => 'a:b'))->{filter}, 'a:b',
+    'a content filter is kept, too');
+like(bring('smtpd', filter => "a:b\nc"), qr/^553 5\.1\.3 /,
+    'if it is in one line');
+is(file_of(bring($_, filter => 'a:b'))->{filter}, '',
+    "mail of $_ goes by none") for qw(local bounce);
 is_deeply(file_of(bring('smtpd', notify => 16 + 2))->{notify}, [2],
     'nor an alias that is none');
 is_deeply([ $mail->complaints ], [], 'nothing crashed');

@@ -143,7 +143,7 @@ subtest 'what is wrong has its exit code' => sub {
 	refuse(64, qr/no recipient addresses found/, "Subject: x\n\n", '-t');
 	refuse(64, qr/./, '', '-Z', 'b@far.test');
 	refuse(64, qr/unknown mode/, '', '-bz', 'b@far.test');
-	refuse(65, qr/recipient/, '', 'a b c');
+	refuse(65, qr/recipient/, '', 'a b@c@d');
 	refuse(65, qr/recipient/, '', 'a@b@c');
 	refuse(65, qr/To/, "To: <a\@far.test\n\n", '-t');
 	refuse(65, qr/sender/, '', '-f', 'a@b, c@d', 'b@far.test');

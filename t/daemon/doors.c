@@ -91,7 +91,7 @@ end_like(pid_t child, int report)
 static WAITS void
 start_mailbox(void)
 {
-	struct become	who = { BECOME_USER, facts.user, -1, -1 };
+	struct become	who = { BECOME_USER, facts.user, -1, -1, NULL };
 	struct result	r;
 	int		ends[2], report[2];
 	pid_t		child;

@@ -50,6 +50,7 @@ postmaster root
 facts "|$tell"
 keep "|$keep alias"
 words "|$keep simple"
+fds "|(ls /proc/\$\$/fd > $out/fds); cat > /dev/null"
 two "|$keep one", "|$keep two", $alice
 deaf "|exit 0"
 exec "|exec $keep exec"
@@ -127,7 +128,7 @@ sub facts
 	return wait_for(sub { slurp("$out/facts.$user") }, 5, 'facts');
 }
 
-subtest 'DLV-01, DLV-02: a user\'s command is the user and has nothing else' => sub {
+subtest 'DLV-01: a user\'s command is the user and has nothing else' => sub {
 	in_home('.forward', "|$tell\n");
 	is(of($alice), "2.0.0 sent (delivered to command: $tell)", 'sent');
 	my $facts = facts($alice);
@@ -147,6 +148,11 @@ subtest 'DLV-01, DLV-02: a user\'s command is the user and has nothing else' => 
 	like($facts, qr/^\Q$home\E$/m, 'in the home directory');
 	like($facts, qr/^ *(\d+)\n\1$/m, 'a session of its own');
 	in_home('.forward');
+};
+
+subtest 'DLV-02: neither has an alias\'s' => sub {
+	like(of('fds'), qr/^2\.0\.0 sent \(delivered to command: /, 'sent');
+	is(slurp("$out/fds"), "0\n1\n2\n", 'three descriptors');
 };
 
 subtest 'DLV-03: an alias of root\'s runs as default_privs' => sub {

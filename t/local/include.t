@@ -39,6 +39,7 @@ list(plain => "# members\n$alice\n\n$bob,\nfar\@far.test\n");
 list(long => join '', map { "member$_\@far.test\n" } 1 .. 6000);
 list(roots => "\"|id -un > $out/roots\"\n");
 list(hers => "\"|id -un > $out/hers\"\n", $alice);
+list(fds => "\"|(ls /proc/\$\$/fd > $out/fds); cat > /dev/null\"\n", $alice);
 list(open => "$alice\n", 'root', 0666);
 list(secret => "$alice\n", 'root', 0600);
 list(broken => "$alice\nsecret <<< text\n");
@@ -53,7 +54,7 @@ system('mkfifo', '-m', '666', "$lists/fifo");
 
 spew("$etc/aliases", join('', "postmaster root\n", map {
 	"$_ :include:$lists/$_\n"
-} qw(plain long roots hers open secret broken nul inner loop empty deep1 link
+} qw(plain long roots hers fds open secret broken nul inner loop empty deep1 link
     fifo missing)) . <<"END");
 relative :include:lists/plain
 owned :include:$lists/plain
@@ -122,6 +123,11 @@ subtest 'DLV-03: commands of a list run as its owner, never as root' => sub {
 	is(slurp("$out/roots"), "$alice\n",
 	    'a list of root\'s in a .forward: by the user');
 	in_home('.forward');
+};
+
+subtest 'DLV-02: a command of a list has nothing of ours' => sub {
+	like(of('fds'), qr/^2\.0\.0 sent/, 'sent');
+	is(slurp("$out/fds"), "0\n1\n2\n", 'three descriptors');
 };
 
 subtest 'a list that is not to be believed makes mail wait' => sub {

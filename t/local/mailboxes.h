@@ -81,6 +81,10 @@ storing_of(const char *path, const char *content)
 	    "From s@t Sat Nov 21 23:11:00 2026");
 	what->content_offset = 128;
 	what->content_length = (int64_t)strlen(content);
+	what->locks = LOCK_FCNTL | LOCK_DOTLOCK << LOCK_BITS;
+	what->lock_attempts = 20;
+	what->lock_delay = 1000;
+	what->stale_time = 500 * 1000;
 	what->message = message_file(content, 128);
 	pool_owns_fd(pool, what->message);
 	s->what = what;

@@ -1,10 +1,11 @@
 /*
  * mbox.c - claims about mbox files; P1 to P4 of local/mbox.c.
  */
-/* needs: local/mbox.c local/copy.c local/storing.c */
+/* needs: local/mbox.c local/mbox_lock.c local/copy.c local/storing.c */
 #include "t/local/mailboxes.h"
 
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -13,6 +14,44 @@
 
 /* What another program does just before the lock file is ours. */
 static void	(*before_lock_file)(void);
+
+/* The call of write(2), fsync(2) or ftruncate(2) that fails next; 0: none. */
+static int	write_fails, sync_fails, truncate_fails;
+
+/* Is it this call's turn? */
+static bool
+is_turn(int *countdown)
+{
+	if (*countdown == 0 || --*countdown > 0)
+		return false;
+	errno = ENOSPC;
+	return true;
+}
+
+/* Half of it goes into the file before the disk is full. */
+ssize_t
+write(int fd, const void *data, size_t len)
+{
+	if (is_turn(&write_fails)) {
+		(void)syscall(SYS_write, fd, data, len / 2);
+		errno = ENOSPC;
+		return -1;
+	}
+	return syscall(SYS_write, fd, data, len);
+}
+
+int
+fsync(int fd)
+{
+	return is_turn(&sync_fails) ? -1 : (int)syscall(SYS_fsync, fd);
+}
+
+int
+ftruncate(int fd, off_t len)
+{
+	return is_turn(&truncate_fails) ? -1 :
+	    (int)syscall(SYS_ftruncate, fd, len);
+}
 
 /* open(2), seen by mbox.c as well. */
 int
@@ -120,6 +159,90 @@ a_failed_write_leaves_the_mailbox_as_it_was(void **state)
 	assert_string_equal(content_of("box"), "From x\nA: b\n\nold\n\n");
 	assert_string_equal(s->note, "");
 	assert_int_equal(access("box.lock", F_OK), -1);
+}
+
+enum { LINES = 4000 };
+
+/* A message that takes several writes, each of which may be the last. */
+static char *
+long_message(void)
+{
+	char	*text = pool_alloc(pool, 9 + LINES * 50);
+	size_t	 i;
+
+	memcpy(text, "A: b\r\n\r\n", 8);
+	for (i = 0; i < LINES; i++)
+		snprintf(text + 8 + i * 50, 51, "%048zu\r\n", i);
+	return text;
+}
+
+/* P2 */
+static void
+whichever_write_fails_the_mailbox_is_as_it_was(void **state)
+{
+	const char	*old = "From x\nA: b\n\nold\n\n", *text;
+	struct storing	*s;
+	int		 k, result = -1;
+
+	(void)state;
+	text = long_message();
+	for (k = 1; result == -1; k++) {
+		write_file("box", old);
+		s = storing_of("box", text);
+		write_fails = k;
+		result = mbox_store(s);
+		if (result == 0)
+			break;
+		assert_int_equal(write_fails, 0);
+		assert_int_equal(s->outcome, OUTCOME_DEFERRED);
+		assert_string_equal(s->dsn, "4.3.1");
+		assert_string_equal(content_of("box"), old);
+		assert_string_equal(s->note, "");
+		assert_int_equal(access("box.lock", F_OK), -1);
+	}
+	write_fails = 0;
+	assert_true(k > 5);
+	assert_null(strchr(content_of("box"), '\r'));
+	assert_int_equal(strlen(content_of("box")), strlen(old) +
+	    strlen(HEADER) + strlen("A: b\n\n") + LINES * 49 + 1);
+}
+
+/* P1, P2 */
+static void
+a_failed_sync_is_no_delivery(void **state)
+{
+	const char	*old = "From x\nA: b\n\nold\n\n";
+	struct storing	*s;
+
+	(void)state;
+	write_file("box", old);
+	s = storing_of("box", "A: b\r\n\r\nhi\r\n");
+	sync_fails = 1;
+	assert_int_equal(mbox_store(s), -1);
+	assert_int_equal(s->outcome, OUTCOME_DEFERRED);
+	assert_string_equal(content_of("box"), old);
+	write_file("box", "");
+	s = storing_of("box", "A: b\r\n\r\nhi\r\n");
+	sync_fails = 2;			/* of the directory */
+	assert_int_equal(mbox_store(s), -1);
+	assert_string_equal(content_of("box"), "");
+}
+
+/* P2 */
+static void
+part_of_a_message_that_cannot_be_removed_is_told(void **state)
+{
+	struct storing	*s;
+
+	(void)state;
+	write_file("box", "From x\nA: b\n\nold\n\n");
+	s = storing_of("box", "A: b\r\n\r\nhi\r\n");
+	write_fails = truncate_fails = 1;
+	assert_int_equal(mbox_store(s), -1);
+	assert_int_equal(s->outcome, OUTCOME_DEFERRED);
+	assert_non_null(strstr(s->note, "part of a message at byte 18"));
+	assert_int_equal(mbox_store(storing_of("box", "\r\nnew\r\n")), 0);
+	assert_non_null(strstr(content_of("box"), "\n\n" HEADER "\nnew\n\n"));
 }
 
 /* Another program's message comes in under the lock file alone. */
@@ -260,6 +383,76 @@ a_stale_lock_file_is_removed(void **state)
 	assert_int_equal(access("box.lock", F_OK), -1);
 }
 
+/* O1: a lock file that is made just when the old one is taken away. */
+static char	*fresh_lock;
+
+int
+rename(const char *from, const char *to)
+{
+	if (fresh_lock != NULL && strcmp(from, fresh_lock) == 0) {
+		fresh_lock = NULL;
+		assert_int_equal(unlink(from), 0);
+		write_file(from, "theirs");
+	}
+	return (int)syscall(SYS_rename, from, to);
+}
+
+static void
+a_lock_file_that_was_made_anew_is_put_back(void **state)
+{
+	struct timespec	 old[2] = { { 1000, 0 }, { 1000, 0 } };
+	struct storing	*s = storing_of("box", "A: b\r\n\r\n");
+	struct store	 what = *s->what;
+	static char	 name[] = "box.lock";
+
+	(void)state;
+	write_file("box.lock", "");
+	assert_int_equal(utimensat(AT_FDCWD, "box.lock", old, 0), 0);
+	what.lock_attempts = 3;
+	what.lock_delay = 10;
+	s->what = &what;
+	fresh_lock = name;
+	assert_int_equal(mbox_store(s), -1);
+	assert_null(fresh_lock);
+	assert_int_equal(s->outcome, OUTCOME_DEFERRED);
+	assert_non_null(strstr(s->text, "lock file"));
+	assert_string_equal(content_of("box.lock"), "theirs");
+}
+
+/* Try to store with these locks while another opening of the file has an
+ * flock: the result. */
+static int
+store_beside_flock(int64_t locks)
+{
+	struct storing	*s = storing_of("box", "A: b\r\n\r\n");
+	struct store	 what = *s->what;
+	int		 fd = open("box", O_RDWR | O_CREAT, 0600), result;
+
+	assert_int_equal(flock(fd, LOCK_EX), 0);
+	what.locks = locks;
+	what.lock_attempts = 2;
+	what.lock_delay = 1;
+	s->what = &what;
+	result = mbox_store(s);
+	close(fd);
+	return result;
+}
+
+static void
+the_locks_are_those_that_are_asked_for(void **state)
+{
+	(void)state;
+	assert_int_equal(store_beside_flock(LOCK_FCNTL), 0);
+	assert_int_equal(store_beside_flock(LOCK_DOTLOCK), 0);
+	assert_int_equal(store_beside_flock(LOCK_FLOCK), -1);
+	assert_int_equal(store_beside_flock(LOCK_DOTLOCK |
+	    LOCK_FLOCK << LOCK_BITS), -1);
+	assert_int_equal(access("box.lock", F_OK), -1);
+	assert_int_equal(store_beside_flock(LOCK_FCNTL |
+	    LOCK_DOTLOCK << LOCK_BITS | LOCK_FLOCK << 2 * LOCK_BITS), -1);
+	assert_int_equal(access("box.lock", F_OK), -1);
+}
+
 /* Hold both kinds of locks in another process until told to go. */
 static pid_t
 hold_locks(int *go)
@@ -314,12 +507,17 @@ int
 main(void)
 {
 #define CLAIM_OF(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define ROW_OF(row, f) { row ": " #f, f, set_up, tear_down, NULL }
 	const struct CMUnitTest	claims[] = {
 		CLAIM_OF(a_message_is_appended_with_lf_and_an_empty_line),
 		CLAIM_OF(no_line_of_a_message_begins_another_message),
 		CLAIM_OF(from_is_quoted_wherever_a_buffer_ends),
 		CLAIM_OF(a_message_begins_on_its_own_line_behind_a_broken_one),
 		CLAIM_OF(a_failed_write_leaves_the_mailbox_as_it_was),
+		ROW_OF("DLV-06", whichever_write_fails_the_mailbox_is_as_it_was),
+		ROW_OF("DLV-06", a_failed_sync_is_no_delivery),
+		ROW_OF("DLV-06",
+		    part_of_a_message_that_cannot_be_removed_is_told),
 		CLAIM_OF(a_message_that_was_cut_in_the_queue_leaves_nothing),
 		CLAIM_OF(
 		    what_others_wrote_under_the_lock_file_survives_a_failure),
@@ -329,6 +527,8 @@ main(void)
 		CLAIM_OF(links_and_other_things_are_no_mailboxes),
 		CLAIM_OF(a_mailbox_of_somebody_else_is_not_written_to),
 		CLAIM_OF(a_stale_lock_file_is_removed),
+		CLAIM_OF(a_lock_file_that_was_made_anew_is_put_back),
+		CLAIM_OF(the_locks_are_those_that_are_asked_for),
 		CLAIM_OF(a_reader_with_an_fcntl_lock_is_waited_for)
 	};
 

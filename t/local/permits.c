@@ -36,7 +36,9 @@ prepare(void **state)
 	    "  argv=/bin/x user=carol\n"
 	    "c unix - n n - - pipe user=dave:no-such-group argv=/bin/x\n"
 	    "d unix - n n - - smtp user=erin argv=/bin/x\n"
-	    "e unix - n n - - pipe user=frank:77 argv=/bin/x\n", f);
+	    "e unix - n n - - pipe user=frank:77 argv=/bin/x\n"
+	    "f unix - n n - - pipe chroot=/jail user=grace argv=/bin/x\n"
+	    "  chroot=/\n", f);
 	fclose(f);
 	site.config_directory = directory;
 	permits_read();
@@ -48,28 +50,40 @@ static void
 a_user_of_a_line_is_permitted_with_its_group(void **state)
 {
 	(void)state;
-	assert_true(permits_pipe("alice", -1));
-	assert_true(permits_pipe("bob", getgrnam("mail")->gr_gid));
-	assert_true(permits_pipe("frank", 77));
+	assert_true(permits_pipe("alice", -1, NULL));
+	assert_true(permits_pipe("bob", getgrnam("mail")->gr_gid, NULL));
+	assert_true(permits_pipe("frank", 77, NULL));
 }
 
 static void
 no_other_group_can_be_had(void **state)
 {
 	(void)state;
-	assert_false(permits_pipe("alice", 6));
-	assert_false(permits_pipe("bob", -1));
-	assert_false(permits_pipe("frank", 78));
-	assert_false(permits_pipe("dave", -1));
+	assert_false(permits_pipe("alice", 6, NULL));
+	assert_false(permits_pipe("bob", -1, NULL));
+	assert_false(permits_pipe("frank", 78, NULL));
+	assert_false(permits_pipe("dave", -1, NULL));
 }
 
 static void
 no_other_user_can_be_had(void **state)
 {
 	(void)state;
-	assert_false(permits_pipe("carol", -1));
-	assert_false(permits_pipe("erin", -1));
-	assert_false(permits_pipe("", -1));
+	assert_false(permits_pipe("carol", -1, NULL));
+	assert_false(permits_pipe("erin", -1, NULL));
+	assert_false(permits_pipe("", -1, NULL));
+}
+
+static void
+a_root_is_had_by_a_line_that_says_so(void **state)
+{
+	(void)state;
+	assert_true(permits_pipe("grace", -1, "/jail"));
+	assert_false(permits_pipe("grace", -1, NULL));
+	assert_false(permits_pipe("grace", -1, "/"));
+	assert_false(permits_pipe("grace", -1, "/jail/.."));
+	assert_false(permits_pipe("alice", -1, "/jail"));
+	assert_false(permits_pipe("alice", -1, ""));
 }
 
 int
@@ -79,6 +93,7 @@ main(void)
 		cmocka_unit_test(a_user_of_a_line_is_permitted_with_its_group),
 		cmocka_unit_test(no_other_group_can_be_had),
 		cmocka_unit_test(no_other_user_can_be_had),
+		cmocka_unit_test(a_root_is_had_by_a_line_that_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, prepare, NULL);

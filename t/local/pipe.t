@@ -5,6 +5,7 @@ use strict;
 use warnings;
 use lib 't/lib';
 
+use File::Basename qw(dirname);
 use Postrider qw(need_root slurp spew wait_for);
 use Test::More;
 
@@ -29,7 +30,15 @@ echo "said \$name"
 END
 chmod 0755, $show;
 
-my $user = Postrider->can('user') && 'prt-alice';
+# A root with a shell in it and nothing else.
+my @shell = ('/bin/sh', map { m{(/\S+) \(0x} } `ldd /bin/sh`);
+for my $file (@shell) {
+	system('mkdir', '-p', "$dir/jail" . dirname($file));
+	system('cp', '-L', $file, "$dir/jail$file");
+}
+mkdir "$dir/jail/out";
+chmod 01777, "$dir/jail/out";
+
 my $line = "unix - n n - - pipe";
 my $mail = Postrider->new(master => <<"END", settings => {
 plain $line
@@ -64,7 +73,21 @@ wrong $line
 name $line
   user=prt-alice argv=/bin/cat \${nonsense}
 jail $line
-  user=prt-alice chroot=/tmp argv=/bin/cat
+  chroot=$dir/jail user=prt-alice directory=/out argv=/bin/sh -c
+  { echo \$\$0 \$\$(pwd) > told; while [ ! -e go ]; do :; done; while read -r x;
+  do echo "\$\$x"; done > text } me
+nojail $line
+  user=prt-alice chroot=$dir/nowhere argv=/bin/cat
+wrongjail $line
+  user=prt-alice chroot=jail argv=/bin/cat
+null $line
+  flags=FR user=prt-alice null_sender=<none> argv=$show null \${sender}
+facts $line
+  user=prt-alice argv=/bin/sh -c { (ls /proc/\$\$\$\$/fd > $out/fds);
+  cat /proc/self/status > $out/status; ps -o sid=,pid= -p \$\$\$\$ > $out/sid;
+  cat > /dev/null }
+octal $line
+  user=prt-alice eol=\\015\\12 argv=$show octal
 END
     recipient_delimiter => '+', minimal_backoff_time => '300s',
     relay_domains => 'pipe.test', slow_time_limit => '1s',
@@ -146,6 +169,16 @@ subtest 'flags' => sub {
 	like($text, qr/\n\n>From me\n\.\.dot\nend\n\n\z/, 'B, . and >');
 };
 
+subtest 'DLV-02: a command of the service pipe has nothing of ours' => sub {
+	like(scalar deliver('facts'), qr/^2\.0\.0 sent/, 'sent');
+	is(slurp("$out/fds"), "0\n1\n2\n", 'three descriptors');
+	my $status = slurp("$out/status");
+	like($status, qr/^Groups:\t\d+ ?$/m, 'one group');
+	like($status, qr/^Cap(?:Prm|Eff|Inh|Amb):\t0+$/m, 'no capabilities');
+	like($status, qr/^SigBlk:\t0+$/m, 'no signal is blocked');
+	like(slurp("$out/sid"), qr/^ *(\d+) +\1$/, 'a session of its own');
+};
+
 subtest 'empty words stay' => sub {
 	deliver('empty', from => '', to => ['plain@pipe.test']);
 	is((run_of('empty'))[0], '[-f][][-u][][end]',
@@ -175,7 +208,7 @@ subtest 'several recipients' => sub {
 	is((run_of('flags'))[3], 2, 'with D or O, a run for each');
 };
 
-subtest 'hostile addresses' => sub {
+subtest 'INJ-06: hostile addresses' => sub {
 	my $nasty = '"; touch /tmp/owned; $(id) `id` \\"|& -x"@pipe.test';
 	deliver('many', to => [$nasty]);
 	my ($words) = run_of('many');
@@ -213,8 +246,50 @@ subtest 'what a line may not say' => sub {
 	like(scalar deliver('wrong'), qr/^4\.3\.5 deferred .*flag "Z"/, 'a flag');
 	like(scalar deliver('name'), qr/^4\.3\.5 deferred .*"nonsense" is not known/,
 	    'a name');
-	like(scalar deliver('jail'), qr/^4\.3\.5 deferred .*chroot= is not supported/,
-	    'chroot=');
+	like(scalar deliver('wrongjail'), qr/^4\.3\.5 deferred .*no absolute path|not an absolute path/,
+	    'a root that is no path');
+	like(scalar deliver('nojail'), qr/^4\.3\.0 deferred \(cannot chroot to .*No such file/,
+	    'a root that is not there');
+};
+
+subtest 'chroot' => sub {
+	transport('jail');
+	my ($id) = $mail->send(from => 'a@far.test', to => ['a@pipe.test'],
+	    text => "Subject: x\n\nend\n") =~ /queued as (\w+)/;
+	is(wait_for(sub { slurp("$dir/jail/out/told") }, 10,
+	    $mail->log), "me /out\n",
+	    'it runs there');
+	my ($process) = grep { (readlink("$_/root") // '') eq "$dir/jail" }
+	    glob '/proc/[0-9]*';
+	my $status = slurp("$process/status");
+	my ($uid, $gid) = (getpwnam 'prt-alice')[2, 3];
+	like($status, qr/^Uid:(?:\t$uid){4}$/m, 'as the user');
+	like($status, qr/^Gid:(?:\t$gid){4}$/m, 'with his group');
+	like($status, qr/^Cap$_:\t0+$/m, "no capabilities: $_")
+	    for qw(Inh Prm Eff Amb);
+	like($status, qr/^NoNewPrivs:\t1$/m, 'and none to be had');
+	my ($parent) = $status =~ /^PPid:\t(\d+)$/m;
+	like(slurp("/proc/$parent/status"), qr/^CapEff:\t0+40000$/m,
+	    'who runs it can do no more than chroot');
+	like(slurp("/proc/$parent/status"), qr/^Uid:(?:\t$uid){4}$/m,
+	    'and is the user');
+	spew("$dir/jail/out/go", '');
+	$mail->wait_log(qr/$id: to=.*status=sent \(delivered via jail/);
+	like(slurp("$dir/jail/out/text"), qr/^Subject: x\n(?s:.*)\nend\n\z/m,
+	    'it gets the message');
+	deliver('plain');
+	my ($words, $rest, $text) = run_of('plain');
+	like($rest, qr/\Aprt-alice\n/, 'others of the user run outside');
+};
+
+subtest 'null_sender and eol' => sub {
+	deliver('null', from => '');
+	my ($words, undef, $text) = run_of('null');
+	is($words, '[<none>]', 'in words');
+	like($text, qr/\AFrom <none> .*\nReturn-Path: <.?<none>.?>\n/,
+	    'in front of the message');
+	deliver('octal');
+	like((run_of('octal'))[2], qr/\r\n\r\nFrom me\r\n/, 'octal numbers');
 };
 
 subtest 'a loop is found by D' => sub {

@@ -70,6 +70,15 @@ like $text, qr/warning: \S+master\.cf:3: q: there is no program \/no\/such\//,
     'and a program';
 like $text, qr/warning: \S+main\.cf:\d+: relay_transport = nobody:x: master\.cf has no service nobody /,
     'and a transport';
+$mail->{master} = "127.0.0.1:2525 inet n - n - - smtpd\n" .
+    "  -o content_filter=scan:there\n" .
+    "127.0.0.1:2526 inet n - n - - smtpd -o content_filter=\n";
+check(content_filter => 'other:there');
+is $status, 0, 'nor does a filter that is not there';
+like $text, qr/warning: \S+master\.cf:2: content_filter = scan:there: master\.cf has no service scan /,
+    'which is told of services';
+like $text, qr/warning: \S+main\.cf:\d+: content_filter = other:there: master\.cf has no service other /,
+    'and of all';
 check(transport_maps => 'hash:/no/such/table');
 is $status, 1, 'a table that is not there';
 like $text, qr/error: \S+main\.cf:\d+: transport_maps: hash:/,

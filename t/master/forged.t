@@ -44,7 +44,7 @@ sub line
 }
 
 my @nonsense = ('', 'x', pack('q< Q< L< L<', 1, 1, 1, 1),
-    line('postrider', 'smtpd', 'no end') =~ s/\0$//r, 'y' x 6000, '');
+    line('postrider', 'smtpd', 'no end') =~ s/\0$//r, 'y' x 6000, '<0>', 'n' x 65000, '');
 my $forged = line("post\nrider", "sm\ntpd", "a\n" .
     'Nov 22 00:00:00 host sshd[1]: Accepted password for root' .
     "\r\x1b]0;x\x07 \xc2\x9b \xe2\x80\xae \xff " . '%n%s' . 'z' x 3500);
@@ -57,11 +57,13 @@ defined send $ours, $_, 0 or die "send: $!"
     for @nonsense, $forged, @nonsense, $honest;
 wait_for(sub { slurp($file) =~ /honest/ }, 20, 'the honest line');
 my @lines = split /\n/, slurp($file);
-is scalar @lines, 2, 'one datagram, one line; nonsense is none';
+is scalar @lines, 2,
+    'INJ-24: one datagram, one line; nonsense is none';
 like $lines[0], qr{ post\\012rider/sm\\012tpd\[42\]: a\\012Nov 22 },
     'a line end does not end a line';
-unlike $lines[0], qr/[^\x20-\x7e]/, 'nothing but printable characters';
-cmp_ok length $lines[0], '<', 2300, 'not longer than a line';
+unlike $lines[0], qr/[^\x20-\x7e]/,
+    'INJ-24: nothing but printable characters';
+cmp_ok length $lines[0], '<', 2048, 'INJ-24: not longer than a line';
 like $lines[1], qr{ postrider/qmgr\[42\]: honest \\012 text$},
     'what was escaped stays as it is';
 kill 'TERM', $pid;

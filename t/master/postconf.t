@@ -149,9 +149,10 @@ my %reason = map { my ($why, @names) = @$_; map { $_ => $why } @names } (
 	    data_directory queue_directory mail_owner setgid_group syslog_name
 	    mail_version mail_name html_directory readme_directory
 	    sendmail_path mailq_path newaliases_path manpage_directory) ],
-	[ 'there is one level of compatibility, the newest',
-	    qw(append_dot_mydomain mynetworks mynetworks_style relay_domains
-	    smtpd_relay_restrictions compatibility_level) ],
+	[ 'the newest level of compatibility is the default',
+	    qw(compatibility_level) ],
+	[ 'safer: this machine alone, unless the level is an old one',
+	    qw(mynetworks mynetworks_style) ],
 	[ 'a process holds many sessions', qw(default_process_limit) ],
 	[ 'no NIS', qw(alias_maps) ],
 	[ 'safer', qw(smtpd_forbid_bare_newline) ],
@@ -175,6 +176,26 @@ my %reason = map { my ($why, @names) = @$_; map { $_ => $why } @names } (
 	my @wrong = grep { $ours{$_} ne $is{$_} && !$reason{$_} } @both;
 	diag "$_: postconf: $is{$_}, ours: $ours{$_}" for @wrong;
 	is("@wrong", '', 'have the same default, but for those with a reason');
+}
+
+# What the older levels mean.
+for my $level (qw(0 1 2 2.0 3.5 3.5.9 3.6 3.10 10)) {
+	my @names = qw(append_dot_mydomain relay_domains
+	    smtpd_relay_restrictions smtpd_banner);
+	push @names, 'mynetworks_style' if $level =~ /^[01]$/;
+	mkdir "$dir/level";
+	spew("$dir/level/main.cf", "compatibility_level = $level\n" .
+	    "myhostname = a.b.example\nmydestination = one.example\n" .
+	    "above = \${{\$compatibility_level} >level {3.9} ? {yes} : {no}}\n" .
+	    "upto = \${{\$compatibility_level} <=level {3.5} ? {yes} : {no}}\n" .
+	    "same = \${{\$compatibility_level} ==level {2} ? {yes} : {no}}\n" .
+	    "other = \${{\$compatibility_level} !=level {3.6} ? {yes} : {no}}\n".
+	    "smtpd_banner = x \$above \$upto \$same \$other\n" .
+	    "mail_owner = daemon\nsetgid_group = games\n");
+	spew("$dir/level/master.cf", '');
+	my @is = postconf("$dir/level", '-x', @names);
+	my @ours = ours("$dir/level", '-x', @names);
+	is("@ours", "@is", "compatibility_level = $level");
 }
 
 # --- the same changes -----------------------------------------------------------

@@ -187,16 +187,49 @@ postscreen_is_the_smtpd_behind_it(void **state)
 static void
 a_program_that_is_not_here_is_a_warning(void **state)
 {
-	struct services	*s = table("policy unix - n n - - spawn user=x\n"
+	struct services	*s = table("policy unix - n n - - nqmqpd user=x\n"
 	    "628 inet n - y - - qmqpd\n"
 	    "lmtp unix - - y - - lmtp\n");
 
 	(void)state;
 	assert_non_null(s);
 	assert_non_null(strstr(warnings.data, ":1: policy: there is no "
-	    "program spawn here"));
+	    "program nqmqpd here"));
 	assert_non_null(strstr(warnings.data, ":2: 628:"));
 	assert_null(services_find(s, "policy"));
+}
+
+static void
+spawn_has_a_socket_or_a_port_of_its_own(void **state)
+{
+	struct services	*s = table("policy unix - n n - 0 spawn user=nobody "
+	    "argv=/bin/x a b\n"
+	    "127.0.0.1:9 inet n n n - 3 spawn user=nobody argv=/bin/y\n"
+	    "open unix n n n - 0 spawn user=nobody argv=/bin/z\n");
+	struct unit	*u = services_find(s, "policy");
+
+	(void)state;
+	assert_string_equal(warnings.data, "");
+	assert_string_equal(u->program, "spawn");
+	assert_int_equal(u->flags, UNIT_IS_STREAM);
+	assert_int_equal(u->maxproc, 0);
+	assert_int_equal(u->worker_count, 1);
+	assert_int_equal(u->argument_count, 4);
+	u = services_find(s, "127.0.0.1:9");
+	assert_int_equal(u->flags, UNIT_IS_STREAM | UNIT_IS_INET);
+	assert_int_equal(u->maxproc, 3);
+	assert_int_equal(u->worker_count, 1);
+	assert_true(services_find(s, "open")->flags & UNIT_PUBLIC);
+}
+
+static void
+spawn_takes_no_name_of_ours(void **state)
+{
+	(void)state;
+	assert_null(table("cleanup unix - n n - 0 spawn user=nobody "
+	    "argv=/bin/x\n"));
+	assert_null(table("control unix - n n - 0 spawn user=nobody "
+	    "argv=/bin/x\n"));
 }
 
 static void
@@ -235,6 +268,8 @@ main(void)
 		TEST(postfix_helpers_are_noted_and_not_started),
 		TEST(postscreen_is_the_smtpd_behind_it),
 		TEST(a_program_that_is_not_here_is_a_warning),
+		TEST(spawn_has_a_socket_or_a_port_of_its_own),
+		TEST(spawn_takes_no_name_of_ours),
 		TEST(virtual_and_pipe_are_local_by_other_names)
 	};
 

@@ -70,7 +70,23 @@ is_deeply [ map { /while it was away (\d)/ ? $1 : () } @lines ],
     [ 1 .. 5 ], 'no line is lost or said twice meanwhile';
 isnt +($mail->children('log'))[0], $log, 'it took another log program';
 
+# Another facility, from daemons and from commands.
+$mail->set(syslog_facility => 'Local3');
+$mail->reload;
+$mail->client->expect(220);
+like wait_for(sub {
+	$mail->client->expect(220);
+	my $line = wait_line(qr/^<158>.*smtpd.*: connect from/);
+}, 20, 'the new facility'), qr/^<158>/, 'syslog_facility = local3: 19 * 8 + 6';
+$mail->set(syslog_facility => 'nonsense');
+my ($status, $text) = $mail->postrider('check');
+isnt $status, 0, 'a facility that there is not';
+like $text, qr/syslog_facility = nonsense: expected a facility/, 'is told';
+$mail->set(syslog_facility => 'local3');
+
 is $mail->stop, 0, 'stop';
+$mail->postrider('log', '-w', 'nobody is there');
+like wait_line(qr/nobody is there/), qr/^<158>/, 'a command by itself';
 wait_line(qr/master\[\d+\]: stopped/);
 pass 'to the last line';
 done_testing;

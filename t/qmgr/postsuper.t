@@ -77,10 +77,13 @@ subtest 'postqueue and mailq' => sub {
 	is(text_of('mailq'), text_of('postqueue', '-p'));
 	like(text_of('mailq'), qr/^$ids[0] +\d+ \w{3} \w{3} /m);
 	my ($status, $text) = run_name('postqueue');
-	is($status, 69 - 5);
-	like($text, qr/^postqueue: usage: postqueue -f \| postqueue -i/);
-	is((run_name('postqueue', '-p', '-f'))[0], 64, 'one thing at a time');
-	is((run_name('postqueue', '-x'))[0], 64);
+	is($status, 69);
+	like($text, qr/^postqueue: fatal: usage: postqueue -f \| postqueue -i/);
+	is((run_name('postqueue', '-p', '-f'))[0], 69, 'one thing at a time');
+	is((run_name('postqueue', '-x'))[0], 69);
+	is((run_name('postqueue', '-i', 'x!'))[0], 69, 'not an id');
+	is((run_name('postqueue', '-i', 'NOSUCHID'))[0], 0, 'none of ours');
+	is((run_name('postqueue', '-s', 'a b'))[0], 69, 'not a site');
 	my $n = () = $mail->log =~ /$ids[1]: from=.*queue active/g;
 	is(text_of('postqueue', '-i', $ids[1]), '');
 	wait_for(sub { $n < (() = $mail->log =~
@@ -95,24 +98,30 @@ subtest 'postqueue and mailq' => sub {
 
 subtest 'postsuper -h -H -r -e -f -d' => sub {
 	is(text_of('postsuper', '-h', $ids[0]),
+	    "postsuper: $ids[0]: placed on hold\n" .
 	    "postsuper: Placed on hold: 1 message\n");
 	is(queue_of($ids[0]), 'hold');
 	is(text_of('postsuper', '-h', $ids[0]),
 	    "postsuper: Placed on hold: 0 messages\n");
 	is(text_of('postsuper', '-e', $ids[0], '-e', $ids[1]),
+	    "postsuper: $ids[0]: expired\npostsuper: $ids[1]: expired\n" .
 	    "postsuper: Force-expired: 2 messages\n");
 	is(queue_of($ids[0]), 'hold#');
 	is(queue_of($ids[1]), 'deferred#');
 	is(text_of('postsuper', '-f', $ids[0]),
-	    "postsuper: Force-expired: 1 message\n");
+	    "postsuper: $ids[0]: released from hold\n" .
+	    "postsuper: Force-expired: 0 messages\n" .
+	    "postsuper: Released from hold: 1 message\n");
 	$mail->wait_log(qr/$ids[0]: from=.*force-expired, returned/);
-	is(text_of('postsuper', '-r', $ids[1]),
-	    "postsuper: Requeued: 1 message\n");
+	is(text_of('postsuper', '-H', $ids[1], '-f', $ids[1]),
+	    "postsuper: $ids[1]: expired\n" .
+	    "postsuper: Force-expired: 1 message\n" .
+	    "postsuper: Released from hold: 0 messages\n");
 	$mail->wait_log(qr/$ids[1]: from=.*force-expired, returned/);
 	is(text_of('postsuper', '-H', $ids[2]),
 	    "postsuper: Released from hold: 0 messages\n");
 	is(text_of('postsuper', '-d', $ids[2]),
-	    "postsuper: Deleted: 1 message\n");
+	    "postsuper: $ids[2]: removed\npostsuper: Deleted: 1 message\n");
 	my ($status, $text) = run_name('postsuper', '-d', $ids[2]);
 	is($status, 0, 'what has gone is no failure');
 	is($text, "postsuper: Deleted: 0 messages\n");
@@ -123,14 +132,18 @@ subtest 'postsuper with a list, ALL, and queues' => sub {
 
 	wait_for(sub { $wait->() == 2 }, 10, 'the reports to leave');
 	my ($status, $text) = run_input("$ids[3]\n", 'postsuper', '-h', '-');
-	is($text, "postsuper: Placed on hold: 1 message\n");
+	is($text, "postsuper: $ids[3]: placed on hold\n" .
+	    "postsuper: Placed on hold: 1 message\n");
 	is(text_of('postsuper', '-d', 'ALL', 'hold'),
 	    "postsuper: Deleted: 1 message\n");
 	is(queue_of($ids[4]), 'deferred', 'the other queue was not meant');
 	is(text_of('postsuper', '-h', 'ALL', 'incoming', 'hold'),
 	    "postsuper: Placed on hold: 0 messages\n");
-	($status, $text) = run_name('postsuper', '-d', 'ALL', 'maildrop');
-	isnt($status, 0, 'a queue that is none');
+	($status, $text) = run_name('postsuper', '-d', 'ALL', 'nosuch');
+	is($status, 1, 'a queue that is none');
+	is($text, "postsuper: fatal: invalid directory name: nosuch\n");
+	is(text_of('postsuper', '-d', 'ALL', 'bounce', 'maildrop'),
+	    "postsuper: Deleted: 0 messages\n", 'there are no messages there');
 	($status, $text) = run_name('postsuper', '-d', 'all');
 	is(queue_of($ids[4]), 'deferred', 'ALL is written in capitals');
 	is(text_of('postsuper', '-h', 'ALL', 'deferred'),
@@ -207,7 +220,7 @@ subtest 'postcat' => sub {
 	like($text, qr/^original_recipient: later\@far\.test\nrecipient: later\@far\.test$/m);
 	like($text, qr/^done_recipient: now\@far\.test$/m);
 	like($text, qr/^\*\*\* MESSAGE CONTENTS deferred.*\*\*\*\nReceived/m);
-	like($text, qr/\n\nHi: there\n\*\*\* MESSAGE FILE END/);
+	like($text, qr/\n\nHi: there\n\*\*\* HEADER EXTRACTED .*\n\*\*\* MESSAGE FILE END/);
 	is(text_of('postcat', '-bq', $id), "\nHi: there\n");
 	like(text_of('postcat', '-hq', $id), qr/X-Long: a\n\tb\n(\S+: .*\n)*\z/);
 	unlike(text_of('postcat', '-hq', $id), qr/Hi: there/);
@@ -218,9 +231,12 @@ subtest 'postcat' => sub {
 	my ($path) = glob($mail->spool . "/deferred/*/$id");
 	is(text_of('postcat', '-bh', $path), $whole, 'a file by name');
 	my ($status, $error) = run_name('postcat', '-q', 'NONE');
-	isnt($status, 0);
-	like($error, qr/^postcat: NONE: not in the queue$/);
-	isnt((run_name('postcat', '/etc/passwd'))[0], 0);
+	is($status, 1);
+	like($error, qr/^postcat: fatal: open queue file NONE: No such file/);
+	($status, $error) = run_name('postcat', '/etc/passwd');
+	is($status, 0);
+	like($error, qr/^postcat: warning: .*not a valid queue file/);
+	is((run_name('postcat', '/nonexistent'))[0], 1);
 };
 
 subtest 'who may' => sub {

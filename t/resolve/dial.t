@@ -4,6 +4,7 @@ use strict;
 use warnings;
 use lib 't/lib', 't/resolve';
 
+use Fcntl qw(F_SETFD);
 use File::Temp ();
 use IO::Handle;
 use IO::Socket::UNIX;
@@ -12,7 +13,7 @@ use Test::More;
 use Time::HiRes qw(time);
 
 use Alone;
-use Postrider qw(is_root spew wait_for);
+use Postrider qw(is_root slurp spew wait_for);
 
 my $temp = File::Temp->newdir('prt-dial-XXXX', DIR => '/tmp');
 my $dir = "$temp";
@@ -24,6 +25,8 @@ Alone::prepare($dir, myorigin => 'local.test', recipient_delimiter => '+',
     local_recipient_maps => '', virtual_mailbox_domains => 'box.test',
     virtual_transport => 'lmtp:unix:private/box',
     mailbox_transport => 'post:unix:private/mailbox',
+    content_filter => 'post:unix:private/scan',
+    default_filter_nexthop => 'unix:private/usual',
     fallback_transport_maps => 'inline:{ ann=post:unix:private/ann }',
     sender_dependent_default_transport_maps =>
 	'inline:{ @sender.test=lmtp:unix:private/sender }',
@@ -36,7 +39,8 @@ Alone::prepare($dir, myorigin => 'local.test', recipient_delimiter => '+',
 	. ", { two.test=lmtp:unix:private/gone unix:private/box } }");
 spew("$e/master.cf", "lmtp unix - - n - - lmtp\npost unix - - n - - lmtp\n" .
     "smtp unix - - n - - smtp\nlocal unix - n n - - local\n" .
-    "other unix - n n - - local -o fallback_transport=post:unix:private/o\n");
+    "other unix - n n - - local -o fallback_transport=post:unix:private/o\n" .
+    "127.0.0.1:1 inet n - n - - smtpd -o content_filter=lmtp:\n");
 
 sub listener
 {
@@ -48,7 +52,8 @@ sub listener
 	return $l;
 }
 
-my %at = map { $_ => listener($_) } qw(box mailbox ann o sender busy);
+my %at = map { $_ => listener($_) } qw(box mailbox ann o sender busy scan
+    usual named);
 my $shut = listener('shut', 0600);
 close listener('dead');
 my $resolve = Alone->new(program => 'resolve', dir => $dir);
@@ -58,7 +63,8 @@ sub dial
 {
 	my ($endpoint, $transport, $address, $sender) = @_;
 	my $d = $resolve->ask_as('smtp', 'ASK_DIAL', ['str', $endpoint],
-	    ['str', $transport], ['str', $address], ['str', $sender // '']);
+	    ['str', $transport], ['str', $address], ['str', $sender // ''],
+	    ['file', undef]);
 
 	return "$d->{result} $d->{socket} $d->{text}";
 }
@@ -114,8 +120,100 @@ SKIP: {
 like(dial('/' . ('x' x 120), 'lmtp', 'x@long.test'),
     qr/^1 0 .*: File name too long$/, 'a name too long for a socket');
 is($resolve->ask_as('smtpd', 'ASK_DIAL', ['str', 'private/box'],
-    ['str', 'lmtp'], ['str', 'ann@box.test'], ['str', '']), undef,
+    ['str', 'lmtp'], ['str', 'ann@box.test'], ['str', ''], ['file', undef]),
+    undef,
     'smtpd may not ask');
+
+# --- content filters ----------------------------------------------------------
+
+is(dial('private/scan', 'post', 'any@where.test'), $good,
+    'the socket of content_filter, for all mail');
+is(dial('private/usual', 'lmtp', 'any@where.test'), $good,
+    'that of default_filter_nexthop, for a filter that names none');
+like(dial('private/usual', 'post', 'any@where.test'), $not_there,
+    'and for no other');
+like(dial('private/named', 'lmtp', 'any@where.test'), $not_there,
+    'one that only a queue file names');
+
+# A queue file with this filter.
+sub queue_file
+{
+	my ($name, $filter, $owner) = @_;
+	my $path = "$dir/spool/incoming/$name";
+	my $text = sub { pack('C V', 3, length $_[0]) . "$_[0]\0" };
+	my $number = sub { pack 'C q<', 1, $_[0] };
+	my %field = (verp => '', filter => $filter);
+	my $head = '';
+
+	# As in common/queue/envelope.c, in its order.
+	my ($table) = slurp('common/queue/envelope.c') =~
+	    /head_fields\[\] = \{(.*?)FIELD_END/s;
+	while ($table =~ /FIELD_(\w+)\(struct mail, (\w+)/g) {
+		$head .= $1 eq 'INT' ? $number->(0) :
+		    $1 eq 'OPT' ? pack('C V', 4, 0xffffffff) :
+		    $text->($field{$2} // '');
+	}
+	my $envelope = pack('V/a V', $head, 0);
+	my $preamble = pack 'a8 V V q<4 V x72', "PRQUEUE\n", 1, 0, 128, 0,
+	    128, length $envelope, 0;
+	my $crc = 0xffffffff;
+	for my $byte (unpack 'C*', $preamble) {
+		$crc ^= $byte;
+		$crc = $crc & 1 ? $crc >> 1 ^ 0x82f63b78 : $crc >> 1
+		    for 1 .. 8;
+	}
+	spew($path, $preamble . pack('V', $crc ^ 0xffffffff) . $envelope);
+	chmod 0700, $path;
+	chown $owner, -1, $path;
+	return $path;
+}
+
+# The same question with the file.
+sub dial_for
+{
+	my ($path, $endpoint, $transport) = @_;
+	my $s = $resolve->channel('smtp');
+	my $packet = Alone::encode('ASK_DIAL', 0, 7, ['str', $endpoint],
+	    ['str', $transport], ['str', 'any@where.test'], ['str', ''],
+	    ['file', undef]);
+
+	substr $packet, 4, 2, pack 'v', 1;
+	substr $packet, -1, 1, "\1";
+	open my $python, '|-', 'python3', '-c', 'import os, socket, sys; ' .
+	    's = socket.socket(fileno=int(sys.argv[1])); ' .
+	    'f = os.open(sys.argv[2], os.O_RDONLY); ' .
+	    'socket.send_fds(s, [sys.stdin.buffer.read()], [f])',
+	    inherited($s), $path or die "python3: $!";
+	print $python $packet;
+	close $python or die 'python3 has failed';
+	sysread $s, my $answer, 65536;
+	return join ' ', (unpack 'x16 x q<', $answer);
+}
+
+# The number of a descriptor that programs we start keep.
+sub inherited
+{
+	my ($s) = @_;
+
+	fcntl $s, F_SETFD, 0 or die "fcntl: $!";
+	return fileno $s;
+}
+
+mkdir "$dir/spool/incoming";
+my $queue = (stat "$dir/spool/incoming")[4];
+my $file = queue_file('file', 'lmtp:unix:private/named', $queue);
+is(dial_for($file, 'private/named', 'lmtp'), 0, 'is reached for that file');
+is(dial_for($file, 'private/named', 'post'), 1, 'by its transport only');
+is(dial_for($file, 'private/box', 'lmtp'), 1, 'and no other is');
+is(dial_for(queue_file('bare', 'lmtp:', $queue), 'private/usual', 'lmtp'), 0,
+    'a filter without a next hop has the usual one');
+SKIP: {
+	skip 'as one user all files are ours', 1 unless is_root();
+	is(dial_for(queue_file('forged', 'lmtp:unix:private/named',
+	    $queue + 1), 'private/named', 'lmtp'), 1,
+	    'the file must be one of the queue');
+}
+is(dial_for('/dev/zero', 'private/named', 'lmtp'), 1, 'and a file');
 
 # --- a server that is busy ----------------------------------------------------
 
@@ -170,7 +268,7 @@ SKIP: {
 	my $s = $resolve->channel('smtp');
 	syswrite $s, Alone::encode('ASK_DIAL', 0, 4711,
 	    ['str', 'private/talk'], ['str', 'lmtp'], ['str', 'a@b.test'],
-	    ['str', '']);
+	    ['str', ''], ['file', undef]);
 	open my $mine, '+<&=', receive_descriptor($s, $call) or die $!;
 	my $theirs = $listener->accept;
 	syswrite $theirs, "220 hello\r\n";

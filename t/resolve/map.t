@@ -220,6 +220,106 @@ SKIP: {
 	is((stat 'his/t.db')[4], $uid, '-o gives the table to him, too');
 }
 
+# --- cdb, which is built as a whole -----------------------------------------------
+
+my $has_cdb = `$build/bin/postrider-conf -m` =~ /^cdb$/m;
+SKIP: {
+	skip 'no cdb in this build', 8 unless $has_cdb;
+	$input = '';
+	spew('cdb', $text);
+	chmod 0640, 'cdb';
+	my ($status, $out, $err) = postmap('cdb:cdb');
+	is($status, 0, 'cdb: a table is built');
+	like($err, qr/cdb:5: bob is there already; the first one counts\n.*cdb:7/,
+	    'cdb: with a line for what is odd');
+	is(mode('cdb.cdb'), '640', 'cdb: the mode is the source\'s');
+	is((postmap('-q', 'ALICE', 'cdb:cdb'))[1], "alice\@Example.org\n",
+	    'cdb: keys are folded');
+	is(rows((postmap('-s', 'cdb:cdb'))[1]), rows("alice\t"
+	    . "alice\@Example.org\nbob\tbob  more of bob\n\"quoted key\"\tv w"
+	    . "\n\@dom.example\teverybody\n"), 'cdb: -s shows all of it');
+	$input = "new one\n";
+	($status, $out, $err) = postmap('-i', 'cdb:cdb');
+	is($status, 1, 'cdb: no lines are added');
+	like($err, qr/built as a whole/, 'cdb: and why');
+	is((postmap('-d', 'bob', 'cdb:cdb'))[0], 1, 'cdb: nor removed');
+	$input = '';
+}
+
+# --- other people's directories ---------------------------------------------------
+
+SKIP: {
+	skip 'only root builds for others', 10 unless is_root();
+	my ($uid, $gid) = (getpwnam 'nobody')[2, 3];
+	mkdir 'mallory' or die;
+	chown $uid, $gid, 'mallory';
+	for my $owner ($uid, 0) {
+		my $whose = $owner ? 'his source' : 'a source of root\'s';
+		spew('canary', "untouched\n");
+		spew('mallory/t', "a b\n");
+		chown $owner, -1, 'mallory/t';
+		unlink 'mallory/t.db';
+		symlink "$dir/canary", 'mallory/t.db' or die;
+		postmap('hash:mallory/t');
+		$input = "c d\n";
+		postmap('-i', 'hash:mallory/t');
+		postmap('-d', 'a', 'hash:mallory/t');
+		is(slurp('canary'), "untouched\n",
+		    "LOC-13: $whose: a link in the table's place");
+		unlink 'mallory/t.db';
+		symlink "$dir/empty", 'mallory/t.db' or die;
+		postmap('-i', 'hash:mallory/t');
+		ok(!-e 'empty', "LOC-13: $whose: a link to nothing");
+		unlink 'mallory/t.db';
+		link 'canary', 'mallory/t.db' or die;
+		postmap('hash:mallory/t');
+		is(slurp('canary'), "untouched\n",
+		    "LOC-13: $whose: another name of a file");
+	}
+	# A link that comes and goes while tables are built.
+	my $racer = fork // die "fork: $!";
+	if ($racer == 0) {
+		$( = $gid; $) = "$gid $gid"; $< = $> = $uid;
+		for (;;) {
+			unlink 'mallory/t.db', glob 'mallory/t.db.*.new';
+			symlink "$dir/canary", 'mallory/t.db';
+			symlink "$dir/canary", 'mallory/t.db.' . ($_ + 1)
+			    . '.new' for $$ .. $$ + 60;
+		}
+	}
+	$input = '';
+	chown $uid, -1, 'mallory/t';
+	postmap('hash:mallory/t') for 1 .. 40;
+	kill 'KILL', $racer;
+	waitpid $racer, 0;
+	is(slurp('canary'), "untouched\n", 'LOC-13: a race');
+	is((stat 'canary')[4], 0, 'LOC-13: and it is still root\'s');
+}
+
+# --- keys that are none -------------------------------------------------------------
+
+for my $table ('inline:{a=b}', 'texthash:good', 'hash:good', 'cdb:good',
+    'pipemap:{texthash:good, hash:good}', 'unionmap:{inline:{a=b}}',
+    'regexp:{ {/^a$/ b} }', 'pcre:{ {/^a\\z/ b} }', 'cidr:{ {10.0.0.0/8 b} }',
+    'unix:passwd.byname') {
+	my ($type) = split /:/, $table;
+	next unless `$build/bin/postrider-conf -m` =~ /^$type$/m;
+	$input = '';
+	postmap("$type:good") if $type =~ /^(?:hash|cdb)$/;
+	postmap('hash:good') if $type eq 'pipemap';
+	my @wrong = grep { my @is = postmap('-q', $_, $table);
+	    $is[0] != 1 || $is[1] ne '' } "a\nb", "a\n", ' ', ':', "\t:\n",
+	    'x' x 100_000, "\xff\xfe'", '%00', '\\', "'; --", '*)(uid=*';
+	is("@wrong", '', "INJ-17: $type: strange keys are in no table");
+	$input = 'k' x 10_000_000 . "\n";
+	my @is = postmap('-q', '-', $table);
+	is("$is[0] $is[1]", '1 ', "INJ-17: $type: nor is one of 10 MB");
+	$input = "a\0b\n";
+	isnt((postmap('-q', '-', $table))[0], 0,
+	    "INJ-17: $type: nor is one with a NUL");
+}
+$input = '';
+
 # --- Postfix reads ours, and we read its -------------------------------------------
 
 SKIP: {
@@ -249,6 +349,35 @@ SKIP: {
 			    rows((run("$bin/postmap", '-c', $etc, '-s',
 			    "$type:t"))[1]), 'and the same rows')
 			    if $whose eq 'our';
+		}
+	}
+	# Its cdb is a package of its own.
+	my ($library) = grep { -e } map { "$_/usr/lib/postfix/postfix-cdb.so" }
+	    "$build/bench/postfix-cdb", "$build/../bench/postfix-cdb",
+	    abs_path("$postfix->{unpacked}/..") . '/postfix-cdb';
+	SKIP: {
+		skip 'no cdb in this build', 2 unless $has_cdb;
+		skip 'no postfix-cdb (make test-deps)', 2 unless $library;
+		system('cp', '-r', $etc, 'cdb-etc') == 0 or die;
+		spew('cdb-etc/dynamicmaps.cf',
+		    "cdb $library dict_cdb_open mkmap_cdb_open\n");
+		spew('cdb-etc/main.cf', slurp("$etc/main.cf") .
+		    "meta_directory = $dir/cdb-etc\n" .
+		    "shlib_directory = $postfix->{unpacked}/usr/lib/postfix\n");
+		for my $builder ('./postmap', "$bin/postmap") {
+			my $whose = $builder =~ /sbin/ ? "Postfix's" : 'our';
+			spew('t', $text);
+			unlink 't.cdb';
+			run($builder, '-c', $whose eq 'our' ? 'etc' : 'cdb-etc',
+			    'cdb:t');
+			my @answers = map { my $which = $_; join '', map {
+			    "$_: " . join ' ', (run(@$which, '-q', $_,
+			    'cdb:t'))[0, 1] } @keys } [ './postmap', '-c',
+			    'etc' ], [ "$bin/postmap", '-c', 'cdb-etc' ];
+			like($answers[0], qr/^alice: 0 alice/,
+			    "$whose cdb table is there");
+			is($answers[0], $answers[1], "$whose cdb table has "
+			    . 'the same answers for both');
 		}
 	}
 	for my $builder ('./postalias', "$bin/postalias") {

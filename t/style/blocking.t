@@ -53,10 +53,10 @@ sub libraries {
 	return join ' ', map { /NEEDED.*\[(.*?)\]/ ? $1 : () }
 	    `readelf -d $bin/$program`;
 }
-unlike(libraries('postdrop'), qr/crypto|libdb|unbound|pcre|lmdb/,
+unlike(libraries('postdrop'), qr/crypto|libdb|unbound|pcre|lmdb|libcdb/,
     'postdrop links no library of tables or cryptography');
 for my $program (qw(smtpd smtp qmgr cleanup pickup local helper mailbox)) {
-	unlike(libraries($program), qr/libdb|pcre|lmdb|unbound/,
+	unlike(libraries($program), qr/libdb|pcre|lmdb|unbound|libcdb/,
 	    "$program links no library of tables or DNS");
 }
 done_testing();

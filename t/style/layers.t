@@ -10,6 +10,7 @@ my %level = (base => 0, fiber => 1, param => 1, mail => 1,
     dns => 3, tls => 3, sasl => 3, milter => 3, daemon => 4);
 my %sideways = (
 	'queue ipc' => 'an envelope holds the struct mail of packets.h',
+	'param mail' => 'names of this machine have two spellings',
 	'map net' => 'cidr tables hold networks',
 );
 my %daemon = map { $_ => 1 } qw(master smtpd smtp qmgr cleanup local resolve);

@@ -200,6 +200,26 @@ helper_can_become_users_and_little_else(void **state)
 }
 
 static int
+be_spawn(void)
+{
+	FILE			*status = fopen("/proc/self/status", "r");
+	const unsigned long long wanted = 1ULL << 5 | 1ULL << 6 | 1ULL << 7;
+
+	become("spawn");
+	if (getuid() != 0)
+		return 1;
+	return caps(status, "CapEff:") == wanted &&
+	    caps(status, "CapBnd:") == wanted ? 0 : 2;
+}
+
+static void
+spawn_can_become_users_and_end_their_commands(void **state)
+{
+	(void)state;
+	tell(be_spawn, 0);
+}
+
+static int
 be_cleanup(void)
 {
 	become("cleanup");
@@ -265,6 +285,7 @@ main(void)
 	cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 		TEST(smtpd_keeps_nothing_of_root),
 		TEST(helper_can_become_users_and_little_else),
+		TEST(spawn_can_become_users_and_end_their_commands),
 		TEST(the_jail_is_the_queue_directory),
 		TEST(a_missing_user_or_one_that_is_root_is_fatal),
 		TEST(a_service_is_known_by_its_user),

@@ -90,16 +90,16 @@ the_sockets_are_owned_as_the_design_says(void **state)
 }
 
 static void
-only_three_programs_are_root(void **state)
+only_four_programs_are_root(void **state)
 {
 	static const char *const	 root[] = { "master", "helper",
-					    "mailbox", NULL };
+					    "mailbox", "spawn", NULL };
 	const struct role		*r;
 
 	(void)state;
 	for (r = role_all(); r->program != NULL; r++)
 		assert_true((r->user == NULL) ==
-		    lists(root, 4, r->program));
+		    lists(root, 5, r->program));
 }
 
 /* Promise 2 of the design: who talks to the Internet can do nothing else. */
@@ -132,7 +132,7 @@ main(void)
 		cmocka_unit_test(every_caller_calls),
 		cmocka_unit_test(a_socket_belongs_to_one_user_or_to_one_group),
 		cmocka_unit_test(the_sockets_are_owned_as_the_design_says),
-		cmocka_unit_test(only_three_programs_are_root),
+		cmocka_unit_test(only_four_programs_are_root),
 		cmocka_unit_test(who_meets_strangers_has_no_files),
 	};
 

@@ -84,7 +84,7 @@ an_end_inside_a_line_is_a_reset(void **state)
 	close_talk(&talk);
 }
 
-/* Send a line of 300 KiB without an end in sight. */
+/* Send a line of 3 MiB without an end in sight. */
 static void
 send_endless(void *arg)
 {
@@ -93,7 +93,7 @@ send_endless(void *arg)
 	int		 i;
 
 	memset(block, 'x', sizeof block);
-	for (i = 0; i < 300; i++) {
+	for (i = 0; i < 3072; i++) {
 		if (send(talk->peer, block, sizeof block,
 		    MSG_DONTWAIT | MSG_NOSIGNAL) == -1 && errno != EAGAIN)
 			break;

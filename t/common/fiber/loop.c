@@ -4,6 +4,7 @@
 #include "common/fiber/loop.h"
 
 #include <sys/socket.h>
+#include <sys/wait.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -296,6 +297,49 @@ stop_ends_the_run_and_leaves_fibers_alone(void **state)
 	assert_int_equal(fiber_count(), 0);
 }
 
+static int	ended_children;
+
+static void
+count_child(int number)
+{
+	assert_int_equal(number, SIGCHLD);
+	while (waitpid(-1, NULL, WNOHANG) > 0)
+		ended_children++;
+}
+
+static void
+ask_for_children(void *arg)
+{
+	(void)arg;
+	loop_on_signal(SIGCHLD, count_child);
+}
+
+static void
+wait_for_child(void *arg)
+{
+	int	i;
+
+	(void)arg;
+	if (fork() == 0)
+		_exit(0);
+	for (i = 0; i < 500 && ended_children == 0; i++)
+		if (fiber_sleep(10) == -1)
+			break;
+	loop_stop();
+}
+
+/* Each stack has a mask of its own; the one of the loop counts while it
+ * sleeps, and that is when most children end. */
+static void
+the_end_of_a_child_is_heard_by_whom_a_fiber_named(void **state)
+{
+	(void)state;
+	fiber_start(ask_for_children, NULL);
+	fiber_start(wait_for_child, NULL);
+	loop_run();
+	assert_int_equal(ended_children, 1);
+}
+
 int
 main(void)
 {
@@ -307,6 +351,8 @@ main(void)
 		    a_waiter_of_a_removed_descriptor_sees_ecanceled),
 		cmocka_unit_test(a_file_cannot_be_watched),
 		cmocka_unit_test(a_signal_is_heard_on_the_loop),
+		cmocka_unit_test(
+		    the_end_of_a_child_is_heard_by_whom_a_fiber_named),
 		cmocka_unit_test(the_idle_hook_runs_before_sleeping_only),
 		cmocka_unit_test(stop_ends_the_run_and_leaves_fibers_alone),
 	};

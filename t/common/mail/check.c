@@ -113,6 +113,27 @@ a_delay_is_a_time(void **state)
 	is_wrong("DELAY soon", true, "DELAY: expected");
 }
 
+/* What stands in the message for a text of the table. */
+static void
+becomes(const char *text, bool is_header, bool has_end, const char *expected)
+{
+	struct str	content = check_content(pool, text, is_header, has_end);
+
+	assert_string_equal(content.data, expected);
+	assert_int_equal(content.len, strlen(expected));
+}
+
+static void
+texts_have_the_line_ends_of_mail(void **state)
+{
+	(void)state;
+	becomes("A: b", true, true, "A: b\r\n");
+	becomes("A: b\n c\r\nd", true, true, "A: b\r\n c\r\n d\r\n");
+	becomes("a\n b\nc", false, true, "a\r\n b\r\nc\r\n");
+	becomes("piece", false, false, "piece");
+	becomes("", false, true, "\r\n");
+}
+
 static void
 names_are_those_of_the_log(void **state)
 {
@@ -133,6 +154,7 @@ main(void)
 		cmocka_unit_test(ways_and_addresses_are_checked),
 		cmocka_unit_test(a_refusal_may_bring_its_status),
 		cmocka_unit_test(a_delay_is_a_time),
+		cmocka_unit_test(texts_have_the_line_ends_of_mail),
 		cmocka_unit_test(names_are_those_of_the_log),
 	};
 

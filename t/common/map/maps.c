@@ -137,6 +137,37 @@ patterns_see_whole_addresses_only(void **state)
 	assert_string_equal(found("regexp:re", "v@d", true), "-");
 }
 
+static const char *
+taking(const char *list, bool at_start)
+{
+	char		*why;
+	struct maps	*all = maps_open(pool, list, &why);
+	const char	*name;
+
+	assert_non_null(all);
+	name = maps_taking_parts(all, at_start);
+	return name == NULL ? "(none)" : name;
+}
+
+static void
+results_with_parts_of_the_key_are_known(void **state)
+{
+	(void)state;
+	assert_string_equal(taking("inline:{a=$1}, regexp:{ {/a/ b$$} }",
+	    false), "(none)");
+	assert_string_equal(taking("inline:{a=b}, regexp:{ {/(a)/ b$1} }",
+	    false), "regexp:{ {/(a)/ b$1} }");
+	assert_string_equal(taking("regexp:{ {/(a)/ b$1} }", true), "(none)");
+	assert_string_not_equal(taking("regexp:{ {/(a)/ $1} }", true),
+	    "(none)");
+	assert_string_not_equal(taking("regexp:{ {/(a)/ FILTER  ${1}x} }",
+	    true), "(none)");
+	assert_string_equal(taking("regexp:{ {/(a)/ FILTER x:$1} }", true),
+	    "(none)");
+	assert_string_not_equal(taking("pipemap:{ inline:{a=b}, "
+	    "unionmap:{ regexp:{ {/(a)/ $1} } } }", true), "(none)");
+}
+
 int
 main(void)
 {
@@ -151,6 +182,7 @@ main(void)
 		cmocka_unit_test(
 		    quoted_local_parts_are_keys_with_and_without_quotes),
 		cmocka_unit_test(patterns_see_whole_addresses_only),
+		cmocka_unit_test(results_with_parts_of_the_key_are_known),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

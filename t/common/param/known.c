@@ -105,7 +105,7 @@ protecting_setting_stops_whom_it_is_for(void **state)
 	    "inet:localhost:8891 is not supported yet"));
 	serves("qmgr", "smtpd_milters = inet:localhost:8891\n");
 	serves("cleanup", "header_checks = regexp:/etc/checks\n");
-	refuses("cleanup", "content_filter = scan:[127.0.0.1]:10024\n");
+	serves("cleanup", "content_filter = scan:[127.0.0.1]:10024\n");
 	refuses("smtp", "smtp_sasl_auth_enable = yes\n");
 	refuses("local", "mailbox_delivery_lock = flock\n");
 	serves("local", "mailbox_command = /usr/bin/procmail\n");
@@ -130,28 +130,19 @@ harmless_values_stop_nobody(void **state)
 }
 
 static void
-lists_of_restrictions_are_harmless_when_relay_control_covers_them(
-    void **state)
+lists_of_restrictions_may_have_what_is_there(void **state)
 {
 	(void)state;
 	serves("smtpd", "smtpd_sender_restrictions = permit_mynetworks, "
 	    "permit\n");
 	serves("smtpd", "smtpd_client_restrictions = permit_mynetworks, "
 	    "permit_sasl_authenticated, reject_unauth_destination\n");
+	serves("smtpd", "smtpd_helo_restrictions = "
+	    "permit_sasl_authenticated, reject\n");
 	refuses("smtpd", "smtpd_client_restrictions = permit_mynetworks, "
 	    "reject_rbl_client zen.example.org\n");
-	refuses("smtpd", "smtpd_client_restrictions = "
-	    "permit_sasl_authenticated, reject\n");
-	/* Nobody else guards the relay then. */
-	refuses("smtpd", "smtpd_relay_restrictions =\n"
-	    "smtpd_client_restrictions = permit_mynetworks, "
-	    "reject_unauth_destination\n");
-	refuses("smtpd", "smtpd_relay_restrictions = permit\n"
-	    "smtpd_client_restrictions = permit_mynetworks, "
-	    "reject_unauth_destination\n");
-	/* Stricter than relay control: our own networks may not relay. */
-	refuses("smtpd", "smtpd_client_restrictions = "
-	    "reject_unauth_destination\n");
+	refuses("smtpd", "smtpd_sender_restrictions = permit_mynetworks "
+	    "check_sender_access hash:/etc/postfix/senders\n");
 	refuses("smtpd", "smtpd_data_restrictions = "
 	    "reject_unauth_pipelining\n");
 }
@@ -188,7 +179,7 @@ report_tells_what_is_unknown_obsolete_or_refused(void **state)
 	mc = read_text("smtpd_timout = 5s\n"
 	    "mine = a\nbiff = $mine\n"
 	    "smtpd_restriction_classes = strict\nstrict = reject\n"
-	    "smtp_use_tls = yes\ncontent_filter = x:y\nbiff = no\n");
+	    "smtp_use_tls = yes\nlmtp_tls_per_site = x:y\nbiff = no\n");
 	str_init(&lines, pool, 0);
 	assert_int_equal(known_report(mc, &lines), 1);
 	assert_non_null(strstr(lines.data,
@@ -197,8 +188,8 @@ report_tells_what_is_unknown_obsolete_or_refused(void **state)
 	assert_null(strstr(lines.data, "strict is not"));
 	assert_non_null(strstr(lines.data, "main.cf:6: smtp_use_tls is "
 	    "obsolete, smtp_tls_security_level replaces it\n"));
-	assert_non_null(strstr(lines.data, "main.cf:7: content_filter = x:y "
-	    "is not supported yet (stops smtpd cleanup)\n"));
+	assert_non_null(strstr(lines.data, "main.cf:7: lmtp_tls_per_site = "
+	    "x:y is not supported yet (stops lmtp)\n"));
 	assert_non_null(strstr(lines.data, "main.cf:3: biff is set again"));
 }
 
@@ -293,7 +284,7 @@ main(void)
 		CLAIM_OF(protecting_setting_stops_whom_it_is_for),
 		CLAIM_OF(harmless_values_stop_nobody),
 		CLAIM_OF(
-	    lists_of_restrictions_are_harmless_when_relay_control_covers_them),
+	    lists_of_restrictions_may_have_what_is_there),
 		CLAIM_OF(acting_parameter_may_be_limited_to_some_values),
 		CLAIM_OF(obsolete_setting_counts_as_what_it_means),
 		CLAIM_OF(report_tells_what_is_unknown_obsolete_or_refused),

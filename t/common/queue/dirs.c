@@ -95,6 +95,30 @@ a_new_file_is_incomplete_until_it_is_said(void **state)
 }
 
 static void
+marks_are_for_complete_files_and_stay(void **state)
+{
+	char		id[QUEUE_ID_MAX + 1];
+	struct stat	st;
+	int		fd = queue_create(queue_id_new(id, 1));
+
+	(void)state;
+	assert_int_equal(queue_set_renewed(fd), -1);
+	assert_int_equal(errno, ENOENT);
+	assert_int_equal(queue_set_complete(fd), 0);
+	assert_int_equal(queue_set_renewed(fd), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_true(queue_is_renewed(st.st_mode));
+	assert_false(queue_is_expired(st.st_mode));
+	assert_int_equal(queue_set_expired(fd), 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_true(queue_is_renewed(st.st_mode));
+	assert_true(queue_is_expired(st.st_mode));
+	assert_true(queue_is_complete(st.st_mode));
+	close(fd);
+	assert_int_equal(queue_remove(QUEUE_INCOMING, id), 0);
+}
+
+static void
 a_name_is_given_once(void **state)
 {
 	char	id[QUEUE_ID_MAX + 1];
@@ -309,6 +333,7 @@ main(void)
 {
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(a_new_file_is_incomplete_until_it_is_said),
+		cmocka_unit_test(marks_are_for_complete_files_and_stay),
 		cmocka_unit_test(a_name_is_given_once),
 		cmocka_unit_test(a_file_being_written_is_not_reaped),
 		cmocka_unit_test(what_a_killed_writer_left_is_reaped),

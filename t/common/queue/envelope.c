@@ -277,6 +277,28 @@ a_file_is_read_with_its_layout(void **state)
 }
 
 static void
+the_head_is_read_without_the_recipients(void **state)
+{
+	struct mail	m;
+	int		fd;
+
+	(void)state;
+	mail.filter = "scan:[127.0.0.1]:10025";
+	str_clear(&data);
+	assert_null(envelope_encode(&mail, rows, 3, &data));
+	mail.filter = NULL;
+	fd = make_file(50);
+	assert_null(envelope_read_mail(&m, pool, fd));
+	assert_string_equal(m.sender, "alice@example.org");
+	assert_string_equal(m.filter, "scan:[127.0.0.1]:10025");
+	assert_int_equal(ftruncate(fd, QUEUE_PREAMBLE + 60), 0);
+	assert_non_null(envelope_read_mail(&m, pool, fd));
+	assert_int_equal(ftruncate(fd, 0), 0);
+	assert_non_null(envelope_read_mail(&m, pool, fd));
+	close(fd);
+}
+
+static void
 a_torn_file_is_refused_at_every_length(void **state)
 {
 	struct queue_layout	l;
@@ -309,6 +331,7 @@ main(void)
 		TEST(no_recipients_are_no_envelope),
 		TEST(a_hundred_thousand_recipients_are_one),
 		TEST(a_file_is_read_with_its_layout),
+		TEST(the_head_is_read_without_the_recipients),
 		TEST(a_torn_file_is_refused_at_every_length),
 	};
 

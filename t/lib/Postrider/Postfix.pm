@@ -137,16 +137,35 @@ sub _write_master
 sub run
 {
 	my ($self, $program, @words) = @_;
+
+	return $self->_run('', $program, $program, '-c', "$self->{dir}/etc",
+	    @words);
+}
+
+# Run its sendmail, under this name, with this input: (exit status, output and
+# errors).
+sub sendmail
+{
+	my ($self, $input, $name, @words) = @_;
+
+	return $self->_run($input, 'sendmail', $name, '-C',
+	    "$self->{dir}/etc", @words);
+}
+
+sub _run
+{
+	my ($self, $input, $program, $name, @words) = @_;
 	local $ENV{LD_LIBRARY_PATH} = "$self->{unpacked}/usr/lib/postfix";
 	my $out = "$self->{dir}/out";
-	my $pid = fork // die "fork: $!";
 
+	spew("$self->{dir}/in", $input);
+	my $pid = fork // die "fork: $!";
 	if ($pid == 0) {
-		open STDIN, '<', '/dev/null';
+		open STDIN, '<', "$self->{dir}/in";
 		open STDOUT, '>', $out;
 		open STDERR, '>&', \*STDOUT;
-		exec("$self->{unpacked}/usr/sbin/$program", '-c',
-		    "$self->{dir}/etc", @words) or POSIX::_exit(127);
+		exec { "$self->{unpacked}/usr/sbin/$program" } $name, @words
+		    or POSIX::_exit(127);
 	}
 	waitpid $pid, 0;
 	return ($? >> 8, slurp($out));

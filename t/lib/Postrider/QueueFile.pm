@@ -25,6 +25,12 @@ sub _fields
 			my $len = unpack 'V', substr $data, 0, 4, '';
 			push @values, substr $data, 0, $len, '';
 			substr $data, 0, 1, '';
+		} elsif ($kind == 4) {		# a string, or none
+			my $len = unpack 'V', substr $data, 0, 4, '';
+			my $is_there = $len != 0xffffffff;
+			push @values, $is_there ? substr $data, 0, $len, '' :
+			    undef;
+			substr $data, 0, 1, '' if $is_there;
 		} else {
 			croak "unexpected field of kind $kind";
 		}
@@ -66,6 +72,7 @@ sub read
 	$self->{return_what} = $head[8];
 	$self->{flags} = $head[12];
 	$self->{verp} = $head[15];
+	$self->{filter} = $head[18];
 	substr $e, 0, 4 + unpack('V', $e), '';
 	my $count = unpack 'V', substr $e, 0, 4, '';
 	for (1 .. $count) {

@@ -15,7 +15,12 @@ package Postrider::Sink;
 # Instead of an answer there may be: CLOSE, which hangs up; RESET, which does so
 # rudely; HANG, which says nothing any more; a reference to bytes that are sent
 # as they are; or a list of all these, in turn. $session has helo, from, rcpt,
-# number (of the session, from 1) and count (messages of this session so far).
+# number (of the session, from 1), count (messages of this session so far) and
+# data (of the last one).
+#
+# BDAT is understood by whoever offers CHUNKING in `extensions`: its verb comes
+# when the chunk has been read, and DOT behind the last one; after a refusal
+# the sink wants RSET. A message has chunks then, the sizes it came in.
 
 use strict;
 use warnings;
@@ -230,6 +235,10 @@ sub _session
 		my $line = $self->_line // last;
 		$line =~ s/\r\n\z//;
 		my $verb = uc($line =~ /^(\S+)/ ? $1 : '');
+		if ($verb eq 'BDAT' && $self->_has_chunking) {
+			$class = $self->_chunk($s, $line);
+			next;
+		}
 		$class = $self->_answer($s, $verb, $line);
 		last if $verb eq 'QUIT' || $class eq '';
 		next if $class gt '3';
@@ -245,6 +254,8 @@ sub _session
 		} elsif ($verb eq 'RSET') {
 			$s->{rcpt} = [];
 		}
+		delete @$s{qw(chunks chunked is_spoilt)}
+		    if $verb =~ /^(MAIL|RSET|EHLO|LHLO)$/;
 	}
 	$self->_flush unless $class eq '';
 }
@@ -253,7 +264,7 @@ sub _session
 sub _data
 {
 	my ($self, $s) = @_;
-	my ($data, $class) = ('', '');
+	my $data = '';
 	my $trouble = $self->{replies} &&
 	    $self->{replies}->('CONTENT', '', $s);
 
@@ -264,8 +275,55 @@ sub _data
 		$line =~ s/^\.//;
 		$data .= $line;
 	}
+	return $self->_end($s, $data);
+}
+
+sub _has_chunking { return grep { /^CHUNKING/ } @{ $_[0]{extensions} // [] } }
+
+# Exactly so many bytes; undef when there are not as many.
+sub _bytes
+{
+	my ($self, $count) = @_;
+
+	while (length($self->{in}) - $self->{at} < $count) {
+		$self->_flush;
+		sysread $self->{client}, $self->{in}, 65536,
+		    length $self->{in} or return undef;
+	}
+	$self->{at} += $count;
+	return substr $self->{in}, $self->{at} - $count, $count;
+}
+
+# A chunk and what is said to it.
+sub _chunk
+{
+	my ($self, $s, $line) = @_;
+	my ($count, $is_last) = $line =~ /^BDAT (\d+)( LAST)?$/i
+	    or return $self->_say('501 5.5.4 BDAT size [LAST]');
+	my $bytes = $self->_bytes($count) // return '';
+
+	$s->{chunked} = ($s->{chunked} // '') . $bytes;
+	push @{ $s->{chunks} }, $count;
+	my $reply = $s->{is_spoilt} || !@{ $s->{rcpt} } ?
+	    '503 5.5.1 no transaction' : undef;
+	$reply //= $self->{replies}->('BDAT', $line, $s) if $self->{replies};
+	if (defined $reply || !$is_last) {
+		$reply //= '250 2.0.0 Ok';
+		$s->{is_spoilt} ||= !ref $reply && $reply !~ /^2/;
+		return $self->_say($reply);
+	}
+	return $self->_end($s, $s->{chunked});
+}
+
+# A message is here.
+sub _end
+{
+	my ($self, $s, $data) = @_;
+	my $class = '';
+
 	$s->{count}++;
-	my $message = { %$s, data => $data, time => time };
+	$s->{data} = $data;
+	my $message = { %$s, time => time };
 	for my $rcpt ($self->{lmtp} ? @{ $s->{rcpt} } : ('')) {
 		my $reply = $self->_reply($s, 'DOT', $rcpt);
 		$self->_keep($message) if $reply =~ /^2/;

@@ -1,0 +1,30 @@
+#ifndef LOCAL_MBOX_H
+#define LOCAL_MBOX_H
+
+#include "local/store.h"
+
+/*
+ * Inside the program `mailbox`: an mbox that is open and locked. The work runs
+ * on a thread.
+ */
+struct mbox {
+	const char	*path;
+	int		 fd;
+	bool		 is_dotlocked;
+	int64_t		 size;
+	const char	*obstacle;	/* why not yet, for the last word */
+};
+
+enum attempt { ATTEMPT_DONE, ATTEMPT_BUSY, ATTEMPT_FAILED };
+
+/* mbox_lock.c: all locks that are asked for, in their order, once: the result
+ * is set when it failed. What was had before is not given back. */
+enum attempt	 mbox_lock(struct storing *, struct mbox *);
+
+/* Give FILE.lock back; the others end with the descriptor. */
+void		 mbox_unlock(struct storing *, struct mbox *);
+
+/* How often, and how long between: milliseconds. */
+int		 mbox_lock_tries(const struct store *, int *pause);
+
+#endif

@@ -1,0 +1,161 @@
+/*
+ * arrival.c - the text of a message on its way to cleanup.
+ *
+ * Called by data.c and bdat.c, which differ in how they know where it ends.
+ * Bytes are passed on as they come and never kept whole; the queue holds
+ * CRLF only.
+ *
+ * P1  2yz is said only after cleanup answered 2yz, which it does only when
+ *     the message is on stable storage.
+ */
+
+#include "smtpd/arrival.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/ipc/overrides.h"
+#include "common/param/site.h"
+
+#include "smtpd/data.h"
+#include "smtpd/refuse.h"
+#include "smtpd/replies.h"
+#include "smtpd/settings.h"
+#include "smtpd/xclient.h"
+
+enum { EXCESS = 8 * 1024 * 1024, CLEANUP_PATIENCE = 30 * 1000 };
+
+/* The envelope, as cleanup wants it. */
+WAITS static struct posting *
+open_posting(struct session *s)
+{
+	struct mail	mail;
+
+	memset(&mail, 0, sizeof(mail));
+	mail.sender = s->mail->sender;
+	mail.origin = "smtpd";
+	mail.client_name = (char *)s->name;
+	mail.client_address = s->address_text;
+	mail.client_port = s->address.port;
+	mail.helo = s->helo;
+	mail.protocol = s->is_extended ? "ESMTP" : "SMTP";
+	mail.full_name = mail.extra = "";
+	mail.login = (char *)s->login;
+	mail.forwarded = xforward_text(s);
+	mail.envelope_id = s->mail->envelope_id;
+	mail.return_what = s->mail->return_what;
+	mail.verp = s->mail->verp;
+	mail.filter = overrides_filter();
+	mail.uid = -1;
+	mail.flags = s->mail->flags | overrides_flags() | xforward_flags(s) |
+	    (s->shown_port > 0 ? MAIL_SHOWS_PORT : 0) |
+	    (s->is_trusted ? MAIL_IS_TRUSTED : 0);
+	mail.arrival_us = clock_wall_us();
+	mail.size_hint = s->mail->size_hint;
+	mail.recipients = s->mail->recipients;
+	mail.count = s->mail->count;
+	return posting_open(s->mail->pool, to_cleanup, &mail,
+	    clock_now() + CLEANUP_PATIENCE);
+}
+
+struct arrival *
+arrival_open(struct session *s)
+{
+	struct arrival	*c = pool_alloc(s->mail->pool, sizeof(*c));
+
+	c->session = s;
+	if ((c->posting = open_posting(s)) == NULL)
+		return NULL;
+	c->repaired = pool_alloc(s->mail->pool, 2 * (ARRIVAL_ROOM + 2));
+	return s->mail->arrival = c;
+}
+
+/* After cleanup has given up we go on reading, since the client will not
+ * listen before the end of what it sends. */
+int
+arrival_write(struct arrival *c, const char *in, size_t len, bool is_clean)
+{
+	size_t	n;
+
+	if (len == 0)
+		return 0;
+	c->is_ended = in[len - 1] == '\n';
+	/* The common case needs no second pass. */
+	if (is_clean)
+		c->repair.had_cr = in[len - 1] == '\r';
+	else {
+		n = crlf_encode(&c->repair, in, len, c->repaired);
+		c->bare_lf += (int64_t)(n - len);
+		in = c->repaired;
+		len = n;
+	}
+	if (!c->is_lost && posting_write(c->posting, in, len,
+	    clock_now() + CLEANUP_PATIENCE) == -1) {
+		if (errno == ECANCELED)
+			return -1;
+		c->is_lost = true;
+	}
+	return 0;
+}
+
+void
+arrival_abandon(struct arrival *c)
+{
+	if (c == NULL || c->posting == NULL)
+		return;
+	posting_abandon(c->posting);
+	c->posting = NULL;
+}
+
+/* smtpd_forbid_bare_newline = reject. */
+WAITS static int
+refuse_bare(struct arrival *c)
+{
+	char	line[REPLY_LINE];
+
+	arrival_abandon(c);
+	if (set.bare_code == 521)
+		c->session->is_over = true;
+	return refuse(c->session, "END-OF-MESSAGE", NULL, reply_text(line,
+	    REPLY_BARE_LF, (int)set.bare_code, site.myhostname));
+}
+
+int
+arrival_settle(struct arrival *c)
+{
+	struct session	*s = c->session;
+	struct posting	*posting = c->posting;
+	struct queued	 answer;
+	char		 line[REPLY_LINE];
+
+	if (c->bare_lf > 0)
+		s->had_bare_lf = true;
+	if (c->bare_lf > 0 && data_rejects_bare(s))
+		return refuse_bare(c);
+
+	c->posting = NULL;
+	if (posting_finish(posting, &answer,
+	    clock_now() + set.data_done_timeout) == -1) {
+		if (errno == ECANCELED)
+			return GONE;
+		log_warning("cleanup did not answer for a message from %s",
+		    s->ident);
+		return say(s, REPLY_NO_SERVICE);
+	}
+	reply_soften(line, answer.reply);
+	if (answer.code / 100 == 2)
+		log_info("%s: client=%s%s", answer.queue_id, s->ident,
+		    xforward_note(s));
+	s->junk = 0;
+	/* With an id cleanup has told why. */
+	if (answer.code / 100 != 2 && *answer.queue_id == '\0')
+		return refuse(s, "END-OF-MESSAGE", NULL, line);
+	return say_line(s, line);
+}
+
+bool
+arrival_is_endless(int64_t bytes)
+{
+	return bytes / 8 > site.message_size_limit + EXCESS;
+}

@@ -1,0 +1,193 @@
+/*
+ * offer.c - the extensions that EHLO announces.
+ *
+ * Called by commands.c. What a client is not told of it cannot use either:
+ * all who understand an extension ask extension_is_offered().
+ */
+
+#include "smtpd/offer.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/text.h"
+#include "common/param/site.h"
+
+#include "smtpd/commands.h"
+#include "smtpd/replies.h"
+#include "smtpd/settings.h"
+#include "smtpd/table.h"
+#include "smtpd/unicode.h"
+#include "smtpd/verify.h"
+#include "smtpd/xclient.h"
+
+/* RFC 9422 4.1: no more than six digits. */
+enum { RCPTMAX_MAX = 999999, VALUE_ROOM = 80 };
+
+const struct param offer_params[] = {
+	PARAM_STRING("smtpd_discard_ehlo_keywords", set.discard_ehlo_keywords,
+	    "", 0, 1000,
+	    "EHLO keywords that are not announced, for instance \"dsn, etrn\"; "
+	    "silent-discard among them leaves that out of the log."),
+	PARAM_STRING("smtpd_discard_ehlo_keyword_address_maps",
+	    set.discard_ehlo_maps, "", 0, 10000,
+	    "Tables of such keywords by the client's address; what they say "
+	    "is instead of smtpd_discard_ehlo_keywords."),
+	PARAM_END
+};
+
+/* What stands behind a keyword. */
+static void
+add_size(char *to)
+{
+	snprintf(to, VALUE_ROOM, "SIZE %lld",
+	    (long long)site.message_size_limit);
+}
+
+static void
+add_limits(char *to)
+{
+	snprintf(to, VALUE_ROOM, "LIMITS RCPTMAX=%lld",
+	    (long long)(set.recipient_limit < RCPTMAX_MAX ?
+	    set.recipient_limit : RCPTMAX_MAX));
+}
+
+static void
+add_xclient(char *to)
+{
+	snprintf(to, VALUE_ROOM, "%s", XCLIENT_OFFER);
+}
+
+static void
+add_xforward(char *to)
+{
+	snprintf(to, VALUE_ROOM, "%s", XFORWARD_OFFER);
+}
+
+/* Who is not offered what everybody else is. */
+static bool
+may_verp(const struct session *s)
+{
+	return s->may_verp;
+}
+
+static bool
+may_xclient(const struct session *s)
+{
+	return s->may_xclient;
+}
+
+static bool
+may_xforward(const struct session *s)
+{
+	return s->may_xforward;
+}
+
+static bool
+has_vrfy(const struct session *s)
+{
+	(void)s;
+	return !set.disable_vrfy;
+}
+
+/* In the order of the answer to EHLO. */
+static const struct extension {
+	const char	*keyword;
+	void		(*print)(char *to);	/* with its value */
+	bool		(*is_for)(const struct session *);
+} extensions[] = {
+	{ "PIPELINING",		NULL,		NULL },
+	{ "SIZE",		add_size,	NULL },
+	{ "VRFY",		NULL,		has_vrfy },
+	{ "EXPN",		NULL,		verify_may_expand },
+	{ "ETRN",		NULL,		NULL },
+	{ "XVERP",		NULL,		may_verp },
+	{ "XCLIENT",		add_xclient,	may_xclient },
+	{ "XFORWARD",		add_xforward,	may_xforward },
+	{ "ENHANCEDSTATUSCODES", NULL,		NULL },
+	{ "8BITMIME",		NULL,		NULL },
+	{ "SMTPUTF8",		NULL,		unicode_is_offered },
+	{ "DSN",		NULL,		NULL },
+	{ "CHUNKING",		NULL,		NULL },
+	{ "LIMITS",		add_limits,	NULL },
+};
+enum { EXTENSIONS = sizeof(extensions) / sizeof(extensions[0]) };
+
+/* Is the word in the list? */
+static bool
+lists(const char *list, const char *keyword)
+{
+	size_t	len;
+
+	for (list += strspn(list, " \t,"); *list != '\0';
+	    list += len, list += strspn(list, " \t,")) {
+		len = strcspn(list, " \t,");
+		if (text_equal_mem(keyword, list, len))
+			return true;
+	}
+	return false;
+}
+
+bool
+extension_is_offered(const struct session *s, const char *keyword)
+{
+	const char	*discards = s->discards != NULL ? s->discards :
+			    set.discard_ehlo_keywords;
+	size_t		 i;
+
+	for (i = 0; i < EXTENSIONS; i++)
+		if (text_equal(extensions[i].keyword, keyword) &&
+		    extensions[i].is_for != NULL && !extensions[i].is_for(s))
+			return false;
+	/* "*" is ours: nothing at all. */
+	return *discards == '\0' || (strcmp(discards, "*") != 0 &&
+	    !lists(discards, keyword));
+}
+
+void
+offer_learn(struct session *s)
+{
+	struct pool	*pool;
+	struct found	 found;
+
+	s->discards = set.discard_ehlo_keywords;
+	if (set.discard_ehlo_maps[0] != '\0') {
+		pool = pool_new("keywords", 0);
+		table_ask(pool, "smtpd_discard_ehlo_keyword_address_maps",
+		    LOOKUP_KEYS, s->address_text, &found);
+		if (found.result == LOOKUP_FOUND)
+			s->discards = pool_strndup(s->pool, found.value,
+			    strnlen(found.value, 1000));
+		else if (found.result == LOOKUP_TEMPORARY) {
+			/* Whatever it is that this client cannot take. */
+			s->discards = "*";
+			log_warning("smtpd_discard_ehlo_keyword_address_maps: "
+			    "%s: no keyword is announced to %s", found.text,
+			    s->ident);
+		}
+		pool_free(pool);
+	}
+	if (s->discards[0] != '\0' && !lists(s->discards, "silent-discard"))
+		log_info("discarding EHLO keywords: %s", s->discards);
+}
+
+int
+offer_say(struct session *s)
+{
+	char	line[VALUE_ROOM];
+	size_t	i;
+
+	for (i = 0; i < EXTENSIONS; i++) {
+		if (!extension_is_offered(s, extensions[i].keyword))
+			continue;
+		if (extensions[i].print != NULL)
+			extensions[i].print(line);
+		else
+			snprintf(line, sizeof(line), "%s",
+			    extensions[i].keyword);
+		if (say(s, REPLY_OFFER, line) == GONE)
+			return GONE;
+	}
+	return say(s, REPLY_HELLO, "HELP");
+}

@@ -1,0 +1,11 @@
+#ifndef SMTPD_RATES_H
+#define SMTPD_RATES_H
+
+#include "smtpd/session.h"
+
+/* MAIL and RCPT: DONE, or REFUSED when this client did that too often in the
+ * unit of time (told, and logged), or GONE. */
+WAITS int	 rates_message(struct session *);
+WAITS int	 rates_recipient(struct session *);
+
+#endif

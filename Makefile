@@ -117,6 +117,7 @@ cleanup_FILES	:= cleanup/main.c cleanup/intake.c cleanup/inbox.c \
 		   cleanup/headers.c cleanup/canonical.c cleanup/lookup.c \
 		   cleanup/clients.c cleanup/inspect.c cleanup/characters.c \
 		   cleanup/checks.c cleanup/actions.c cleanup/copies.c \
+		   cleanup/unicode.c \
 		   cleanup/alias.c cleanup/write.c cleanup/commit.c
 pickup_FILES	:= cleanup/pickup.c cleanup/bring.c cleanup/maildrop.c \
 		   cleanup/ticket.c cleanup/drop.c cleanup/undelivered.c \

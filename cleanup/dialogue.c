@@ -108,8 +108,9 @@ hello(struct dialogue *d, const char *verb)
 	} else {
 		printf("250-%s\r\n250-PIPELINING\r\n", site.myhostname);
 		printf("250-SIZE %jd\r\n250-ENHANCEDSTATUSCODES\r\n"
-		    "250-8BITMIME\r\n250-DSN\r\n250 SMTPUTF8\r\n",
-		    (intmax_t)site.message_size_limit);
+		    "250-8BITMIME\r\n%s250 DSN\r\n",
+		    (intmax_t)site.message_size_limit,
+		    site.smtputf8_enable ? "250-SMTPUTF8\r\n" : "");
 	}
 	fflush(stdout);
 }
@@ -121,7 +122,7 @@ take_mail_parameter(struct dialogue *d, const char *keyword,
 {
 	const char	*why = NULL;
 
-	if (text_equal(keyword, "SMTPUTF8"))
+	if (text_equal(keyword, "SMTPUTF8") && *value == '\0')
 		d->drop.flags |= MAIL_IS_UTF8;
 	else if (text_equal(keyword, "BODY"))
 		d->drop.flags |= MAIL_IS_8BIT;

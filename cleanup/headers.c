@@ -20,8 +20,10 @@
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/mail/address.h"
+#include "common/mail/chars.h"
 #include "common/mail/encode.h"
 #include "common/mail/header.h"
+#include "common/mail/idn.h"
 #include "common/mail/mime.h"
 #include "common/mail/trace.h"
 #include "common/param/site.h"
@@ -29,6 +31,7 @@
 #include "cleanup/canonical.h"
 #include "cleanup/clients.h"
 #include "cleanup/inspect.h"
+#include "cleanup/unicode.h"
 
 const struct param	header_params[] = {
 	PARAM_INT("hopcount_limit", set.hopcount_limit, "50", 1, 1000,
@@ -190,9 +193,11 @@ rewrite_field(struct transaction *t, enum role role,
 	value = canonical_field(t, pool, f->value, f->value_len, role,
 	    &t->heading->naming);
 	if (value == NULL) {
+		unicode_note(t, f->raw, f->raw_len);
 		write_content(t, f->raw, f->raw_len);
 	} else {
 		/* In pieces: a list of recipients may be long. */
+		unicode_note(t, value, strlen(value));
 		write_content(t, f->raw, (size_t)(f->value - f->raw));
 		write_content(t, value, strlen(value));
 		write_content(t, "\r\n", 2);
@@ -209,8 +214,10 @@ write_field(struct transaction *t, const struct known_field *known,
 	if (known != NULL && known->role != 0 && t->heading->is_rewritten &&
 	    !f->is_cut)
 		rewrite_field(t, known->role, f);
-	else
+	else {
+		unicode_note(t, f->raw, f->raw_len);
 		write_content(t, f->raw, f->raw_len);
+	}
 }
 
 /* Eight bits, says the field. */
@@ -458,6 +465,30 @@ static const struct header_events	events = {
 	.body = on_body
 };
 
+/* The only recipient in ASCII. UTF-8 in our own field would make the message
+ * need SMTPUTF8 where its sender's words and its address may not (an alias, a
+ * domain that has A-labels). */
+static const char *
+for_whom(struct transaction *t, const char *address)
+{
+	char	*ascii;
+
+	return idn_address(t->pool, address, &ascii) == NULL &&
+	    !has_8bit(ascii, strlen(ascii)) ? ascii : NULL;
+}
+
+/* RFC 6531 4.3: ESMTP and its relatives have names of their own then. */
+static const char *
+protocol_of(struct transaction *t)
+{
+	const char	*protocol = t->mail.protocol;
+
+	if ((t->mail.flags & MAIL_IS_UTF8) == 0 ||
+	    strncmp(protocol, "ESMTP", 5) != 0)
+		return protocol;
+	return pool_printf(t->pool, "UTF8%s", protocol + 1);
+}
+
 /* Received:, with the recipient if it is one and came by SMTP (a posted
  * message may hide whom it goes to). The queue's owner posts what is
  * requeued. */
@@ -473,10 +504,10 @@ add_received(struct transaction *t)
 		.client_name = m->client_name,
 		.client_address = m->client_address,
 		.myhostname = site.myhostname,
-		.protocol = m->protocol,
+		.protocol = protocol_of(t),
 		.queue_id = t->queue_id,
 		.recipient = by_smtp && t->count == 1 ?
-		    t->rows[0].address : NULL,
+		    for_whom(t, t->rows[0].address) : NULL,
 		.extra = *m->extra != '\0' && !t->is_again ? m->extra : NULL,
 		.program = set.mail_name,
 		.uid = t->is_again ? (long)geteuid() : (long)m->uid,

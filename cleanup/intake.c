@@ -28,6 +28,7 @@
 #include "common/queue/queue.h"
 
 #include "cleanup/sevenbit.h"
+#include "cleanup/unicode.h"
 
 enum {
 	TRANSACTION_CEILING = 256 * 1024 * 1024, /* some 500,000 recipients */
@@ -381,6 +382,7 @@ transaction_finish(struct transaction *t)
 		return;
 	}
 	alias_apply(t);
+	unicode_decide(t);
 	if (t->code == 0 && !channel_is_open(t->channel))
 		transaction_refuse(t, 451, "451 4.3.0 Error: sender is gone");
 	if (t->code != 0 || commit(t) == -1)

@@ -23,6 +23,7 @@
 #include "cleanup/inspect.h"
 #include "cleanup/lookup.h"
 #include "cleanup/transaction.h"
+#include "cleanup/unicode.h"
 
 struct settings	set;
 
@@ -36,7 +37,7 @@ static const struct param main_params[] = {
 static const struct param *const tables[] = {
 	main_params, intake_params, sevenbit_params, header_params, lookup_params,
 	canonical_params, inspect_params, checks_params, alias_params,
-	copies_params, NULL
+	copies_params, unicode_params, NULL
 };
 
 #define BRINGS_MAIL(name)						\
@@ -91,6 +92,7 @@ start(void)
 		    strerror(errno));
 	canonical_start();
 	inspect_start();
+	unicode_start();
 	clients_start();
 	lookup_start();
 	commit_start();

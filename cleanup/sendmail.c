@@ -117,6 +117,17 @@ take_old(struct options *o, const char *value)
 		o->aliases = value + 1;
 }
 
+/* -O: long options, of which one is of interest. Addresses tell themselves
+ * that they need SMTPUTF8. */
+static void
+take_long(struct options *o, const char *value)
+{
+	if (text_equal(value, "smtputf8=yes"))
+		o->drop.flags |= MAIL_IS_UTF8;
+	else if (text_equal(value, "smtputf8=no"))
+		o->drop.flags &= ~MAIL_IS_UTF8;
+}
+
 /* As xtext. */
 static char *
 encode(struct pool *pool, const char *text)
@@ -198,6 +209,9 @@ take(struct options *o, int option, const char *value)
 		break;
 	case 'o':
 		take_old(o, value);
+		break;
+	case 'O':
+		take_long(o, value);
 		break;
 	case 'q':
 		take_queue(o, value);

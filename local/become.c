@@ -3,8 +3,8 @@
  *
  * Runs in a process of its own between fork and exec, as root until the
  * middle of it, with CAP_SETUID, CAP_SETGID, CAP_CHOWN and CAP_SYS_CHROOT. It
- * reads the user database and no mail. What it has to say goes to helper through a pipe that
- * closes itself at exec.
+ * reads the user database and no mail. What it has to say goes to helper
+ * through a pipe that closes itself at exec.
  *
  * B1  The program starts with the user's id in all three places, with his
  *     group, and a recipient with those whose member he is; only its real

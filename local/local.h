@@ -15,7 +15,8 @@ extern const struct param	recipient_params[], reroute_params[],
 				shell_params[], expand_params[],
 				forward_params[], errand_params[],
 				virtual_params[], pipe_params[],
-				alias_params[], nested_params[], outcome_params[];
+				alias_params[], nested_params[],
+				outcome_params[];
 extern struct link		*to_resolve, *to_helper, *to_cleanup;
 
 /* One message, as long as its recipients are worked on, one by one. */

@@ -46,25 +46,47 @@ is_meant(const char *pattern, const char *text)
 	return strcmp(pattern, "*") == 0 || strcmp(pattern, text) == 0;
 }
 
-/* Replace the $names in the values that services set. */
+/* Replace the $names in the values of one service. */
 static void
-expand(struct pool *pool, struct maincf *mc, struct mastercf *m)
+expand_options(struct pool *pool, struct maincf *mc, struct service *s)
 {
-	struct service	*s;
 	const char	*value;
 	char		*why;
 	size_t		 i;
 
-	for (s = m->services; s < m->services + m->count; s++)
+	for (i = 0; i < s->option_count; i++) {
+		value = maincf_expand(mc, pool, s->options[i].value, &why);
+		if (value != NULL)
+			s->options[i].value = value;
+		else
+			log_warning("%s:%u: %s: %s", s->file, s->line,
+			    s->options[i].name, why);
+	}
+}
+
+/* The same for all; a $name means first what the same service sets, then what
+ * main.cf does. */
+static void
+expand(struct pool *pool, struct maincf *mc, struct mastercf *m)
+{
+	struct service	 *s;
+	const char	**before, *text;
+	size_t		  i;
+
+	for (s = m->services; s < m->services + m->count; s++) {
+		before = pool_array(pool, s->option_count + 1,
+		    sizeof(*before));
+		maincf_default(mc, "service_name", s->name);
 		for (i = 0; i < s->option_count; i++) {
-			value = maincf_expand(mc, pool, s->options[i].value,
-			    &why);
-			if (value != NULL)
-				s->options[i].value = value;
-			else
-				log_warning("%s:%u: %s: %s", s->file, s->line,
-				    s->options[i].name, why);
+			text = maincf_text(mc, s->options[i].name);
+			before[i] = text != NULL ? text : "";
+			maincf_set(mc, s->options[i].name,
+			    s->options[i].value, "-o");
 		}
+		expand_options(pool, mc, s);
+		while (i-- > 0)
+			maincf_set(mc, s->options[i].name, before[i], "-o");
+	}
 }
 
 /* Fields of one service; were there any? */

@@ -19,7 +19,7 @@
 #include "common/param/manual.h"
 #include "common/param/site.h"
 
-enum { WIDTH = 80 };
+enum { WIDTH = 79 };
 
 struct names {
 	const char	**items;
@@ -42,7 +42,7 @@ conf_print_value(const char *value, size_t column, bool folds)
 			;
 		if ((len = (size_t)(value - word)) == 0)
 			return;
-		if (folds && !is_first && column + 1 + len > WIDTH) {
+		if (folds && column > 0 && column + 1 + len > WIDTH) {
 			fputs("\n   ", stdout);
 			column = 3;
 		}

@@ -206,7 +206,8 @@ open_spawn(struct unit *unit)
 	gid_t		 gid;
 	mode_t		 mode;
 
-	if ((why = socket_owner(pool, unit->program, &uid, &gid, &mode)) != NULL)
+	why = socket_owner(pool, unit->program, &uid, &gid, &mode);
+	if (why != NULL)
 		return why;
 	if (!is_public)
 		return open_unix(unit->workers, 0, pool_printf(pool,
@@ -227,7 +228,8 @@ open_internal(struct unit *unit)
 	gid_t		 gid;
 	mode_t		 mode;
 
-	if ((why = socket_owner(pool, unit->program, &uid, &gid, &mode)) != NULL)
+	why = socket_owner(pool, unit->program, &uid, &gid, &mode);
+	if (why != NULL)
 		return why;
 	for (w = unit->workers; w < unit->workers + unit->worker_count; w++) {
 		path = pool_printf(pool, "private/%s.%u", unit->name,

@@ -28,6 +28,9 @@
 #include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
+#include "common/mail/address.h"
+#include "common/mail/chars.h"
+#include "common/mail/idn.h"
 #include "common/param/site.h"
 #include "qmgr/original.h"
 #include "qmgr/post.h"
@@ -118,12 +121,27 @@ write_report(const struct report *r, struct posting *p, struct pool *pool)
 
 	str_init(&text, pool, 0);
 	report_head(&text, r);
-	if (post_text(p, &text) == -1 || post_copy(p, pool, r->about->message,
+	if (post_text(p, &text) == -1 || (report_encodes_copy(r) ?
+	    post_encoded : post_copy)(p, pool, r->about->message,
 	    r->about->content_offset, r->copy_length) == -1)
 		return -1;
 	str_clear(&text);
 	report_tail(&text, r);
 	return post_text(p, &text);
+}
+
+/* The reader's address in ASCII, if it has such a form: only a local part may
+ * make the report a matter of SMTPUTF8. */
+static const char *
+spell(struct pool *pool, const char *to)
+{
+	const char	*local, *domain;
+	char		*ascii;
+	size_t		 len;
+
+	address_split(to, &local, &len, &domain);
+	return !has_8bit(local, len) && idn_address(pool, to, &ascii) == NULL ?
+	    ascii : to;
 }
 
 /* Write a report and have it queued: 0 with cleanup's answer, or -1. */
@@ -135,6 +153,7 @@ post(struct task *t, enum audience audience, const char *to,
 	struct posting	*p;
 	int64_t		 flags;
 
+	to = spell(t->pool, to);
 	if (begin(&r, t, audience, to) == -1)
 		return -1;
 	flags = (report_is_8bit(&r) ? MAIL_IS_8BIT : 0) |

@@ -9,9 +9,14 @@
 
 #include "common/base/clock.h"
 #include "common/base/fs.h"
+#include "common/mail/encode.h"
 #include "common/param/site.h"
 
-enum { PIECE = 32 * 1024 };
+enum {
+	PIECE = 32 * 1024,
+	LINE = 57,			/* bytes: 76 characters in base64 */
+	LINES = 512			/* at a time */
+};
 
 static struct link	*to_cleanup;
 
@@ -72,6 +77,45 @@ post_copy(struct posting *p, struct pool *pool, int fd, int64_t offset,
 			return -1;
 		if (posting_write(p, piece, (size_t)n,
 		    clock_now() + POST_PATIENCE) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* Lines of base64. */
+static void
+add_lines(struct str *to, const char *data, size_t len)
+{
+	size_t	n;
+
+	for (; len > 0; data += n, len -= n) {
+		n = len < LINE ? len : LINE;
+		base64_encode(to, data, n);
+		str_add(to, "\r\n");
+	}
+}
+
+/* What is in a file, for those who can read ASCII only. A read is short at the
+ * file's end alone (fs.h), so that lines stay whole until there. */
+int
+post_encoded(struct posting *p, struct pool *pool, int fd, int64_t offset,
+    int64_t length)
+{
+	char		*piece = pool_alloc(pool, LINE * LINES);
+	struct str	 text;
+	ssize_t		 n;
+
+	str_init(&text, pool, 0);
+	for (; length > 0; length -= n, offset += n) {
+		n = fs_pread(fd, piece, length < LINE * LINES ?
+		    (size_t)length : LINE * LINES, offset);
+		if (n == 0)
+			errno = EIO;
+		if (n <= 0)
+			return -1;
+		str_clear(&text);
+		add_lines(&text, piece, (size_t)n);
+		if (post_text(p, &text) == -1)
 			return -1;
 	}
 	return 0;

@@ -22,5 +22,8 @@ WAITS struct posting *post_open(struct pool *, const char *sender,
 WAITS int	 post_text(struct posting *, const struct str *);
 WAITS int	 post_copy(struct posting *, struct pool *, int fd,
 		    int64_t offset, int64_t length);
+/* The same in base64, as lines. */
+WAITS int	 post_encoded(struct posting *, struct pool *, int fd,
+		    int64_t offset, int64_t length);
 
 #endif

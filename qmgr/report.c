@@ -4,7 +4,9 @@
  * Letters other than ASCII: the letter for people is UTF-8 if the template
  * says nothing else; fields for programs are ASCII, with addresses in the
  * escaped form of RFC 6533 3, unless the report goes to somebody whose own
- * address is UTF-8: then all of it is (message/global-delivery-status).
+ * address is UTF-8: then all of it is (message/global-delivery-status). What is
+ * returned to others of a message with UTF-8 in its header goes in base64, as
+ * nobody knows what hosts the report has to pass.
  *
  * Texts from remote servers and from strangers' envelopes go into header
  * fields here: control bytes become spaces, and lines are folded, so that none
@@ -64,11 +66,13 @@ report_learn(struct report *r, struct pool *pool, const char *data,
 
 	r->message_id = r->references = NULL;
 	r->header_length = 0;
+	r->is_header_8bit = false;
 	reader = header_reader_new(pool, len, &events, &lesson);
 	header_reader_feed(reader, data, len);
 	header_reader_finish(reader);
 	if (r->header_length > len)
 		r->header_length = len;		/* a CRLF was missing */
+	r->is_header_8bit = has_8bit(data, r->header_length);
 	/* RFC 5322 3.6.4: without References, In-Reply-To is its parent. */
 	if (r->references == NULL)
 		r->references = lesson.in_reply_to;
@@ -137,7 +141,8 @@ is_letter_8bit(const struct report *r)
 bool
 report_is_8bit(const struct report *r)
 {
-	return r->is_copy_8bit || is_letter_8bit(r) || report_is_utf8(r);
+	return (r->is_copy_8bit && !report_encodes_copy(r)) ||
+	    is_letter_8bit(r) || report_is_utf8(r);
 }
 
 /* Only who has such an address himself can be sent UTF-8 header fields. */
@@ -145,6 +150,14 @@ bool
 report_is_utf8(const struct report *r)
 {
 	return is_wide_text(r->to);
+}
+
+/* RFC 6532 3.7: a message of type global may be encoded, others may not. */
+bool
+report_encodes_copy(const struct report *r)
+{
+	return !report_is_utf8(r) && r->is_header_8bit &&
+	    (r->about->flags & MAIL_IS_UTF8) != 0;
 }
 
 /* For the log. */
@@ -236,26 +249,21 @@ add_typed(struct str *to, const char *name, const char *type,
 	pool_free(pool);
 }
 
-/* RFC 6533 3: other letters than ASCII, and backslashes, as "\x{HEX}". */
+/* A field with a mail address of the type "utf-8", in ASCII or not. */
 static void
-add_points(struct str *to, const char *address)
+add_utf8(struct str *to, const char *name, const char *address, bool is_utf8)
 {
-	uint32_t	point;
-	size_t		len;
+	struct pool	*pool = pool_new("field", 0);
+	struct str	 text;
 
-	while (*address != '\0') {
-		len = utf8_length(address, strlen(address), &point);
-		if (len == 0) {
-			str_add_char(to, '?');
-			address++;
-			continue;
-		}
-		if (len == 1 && *address != '\\')
-			str_add_char(to, *address);
-		else
-			str_addf(to, "\\x{%X}", (unsigned)point);
-		address += len;
-	}
+	str_init(&text, pool, ADDRESS_ROOM);
+	str_add(&text, "utf-8; ");
+	if (is_utf8)
+		str_add(&text, address);
+	else
+		points_encode(&text, address);
+	add_wide_field(to, name, text.data, is_utf8);
+	pool_free(pool);
 }
 
 /* A field with a mail address: its type is "utf-8" if it needs to be. */
@@ -263,22 +271,10 @@ static void
 add_address(struct str *to, const char *name, const char *address,
     bool is_utf8)
 {
-	struct pool	*pool;
-	struct str	 text;
-
-	if (!is_wide_text(address)) {
-		add_typed(to, name, "rfc822", address);
-		return;
-	}
-	pool = pool_new("field", 0);
-	str_init(&text, pool, ADDRESS_ROOM);
-	str_add(&text, "utf-8; ");
-	if (is_utf8)
-		str_add(&text, address);
+	if (is_wide_text(address))
+		add_utf8(to, name, address, is_utf8);
 	else
-		add_points(&text, address);
-	add_wide_field(to, name, text.data, is_utf8);
-	pool_free(pool);
+		add_typed(to, name, "rfc822", address);
 }
 
 /* The same with what ORCPT said, "rfc822;a@b", type and all. */
@@ -289,17 +285,17 @@ add_orcpt(struct str *to, const char *orcpt, bool is_utf8)
 	struct pool	*pool;
 	struct str	 text;
 
+	if (address != NULL && text_starts(orcpt, "utf-8;")) {
+		add_utf8(to, "Original-Recipient", address + 1, is_utf8);
+		return;
+	}
 	if (!is_wide_text(orcpt) || address == NULL) {
 		add_field(to, "Original-Recipient", orcpt);
 		return;
 	}
-	if (text_starts(orcpt, "utf-8;")) {
-		add_address(to, "Original-Recipient", address + 1, is_utf8);
-		return;
-	}
 	pool = pool_new("field", 0);
 	str_init(&text, pool, ADDRESS_ROOM);
-	add_points(&text, orcpt);
+	points_encode(&text, orcpt);
 	add_field(to, "Original-Recipient", text.data);
 	pool_free(pool);
 }
@@ -506,12 +502,14 @@ add_status(struct str *to, const struct report *r)
 }
 
 /* What the copy of the message is. A UTF-8 message that goes to somebody with
- * an old address is called by its old name, which all programs know. */
+ * an old address is called by its old name, which all programs know, unless
+ * its header has UTF-8: that goes in base64 (RFC 6533 4.5). */
 static void
 add_copy_header(struct str *to, const struct report *r)
 {
-	bool	is_global = report_is_utf8(r) &&
-		    (r->about->flags & MAIL_IS_UTF8) != 0;
+	bool	is_encoded = report_encodes_copy(r);
+	bool	is_global = is_encoded || (report_is_utf8(r) &&
+		    (r->about->flags & MAIL_IS_UTF8) != 0);
 
 	str_addf(to, "Content-Description: %s%s\r\nContent-Type: %s\r\n%s\r\n",
 	    r->about->kind == BOUNCE_FAILURE ? "Undelivered Message" :
@@ -519,6 +517,7 @@ add_copy_header(struct str *to, const struct report *r)
 	    r->is_headers_only ? is_global ? "message/global-headers" :
 	    "text/rfc822-headers" :
 	    is_global ? "message/global" : "message/rfc822",
+	    is_encoded ? "Content-Transfer-Encoding: base64\r\n" :
 	    r->is_copy_8bit ? "Content-Transfer-Encoding: 8bit\r\n" : "");
 }
 

@@ -36,6 +36,7 @@ struct report {
 	/* from report_learn() */
 	char			*message_id, *references;
 	size_t			 header_length;
+	bool			 is_header_8bit;
 	/* from report_choose() */
 	bool			 is_headers_only;
 	int64_t			 copy_length;
@@ -49,6 +50,8 @@ void		 report_choose(struct report *, int64_t size_limit);
 /* Does any part need 8BITMIME, or even SMTPUTF8? */
 bool		 report_is_8bit(const struct report *);
 bool		 report_is_utf8(const struct report *);
+/* Is what is copied to be written in base64? */
+bool		 report_encodes_copy(const struct report *);
 void		 report_head(struct str *, const struct report *);
 void		 report_tail(struct str *, const struct report *);
 

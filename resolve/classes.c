@@ -191,16 +191,17 @@ spelling_matches(const struct domains *d, struct table *table, struct pool *pool
 	return result;
 }
 
-/* The same in both spellings of the name. */
+/* The same in all spellings of the name. */
 static WAITS enum map_result
 table_matches(const struct domains *d, struct table *table, struct pool *pool,
-    const char *name, const char *other, char **why)
+    const char *name, char *const *others, char **why)
 {
 	enum map_result	result;
 
 	result = spelling_matches(d, table, pool, name, why);
-	return result != MAP_NOT_FOUND || other == NULL ? result :
-	    spelling_matches(d, table, pool, other, why);
+	for (; *others != NULL && result == MAP_NOT_FOUND; others++)
+		result = spelling_matches(d, table, pool, *others, why);
+	return result;
 }
 
 /* The first pattern that fits decides. */
@@ -208,18 +209,19 @@ WAITS enum map_result
 domains_match(struct domains *d, struct pool *pool, const char *name,
     char **why)
 {
-	const char	*other = idn_other(pool, name);
 	const char	*spelled = spell(pool, name);
 	struct pattern	*p;
 	enum map_result	 result;
+	char		*others[IDN_OTHERS + 1];
 
+	idn_others(pool, name, others);
 	for (p = d->first; p != NULL; p = p->next) {
 		if (p->broken != NULL) {
 			*why = pool_strdup(pool, p->broken);
 			return MAP_ERROR;
 		}
 		if (p->table != NULL)
-			result = table_matches(d, p->table, pool, name, other,
+			result = table_matches(d, p->table, pool, name, others,
 			    why);
 		else
 			result = name_matches(d, p->name, spelled) ?

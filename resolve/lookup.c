@@ -363,16 +363,21 @@ find_plain(struct pool *pool, const struct source *s, const char *key,
     struct found *to, char **why)
 {
 	enum map_result	 result;
-	char		*other;
+	char		*others[IDN_OTHERS + 1] = { NULL };
+	size_t		 i;
 
 	result = table_find_owned(s->table, pool, key, &to->value, &to->owner,
 	    why);
 	if (result != MAP_NOT_FOUND || strcmp(s->row->program, "smtpd") != 0)
 		return result;
-	other = strchr(key, '@') != NULL ? idn_other_address(pool, key) :
-	    strchr(key, '.') != NULL ? idn_other(pool, key) : NULL;
-	return other == NULL ? result : table_find_owned(s->table, pool,
-	    other, &to->value, &to->owner, why);
+	if (strchr(key, '@') != NULL)
+		idn_other_addresses(pool, key, others);
+	else if (strchr(key, '.') != NULL)
+		idn_others(pool, key, others);
+	for (i = 0; others[i] != NULL && result == MAP_NOT_FOUND; i++)
+		result = table_find_owned(s->table, pool, others[i],
+		    &to->value, &to->owner, why);
+	return result;
 }
 
 /* One key, in the way that is wanted. */

@@ -151,15 +151,17 @@ ask_spelling(struct search *s, const char *name, char **value)
 	return result;
 }
 
-/* The keys of both spellings, and * at last. */
+/* The keys of all spellings, and * at last. */
 static WAITS enum map_result
 ask_domain(struct search *s, const char *name, char **value)
 {
-	const char	*other = idn_other(s->pool, name);
 	enum map_result	 result = ask_spelling(s, name, value);
+	char		*others[IDN_OTHERS + 1];
+	size_t		 i;
 
-	if (result == MAP_NOT_FOUND && other != NULL)
-		result = ask_spelling(s, other, value);
+	idn_others(s->pool, name, others);
+	for (i = 0; others[i] != NULL && result == MAP_NOT_FOUND; i++)
+		result = ask_spelling(s, others[i], value);
 	if (result == MAP_NOT_FOUND)
 		result = table_find_part(s->rules->transports, s->pool, "*",
 		    value, &s->why);
@@ -209,17 +211,18 @@ ask_address(struct search *s, const char *address, char **value)
 	    &s->why);
 }
 
-/* The address in both spellings of its domain. */
+/* The address in all spellings of its domain. */
 static WAITS enum map_result
 find_address(struct search *s, char **value)
 {
 	enum map_result	 result = ask_address(s, s->target.address, value);
-	char		*other;
+	char		*others[IDN_OTHERS + 1];
+	size_t		 i;
 
-	if (result != MAP_NOT_FOUND ||
-	    (other = idn_other_address(s->pool, s->target.address)) == NULL)
-		return result;
-	return ask_address(s, other, value);
+	idn_other_addresses(s->pool, s->target.address, others);
+	for (i = 0; others[i] != NULL && result == MAP_NOT_FOUND; i++)
+		result = ask_address(s, others[i], value);
+	return result;
 }
 
 /* Let transport_maps have its way. 0, or -1 with why. */

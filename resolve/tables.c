@@ -368,13 +368,17 @@ table_find_address(struct table *t, struct pool *pool, const char *address,
 			     .value = value, .extension = extension,
 			     .why = why };
 	enum map_result	 result = ask(t, pool, &q);
-	char		*other;
+	char		*others[IDN_OTHERS + 1];
+	size_t		 i;
 
+	if (result != MAP_NOT_FOUND || table_is_empty(t))
+		return result;
 	/* People write one spelling of a domain in tables, others send the
 	 * other one. */
-	if (result != MAP_NOT_FOUND || table_is_empty(t) ||
-	    (other = idn_other_address(pool, address)) == NULL)
-		return result;
-	q.key = other;
-	return ask(t, pool, &q);
+	idn_other_addresses(pool, address, others);
+	for (i = 0; others[i] != NULL && result == MAP_NOT_FOUND; i++) {
+		q.key = others[i];
+		result = ask(t, pool, &q);
+	}
+	return result;
 }

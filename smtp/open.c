@@ -265,7 +265,8 @@ learn(struct delivery *d, struct connection *c, const char *ehlo,
 	c->has_chunking = offers(&o, "CHUNKING", value, sizeof(value)) &&
 	    (d->shy & SHY_OF_CHUNKING) == 0 && !c->delays_dot;
 	c->has_8bit = offers(&o, "8BITMIME", value, sizeof(value));
-	c->has_utf8 = offers(&o, "SMTPUTF8", value, sizeof(value));
+	c->has_utf8 = offers(&o, "SMTPUTF8", value, sizeof(value)) &&
+	    site.smtputf8_enable;
 	c->has_dsn = offers(&o, "DSN", value, sizeof(value));
 	c->has_size = offers(&o, "SIZE", value, sizeof(value));
 	learn_more(c, &o);

@@ -119,11 +119,21 @@ prepare_content(struct transaction *t)
 	return 0;
 }
 
+/* Nothing is to be said to this host: as if it had not been asked, with others
+ * that may be able to do more behind it (smtp_mx_session_limit). */
+static int
+useless(struct transaction *t)
+{
+	if (t->d->sessions > 0)
+		t->d->sessions--;
+	return 1;
+}
+
 int
 prepare(struct transaction *t)
 {
 	if (prepare_content(t) == 1 || prepare_sender(t) == 1)
-		return 1;
+		return useless(t);
 	prepare_recipients(t);
-	return t->count == 0 ? 1 : 0;
+	return t->count == 0 ? useless(t) : 0;
 }

@@ -14,6 +14,8 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/text.h"
+#include "common/mail/chars.h"
 #include "common/mail/dsn.h"
 #include "common/mail/encode.h"
 
@@ -38,6 +40,8 @@ transaction_status(const struct smtp_reply *reply)
 {
 	if (reply->dsn[0] != '\0')
 		return reply->dsn;
+	if (reply->code == 552)		/* RFC 1870 6.2: it is too big */
+		return "5.3.4";
 	return reply->code / 100 == 2 ? "2.0.0" :
 	    reply->code / 100 == 5 ? "5.0.0" : "4.0.0";
 }
@@ -285,10 +289,23 @@ send_mail(struct transaction *t)
 		    (long long)content_size(t->content));
 	if (t->c->has_8bit && content_is_8bit(t->content))
 		str_add(&line, " BODY=8BITMIME");
-	if (t->c->has_utf8 && (t->d->mail->flags & MAIL_IS_UTF8) != 0)
+	if (wire_wants_utf8(t))
 		str_add(&line, " SMTPUTF8");
 	add_mail_dsn(t, &line);
 	return connection_say(t->c, "%s", line.data);
+}
+
+/* Type, semicolon, and the address in xtext; RFC 6533 3 has a form in ASCII of
+ * its own for UTF-8, which all hosts take. */
+static void
+add_orcpt(struct str *line, const char *type, size_t len, const char *address)
+{
+	str_add(line, " ORCPT=");
+	str_add_mem(line, type, len);
+	if (text_equal_mem("utf-8;", type, len))
+		points_encode(line, address);
+	else
+		xtext_encode(line, address);
 }
 
 /* RFC 3461 5.2.1: NOTIFY as it was given; ORCPT too, or, when the address has
@@ -308,14 +325,14 @@ add_rcpt_dsn(const struct deliver_row *to, struct str *line)
 			str_addf(line, "%s%s", separator, words[i].word);
 			separator = ",";
 		}
-	if ((address = strchr(to->orcpt, ';')) != NULL) {
-		str_add(line, " ORCPT=");
-		str_add_mem(line, to->orcpt, (size_t)(address - to->orcpt) + 1);
-		xtext_encode(line, address + 1);
-	} else if (to->original[0] != '\0') {
-		str_add(line, " ORCPT=rfc822;");
-		xtext_encode(line, to->original);
-	}
+	if ((address = strchr(to->orcpt, ';')) != NULL)
+		add_orcpt(line, to->orcpt,
+		    (size_t)(address - to->orcpt) + 1, address + 1);
+	else if (to->original[0] != '\0' &&
+	    has_8bit(to->original, strlen(to->original)))
+		add_orcpt(line, "utf-8;", 6, to->original);
+	else if (to->original[0] != '\0')
+		add_orcpt(line, "rfc822;", 7, to->original);
 }
 
 WAITS static int

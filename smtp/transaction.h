@@ -43,6 +43,9 @@ WAITS int	 prepare(struct transaction *);
  */
 const char	*wire_path(struct transaction *, const char *address,
 		    const char **dsn, const char **why);
+/* Does MAIL say SMTPUTF8? Only if it is offered and anything needs it (RFC 6531
+ * 3.4); addresses are prepared. */
+bool		 wire_wants_utf8(struct transaction *);
 /* Why this host does not get the header (RFC 6531 3.2: not ASCII, and it has
  * no SMTPUTF8), or NULL. */
 const char	*wire_refusal(struct transaction *, const char **dsn);

@@ -7,12 +7,15 @@
  * W1  An address is one path of one command, whatever a queue file or a table
  *     of smtp_generic_maps says: it has no control byte, and no blank and no
  *     "<" or ">" outside of quotes.
+ * W2  A host without SMTPUTF8 gets no address that is not ASCII, and nothing
+ *     of a message whose sender asked for SMTPUTF8 and whose header needs it.
  */
 #include <string.h>
 
 #include "common/base/fs.h"
 #include "common/mail/address.h"
 #include "common/mail/chars.h"
+#include "common/mail/idn.h"
 
 #include "smtp/settings.h"
 #include "smtp/transaction.h"
@@ -77,6 +80,25 @@ needs_utf8(struct transaction *t, const char **dsn)
 	    "offered by host %s", t->c->name);
 }
 
+/* For a host without SMTPUTF8: the domain in A-labels. There is no such form
+ * of a local part. */
+static const char *
+old_style(struct transaction *t, const char *address, const char **dsn,
+    const char **why)
+{
+	const char	*local, *domain;
+	char		*ascii;
+	size_t		 len;
+
+	address_split(address, &local, &len, &domain);
+	if (!has_8bit(local, len)) {
+		*why = idn_address(t->d->pool, address, &ascii);
+		return *why == NULL ? ascii : NULL;
+	}
+	*why = needs_utf8(t, dsn);
+	return NULL;
+}
+
 const char *
 wire_path(struct transaction *t, const char *address, const char **dsn,
     const char **why)
@@ -85,10 +107,9 @@ wire_path(struct transaction *t, const char *address, const char **dsn,
 		*why = "the address cannot be written in a command";
 		return NULL;
 	}
-	if (!t->c->has_utf8 && has_8bit(address, strlen(address))) {
-		*why = needs_utf8(t, dsn);
+	if (!t->c->has_utf8 && has_8bit(address, strlen(address)) &&
+	    (address = old_style(t, address, dsn, why)) == NULL)
 		return NULL;
-	}
 	return set.quotes_envelope || address[0] != '"' ? address :
 	    unquote(t->d->pool, address);
 }
@@ -136,6 +157,22 @@ header_has_8bit(struct pool *pool, const struct deliver *mail)
 			return true;
 	}
 	return false;
+}
+
+bool
+wire_wants_utf8(struct transaction *t)
+{
+	size_t	i;
+
+	if (!t->c->has_utf8)
+		return false;
+	if (has_8bit(t->sender, strlen(t->sender)))
+		return true;
+	for (i = 0; i < t->count; i++)
+		if (has_8bit(t->addresses[i], strlen(t->addresses[i])))
+			return true;
+	return (t->d->mail->flags & MAIL_IS_UTF8) != 0 &&
+	    header_has_8bit(t->pool, t->d->mail);
 }
 
 const char *

@@ -114,6 +114,26 @@ xtext_encode(struct str *to, const char *text)
 	}
 }
 
+/* RFC 6533 3: "+", "=" and the backslash mean something themselves. */
+void
+points_encode(struct str *to, const char *text)
+{
+	uint32_t	point;
+	size_t		len;
+
+	for (; *text != '\0'; text += len) {
+		len = utf8_length(text, strlen(text), &point);
+		if (len == 0) {
+			str_add_char(to, '?');
+			len = 1;
+		} else if (point > ' ' && point < 0x7f &&
+		    strchr("\\+=", (int)point) == NULL)
+			str_add_char(to, (char)point);
+		else
+			str_addf(to, "\\x{%X}", (unsigned)point);
+	}
+}
+
 /* RFC 3461 4; bytes beyond ASCII may stand plain (RFC 6533). */
 char *
 xtext_decode(struct pool *pool, const char *text)

@@ -13,6 +13,9 @@ void		 base64_encode(struct str *, const void *, size_t);
 /* Bytes written to `to` (room for 3/4 of len), or -1 when malformed. */
 ssize_t		 base64_decode(void *to, const char *, size_t len);
 void		 xtext_encode(struct str *, const char *);
+/* RFC 6533 3, utf-8-addr-xtext: what is not plain ASCII as "\x{HEX}"; "?" for
+ * a byte that is no character. */
+void		 points_encode(struct str *, const char *);
 /* NULL when malformed or with an encoded NUL or control byte. */
 char		*xtext_decode(struct pool *, const char *);
 void		 qp_encode(struct str *, const void *, size_t); /* CRLF text */

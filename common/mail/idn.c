@@ -147,14 +147,23 @@ idn_to_unicode(struct pool *pool, const char *domain)
 	return unicode != NULL ? unicode : pool_strdup(pool, domain);
 }
 
-char *
-idn_other(struct pool *pool, const char *domain)
+/* A-labels, then U-labels as they come back from them: in small letters. */
+void
+idn_others(struct pool *pool, const char *domain, char *others[IDN_OTHERS + 1])
 {
 	char	*ascii;
 
-	if (!is_wide(domain))
-		return find_unicode(pool, domain);
-	return idn_to_ascii(pool, domain, &ascii) == NULL ? ascii : NULL;
+	others[0] = others[1] = others[2] = NULL;
+	if (!is_wide(domain)) {
+		others[0] = find_unicode(pool, domain);
+		return;
+	}
+	if (idn_to_ascii(pool, domain, &ascii) != NULL)
+		return;
+	others[0] = ascii;
+	others[1] = find_unicode(pool, ascii);
+	if (others[1] != NULL && strcmp(others[1], domain) == 0)
+		others[1] = NULL;
 }
 
 /* user@domain with another domain. */
@@ -168,17 +177,20 @@ move(struct pool *pool, const char *address, const char *to)
 	return pool_printf(pool, "%.*s@%s", (int)len, local, to);
 }
 
-char *
-idn_other_address(struct pool *pool, const char *address)
+void
+idn_other_addresses(struct pool *pool, const char *address,
+    char *others[IDN_OTHERS + 1])
 {
 	const char	*local, *domain;
-	char		*other;
-	size_t		 len;
+	size_t		 len, i;
 
+	others[0] = NULL;
 	address_split(address, &local, &len, &domain);
-	if (domain == NULL || (other = idn_other(pool, domain)) == NULL)
-		return NULL;
-	return move(pool, address, other);
+	if (domain == NULL)
+		return;
+	idn_others(pool, domain, others);
+	for (i = 0; others[i] != NULL; i++)
+		others[i] = move(pool, address, others[i]);
 }
 
 const char *

@@ -24,10 +24,14 @@ const char	*idn_to_ascii(struct pool *, const char *domain, char **ascii);
  * them that come back as the same; other names are copied. */
 char		*idn_to_unicode(struct pool *, const char *domain);
 
-/* The same name in the other of its spellings; NULL when there is none. */
-char		*idn_other(struct pool *, const char *domain);
+/* The same name in its other spellings, as people write it in tables; the
+ * list, which has none for most names, ends with NULL. */
+enum { IDN_OTHERS = 2 };
+void		 idn_others(struct pool *, const char *domain,
+		    char *others[IDN_OTHERS + 1]);
 /* user@domain likewise. */
-char		*idn_other_address(struct pool *, const char *address);
+void		 idn_other_addresses(struct pool *, const char *address,
+		    char *others[IDN_OTHERS + 1]);
 
 /* user@domain with an ASCII domain: NULL, or what is wrong with that. */
 const char	*idn_address(struct pool *, const char *address,

@@ -13,7 +13,7 @@
 
 enum {
 	PARAMETERS_MAX	= 32,		/* no command has ten */
-	REPLY_LINES_MAX	= 1000
+	REPLY_LINES_MAX	= 10000		/* more than anybody means to say */
 };
 
 /* Cut a command line into its verb and the rest. */

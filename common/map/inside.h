@@ -88,8 +88,8 @@ struct map {
 
 extern const struct map_type	map_hash, map_btree, map_lmdb, map_texthash,
 				map_static, map_inline, map_fail, map_regexp,
-				map_pcre, map_cdb, map_cidr, map_unix, map_unionmap,
-				map_pipemap, map_randmap;
+				map_pcre, map_cdb, map_cidr, map_unix,
+				map_unionmap, map_pipemap, map_randmap;
 
 /* A table that answers every question with MAP_ERROR and this reason, and that
  * always "has changed", so that opening it is tried again. */

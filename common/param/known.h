@@ -24,8 +24,8 @@ struct known {
 	enum standing	 standing;
 	const char	*harmless;	/* values that ask for nothing; below */
 	const char	*programs;	/* whom it affects: "smtpd cleanup" */
-	const char	*note;		/* OBSOLETE: what is meant now; HARMLESS:
-					 * why, if that is not plain */
+	const char	*note;		/* OBSOLETE: what is meant now;
+					 * HARMLESS: why, if not plain */
 	const char	*standard;	/* default, for $name elsewhere */
 };
 

@@ -12,7 +12,7 @@
 
 #include "common/base/str.h"
 
-enum { WIDTH = 80, INDENT = 4 };
+enum { WIDTH = 79, INDENT = 4 };
 
 static const size_t	places[] = { 11, 17, 25, 33, 41, 49, 57 };
 

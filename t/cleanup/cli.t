@@ -6,6 +6,7 @@ use strict;
 use warnings;
 
 use lib 't/lib';
+use IO::Socket::INET;
 use Config;
 use POSIX ();
 use Postrider qw(bin need_root slurp spew wait_for);
@@ -15,8 +16,11 @@ use Test::More;
 need_root();
 Postrider::Users::install()
     or plan skip_all => 'no mounts here: postdrop would refuse to run';
+# A port that nobody listens at, and nobody else can take.
+my $shut = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Proto => 'tcp')
+    or die "socket: $!";
 my $mail = Postrider->new(settings => {
-	relayhost => '[127.0.0.1]:' . Postrider::free_port(),
+	relayhost => '[127.0.0.1]:' . $shut->sockport,
 	minimal_backoff_time => '1000s' });
 my ($alice, $bob) = ($mail->user(0), $mail->user(1));
 my $maildrop = $mail->spool . '/maildrop';

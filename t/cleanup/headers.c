@@ -1,7 +1,7 @@
 /*
  * headers.c - claims about the message's head.
  *
- * needs: cleanup/headers.c cleanup/canonical.c cleanup/lookup.c
+ * needs: cleanup/headers.c cleanup/canonical.c cleanup/lookup.c cleanup/unicode.c
  */
 #include <stdarg.h>
 #include <stddef.h>

@@ -5,11 +5,15 @@ use strict;
 use warnings;
 
 use lib 't/lib';
+use IO::Socket::INET;
 use File::Temp ();
 use Postrider qw(bin slurp spew wait_for);
 use Postrider::QueueFile;
 use Test::More;
 
+# A port that nobody listens at, and nobody else can take.
+my $shut = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Proto => 'tcp')
+    or die "socket: $!";
 my $mail = Postrider->new(settings => {
 	relayhost => '', defer_transports => 'smtp',
 	fast_flush_domains => 'site.test', relay_domains => 'site.test',
@@ -27,7 +31,7 @@ spew($mail->etc . '/transport', 'reached.test smtp:[127.0.0.1]:' .
 $mail->set(transport_maps => 'texthash:' . $mail->etc . '/transport',
     alias_database => 'texthash:' . $mail->etc . '/aliases',
     defer_transports => '', relayhost => '[127.0.0.1]:' .
-    Postrider::free_port());
+    $shut->sockport);
 spew($mail->etc . '/aliases', "postmaster root\nboth $user, " .
     "x\@reached.test\ncommand \"|/bin/cat\"\n");
 $mail->start;

@@ -41,7 +41,7 @@ what_is_no_line_end_becomes_a_space(void **state)
 		{ "a\n.\r\nb\r.\r\n", "a .\r\nb .\r\n" },
 		{ "\n\r\n\r", " \r\n " },
 		{ "\r\r\n", " \r\n" },
-		{ "\r\n\n\r\r\n\r\n", "\r\n   \r\n\r\n" },
+		{ "\r\n\n\r\r\n\r\n", "\r\n  \r\n\r\n" },
 		{ "x\r", "x " }, { "\r", " " }, { "\n", " " },
 		{ "no end", "no end" }, { "\r\n", "\r\n" },
 	};

@@ -155,8 +155,8 @@ for my $role (@roles) {
 		    $got{$role}{$attempt} // 'missing',
 		    $detail{$role}{$attempt} // '';
 	}
-	is(join("\n", @wrong), '', "LOC-16, LOC-19: an owned $role can do what it may and " .
-	    'nothing else');
+	is(join("\n", @wrong), '', "LOC-16, LOC-19: an owned $role can do " .
+	    'what it may and nothing else');
 }
 
 # --- show ---------------------------------------------------------------------
@@ -285,7 +285,7 @@ connect resolve        + u u u + + u u + + u + + u
 connect dns            + u u u + u u + u u u u + u
 connect qmgr           + u u u u u u u + u u u + u
 connect bounce         + u u u + u u u u + u u + u
-connect pickup         u u u u u u u u u u u u + u
+connect pickup         u u u u u u u u = + = u u u
 connect smtp           u u u u u u u u = + = u u u
 connect local          u u u u u u u u = + = u u u
 connect error          u u u u u u u u = + = u u u
@@ -336,7 +336,7 @@ group of root          u u u u u u u u u u u u + u
 become nobody          u u u u u u u u u u u u + u
 
 # The kernel.
-chroot                 u u u u u u u u u u u u u u
+chroot                 u u u u u u u u u u u u + u
 mount                  u u u u u u u u u u u u u u
 unshare                u u u u u u u s u u u u ? ?
 file by handle         u u u u u u u u u u u u u u

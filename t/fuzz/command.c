@@ -6,6 +6,7 @@
 
 #include "common/mail/dsn.h"
 #include "common/mail/encode.h"
+#include "common/mail/origin.h"
 #include "common/mail/smtp.h"
 
 /* xtext decoded, encoded and decoded is the same again. */
@@ -40,6 +41,26 @@ try_value(struct pool *pool, const char *value)
 	try_xtext(pool, value);
 }
 
+/* Attributes of XCLIENT or XFORWARD, formatted and read again. */
+static void
+try_origin(struct pool *pool, unsigned known, const char *text)
+{
+	struct origin	o = { { NULL } }, again = { { NULL } };
+	struct str	line;
+	int		i;
+
+	if (origin_parse(&o, pool, known, text) != NULL)
+		return;
+	str_init(&line, pool, 0);
+	origin_format(&line, &o, known);
+	MUST(is_one_line(line.data));
+	MUST(origin_parse(&again, pool, known, line.data) == NULL);
+	for (i = 0; i < ORIGIN_ATTRIBUTES; i++)
+		MUST((o.values[i] == NULL) == (again.values[i] == NULL) &&
+		    (o.values[i] == NULL ||
+		    strcmp(o.values[i], again.values[i]) == 0));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -52,6 +73,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	smtp_split_command(line, &verb, &args);
 	MUST(strlen(verb) + strlen(args) <= len);
 	try_value(pool, args);
+	try_origin(pool, ORIGIN_XCLIENT, args);
+	try_origin(pool, ORIGIN_XFORWARD, args);
 	if (smtp_parse_parameters(pool, args, &parameters, &count) == NULL)
 		for (i = 0; i < count; i++) {
 			MUST(parameters[i].keyword[0] != '\0');

@@ -364,4 +364,21 @@ subtest 'DLV-03: an alias table of a user\'s gives his rights' => sub {
 	is_deeply([$m->complaints], [], 'no complaints');
 };
 
+subtest 'DLV-03: an alias table of everybody\'s says nothing' => sub {
+	spew("$etc/open", "mine $alice, \"|id > $out/open\"\n");
+	chmod 0666, "$etc/open";
+	my $m = Postrider->new(settings => {
+	    alias_maps => "texthash:$etc/aliases, texthash:$etc/open" });
+	$m->start;
+	$m->send(from => '', to => ['mine@local.test']);
+	like($m->wait_log(qr/to=<mine\@local\.test>.*status=.*/),
+	    qr/dsn=4\.3\.5, status=deferred \(alias database is not to be trusted/,
+	    'its mail waits');
+	ok(!-e "$out/open", 'nothing was run');
+	$m->send(from => '', to => ['keep@local.test']);
+	$m->wait_log(qr/to=<keep\@local\.test>.*status=sent/);
+	is_deeply([grep { !/everybody can write to the table/ }
+	    $m->complaints], [], 'others do their work');
+};
+
 done_testing();

@@ -199,6 +199,7 @@ subtest 'LOC-16: a daemon that breaks leaves no core, and nobody looks into it' 
 		    "/proc/$pid/$_" } qw(mem environ maps) }), '',
 		    "$program: nor does nobody");
 	}
+	return if Postrider::is_sanitized();	# it would report the signal
 	my ($smtpd) = $mail->children('smtpd');
 	kill 'SEGV', $smtpd;
 	$mail->wait_log(qr/process \S+smtpd pid $smtpd killed by signal 11/);

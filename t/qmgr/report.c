@@ -292,6 +292,26 @@ who_has_such_an_address_reads_them_as_they_are(void **state)
 }
 
 static void
+a_header_of_other_letters_is_encoded_for_who_may_not_read_it(void **state)
+{
+	(void)state;
+	report.is_copy_8bit = report.is_header_8bit = true;
+	assert_false(report_encodes_copy(&report));
+	about.flags = MAIL_IS_UTF8;
+	assert_true(report_encodes_copy(&report));
+	assert_false(report_is_8bit(&report));
+	assert_true(says("Content-Type: message/global\r\n"
+	    "Content-Transfer-Encoding: base64\r\n\r\n"));
+	report.is_headers_only = true;
+	assert_true(says("Content-Type: message/global-headers\r\n"
+	    "Content-Transfer-Encoding: base64\r\n\r\n"));
+	report.to = about.sender = "\xc3\xa4l@local.test";
+	assert_false(report_encodes_copy(&report));
+	assert_true(says("Content-Type: message/global-headers\r\n"
+	    "Content-Transfer-Encoding: 8bit\r\n\r\n"));
+}
+
+static void
 what_ORCPT_said_comes_back(void **state)
 {
 	(void)state;
@@ -382,6 +402,7 @@ main(void)
 		TEST(the_copy_is_declared_by_what_is_in_it),
 		TEST(addresses_of_other_letters_are_escaped_for_old_programs),
 		TEST(who_has_such_an_address_reads_them_as_they_are),
+		TEST(a_header_of_other_letters_is_encoded_for_who_may_not_read_it),
 		TEST(what_ORCPT_said_comes_back),
 		TEST(a_postmaster_gets_the_headers_and_a_subject_of_his_own),
 		TEST(threads_can_be_switched_off),

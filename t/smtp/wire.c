@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "common/mail/idn.h"
+
 #include "smtp/settings.h"
 #include "smtp/transaction.h"
 
@@ -96,6 +98,37 @@ eight_bits_need_smtputf8(void **state)
 	c.has_utf8 = false;
 }
 
+/* W2. */
+static void
+a_domain_goes_in_a_labels(void **state)
+{
+	const char	*sender = "a@b.test", *recipient = "c@d.test";
+
+	(void)state;
+	if (!idn_is_built_in())
+		skip();
+	assert_string_equal(path("a@caf\xc3\xa9.test", ""),
+	    "a@xn--caf-dma.test");
+	assert_null(path("caf\xc3\xa9@caf\xc3\xa9.test", "5.6.7"));
+	assert_null(path("a@\xd7\x90x.test", "5.1.3"));
+	t.sender = sender;
+	t.addresses = &recipient;
+	t.count = 1;
+	mail.flags = 0;
+	c.has_utf8 = true;
+	assert_string_equal(path("a@caf\xc3\xa9.test", ""),
+	    "a@caf\xc3\xa9.test");
+	assert_false(wire_wants_utf8(&t));
+	recipient = "a@caf\xc3\xa9.test";
+	assert_true(wire_wants_utf8(&t));
+	recipient = "c@d.test";
+	t.sender = "\xc3\xa9@b.test";
+	assert_true(wire_wants_utf8(&t));
+	c.has_utf8 = false;
+	assert_false(wire_wants_utf8(&t));
+	t.count = 0;
+}
+
 static void
 quotes_go_only_where_that_is_safe(void **state)
 {
@@ -158,6 +191,7 @@ main(void)
 		cmocka_unit_test(what_would_be_two_commands_is_none),
 		cmocka_unit_test(what_is_one_path_is_written_as_it_is),
 		cmocka_unit_test(eight_bits_need_smtputf8),
+		cmocka_unit_test(a_domain_goes_in_a_labels),
 		cmocka_unit_test(quotes_go_only_where_that_is_safe),
 		cmocka_unit_test(a_header_in_utf8_needs_smtputf8),
 	};

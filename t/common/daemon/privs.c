@@ -176,7 +176,8 @@ be_helper(void)
 {
 	FILE			*status = fopen("/proc/self/status", "r");
 	const unsigned long long wanted = 1ULL << 0 | 1ULL << 5 | 1ULL << 6 |
-				    1ULL << 7;	/* CHOWN KILL SETGID SETUID */
+				    1ULL << 7 | 1ULL << 18;
+	/* CHOWN KILL SETGID SETUID SYS_CHROOT */
 
 	become("helper");
 	if (getuid() != 0)

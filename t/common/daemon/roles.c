@@ -83,7 +83,9 @@ the_sockets_are_owned_as_the_design_says(void **state)
 	    "postrider-to-bounce");
 	assert_string_equal(role_socket_user("smtp"), "postrider");
 	assert_string_equal(role_socket_user("helper"), "postrider-local");
-	assert_string_equal(role_socket_user("pickup"), "root");
+	assert_string_equal(role_socket_user("pickup"), "postrider");
+	assert_string_equal(role_socket_user("mailbox"), "root");
+	assert_string_equal(role_socket_user("spawn"), "postrider-map");
 	/* a second question must not spoil the first answer */
 	assert_string_not_equal(role_socket_group("cleanup"),
 	    role_socket_group("dns"));

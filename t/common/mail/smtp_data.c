@@ -396,6 +396,31 @@ lines_of_a_file_get_crlf_however_they_are_cut(void **state)
 	}
 }
 
+static void
+a_chunk_has_line_ends_and_no_stuffed_dots(void **state)
+{
+	static const struct { const char *in, *out; } cases[] = {
+		{ ".\r\n..\r\n.x", ".\r\n..\r\n.x\r\n" },
+		{ "a\rb\nc\r", "a b\r\nc \r\n" },
+		{ "a\r\n", "a\r\n" }, { "", "" }, { "\r\n", "\r\n" },
+	};
+	struct smtp_stuff	s;
+	char			out[64];
+	size_t			i, k, n;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		smtp_stuff_start(&s);
+		s.is_chunk = true;
+		for (k = n = 0; cases[i].in[k] != '\0'; k++)
+			n += smtp_stuff_encode(&s, cases[i].in + k, 1,
+			    out + n);
+		n += smtp_stuff_finish(&s, out + n);
+		out[n] = '\0';
+		assert_string_equal(out, cases[i].out);
+	}
+}
+
 int
 main(void)
 {
@@ -412,6 +437,7 @@ main(void)
 		cmocka_unit_test(what_is_sent_has_no_bare_line_end_and_one_end),
 		cmocka_unit_test(what_is_sent_comes_back_when_received),
 		cmocka_unit_test(a_flood_of_line_ends_takes_linear_time),
+		cmocka_unit_test(a_chunk_has_line_ends_and_no_stuffed_dots),
 		cmocka_unit_test(lines_of_a_file_get_crlf_however_they_are_cut),
 	};
 

@@ -230,10 +230,39 @@ what_we_are_short_of_is_told_apart_from_a_dead_host(void **state)
 	assert_false(dial_error_is_ours(ENETUNREACH));
 }
 
+/* What the kernel says of a new socket's buffers, the window given. */
+static int
+window_of(int option)
+{
+	int		size = 0, fd = socket(AF_INET, SOCK_STREAM, 0);
+	socklen_t	len = sizeof(size);
+
+	dial_use_window(fd);
+	assert_int_equal(getsockopt(fd, SOL_SOCKET, option, &size, &len), 0);
+	close(fd);
+	return size;
+}
+
+static void
+a_window_is_given_to_sockets_until_it_is_taken_back(void **state)
+{
+	int	before = window_of(SO_RCVBUF);
+
+	(void)state;
+	dial_set_window(16384);
+	/* socket(7): the kernel doubles it. */
+	assert_int_equal(window_of(SO_RCVBUF), 2 * 16384);
+	assert_int_equal(window_of(SO_SNDBUF), 2 * 16384);
+	dial_set_window(0);
+	assert_int_equal(window_of(SO_RCVBUF), before);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(
+		    a_window_is_given_to_sockets_until_it_is_taken_back),
 		cmocka_unit_test(a_call_is_answered),
 		cmocka_unit_test(a_call_comes_from_the_source_told),
 		cmocka_unit_test(a_source_that_is_not_ours_is_an_error),

@@ -108,9 +108,9 @@ hello(struct dialogue *d, const char *verb)
 	} else {
 		printf("250-%s\r\n250-PIPELINING\r\n", site.myhostname);
 		printf("250-SIZE %jd\r\n250-ENHANCEDSTATUSCODES\r\n"
-		    "250-8BITMIME\r\n%s250 DSN\r\n",
-		    (intmax_t)site.message_size_limit,
-		    site.smtputf8_enable ? "250-SMTPUTF8\r\n" : "");
+		    "250-8BITMIME\r\n%s", (intmax_t)site.message_size_limit,
+		    site.smtputf8_enable ?
+		    "250-DSN\r\n250 SMTPUTF8\r\n" : "250 DSN\r\n");
 	}
 	fflush(stdout);
 }

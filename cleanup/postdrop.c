@@ -4,9 +4,10 @@
  * Started by sendmail when pickup does not answer, with a message in the form
  * of drop.c on standard input; prints the name it got. It runs set-gid, for
  * users who may be hostile, and does as little as it can: no table is opened,
- * no connection made, no signal handled, only held back at the end; a name is looked up only when
- * authorized_submit_users is set. Who that list refuses by name is refused
- * here; pickup, which can ask what tables say, refuses the others.
+ * no connection made, no signal handled, only held back at the end. A name is
+ * looked up only when authorized_submit_users is set: who that list refuses by
+ * name is refused here; pickup, which can ask what tables say, refuses the
+ * others.
  *
  * P1  Exit status 0 means that the message is on stable storage: the same
  *     order as in commit.c, create, write, complete bit, one fsync, close.

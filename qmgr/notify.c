@@ -444,9 +444,10 @@ notify_wants_trace(const struct message *m)
 {
 	int64_t	flags = m->envelope.mail.flags;
 
-	return m->fate != FATE_GONE && m->fate != FATE_HOLD &&
-	    m->fate != FATE_AGAIN && m->fate != FATE_REQUEUE && ((flags & MAIL_IS_PROBE) != 0 ||
-	    ((flags & MAIL_WANTS_TRACE) != 0 && m->attempt == 0));
+	if (m->fate != FATE_NONE && m->fate != FATE_EXPIRE)
+		return false;
+	return (flags & MAIL_IS_PROBE) != 0 ||
+	    ((flags & MAIL_WANTS_TRACE) != 0 && m->attempt == 0);
 }
 
 /* A probe ends with its report; without it, it is made again. */

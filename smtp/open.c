@@ -13,6 +13,7 @@
 #include "common/base/text.h"
 #include "common/daemon/peers.h"
 #include "common/ipc/lookup.h"
+#include "common/mail/address.h"
 #include "common/mail/origin.h"
 #include "common/net/dial.h"
 #include "common/param/site.h"
@@ -33,7 +34,9 @@ const struct param session_params[] = {
 	    "Mail waits while that address cannot be used; else another one "
 	    "is taken, with a warning."),
 	PARAM_STRING("smtp_helo_name", set.helo_name, "$myhostname", 1, 255,
-	    "The name we give in EHLO."),
+	    "The name we give in EHLO; the address that we connect from takes "
+	    "its place when it is no full name, ends in .localdomain, or has "
+	    "an underscore."),
 	PARAM_BOOL("smtp_always_send_ehlo", set.always_ehlo, "yes",
 	    "Say EHLO even if the greeting does not promise ESMTP."),
 	PARAM_BOOL("smtp_never_send_ehlo", set.never_ehlo, "no",
@@ -333,6 +336,37 @@ unknown(struct delivery *d, struct failure *f, const char *what)
 	return -1;
 }
 
+/* Does the name tell a stranger who we are (RFC 5321 2.3.5, 4.1.4)? */
+static bool
+is_meaningful(const char *name)
+{
+	const char	*last = strrchr(name, '.');
+
+	if (domain_is_literal(name))
+		return true;
+	return last != NULL && strcasecmp(last, ".localdomain") != 0 &&
+	    strchr(name, '_') == NULL && domain_is_valid(name, false);
+}
+
+/* What we call ourselves: a name, or the address that we come from
+ * (RFC 5321 4.1.1.1). LMTP is spoken with hosts that know us. */
+static const char *
+own_name(struct delivery *d, const struct connection *c)
+{
+	struct sockaddr_storage	 at;
+	struct inetaddr		 address;
+	socklen_t		 len = sizeof(at);
+	char			 text[INETADDR_TEXT];
+
+	if (set.is_lmtp || c->target.path != NULL ||
+	    is_meaningful(set.helo_name) || getsockname(io_fd(c->io),
+	    (struct sockaddr *)&at, &len) == -1)
+		return set.helo_name;
+	inetaddr_from_sockaddr(&address, (struct sockaddr *)&at);
+	return pool_printf(d->pool, "[%s%s]", address.family == AF_INET6 ?
+	    "IPv6:" : "", inetaddr_print(&address, text, sizeof(text)));
+}
+
 /* Say hello with this verb and hear the answer; -1 when nothing was heard. */
 WAITS static int
 hello(struct delivery *d, struct connection *c, const char *verb,
@@ -342,7 +376,7 @@ hello(struct delivery *d, struct connection *c, const char *verb,
 	c->doing = verb[0] == 'E' ? "performing the EHLO handshake" :
 	    verb[0] == 'L' ? "performing the LHLO handshake" :
 	    "performing the HELO handshake";
-	if (connection_say(c, "%s %s", verb, set.helo_name) == 0 &&
+	if (connection_say(c, "%s %s", verb, own_name(d, c)) == 0 &&
 	    connection_flush(c, set.helo_timeout) == 0 &&
 	    connection_hear(c, d->pool, reply, set.helo_timeout) == 0)
 		return 0;

@@ -9,6 +9,9 @@
  *     "<" or ">" outside of quotes.
  * W2  A host without SMTPUTF8 gets no address that is not ASCII, and nothing
  *     of a message whose sender asked for SMTPUTF8 and whose header needs it.
+ *     A mailbox behind LMTP is no next hop: it gets the header, as our own
+ *     mailboxes do, since a message is not returned for a letter in its
+ *     subject when it has arrived; but no such address.
  */
 #include <string.h>
 
@@ -180,7 +183,7 @@ wire_refusal(struct transaction *t, const char **dsn)
 {
 	const struct deliver	*mail = t->d->mail;
 
-	if ((mail->flags & MAIL_IS_UTF8) == 0 || t->c->has_utf8 ||
+	if ((mail->flags & MAIL_IS_UTF8) == 0 || t->c->has_utf8 || set.is_lmtp ||
 	    !header_has_8bit(t->pool, mail))
 		return NULL;
 	return needs_utf8(t, dsn);

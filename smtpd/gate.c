@@ -117,7 +117,7 @@ find_forbidden(const char *line)
 	memcpy(verb, line, len);
 	verb[len] = '\0';
 	if (has(forbidden, forbidden_count, verb) ||
-	    (forbids_strange && !is_alpha(verb[0])))
+	    (forbids_strange && !is_alpha(verb[0]) && !is_8bit(verb[0])))
 		return LOOKUP_FOUND;
 	return has_tables ? find(verb) : LOOKUP_NOT_FOUND;
 }

@@ -4,7 +4,7 @@
 # with sanitizers, where the sandbox must be off; one with nothing but OpenSSL,
 # Berkeley DB and libbsd. One prove runs them all, so that one summary counts.
 
-MINIMAL_WITHOUT	:= unbound pcre2 seccomp lmdb cdb
+MINIMAL_WITHOUT	:= unbound pcre2 seccomp lmdb cdb idn2
 
 PERL_TESTS	:= $(sort $(wildcard t/smtpd/*.t t/smtp/*.t t/qmgr/*.t \
 		   t/cleanup/*.t t/local/*.t t/resolve/*.t t/master/*.t \

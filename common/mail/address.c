@@ -318,7 +318,8 @@ address_split_extension(const char *local, size_t len, const char *delimiters,
 	if (is_reserved(local, len))
 		return false;
 	for (i = 0; i < len; i++)
-		if (strchr(delimiters, local[i]) != NULL)
+		/* a byte of a longer character is none */
+		if (!is_8bit(local[i]) && strchr(delimiters, local[i]) != NULL)
 			break;
 	if (i == 0 || i == len || (local[i] == '-' &&
 	    address_owner_is_special && is_list_name(local, len)))

@@ -130,10 +130,13 @@ idn_to_ascii(struct pool *pool, const char *domain, char **ascii)
 static char *
 find_unicode(struct pool *pool, const char *domain)
 {
-	char	*unicode, *back;
+	char	*small, *unicode, *back;
 
-	if (*domain == '[' || is_wide(domain) || !has_a_label(domain) ||
-	    (unicode = revert(pool, domain)) == NULL || !is_wide(unicode) ||
+	if (*domain == '[' || is_wide(domain) || !has_a_label(domain))
+		return NULL;
+	small = pool_strdup(pool, domain);
+	text_lower(small);
+	if ((unicode = revert(pool, small)) == NULL || !is_wide(unicode) ||
 	    idn_to_ascii(pool, unicode, &back) != NULL)
 		return NULL;
 	return text_equal(back, domain) ? unicode : NULL;

@@ -22,19 +22,54 @@ struct edit {
 	struct str		 *out;
 };
 
+/* The end of the line, behind its line feed. */
+static const char *
+line_end(const char *at, const char *stop)
+{
+	const char	*end = memchr(at, '\n', (size_t)(stop - at));
+
+	return end == NULL ? stop : end + 1;
+}
+
+/* The first character behind white space; 0 at the end of the line. */
+static char
+first_in(const char *at, const char *end)
+{
+	while (at < end && (*at == ' ' || *at == '\t'))
+		at++;
+	return at == end || *at == '\n' || *at == '\r' ? 0 : *at;
+}
+
+/* Does the name on the line before go on with "=" here? */
+static bool
+goes_on(const char *at, const char *stop)
+{
+	const char	*end;
+
+	for (; at < stop; at = end) {
+		end = line_end(at, stop);
+		if (lines_kind(at, end) != LINE_NOTHING)
+			return lines_kind(at, end) == LINE_CONTINUES &&
+			    first_in(at, end) == '=';
+	}
+	return false;
+}
+
 /* Which of the names does the line set? count: none. */
 static size_t
-name_in(const struct edit *e, const char *line, size_t len)
+name_in(const struct edit *e, const char *line, const char *end,
+    const char *stop)
 {
 	size_t	i, n;
+	char	c;
 
 	for (i = 0; i < e->count; i++) {
 		n = strlen(e->names[i]);
-		if (len <= n || memcmp(line, e->names[i], n) != 0)
+		if ((size_t)(end - line) <= n ||
+		    memcmp(line, e->names[i], n) != 0)
 			continue;
-		while (n < len && (line[n] == ' ' || line[n] == '\t'))
-			n++;
-		if (n < len && line[n] == '=')
+		if ((c = first_in(line + n, end)) == '=' || (c == 0 &&
+		    goes_on(end, stop)))
 			return i;
 	}
 	return e->count;
@@ -58,14 +93,13 @@ rewrite(struct edit *e, const char *data, size_t len)
 	size_t		 which = e->count;
 
 	for (; at < stop; at = end) {
-		end = memchr(at, '\n', (size_t)(stop - at));
-		end = end == NULL ? stop : end + 1;
+		end = line_end(at, stop);
 		switch (lines_kind(at, end)) {
 		case LINE_NOTHING:
 			str_add_mem(e->out, at, (size_t)(end - at));
 			continue;
 		case LINE_STARTS:
-			which = name_in(e, at, (size_t)(end - at));
+			which = name_in(e, at, end, stop);
 			if (which < e->count)
 				add_setting(e, which);
 			break;

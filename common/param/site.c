@@ -137,7 +137,8 @@ const struct param	site_params[] = {
 	    "A safety net while a configuration is new: what would be "
 	    "returned stays in the queue, and what would be refused for good "
 	    "is refused for now."),
-	PARAM_BOOL("smtputf8_enable", site.smtputf8_enable, "yes",
+	PARAM_BOOL("smtputf8_enable", site.smtputf8_enable,
+	    "${{$compatibility_level} <level {1} ? {no} : {yes}}",
 	    "Take part in mail with UTF-8 in addresses and headers "
 	    "(SMTPUTF8, RFC 6531): offer it, and use it with hosts that "
 	    "offer it."),
@@ -374,13 +375,14 @@ read_origin(struct maincf *mc, struct str *problems)
 
 /*
  * RFC 6531 3.7.1: names that we go by are ASCII. What is written otherwise
- * becomes A-labels before $myhostname and $mydomain mean it.
+ * becomes A-labels before $myhostname and $mydomain mean it; so does myorigin,
+ * since what it completes shall not need SMTPUTF8 for that.
  */
 static int
 spell_names(struct maincf *mc, struct str *problems)
 {
 	static const char *const	 names[] = {
-		"myhostname", "mydomain"
+		"myhostname", "mydomain", "myorigin"
 	};
 	struct pool			*pool = maincf_pool(mc);
 	const char			*value, *why, *where;
@@ -422,9 +424,9 @@ site_apply(struct maincf *mc, struct str *problems)
 	maincf_default(mc, "mail_name", "Postrider");
 	maincf_default(mc, "mail_version", POSTRIDER_VERSION);
 	default_names(mc);
-	if (spell_names(mc, problems) == -1 ||
-	    default_networks(mc, problems) == -1 ||
+	if (default_networks(mc, problems) == -1 ||
 	    read_origin(mc, problems) == -1 ||
+	    spell_names(mc, problems) == -1 ||
 	    param_load(mc, tables, problems) == -1)
 		return -1;
 	if (check_paths(mc, problems) == -1 ||

@@ -180,6 +180,31 @@ mail_of_strangers_passes_as_it_is(void **state)
 }
 
 static void
+smtputf8_has_protocols_of_its_own(void **state)
+{
+	static const char	message[] = "X: \xc3\xa9\r\n\r\nbody\r\n";
+	static struct recipient_row wide = { "\xc3\xa9@x.test", "", "", 0 };
+
+	(void)state;
+	t.rows = &wide;
+	t.mail.flags = MAIL_IS_UTF8;
+	t.mail.protocol = "ESMTPSA";
+	assert_string_equal(through(message), message);
+	assert_non_null(strstr(written.data, " with UTF8SMTPSA id "));
+	assert_null(strstr(written.data, "for <"));
+	assert_true(t.has_utf8_head);
+}
+
+static void
+bytes_that_are_no_utf8_are_none(void **state)
+{
+	(void)state;
+	(void)through("X: \xe9\r\n\r\nbody \xc3\xa9\r\n");
+	assert_non_null(strstr(written.data, " with ESMTP id "));
+	assert_false(t.has_utf8_head);
+}
+
+static void
 dropped_headers_are_gone(void **state)
 {
 	(void)state;
@@ -439,6 +464,8 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 		TEST(mail_of_strangers_passes_as_it_is),
+		TEST(smtputf8_has_protocols_of_its_own),
+		TEST(bytes_that_are_no_utf8_are_none),
 		TEST(dropped_headers_are_gone),
 		TEST(local_mail_is_completed),
 		TEST(what_is_there_is_not_added),

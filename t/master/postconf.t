@@ -182,6 +182,7 @@ my %reason = map { my ($why, @names) = @$_; map { $_ => $why } @names } (
 for my $level (qw(0 1 2 2.0 3.5 3.5.9 3.6 3.10 10)) {
 	my @names = qw(append_dot_mydomain relay_domains
 	    smtpd_relay_restrictions smtpd_banner);
+	push @names, 'smtputf8_enable';
 	push @names, 'mynetworks_style' if $level =~ /^[01]$/;
 	mkdir "$dir/level";
 	spew("$dir/level/main.cf", "compatibility_level = $level\n" .

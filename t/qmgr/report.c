@@ -302,7 +302,7 @@ a_header_of_other_letters_is_encoded_for_who_may_not_read_it(void **state)
 	assert_false(report_is_8bit(&report));
 	assert_true(says("Content-Type: message/global\r\n"
 	    "Content-Transfer-Encoding: base64\r\n\r\n"));
-	report.is_headers_only = true;
+	about.return_what = "HDRS";
 	assert_true(says("Content-Type: message/global-headers\r\n"
 	    "Content-Transfer-Encoding: base64\r\n\r\n"));
 	report.to = about.sender = "\xc3\xa4l@local.test";

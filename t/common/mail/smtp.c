@@ -210,10 +210,10 @@ a_long_reply_is_cut_and_an_endless_one_refused(void **state)
 
 	(void)state;
 	smtp_reply_start(&r, pool, 50);
-	for (i = 0; i < 5000; i++)
+	for (i = 0; i < 20000; i++)
 		if (smtp_reply_add(&r, "250-a\rlong\x01 line") != NULL)
 			break;
-	assert_in_range(i, 100, 4999);
+	assert_in_range(i, 2000, 19999);
 	assert_int_equal(r.text.len, 50);
 	assert_non_null(strstr(r.text.data, "a?long? line\na?long"));
 }

@@ -174,8 +174,8 @@ name_matches(const struct domains *d, const char *pattern, const char *name)
 
 /* The name, then its parents, as keys of a table. */
 static WAITS enum map_result
-spelling_matches(const struct domains *d, struct table *table, struct pool *pool,
-    const char *name, char **why)
+spelling_matches(const struct domains *d, struct table *table,
+    struct pool *pool, const char *name, char **why)
 {
 	enum map_result	 result;
 	char		*value;

@@ -183,7 +183,8 @@ wire_refusal(struct transaction *t, const char **dsn)
 {
 	const struct deliver	*mail = t->d->mail;
 
-	if ((mail->flags & MAIL_IS_UTF8) == 0 || t->c->has_utf8 || set.is_lmtp ||
+	if (set.is_lmtp || t->c->has_utf8 ||
+	    (mail->flags & MAIL_IS_UTF8) == 0 ||
 	    !header_has_8bit(t->pool, mail))
 		return NULL;
 	return needs_utf8(t, dsn);

@@ -171,7 +171,8 @@ gate_pass(struct session *s, char **line)
 		log_warning("non-SMTP command from %s: %.100s", s->ident,
 		    *line);
 		s->is_over = true;
-		return say(s, REPLY_NOT_MAIL) == GONE ? GONE : REFUSED;
+		return say(s, REPLY_NOT_MAIL, site.myhostname) == GONE ?
+		    GONE : REFUSED;
 	case LOOKUP_TEMPORARY:
 		return say(s, REPLY_FILTER_FAILED);
 	case LOOKUP_NOT_FOUND:

@@ -140,8 +140,6 @@ limits_client_left(struct session *s)
 int
 limits_errors(struct session *s)
 {
-	if (s->errors < (unsigned)set.soft_errors)
-		return DONE;
 	if (s->errors >= (unsigned)set.hard_errors) {
 		log_info("too many errors after %s from %s", s->last_command,
 		    s->ident);
@@ -150,7 +148,8 @@ limits_errors(struct session *s)
 		return REFUSED;
 	}
 	/* Only answers to errors are worth delaying, and each only once. */
-	if (s->errors > s->delayed) {
+	if (s->errors >= (unsigned)set.soft_errors &&
+	    s->errors > s->delayed) {
 		s->delayed = s->errors;
 		io_flush(s->io);
 		if (fiber_sleep(set.error_sleep) == -1)

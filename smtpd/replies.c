@@ -64,7 +64,7 @@ static const char *const sentences[REPLIES] = {
 
 	[REPLY_UNKNOWN_COMMAND] =
 				"500 5.5.2 Error: command not recognized",
-	[REPLY_NOT_MAIL] =	"221 2.7.0 Error: this is a mail server; "
+	[REPLY_NOT_MAIL] =	"221 2.7.0 %s Error: this is a mail server; "
 				"goodbye",
 	[REPLY_EIGHT_BITS] =	"500 5.5.2 Error: a command has only ASCII",
 	[REPLY_FILTER_FAILED] =	"451 4.3.0 Temporary lookup failure",

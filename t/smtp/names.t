@@ -56,6 +56,11 @@ _submission._tcp.offer	SRV	10 0 $port two
 _submission._tcp.offer	SRV	5 0 $port deaf
 _submission._tcp.refuse	SRV	0 0 0 .
 fallsback	MX	10 one
+zero	MX	10 nowhere
+nowhere	A	0.0.0.0
+literal	MX	10 127.0.0.3.
+alias	MX	10 nick
+nick	CNAME	two
 END
 open my $zone, '>>', "$etc/test.zone";
 print $zone "both\tAAAA\t100::$_\n" for 1 .. 8;
@@ -77,7 +82,7 @@ if ($teller == 0) {
 
 spew("$etc/routes", join '', map { "$_->[0].test smtp:$_->[1]\n" }
     (map { [$_, "$_.test:$port"] } qw(order down nomx null noaddress
-    halfaddress filtered allgone)),
+    halfaddress filtered allgone literal alias)),
     (map { [$_, "$_.test:submission"] } qw(offer refuse fallsback)),
     ['both', "[both.test]:$port"],
     ['named', '[two.test]:smtps'],
@@ -110,6 +115,12 @@ like(outcome('null.test'), qr/dsn=5\.1\.10, status=bounced \(Domain null\.test d
     'null MX');
 like(outcome('us.test'), qr/dsn=5\.4\.6, status=bounced \(mail for us\.test loops back to myself\)/,
     'a domain whose best host is us');
+like(outcome('zero.test'), qr/dsn=5\.4\.6, status=bounced \(mail for zero\.test loops back to myself\)/,
+    'a host with the address of nobody, which would be us');
+like(outcome('literal.test'), qr/relay=none, .*status=(?:bounced|deferred) \(Host or domain name not found/,
+    'an address is no name of a host');
+like(outcome('alias.test'), qr/\[127\.0\.0\.4\]:$port, .*sent/,
+    'a host that is an alias is its target');
 like(outcome('behind.test'), qr/status=deferred \(connect to deaf\.test\[127\.0\.0\.2\]:25: Connection refused\)/,
     'a domain that has us as its second host waits for the first');
 unlike($mail->log, qr/connect to two\.test\[127\.0\.0\.4\]:25/,

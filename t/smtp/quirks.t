@@ -21,6 +21,8 @@ my $mail = Postrider->new(settings => {
 	smtp_pix_workaround_delay_time => '2s',
 }, master => <<'END');
 brave     unix - - n - - smtp -o smtp_pix_workarounds=
+mapped    unix - - n - - smtp -o smtp_pix_workaround_threshold_time=1h
+  -o smtp_pix_workaround_maps=inline:{127.0.0.1=delay_dotcrlf}
 warm      unix - - n - - smtp -o smtp_skip_quit_response=no
 END
 my $etc = $mail->etc;
@@ -119,7 +121,7 @@ domain('lines', replies => sub {
 });
 # 6
 my $stars = '220 ' . '*' x 40 . '02' . '*' x 10 . '0*';
-for (['pix', 'smtp'], ['brave', 'brave']) {
+for (['pix', 'smtp'], ['brave', 'brave'], ['mapped', 'mapped']) {
 	domain($_->[0], transport => $_->[1], extensions =>
 	    [qw(PIPELINING CHUNKING SIZE)], replies => says(CONNECT => $stars));
 }
@@ -244,6 +246,13 @@ like($mail->log, qr/: enabling PIX workarounds: disable_esmtp delay_dotcrlf for 
 like(outcome('r@brave.test'), $first, 'smtp_pix_workarounds =');
 like(heard('brave'), qr/^EHLO[^\n]*\nMAIL[^\n]*\nRCPT[^\n]*\nBDAT/m,
     'is without them');
+$began = time;
+like(outcome('r@mapped.test'), $first, 'smtp_pix_workaround_maps');
+like($mail->log, qr/: enabling PIX workarounds: delay_dotcrlf for mapped\.test/,
+    'says by address what to do');
+like(heard('mapped'), qr/^EHLO[^\n]*\nMAIL[^\n]*\nRCPT[^\n]*\nDATA/m,
+    'a dot that may have to wait is one of DATA');
+cmp_ok(time - $began, '<', 2, 'and a new message does not wait yet');
 
 like(outcome([qw(r1@rcptclose.test bad@rcptclose.test r2@rcptclose.test)]),
     $first, '7: closes on a bad recipient');

@@ -76,7 +76,7 @@ sub queued
 		'ENVID=a+00b' => qr/^501 5\.5\.4 .*ENVID/,
 		'ENVID=a+0Ab' => qr/^501/, 'ENVID=a+b' => qr/^501/,
 		'ENVID=a+2' => qr/^501/, 'ENVID=a=b' => qr/^501/,
-		"ENVID=a\xc3\xa4" => qr/^500/, 'ENVID=a+E4' => qr/^501/,
+		"ENVID=a\xc3\xa4" => qr/^501/, 'ENVID=a+E4' => qr/^501/,
 		'ENVID=' . 'x' x 101 => qr/^501 5\.5\.4 .*too long/,
 		'ENVID=' . 'x' x 100 => qr/^250/, 'ENVID' => qr/^501/,
 		'XVERP' => qr/^555/, 'XVERP=+=' => qr/^555/,

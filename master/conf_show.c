@@ -19,7 +19,7 @@
 #include "common/param/manual.h"
 #include "common/param/site.h"
 
-enum { WIDTH = 79 };
+enum { WIDTH = 80 };
 
 struct names {
 	const char	**items;

@@ -143,6 +143,14 @@ is_too_many(const struct transaction *t, const struct smtp_reply *reply)
 	    strcmp(reply->dsn, "5.5.3") == 0);
 }
 
+/* RFC 1870 6.4: 552 that is about a mailbox, or the message, and no number. */
+static bool
+is_too_big(const struct smtp_reply *reply)
+{
+	return strncmp(reply->dsn, "5.2.", 4) == 0 ||
+	    strcmp(reply->dsn, "5.3.4") == 0;
+}
+
 /* Is it only asked who would be taken (sendmail -bv)? */
 static bool
 is_probe(const struct transaction *t)
@@ -179,7 +187,7 @@ hear_rcpt(struct transaction *t, size_t n)
 		t->accepted_count++;
 		return 0;
 	}
-	if (reply.code == 552) {	/* the same, as RFC 821 had it */
+	if (reply.code == 552 && !is_too_big(&reply)) { /* as RFC 821 had it */
 		reply.code = 452;
 		if (reply.dsn[0] == '5')
 			reply.dsn[0] = '4';

@@ -147,6 +147,16 @@ soften(char *line)
 		line[4] = '4';
 }
 
+/* RFC 2034 4: an administrator's code has the class of its first digit. */
+static void
+agree(char *line)
+{
+	if (strlen(line) > 5 && line[5] == '.' &&
+	    (line[0] == '4' || line[0] == '5') &&
+	    (line[4] == '4' || line[4] == '5'))
+		line[4] = line[0];
+}
+
 /* The sentence with its gaps filled, one line, nothing that ends a line. */
 static void
 fill(char line[REPLY_LINE], enum reply reply, va_list arguments)
@@ -157,6 +167,7 @@ fill(char line[REPLY_LINE], enum reply reply, va_list arguments)
 	for (i = 0; line[i] != '\0'; i++)
 		if ((unsigned char)line[i] < ' ' || line[i] == 127)
 			line[i] = '?';
+	agree(line);
 	soften(line);
 }
 

@@ -18,6 +18,7 @@
 
 #include "common/base/text.h"
 #include "common/mail/origin.h"
+#include "common/param/site.h"
 
 #include "smtpd/client.h"
 #include "smtpd/commands.h"
@@ -68,8 +69,10 @@ command_xclient(struct session *s, char *args)
 
 	if ((result = check(s, s->may_xclient, "XCLIENT")) != DONE)
 		return result;
-	if (pool_is_over(s->pool))
-		return say(s, REPLY_TOO_MANY_ERRORS, s->address_text);
+	if (pool_is_over(s->pool)) {
+		s->is_over = true;
+		return say(s, REPLY_TOO_MANY_ERRORS, site.myhostname);
+	}
 	pool = pool_new("XCLIENT", 0);
 	why = origin_parse(&f, pool, ORIGIN_XCLIENT, args);
 	if (why != NULL) {

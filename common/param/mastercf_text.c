@@ -42,14 +42,15 @@ quoted(struct pool *pool, const char *word)
 	return pool_printf(pool, "{%s}", word);
 }
 
-/* Add one word; the new column. */
+/* Add one word; the new column. Whether there is room for it is judged, as
+ * Postfix does, without the braces that it may have. */
 static size_t
-put(struct str *to, size_t column, const char *word, bool folds,
+put(struct str *to, size_t column, const char *word, size_t bare, bool folds,
     bool starts_line)
 {
 	size_t	len = strlen(word);
 
-	if (folds && (starts_line || column + 1 + len > WIDTH)) {
+	if (folds && (starts_line || column + 1 + bare > WIDTH)) {
 		str_addf(to, "\n%*s%s", INDENT, "", word);
 		return INDENT + len;
 	}
@@ -78,12 +79,12 @@ add_command(struct pool *pool, struct str *to, const struct service *s,
 			    s->options[options].value);
 			options++;
 			column = put(to, column, pool_printf(pool, "-o %s",
-			    quoted(pool, word)), folds, true);
+			    quoted(pool, word)), 0, folds, true);
 			was_option = true;
 			continue;
 		}
-		column = put(to, column, quoted(pool, word), folds,
-		    was_option);
+		column = put(to, column, quoted(pool, word), strlen(word),
+		    folds, was_option);
 		was_option = false;
 	}
 }

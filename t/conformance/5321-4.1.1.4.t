@@ -231,7 +231,7 @@ sub check_end
 	$c->raw('Received: from a by b; Mon, 1 Jan 2024 00:00:00 +0000' .
 	    "\r\n") for 1 .. 120;
 	$c->raw("Subject: loop\r\n\r\nx\r\n.\r\n");
-	check_end($c, 'one that goes in circles', qr/5\d\d 5\.4\.6 /);
+	check_end($c, 'one that goes in circles', qr/5\d\d 5\.4\.\d /);
 
 	$c = open_data('stranger', 'alice@local.test');
 	$c->raw(".\r\n");
@@ -258,7 +258,7 @@ sub check_end
 }
 # A queue that cannot be written.
 SKIP: {
-	skip 'daemons have users only if root tests', 6 unless is_root();
+	skip 'daemons have users only if root tests', 3 unless is_root();
 	my $c = open_data('stranger', 'alice@local.test');
 	$c->raw("Subject: stuck\r\n\r\nx\r\n");
 	my $incoming = $sut->spool . '/incoming';
@@ -267,11 +267,12 @@ SKIP: {
 	$c->raw(".\r\n");
 	my $reply = $c->reply;
 	chmod $mode, $incoming;
-	like($reply, qr/\A(?:4|250)/, '5321-4.1.1.4-h it could not be stored');
+	like($reply, qr/\A4\d\d 4\.\d\.\d /, '5321-4.1.1.4-h it could not be stored');
 	$sut->wait_empty;
-	is(scalar(grep { /^Subject: stuck/m } $sut->mail('alice')),
-	    $reply =~ /^250/ ? 1 : 0, '5321-4.1.1.4-h and the reply is true');
-	note($reply);
+	is(scalar(grep { /^Subject: stuck/m } $sut->mail('alice')), 0,
+	    '5321-4.1.1.4-h and it is not delivered');
+	like($c->command('RCPT TO:<bob@local.test>'), qr/^503/,
+	    '5321-4.1.1.4-i the transaction is over all the same');
 }
 is(join('', $sut->complaints), '', 'nothing crashed');
 done_testing();

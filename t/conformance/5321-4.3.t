@@ -105,6 +105,7 @@ sub patient_host
 		while (!$is_data && $in =~ s/\A(\w+)(.*?)\r\n//s) {
 			my $verb = $1;
 			print $f "$verb\n";
+			POSIX::_exit(0) if $verb eq 'QUIT';
 			$say->($verb eq 'EHLO' ? "250-patient.test\r\n250 SIZE" :
 			    $verb eq 'DATA' ? '354 go' : '250 ok', 0.15);
 			$is_data = 1 if $verb eq 'DATA';
@@ -139,7 +140,6 @@ $sut->start;
 	    '5321-4.3.1-c who talks before the greeting is refused');
 	ok($c->is_closed, '5321-4.3.1-c and sent away');
 	cmp_ok(time - $start, '<', 5, '5321-4.3.1-c at once');
-	pop @said;		# two replies, a greeting begun
 	$c = $sut->stranger(port => $port{sync});
 	$c->raw("EHLO x\r\nMAIL FROM:<s\@remote.test>\r\n");
 	like($c->reply, qr/^554 5\.5\.0/,
@@ -328,8 +328,8 @@ like($sut->stranger->command('GET / HTTP/1.0'), qr/^221 2\.7\.0 sut\.test /,
 
 $sut->wait_log(qr/to=<$_>.*status=sent/, 20)
     for qw(1@turns.test 2@turns.test 3@turns.test x@late.test);
-is(slurp($waited{turns}) =~ s/\nQUIT\n\z/\n/r,
-    "EHLO\nMAIL\nRCPT\nRCPT\nRCPT\nDATA\n.\n",
+like(slurp($waited{turns}),
+    qr/\AEHLO\nMAIL\nRCPT\nRCPT\nRCPT\nDATA\n\.\n(?:QUIT\n)?\z/,
     '5321-4.3.1-a without PIPELINING the client waits for each answer');
 like(slurp($waited{late}), qr/\AEHLO\nMAIL\n/,
     '5321-4.3.1-b the client says nothing before it is greeted');
@@ -347,14 +347,18 @@ for my $idle (@idle) {
 cmp_ok(scalar @said, '>', 200, scalar(@said) . ' replies were heard');
 my @bad = map { $_->[1] } grep { $_->[1] =~ /^(?![2-5]\d\d[ -])/m } @said;
 is("@bad", '', '5321-4.3.2-a all begin with three digits, the first 2 to 5');
-@bad = map { "$_->[0]: $_->[1]" } grep { my ($verb, $text) = @$_;
-    my ($class) = $text =~ /^(.)/;
-    $class ne '3' && $verb !~ /^(?:EHLO|HELO)$/i &&
-    $text !~ /^(?:220|521|554)[ -]sut\.test / &&
-    $text =~ /^\d\d\d[ -](?!$class\.\d{1,3}\.\d{1,3} )/m } @said;
-@bad = grep { !/^(?:EHLO|HELO): 250/i } @bad;
-push @bad, map { "$_->[0]: $_->[1]" } grep { $_->[0] =~ /^(?:EHLO|HELO)$/i &&
-    $_->[1] =~ /^([45])\d\d (?!\1\.\d+\.\d+ )/ } @said;
+
+# Has this answer no enhanced code where it should have one?
+sub lacks_code
+{
+	my ($verb, $text) = @_;
+	my ($class) = $text =~ /^(.)/;
+
+	return 0 if $class eq '3' || $text =~ /^(?:220|521|554)[ -]sut\.test /;
+	return 0 if $class eq '2' && $verb =~ /^(?:EHLO|HELO)$/i;
+	return $text =~ /^\d{3}[ -](?!$class\.\d{1,3}\.\d{1,3} )/m;
+}
+@bad = map { "$_->[0]: $_->[1]" } grep { lacks_code(@$_) } @said;
 is("@bad", '',
     '5321-4.3.2-b but for greetings all have a code of RFC 3463');
 

@@ -7,6 +7,8 @@
 #include "t/fuzz/fuzz.h"
 
 #include "common/mail/address.h"
+#include "common/mail/chars.h"
+#include "common/mail/idn.h"
 
 /* Take an address apart and put its local part together again. The null
  * address has no parts. */
@@ -76,6 +78,25 @@ try_list(struct pool *pool, const char *text, int how)
 	}
 }
 
+/* A domain in its spellings: A-labels are ASCII and a domain, and what they are
+ * in letters leads back to them. */
+static void
+try_domain(struct pool *pool, const char *text)
+{
+	char	*ascii, *again, *others[IDN_OTHERS + 1];
+
+	idn_others(pool, text, others);
+	idn_other_addresses(pool, text, others);
+	if (text[0] == '[' || !has_8bit(text, strlen(text)) ||
+	    idn_to_ascii(pool, text, &ascii) != NULL)
+		return;
+	MUST(domain_is_valid(text, true));
+	MUST(!has_8bit(ascii, strlen(ascii)) && domain_is_valid(ascii, false));
+	MUST(idn_to_ascii(pool, idn_to_unicode(pool, ascii), &again) == NULL);
+	MUST(strcasecmp(ascii, again) == 0);
+	MUST(domain_equal(text, ascii));
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 {
@@ -88,6 +109,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	try_list(pool, text, LIST_IS_HEADER);
 	try_list(pool, text, LIST_IS_ALIAS);
 	(void)domain_is_valid(text, rules & 1);
+	try_domain(pool, text);
 	pool_free(pool);
 	return 0;
 }

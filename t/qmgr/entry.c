@@ -276,7 +276,8 @@ expiry_is_a_mark_that_moves_along(void **state)
 	assert_true(entry_load(pool, QUEUE_HOLD, "A", &why)->is_expired);
 	assert_int_equal(change("expire-now", "A", QUEUE_HOLD, 0, false),
 	    QUEUE_HOLD);
-	assert_int_equal(change("expire-release", "A", QUEUE_HOLD, 1, true),
+	assert_int_equal(change("expire-release", "A", QUEUE_HOLD,
+	    CHANGED_FREE, true),
 	    QUEUE_DEFERRED);
 }
 

@@ -201,7 +201,8 @@ keep_a_descriptor(void *unused)
 			    .nexthop = "", .site = "", .sender = "",
 			    .envelope_id = "", .return_what = "",
 			    .client_name = "", .client_address = "",
-			    .helo = "", .protocol = "", .login = "" };
+			    .helo = "", .protocol = "", .login = "",
+			    .ident = "" };
 	FILE		*file = tmpfile();
 	unsigned	 i;
 	int		 fd = -1;

@@ -107,7 +107,7 @@ protecting_setting_stops_whom_it_is_for(void **state)
 	serves("cleanup", "header_checks = regexp:/etc/checks\n");
 	serves("cleanup", "content_filter = scan:[127.0.0.1]:10024\n");
 	refuses("smtp", "smtp_sasl_auth_enable = yes\n");
-	refuses("local", "mailbox_delivery_lock = flock\n");
+	serves("local", "mailbox_delivery_lock = flock\n");
 	serves("local", "mailbox_command = /usr/bin/procmail\n");
 	refuses("smtpd", "smtpd_tls_security_level = encrypt\n");
 	refuses("smtp", "smtp_tls_security_level = dane\n");

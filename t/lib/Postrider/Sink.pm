@@ -26,6 +26,7 @@ use strict;
 use warnings;
 
 use IO::Socket::INET;
+use IO::Socket::IP;
 use IO::Socket::UNIX;
 use POSIX ();
 use Socket qw(IPPROTO_TCP SOL_SOCKET SO_LINGER TCP_NODELAY);
@@ -43,7 +44,9 @@ sub new
 		$listener = IO::Socket::UNIX->new(Local => $o{path},
 		    Listen => 128);
 	} else {
-		$listener = IO::Socket::INET->new(LocalAddr =>
+		my $family = ($o{address} // '') =~ /:/ ? 'IO::Socket::IP' :
+		    'IO::Socket::INET';
+		$listener = $family->new(LocalAddr =>
 		    $o{address} // '127.0.0.1', LocalPort => $o{port} // 0,
 		    Listen => 128, ReuseAddr => 1, Proto => 'tcp');
 		$self->{port} = $listener->sockport if $listener;

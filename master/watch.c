@@ -192,16 +192,27 @@ refused(struct worker *w)
 	watch_changed();
 }
 
+/* One of these? */
+static bool
+is_among(const char *const *programs, const char *program)
+{
+	size_t	i;
+
+	for (i = 0; programs[i] != NULL; i++)
+		if (strcmp(programs[i], program) == 0)
+			return true;
+	return false;
+}
+
 /* May this program still be started? (W5) */
 static bool
 may_start(const char *program)
 {
-	unsigned	i, k;
+	unsigned	i;
 
 	for (i = stage; is_stopping && i < STAGES; i++)
-		for (k = 0; stop_order[i].programs[k] != NULL; k++)
-			if (strcmp(stop_order[i].programs[k], program) == 0)
-				return true;
+		if (is_among(stop_order[i].programs, program))
+			return true;
 	return !is_stopping;
 }
 
@@ -422,16 +433,29 @@ static bool
 is_running(const char *const *programs)
 {
 	const struct process	*p;
-	size_t			 i;
 
-	TAILQ_FOREACH(p, &processes, entry) {
-		if (programs == NULL && strcmp(p->program, "log") != 0)
+	TAILQ_FOREACH(p, &processes, entry)
+		if (programs == NULL ? strcmp(p->program, "log") != 0 :
+		    is_among(programs, p->program))
 			return true;
-		for (i = 0; programs != NULL && programs[i] != NULL; i++)
-			if (strcmp(p->program, programs[i]) == 0)
-				return true;
-	}
 	return false;
+}
+
+/* Nobody will answer any more where these programs are not running: whoever
+ * has called there and waits hears so now. */
+static void
+close_abandoned(const char *const *programs)
+{
+	struct unit	*unit;
+	unsigned	 i;
+
+	for (unit = current->units; unit < current->units + current->count;
+	    unit++)
+		for (i = 0; i < unit->worker_count; i++)
+			if (unit->workers[i].process == NULL &&
+			    is_among(programs, unit->program))
+				unit->workers[i].listener_count = 0;
+	listeners_sweep(current);
 }
 
 /* SIGTERM says that the whole system stops: to those who have strangers at
@@ -449,17 +473,16 @@ static WAITS void
 drain_programs(const char *const *programs, int64_t deadline)
 {
 	struct process	*p;
-	size_t		 i;
 
 	TAILQ_FOREACH(p, &processes, entry)
-		for (i = 0; programs[i] != NULL; i++)
-			if (strcmp(p->program, programs[i]) == 0) {
-				process_drain(p);
-				if (has_strangers(p))
-					(void)kill(p->pid, SIGTERM);
-			}
-	while (is_running(programs) && fiber_park(deadline) == 0)
-		continue;
+		if (is_among(programs, p->program)) {
+			process_drain(p);
+			if (has_strangers(p))
+				(void)kill(p->pid, SIGTERM);
+		}
+	do
+		close_abandoned(programs);
+	while (is_running(programs) && fiber_park(deadline) == 0);
 }
 
 /* End what did not end itself: all but log, or log. */

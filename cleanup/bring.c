@@ -1,8 +1,8 @@
 /*
  * bring.c - a message from a file into cleanup.
  *
- * Called by pickup.c, maildrop.c and requeue.c on the message's fiber. The file may
- * belong to anybody: it is read on a thread, in pieces, and only as long as
+ * Called by pickup.c, maildrop.c and requeue.c on the message's fiber. The file
+ * may belong to anybody: it is read on a thread, in pieces, and only as long as
  * its envelope says.
  */
 #include "cleanup/bring.h"

@@ -14,6 +14,7 @@
 #include "common/ipc/batch.h"
 
 #include "cleanup/lookup.h"
+#include "cleanup/unicode.h"
 
 const struct param checks_params[] = {
 	PARAM_SIZE("body_checks_size_limit", set.body_checks_size_limit,
@@ -143,6 +144,8 @@ act(void *context, struct pool *pool, const struct batch_item *item,
 	case ACTION_PREPEND:
 		text = check_content(pool, check.text, item->kind != LINE,
 		    true);
+		if (item->kind == HEAD_FIELD)
+			unicode_note(c->t, text.data, text.len);
 		write_content(c->t, text.data, text.len);
 		break;
 	default:

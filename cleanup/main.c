@@ -35,7 +35,8 @@ static const struct param main_params[] = {
 };
 
 static const struct param *const tables[] = {
-	main_params, intake_params, sevenbit_params, header_params, lookup_params,
+	main_params, intake_params, sevenbit_params, header_params,
+	lookup_params,
 	canonical_params, inspect_params, checks_params, alias_params,
 	copies_params, unicode_params, NULL
 };

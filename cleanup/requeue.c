@@ -10,7 +10,8 @@
  * P2  A file that comes twice, since qmgr died in between, gets the first one's
  *     queue id and no second message, as long as this process lives.
  * P3  What the message was when it came stays so: sender, DSN options, where it
- *     came from and when, and with that whether its headers are ours to rewrite.
+ *     came from and when, and with that whether its headers are ours to
+ *     rewrite.
  */
 #include "cleanup/requeue.h"
 

@@ -5,7 +5,8 @@
  * One process, one thread. scan.c brings messages into memory, route.c asks
  * where their recipients go, or filter.c says where all of them go first,
  * schedule.c says whose turn it is, lane.c and dispatch.c hand deliveries to
- * the agents, outcome.c ends a message, sync.c sees that the disk knows,
+ * the agents, outcome.c ends a message (record.c writes down how, renew.c
+ * brings it to cleanup again), sync.c sees that the disk knows,
  * again.c when it is tried again. evict.c keeps one site from filling the
  * memory; flush.c and control.c are what others can ask for.
  */

@@ -45,7 +45,7 @@ const struct param hosts_params[] = {
 	PARAM_BOOL("smtp_balance_inet_protocols", set.balances, "yes",
 	    "Among those have IPv4 and IPv6 addresses, when there are both."),
 	PARAM_BOOL("smtp_randomize_addresses", set.randomizes, "yes",
-	    "Shuffle the addresses of hosts of equal preference."),
+	    "Shuffle the hosts of equal preference."),
 	PARAM_STRING("smtp_address_preference", set.address_preference, "any",
 	    3, 10, "Which addresses of one host come first: any, ipv4, ipv6."),
 	PARAM_BOOL("smtp_defer_if_no_mx_address_found",
@@ -178,6 +178,7 @@ struct choice {
 	struct target	 target;
 	int64_t		 preference;
 	uint32_t	 chance;
+	size_t		 place;		/* as the resolver gave them */
 	int		 family_rank;
 };
 
@@ -192,7 +193,7 @@ compare(const void *a, const void *b)
 		return x->family_rank - y->family_rank;
 	if (x->chance != y->chance)
 		return x->chance < y->chance ? -1 : 1;
-	return 0;
+	return x->place < y->place ? -1 : 1;
 }
 
 static int
@@ -205,12 +206,16 @@ family_rank(int family)
 	return 0;
 }
 
-/* The addresses of one host. SRV hosts come with ports, and in an order that
- * their weights have made already. */
+/* The addresses of one host. Those of a family stay in the resolver's order
+ * (RFC 5321 5.1), which spreads the load by itself; hosts, and the families of
+ * one, are shuffled. SRV hosts come with ports, and in an order that their
+ * weights have made already. */
 static size_t
 add_host(const struct host_row *host, const struct nexthop *hop,
     struct choice *choices, size_t n)
 {
+	const uint32_t	 chances[2] = { arc4random(), arc4random() };
+	bool		 is_shuffled = set.randomizes && host->port == 0;
 	struct choice	*c;
 	size_t		 i;
 
@@ -227,8 +232,9 @@ add_host(const struct host_row *host, const struct nexthop *hop,
 		inetaddr_print(&c->target.address, c->target.text,
 		    sizeof(c->target.text));
 		c->preference = host->preference;
-		c->chance = set.randomizes && host->port == 0 ?
-		    arc4random() : (uint32_t)n;
+		c->chance = !is_shuffled ? 0 :
+		    chances[c->target.address.family == AF_INET6];
+		c->place = n;
 		c->family_rank = family_rank(c->target.address.family);
 		n++;
 	}

@@ -4,7 +4,7 @@
  * The table finds every text with an exclamation mark in it, and says what
  * stands behind that.
  *
- * needs: cleanup/checks.c cleanup/actions.c
+ * needs: cleanup/unicode.c cleanup/checks.c cleanup/actions.c
  */
 #include "cleanup/checks.h"
 

@@ -4,11 +4,13 @@ use strict;
 use warnings;
 use IO::Select;
 use IO::Socket::INET;
+use IO::Socket::IP;
 use Test::More;
 use Postrider qw(slurp spew wait_for);
 use Postrider::Fixture;
 
 my $sut = Postrider::Fixture->new(relay => { is_noting => 1 },
+    settings => { smtp_processes => 1, inet_protocols => 'all' },
     master => <<'END');
 reusing    unix - - n - - smtp -o smtp_connection_cache_destinations=127.0.0.1
 nameless   unix - - n - - smtp -o smtp_helo_name=localhost
@@ -34,7 +36,7 @@ sub host
 		open my $f, '>>', "$dir/heard.$name";
 		syswrite $f, "$s->{number}\t$verb\t$line\n";
 		my $answer = $say->{$verb};
-		return ref $answer eq 'CODE' ? $answer->($line) : $answer;
+		return ref $answer eq 'CODE' ? $answer->($line, $s) : $answer;
 	});
 }
 
@@ -70,9 +72,13 @@ host(rcpt_550 => { RCPT => '550 5.1.1 no' });
 host(data_554 => { DATA => '554 5.7.1 no' });
 host(dot_554 => { DOT => '554 5.7.1 no' });
 host(dot_451 => { DOT => '451 4.3.0 later' });
-host(reuse => { RCPT => sub { $_[0] =~ /<bad/ ? '550 5.1.1 no' : undef },
-    MAIL => sub { $_[0] =~ /<bad/ ? '550 5.1.8 no' : undef } },
-    'reusing');
+host(reuse => { MAIL => sub { my ($line, $s) = @_;
+	$s->{is_bad} = $line =~ /<bad/;
+	return $s->{is_bad} ? '550 5.1.8 no' : undef;
+    }, RCPT => sub { my ($line, $s) = @_;
+	return $s->{is_bad} ? '503 5.5.1 no' :
+	    $line =~ /<bad/ ? '550 5.1.1 no' : undef;
+    } }, 'reusing');
 host($_ => {}, $_) for qw(nameless homeless underlined literal);
 my @steps = qw(CONNECT EHLO MAIL RCPT DATA CONTENT DOT);
 for my $step (@steps) {
@@ -88,6 +94,8 @@ sub listener
 	    Proto => 'tcp') // die "no listener: $!";
 }
 my ($hasty, $waiting) = (listener(), listener());
+my $six = IO::Socket::IP->new(Listen => 5, LocalAddr => '::1',
+    Proto => 'tcp');
 
 sub domain { return lc($_[0] =~ tr/_/-/r) . '.test' }
 
@@ -96,6 +104,7 @@ printf $routes "%s %s:[127.0.0.1]:%d\n", domain($_), $transport{$_},
     $sink{$_}->port for sort keys %sink;
 printf $routes "hasty.test smtp:[127.0.0.1]:%d\nwaiting.test " .
     "patient:[127.0.0.1]:%d\n", $hasty->sockport, $waiting->sockport;
+printf $routes "six.test nameless:[::1]:%d\n", $six->sockport if $six;
 close $routes;
 $sut->start;
 
@@ -218,6 +227,16 @@ for my $name (qw(nameless homeless)) {
 }
 is((map { $_->[1] } heard('literal'))[0], 'EHLO [192.0.2.1]',
     '5321-4.1.1.1-b a literal that was configured stands alone');
+SKIP: {
+	skip 'there is no ::1 here', 2 unless $six;
+	mail('six', 'u@six.test');
+	ok(IO::Select->new($six)->can_read(20), 'it comes by IPv6 too');
+	my $s = $six->accept;
+	syswrite $s, "220 six.test ESMTP\r\n";
+	is(scalar(<$s>), "EHLO [IPv6:::1]\r\n",
+	    '5321-4.1.1.1-a where the literal has its tag');
+	syswrite $s, "421 4.3.2 bye\r\n";
+}
 is((map { $_->[1] } heard('underlined'))[0], 'EHLO [127.0.0.1]',
     '5321-4.1.2-j a name with an underscore is not said');
 is((map { $_->[1] } heard('plain'))[0], 'EHLO sut.test',

@@ -222,8 +222,8 @@ sub printable { return $_[0] =~ s/([^ -~])/sprintf '\\x%02x', ord $1/ger }
 	    @{ $m->{rcpt_lines} };
 	like($u, qr/ ORCPT=rfc822;a\+2Bb\+3D\@r\.test(?: |\z)/,
 	    '5321-4.1.2-l an address in ORCPT is xtext');
-	like($a, qr/^RCPT TO:<a\+b=c\@relay-ok\.test> (?:.*ORCPT=rfc822;a\+2Bb\+3Dc\@relay|NOTIFY=FAILURE\z)/,
-	    '5321-4.1.2-l one that we add too');
+	is($a, 'RCPT TO:<a+b=c@relay-ok.test> NOTIFY=FAILURE',
+	    '5321-4.1.2-l the path itself is not');
 	like($m->{mail}, qr/ ENVID=a\+3Db(?: |\z)/,
 	    '5321-4.1.2-l as is ENVID');
 }

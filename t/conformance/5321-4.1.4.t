@@ -200,8 +200,9 @@ is(join('', $sut->complaints), '', 'nothing crashed');
 
 {
 	my $strict = Postrider::Fixture->new(settings => {
-		smtpd_delay_reject => 'no', smtpd_helo_restrictions =>
-		    'permit_mynetworks, reject' })->start;
+		strict_rfc821_envelopes => 'yes', smtpd_delay_reject => 'no',
+		smtpd_helo_restrictions => 'permit_mynetworks, reject' })
+	    ->start;
 	steps($strict->stranger(helo => undef), '5321-4.1.4-r',
 	    'EHLO bad.test' => '55[04] 5\.7\.1 <bad\.test>: Helo',
 	    'HELO bad.test' => '55[04] 5\.7\.1 <bad\.test>: Helo',
@@ -210,6 +211,9 @@ is(join('', $sut->complaints), '', 'nothing crashed');
 	    'EHLO good.test' => 250, 'MAIL FROM:<s@remote.test>' => 250,
 	    'RCPT TO:<alice@local.test>' => 250, 'DATA' => 354,
 	    '.' => '[25]');
+	steps($strict->friend, 'strict_rfc821_envelopes:',
+	    'MAIL FROM:a@b.test' => 501, 'MAIL FROM:<a@b.test>' => 250,
+	    'RCPT TO:alice@local.test' => 501);
 	is(join('', $strict->complaints), '', 'nor there');
 }
 done_testing();

@@ -84,7 +84,7 @@ sub fields
 }
 sub received { return grep { /^Received:/ } fields($_[0]) }
 
-# --- the grammar of 4.4 ----------------------------------------------------------
+# --- the grammar of 4.4 -------------------------------------------------------
 
 my $fws = qr/(?:\n?[ \t]+)/;
 my $comment = qr/(\((?:[^()\\\n]|\\[^\n]|(?-1))*\))/;
@@ -95,7 +95,8 @@ my $literal = qr/\[(?:\d+(?:\.\d+){3}|IPv6:[0-9A-Fa-f:.]+)\]/;
 my $tcp = qr/\((?:$domain$fws)?$literal\)/;
 my $extended = qr/(?:$domain(?:$fws$tcp)?|$literal$fws$tcp)/;
 my $atext = qr{[A-Za-z0-9!#\$%&'*+/=?^_`\{|\}~-]};
-my $path = qr/<(?:$atext+(?:\.$atext+)*|"(?:[^"\\]|\\.)*")\@(?:$domain|$literal)>/;
+my $path = qr/<(?:$atext+(?:\.$atext+)*|"(?:[^"\\]|\\.)*")
+    \@(?:$domain|$literal)>/x;
 my $date = qr/(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),[ ]\d{1,2}[ ]
     (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[ ]20\d\d[ ]
     \d\d:\d\d:\d\d[ ][+-]\d{4}/x;
@@ -171,7 +172,7 @@ for my $from (['192.0.2.7', '[192.0.2.7]'],
 	like($received, $stamp, '5321-4.4-d which the grammar knows');
 }
 
-# --- 4.4-z: names that are none ---------------------------------------------------
+# --- 4.4-z: names that are none -----------------------------------------------
 
 {
 	my @names = ("a\tb(c)", 'a(b', 'a)b', 'a;b', 'a"b', '<a>', 'a\\b',
@@ -215,7 +216,7 @@ for my $from (['192.0.2.7', '[192.0.2.7]'],
 	}
 }
 
-# --- Received lines that came ----------------------------------------------------
+# --- Received lines that came -------------------------------------------------
 
 my @came = ("Received: from a.test (a.test [192.0.2.1])\n\tby b.test with " .
     "ESMTP id 1; Mon, 2 Nov 2026 10:00:00 +0000\n",
@@ -243,7 +244,7 @@ my $old = join '', @came[0 .. 2], "X-Between: here\n", @came[3, 4];
 	    '5321-4.4-g three systems have changed nothing');
 }
 
-# --- Return-Path -----------------------------------------------------------------
+# --- Return-Path --------------------------------------------------------------
 
 my $stale = "Return-Path: <old\@x.test>\nReturn-path:\n <older\@y.test>\n";
 {
@@ -299,7 +300,7 @@ SKIP: {
 	is(scalar(() = $text =~ /^return-path:/mgi), 1, '5321-4.4-t and no other');
 }
 
-# --- reports ---------------------------------------------------------------------
+# --- reports ------------------------------------------------------------------
 
 sub reports
 {

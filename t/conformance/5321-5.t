@@ -28,7 +28,6 @@ my $sut = Postrider::Fixture->new(clock => 1, settings => {
 six $line -o smtp_address_preference=ipv6
 four $line -o smtp_address_preference=ipv4
 only-four $line -o inet_protocols=ipv4
-ordered $line -o smtp_randomize_addresses=no
 single $line
 gate unix - n n - - pipe user=prt-alice argv=/usr/bin/env true \${recipient}
 END
@@ -76,7 +75,7 @@ my %domain = (
 	two => ['MX 10 half'], second => ['MX 10 dead', 'MX 20 good'],
 	many => [map { "MX ${_}0 ten$_" } 1 .. 9],
 	equal => ['MX 10 good', 'MX 10 fine'],
-	given => ['MX 10 several'],
+	given => ['MX 10 several'], given2 => ['MX 10 others'],
 	backup => ['MX 10 dead', 'MX 20 sut.test.', 'MX 30 spare'],
 	best => ['MX 10 sut.test.', 'MX 20 spare'],
 	third => ['MX 30 sut.test.', 'MX 20 fine', 'MX 10 good'],
@@ -98,7 +97,8 @@ Postrider::Net::names($dir, 'r.test' => $start . join('', map {
 	    @{ $domain{$name} }
     } sort keys %domain), 'h.test' => $start . join('',
     (map { "$_\t" . ($at{$_} =~ /:/ ? 'AAAA' : 'A') . " $at{$_}\n" }
-    sort keys %at), (map { "ten$_\tA 127.0.1.$_\n" } 1 .. 9), <<"END"),
+    sort keys %at), (map { "ten$_\tA 127.0.1.$_\n" } 1 .. 9), (map { ("several\tA " .
+    "127.0.2.$_\n", "others\tA 127.0.2.$_\n") } 1 .. 5), <<"END"),
 ns A 127.0.0.1
 nobody TXT "no address"
 nickname CNAME good
@@ -111,9 +111,6 @@ half6 AAAA fd00::13
 twin A $at{good}
 twin AAAA $at{six}
 nat A 127.0.0.99
-several A 127.0.2.1
-several A 127.0.2.2
-several A 127.0.2.3
 END
     'test' => "$start\nsut A 127.0.0.1\nlocal MX 10 sut\nhosta A " .
     "$at{spare}\nhosta.local A $at{spare}\nrelay-ok MX 10 sut\n",
@@ -122,7 +119,7 @@ Postrider::Net::trouble(servfail => '^broken\.r', silent => '^mute\.r');
 {
 	open my $f, '>>', $sut->etc . '/transport' or die;
 	print $f "$_->[0].r.test $_->[1]:\n" for ['equal', 'single'],
-	    ['given', 'ordered'], ['pref6', 'six'], ['pref4', 'four'],
+	    ['pref6', 'six'], ['pref4', 'four'],
 	    ['no6', 'only-four'], ['gate', 'gate'];
 }
 $sut->start;
@@ -160,7 +157,7 @@ sub is_sent
 	my ($name, $by, $row, $text) = @_;
 
 	like(line($name), qr/relay=\S+\[\Q$at{$by}\E\]:25,.* status=sent /,
-	    "5321-$row $text");
+	    "$row $text");
 }
 
 # How many reports the sender has.
@@ -190,12 +187,12 @@ sub asked { my ($what) = @_; return scalar grep { $_ eq $what } @asked }
 
 # --- names that lead to hosts -------------------------------------------------
 
-is_sent('one', 'good', '5.1-a', 'mail goes to the host that only DNS names');
+is_sent('one', 'good', '5321-5.1-a', 'mail goes to the host that only DNS names');
 ok(asked('one.r.test MX'), '5321-5.1-a DNS is asked for it');
 my ($first) = grep { /^plain\.r\.test (?:MX|A|AAAA)$/ } @asked;
 is($first, 'plain.r.test MX', '5321-5.1-d MX is looked up first');
-is_sent('alias', 'fine', '5.1-d', 'an alias is followed');
-is_sent('chain', 'fine', '5.1-d', 'and one behind it');
+is_sent('alias', 'fine', '5321-5.1-d', 'an alias is followed');
+is_sent('chain', 'fine', '5321-5.1-d', 'and one behind it');
 ok(scalar(grep({ $_->{rcpt}[0] eq 'x@alias.r.test' } $host{fine}->messages)),
     '5321-5.1-d with the domain of the envelope unchanged');
 is_returned('nx', '5.4.4', '5321-5.1-e', 'a name that is not is an error');
@@ -203,14 +200,14 @@ is_returned('nx', '5.4.4', '5321-2.3.5-b',
     'a name that cannot be resolved is no domain');
 is_waiting('broken', '4.4.3', '5321-5.1-f', 'SERVFAIL lets mail wait');
 is_waiting('mute', '4.4.3', '5321-5.1-f', 'as no answer does');
-is_sent('plain', 'good', '5.1-g', 'without MX the A record is used');
-is_sent('plain6', 'six', '5.1-g', 'or the AAAA record');
+is_sent('plain', 'good', '5321-5.1-g', 'without MX the A record is used');
+is_sent('plain6', 'six', '5321-5.1-g', 'or the AAAA record');
 is_returned('empty', '5.4.4', '5321-5.1-h', 'MX hosts without addresses');
 is_returned('nodata', '5.4.4', '5321-5.1-h', 'a domain without address');
 is_waiting('both', '4.4.1', '5321-5.1-i', 'a dead MX host lets mail wait');
 is($host{spare}->sessions, 0,
     '5321-5.1-i no address of a domain that has MX was called');
-is_sent('mx-alias', 'good', '5.1-j', 'an MX host that is an alias is used');
+is_sent('mx-alias', 'good', '5321-5.1-j', 'an MX host that is an alias is used');
 like(line('mx-ring'), qr/status=(?:bounced|deferred)/,
     '5321-5.1-j one in a ring of aliases is an error');
 
@@ -229,7 +226,7 @@ like(line('mx-ring'), qr/status=(?:bounced|deferred)/,
 
 # --- several hosts ------------------------------------------------------------
 
-is_sent('all', 'good', '5.1-k', 'the third host takes what two could not');
+is_sent('all', 'good', '5321-5.1-k', 'the third host takes what two could not');
 like($log, qr/connect to dead\.h\.test.*: Connection refused\n(?s:.*)connect to silent\.h\.test\[\S+ Connection timed out/,
     '5321-5.1-k which were tried in order, in the same attempt');
 {
@@ -238,9 +235,9 @@ like($log, qr/connect to dead\.h\.test.*: Connection refused\n(?s:.*)connect to 
 	    '5321-5.1-l five addresses of nine are tried');
 	is_waiting('many', '4.4.1', '5321-5.1-l', 'then the mail waits');
 }
-is_sent('second', 'good', '5.1-m', 'the second host is tried at once');
-is_sent('two', 'good', '5.1-m', 'as is the second address of a host');
-is_sent('order', 'good', '5.1-n', 'the lowest preference comes first');
+is_sent('second', 'good', '5321-5.1-m', 'the second host is tried at once');
+is_sent('two', 'good', '5321-5.1-m', 'as is the second address of a host');
+is_sent('order', 'good', '5321-5.1-n', 'the lowest preference comes first');
 {
 	my %by = map { ($_ => scalar grep { $_->{rcpt}[0] =~ /\@equal/ }
 	    $host{$_}->messages) } qw(good fine);
@@ -248,10 +245,15 @@ is_sent('order', 'good', '5.1-n', 'the lowest preference comes first');
 	ok($by{good} >= 22 && $by{good} <= 78, "5321-5.1-o $by{good} to one " .
 	    "host, $by{fine} to the other of equal preference");
 }
-# What a resolver gives: in that order, if we are told that it has one.
-is(join(' ', $log =~ /connect to several\.h\.test\[([\d.]+)\]/g),
-    '127.0.2.1 127.0.2.2 127.0.2.3',
-    'the addresses of one host are tried as the resolver gives them');
+# The resolver rotates what the name server has.
+for my $name (qw(given given2)) {
+	my ($host) = $domain{$name}[0] =~ /(\w+)$/;
+	my @tried = $log =~
+	    /: connect to $host\.h\.test\[127\.0\.2\.(\d)\]/g;
+	is(scalar @tried, 5, "5321-5.1-p $name: all addresses are tried");
+	ok(index('1234512345', join '', @tried) >= 0,
+	    "5321-5.1-p in the resolver's order: @tried");
+}
 
 # --- we are among them --------------------------------------------------------
 
@@ -275,8 +277,8 @@ ok(!grep({ $_->{rcpt}[0] =~ /backup/ } $host{spare}->messages),
 is_returned('best', '5.4.6', '5321-5.1-t', 'nothing is left for the best MX');
 like((grep { $_->{rcpt}[0] eq 'best@remote.test' } $sut->remote->messages)[0]
     ->{data}, qr/loops back to myself/, '5321-5.1-t which says why');
-is_sent('third', 'good', '5.1-u', 'of two better ones the best is tried');
-is_sent('fourth', 'fine', '5.1-u', 'then the other');
+is_sent('third', 'good', '5321-5.1-u', 'of two better ones the best is tried');
+is_sent('fourth', 'fine', '5321-5.1-u', 'then the other');
 is_returned('proxied', '5.4.6', '5321-5.1-v', 'the proxy\'s address is ours');
 {
 	$sut->take($stranger, from => 's@remote.test',
@@ -287,13 +289,13 @@ is_returned('proxied', '5.4.6', '5321-5.1-v', 'the proxy\'s address is ours');
 
 # --- 5.2: IPv6 ----------------------------------------------------------------
 
-is_sent('dual', 'good', '5.2-a', 'a dead IPv6 address costs no delivery');
+is_sent('dual', 'good', '5321-5.2-a', 'a dead IPv6 address costs no delivery');
 ok(asked('half6.h.test A') && asked('half6.h.test AAAA'),
     '5321-5.2-a both kinds of address are asked for');
-is_sent('only6', 'six', '5.2-b', 'a host with IPv6 only is reached');
-is_sent('pref6', 'six', '5.2-c', 'IPv6 may be preferred');
-is_sent('pref4', 'good', '5.2-c', 'or IPv4');
-is_sent('no6', 'good', '5.2-c', 'or be the only one');
+is_sent('only6', 'six', '5321-5.2-b', 'a host with IPv6 only is reached');
+is_sent('pref6', 'six', '5321-5.2-c', 'IPv6 may be preferred');
+is_sent('pref4', 'good', '5321-5.2-c', 'or IPv4');
+is_sent('no6', 'good', '5321-5.2-c', 'or be the only one');
 
 # --- hosts and domains that take no mail (RFC 7504, RFC 7505) -----------------
 

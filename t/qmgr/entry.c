@@ -277,8 +277,46 @@ expiry_is_a_mark_that_moves_along(void **state)
 	assert_int_equal(change("expire-now", "A", QUEUE_HOLD, 0, false),
 	    QUEUE_HOLD);
 	assert_int_equal(change("expire-release", "A", QUEUE_HOLD,
-	    CHANGED_FREE, true),
+	    CHANGED_FREE, true), QUEUE_DEFERRED);
+	make("B", QUEUE_HOLD);
+	assert_int_equal(change("expire-release", "B", QUEUE_HOLD,
+	    CHANGED | CHANGED_FREE, true), QUEUE_DEFERRED);
+}
+
+static void
+requeuing_leaves_a_mark_and_comes_out_of_hold(void **state)
+{
+	struct stat	st;
+	int		fd;
+
+	(void)state;
+	make("A", QUEUE_HOLD);
+	assert_int_equal(change("requeue", "A", QUEUE_HOLD, CHANGED, true),
 	    QUEUE_DEFERRED);
+	fd = queue_open_file(QUEUE_DEFERRED, "A", O_RDONLY);
+	assert_int_not_equal(fd, -1);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_true(queue_is_renewed(st.st_mode));
+	assert_false(queue_is_expired(st.st_mode));
+	close(fd);
+}
+
+static void
+each_change_has_its_words(void **state)
+{
+	const char	*words[2];
+
+	(void)state;
+	assert_int_equal(entry_words(CHANGE_REQUEUE, CHANGED, words), 1);
+	assert_string_equal(words[0], "requeued");
+	assert_int_equal(entry_words(CHANGE_EXPIRE_RELEASE,
+	    CHANGED | CHANGED_FREE, words), 2);
+	assert_string_equal(words[0], "expired");
+	assert_string_equal(words[1], "released from hold");
+	assert_int_equal(entry_words(CHANGE_EXPIRE_RELEASE, CHANGED_FREE,
+	    words), 1);
+	assert_string_equal(words[0], "released from hold");
+	assert_int_equal(entry_words(CHANGE_DELETE, 0, words), 0);
 }
 
 static void
@@ -313,6 +351,8 @@ main(void)
 		CLAIM_OF(hold_and_release),
 		CLAIM_OF(requeue_and_delete),
 		CLAIM_OF(expiry_is_a_mark_that_moves_along),
+		CLAIM_OF(requeuing_leaves_a_mark_and_comes_out_of_hold),
+		CLAIM_OF(each_change_has_its_words),
 		CLAIM_OF(what_is_corrupt_can_only_be_deleted),
 		CLAIM_OF(other_words_change_nothing),
 	};

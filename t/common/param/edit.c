@@ -62,6 +62,20 @@ name_set_twice_is_set_once_afterwards(void **state)
 }
 
 static void
+name_whose_value_begins_below_is_found(void **state)
+{
+	(void)state;
+	write_file("main.cf", "a\n# inside\n = 1\n 2\nb\n\tx\nc\n");
+	assert_null(edit("a", NULL, true));
+	assert_string_equal(read_file("main.cf"),
+	    "#a\n# inside\n# = 1\n# 2\nb\n\tx\nc\n");
+	write_file("main.cf", "a\n# inside\n = 1\n 2\nb = 3\n");
+	assert_null(edit("a", "4", false));
+	assert_string_equal(read_file("main.cf"),
+	    "a = 4\n# inside\nb = 3\n");
+}
+
+static void
 new_name_goes_to_the_end(void **state)
 {
 	(void)state;
@@ -189,6 +203,7 @@ main(void)
 		CLAIM_OF(new_value_takes_the_place_of_the_old),
 		CLAIM_OF(continued_setting_keeps_the_comment_inside),
 		CLAIM_OF(name_set_twice_is_set_once_afterwards),
+		CLAIM_OF(name_whose_value_begins_below_is_found),
 		CLAIM_OF(new_name_goes_to_the_end),
 		CLAIM_OF(several_names_change_at_once),
 		CLAIM_OF(removed_setting_leaves_comments),

@@ -268,6 +268,8 @@ sub _data
 {
 	my ($self, $s) = @_;
 	my $data = '';
+
+	$self->_flush;		# the client waits for 354
 	my $trouble = $self->{replies} &&
 	    $self->{replies}->('CONTENT', '', $s);
 

@@ -178,7 +178,7 @@ count_hop(struct transaction *t)
 {
 	if (++t->heading->hops <= set.hopcount_limit)
 		return;
-	transaction_refuse(t, 554, "554 5.4.0 Error: too many hops");
+	transaction_refuse(t, 554, "554 5.4.6 Error: too many hops");
 }
 
 /* Write a field with its addresses made final. A head may have any number of

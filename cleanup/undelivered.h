@@ -11,7 +11,7 @@
 struct undelivered {
 	const struct drop	*drop;
 	const char		*boundary;	/* not in the message */
-	const char		*reply;		/* "554 5.4.0 Error: ..." */
+	const char		*reply;		/* "554 5.4.6 Error: ..." */
 	int64_t			 posted_us;
 	const char		*content;	/* its beginning */
 	size_t			 length;

@@ -108,23 +108,36 @@ expand_notify(const struct addressee *a, size_t items)
 	return notify;
 }
 
+/* The address as ORCPT has it, or "" when it cannot be there. */
+char *
+expand_as_orcpt(struct pool *pool, const char *address)
+{
+	enum { ROOM = 490 };			/* RFC 3461 4.2 */
+	static char	 nothing[1];
+	const char	*at;
+
+	for (at = address; *at != '\0' && !is_8bit(*at); at++)
+		;
+	if (*at != '\0' || strlen(address) > ROOM)
+		return nothing;
+	if (strchr(address, '@') == NULL)
+		return pool_printf(pool, "rfc822;%s@%s", address,
+		    site.myorigin);
+	return pool_printf(pool, "rfc822;%s", address);
+}
+
 /* The address that the sender knows (RFC 3461 5.2.7). */
 char *
 expand_orcpt(const struct addressee *a)
 {
-	enum { ROOM = 490 };			/* RFC 3461 4.2 */
 	const struct deliver_row	*row = a->row;
-	const char			*known = row->original, *at;
+	const char			*known = row->original;
 
 	if (row->orcpt[0] != '\0')
 		return row->orcpt;
 	if (*known == '\0' || strchr(known, '@') == NULL)
 		known = row->address;
-	for (at = known; *at != '\0' && !is_8bit(*at); at++)
-		;
-	if (*at != '\0' || strlen(known) > ROOM)
-		return row->orcpt;
-	return pool_printf(a->delivery->pool, "rfc822;%s", known);
+	return expand_as_orcpt(a->delivery->pool, known);
 }
 
 /* Add an address to post to, once. */

@@ -22,8 +22,9 @@ enum {
 	POST_TIME = 10 * 60 * 1000
 };
 
-/* The envelope: a list with an owner asks for its own reports (RFC 3461
- * 5.2.7.1), an alias passes the sender's wishes on (5.2.7.2). */
+/* The envelope: a list with an owner asks for its own reports, which name its
+ * members and not itself (RFC 3461 5.2.7.1); an alias passes the sender's
+ * wishes on (5.2.7.2). */
 static void
 make_envelope(const struct expansion *e, struct mail *mail)
 {
@@ -45,7 +46,8 @@ make_envelope(const struct expansion *e, struct mail *mail)
 		.recipients = e->rows, .count = e->count
 	};
 	for (i = 0; e->is_list && i < e->count; i++) {
-		e->rows[i].orcpt = nothing;
+		e->rows[i].orcpt = expand_as_orcpt(e->to->delivery->pool,
+		    e->rows[i].address);
 		e->rows[i].notify = 0;
 	}
 }

@@ -99,7 +99,6 @@ check_route(struct check *c)
 	struct ask_route ask = { pool_strdup(c->pool, c->address),
 			    c->ask->sender, pool_strdup(c->pool, "") };
 	struct route	 route;
-	const char	*words;
 
 	if (table_is_empty(c->rules->transports) &&
 	    table_is_empty(c->rules->sender_transports) &&
@@ -115,11 +114,9 @@ check_route(struct check *c)
 	}
 	if (route.result != ROUTE_OK || strcmp(route.transport, "error") != 0)
 		return;
-	words = route.nexthop;
-	words += dsn_find(words, 0);
-	words += strspn(words, " \t");
-	answer(c, RECIPIENT_UNKNOWN, *words != '\0' ? words :
-	    "mail for this recipient is not accepted");
+	answer(c, RECIPIENT_UNKNOWN,
+	    route.nexthop[dsn_find(route.nexthop, 0)] != '\0' ?
+	    route.nexthop : "mail for this recipient is not accepted");
 }
 
 /* By class. */

@@ -155,17 +155,20 @@ static const char *
 refuse_unlisted(const char *address, const char *text, char *line)
 {
 	const char	*code = "5.1.1";
+	int		 number = (int)set.unlisted_code;
 	int		 len = (int)dsn_find(text, 0);
 
 	if (len > 0) {
 		code = text;
+		if (*code == '4')
+			number = 450;
 		text += len;
 		text += strspn(text, " ");
 	} else {
 		len = (int)strlen(code);
 	}
-	return reply_text(line, REPLY_UNKNOWN_USER, (int)set.unlisted_code,
-	    len, code, address, text);
+	return reply_text(line, REPLY_UNKNOWN_USER, number, len, code, address,
+	    text);
 }
 
 /* Why this recipient cannot be taken, in `line`; NULL when it can. */

@@ -159,13 +159,25 @@ dsn_parse_ret(const char *text, char **what)
 	return NULL;
 }
 
+/* xtext as RFC 3461 4 has it: codes are in upper case. */
+static char *
+decode_xtext(struct pool *pool, const char *text)
+{
+	const char	*at;
+
+	for (at = text; (at = strchr(at, '+')) != NULL; at++)
+		if (strspn(at + 1, "0123456789ABCDEF") < 2)
+			return NULL;
+	return xtext_decode(pool, text);
+}
+
 /* RFC 3461 4.4: printable ASCII in xtext. */
 const char *
 dsn_parse_envid(struct pool *pool, const char *text, char **id)
 {
 	if (strnlen(text, ENVID_MAX + 1) > ENVID_MAX)
 		return "ENVID is too long";
-	*id = xtext_decode(pool, text);
+	*id = decode_xtext(pool, text);
 	if (*id == NULL || **id == '\0' || !is_ascii(*id))
 		return "ENVID is not printable ASCII in xtext";
 	return NULL;
@@ -186,7 +198,7 @@ dsn_parse_orcpt(struct pool *pool, const char *text, char **orcpt)
 	while (is_atext(text[len]))
 		len++;
 	if (len == 0 || text[len] != ';' ||
-	    (address = xtext_decode(pool, text + len + 1)) == NULL ||
+	    (address = decode_xtext(pool, text + len + 1)) == NULL ||
 	    *address == '\0')
 		return wrong;
 	is_utf8 = text_equal_mem("utf-8", text, len);

@@ -88,7 +88,7 @@ subtest 'our own network gets missing headers' => sub {
 subtest 'hops' => sub {
 	smtp(text => ("Received: by x\n" x 50) . $whole);
 	is(refusal(("Received: by x\n" x 51) . $whole),
-	    '554 5.4.0 Error: too many hops');
+	    '554 5.4.6 Error: too many hops');
 };
 
 subtest 'size' => sub {

@@ -283,7 +283,7 @@ fifty_hops_pass_and_one_more_is_a_loop(void **state)
 	assert_int_equal(t.code, 0);
 	headers_feed(&t, "RECEIVED: by y\r\n\r\n", 18);
 	assert_int_equal(t.code, 554);
-	assert_string_equal(t.refusal, "554 5.4.0 Error: too many hops");
+	assert_string_equal(t.refusal, "554 5.4.6 Error: too many hops");
 }
 
 static void

@@ -38,7 +38,7 @@ setup(void **state)
 	    .content_length = sizeof(content) - 1, .recipients = rows,
 	    .count = 3 };
 	about = (struct undelivered){ .drop = &drop, .boundary = "BOUND",
-	    .reply = "554 5.4.0 Error: too many hops", .posted_us = 1,
+	    .reply = "554 5.4.6 Error: too many hops", .posted_us = 1,
 	    .content = content, .length = sizeof(content) - 1 };
 	return 0;
 }
@@ -86,7 +86,7 @@ recipients_are_told_by_their_wishes(void **state)
 
 	(void)state;
 	assert_non_null(strstr(text, "\r\n\r\nFinal-Recipient: rfc822; "
-	    "a@x.test\r\nAction: failed\r\nStatus: 5.4.0\r\n"));
+	    "a@x.test\r\nAction: failed\r\nStatus: 5.4.6\r\n"));
 	assert_non_null(strstr(text, "Original-Recipient: rfc822;o@x.test\r\n"
 	    "Final-Recipient: rfc822; b@x.test\r\n"));
 	assert_null(strstr(text, "c@x.test"));

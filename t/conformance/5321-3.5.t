@@ -33,7 +33,7 @@ sub ask
 	return $reply;
 }
 
-# --- VRFY -----------------------------------------------------------------------
+# --- VRFY ---------------------------------------------------------------------
 
 for my $c ($sut->stranger, $sut->friend) {
 	my $who = $c->socket->sockhost;
@@ -80,7 +80,7 @@ like(ask($sut->friend, 'VRFY no-such'), qr/^550 5\.1\.1/,
 	$c->command('RSET', 250);
 }
 
-# --- EXPN -----------------------------------------------------------------------
+# --- EXPN ---------------------------------------------------------------------
 
 {
 	my $c = expander();
@@ -99,7 +99,7 @@ like(ask($sut->friend, 'VRFY no-such'), qr/^550 5\.1\.1/,
 	    '5321-3.5.2-d VRFY tells no route either');
 }
 
-# --- what all the answers have in common ----------------------------------------
+# --- what all the answers have in common --------------------------------------
 
 cmp_ok(scalar @answers, '>', 20, 'there were answers');
 my %addresses;
@@ -128,7 +128,7 @@ for my $answer (@answers) {
 	$c->command('RSET', 250);
 }
 
-# --- who may ask, and what is announced -----------------------------------------
+# --- who may ask, and what is announced ---------------------------------------
 
 {
 	my $ehlo = 'EHLO c.test';
@@ -153,7 +153,7 @@ for my $answer (@answers) {
 	is($said[1], $said[0], '5321-3.5.2-e then it tells nothing');
 }
 
-# --- the client -----------------------------------------------------------------
+# --- the client ---------------------------------------------------------------
 
 for my $i (1 .. 5) {
 	$sut->take($sut->stranger, from => 's@remote.test',

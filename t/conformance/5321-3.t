@@ -39,7 +39,7 @@ END
 my $dir = $sut->dir;
 my $number = 0;
 
-# --- hosts ----------------------------------------------------------------------
+# --- hosts --------------------------------------------------------------------
 
 # What the hosts say that are reached by a transport: NAME.at.test.
 my %hosts = (
@@ -140,7 +140,7 @@ my $clean = mail('r@helo.at.test', body => "caf\xe9\n", header =>
     "MIME-Version: 1.0\nContent-Type: text/plain; charset=iso-8859-1\n" .
     "Content-Transfer-Encoding: 8bit\n");
 
-# --- 3.1: the greeting ----------------------------------------------------------
+# --- 3.1: the greeting --------------------------------------------------------
 
 {
 	my $c = Postrider::Client->new($sut->port);
@@ -167,7 +167,7 @@ my $clean = mail('r@helo.at.test', body => "caf\xe9\n", header =>
 	ok($c->is_closed, '5321-3.1-c and then it is over');
 }
 
-# --- 3.2: HELO and EHLO ---------------------------------------------------------
+# --- 3.2: HELO and EHLO -------------------------------------------------------
 
 {
 	my $c = $sut->stranger(helo => undef);
@@ -186,10 +186,11 @@ my $clean = mail('r@helo.at.test', body => "caf\xe9\n", header =>
 	like($raw, qr/\AHELO sut\.test\r\n/,
 	    '5321-3.2-c HELO is the first word with smtp_never_send_ehlo');
 	unlike($raw, qr/EHLO/, '5321-3.2-c EHLO is not heard');
-	is($m->{mail}, 'MAIL FROM:<s@remote.test>', '5321-3.2-c nor parameters');
+	is($m->{mail}, 'MAIL FROM:<s@remote.test>',
+	    '5321-3.2-c nor are parameters');
 }
 
-# --- 3.3: what the server makes of a transaction --------------------------------
+# --- 3.3: what the server makes of a transaction ------------------------------
 
 {
 	my $c = $sut->stranger;
@@ -222,7 +223,8 @@ my $clean = mail('r@helo.at.test', body => "caf\xe9\n", header =>
 	like($c->command('MAIL FROM:<a@b.test>'), qr/^250/,
 	    '5321-3.3-c the verdict on MAIL may wait');
 	like($c->command('RCPT TO:<alice@local.test>'), 
-	    qr/^55\d 5\.7\.1 .*Sender address rejected/, '5321-3.3-c until RCPT');
+	    qr/^55\d 5\.7\.1 .*Sender address rejected/,
+	    '5321-3.3-c until RCPT');
 }
 {
 	my $c = $sut->stranger;
@@ -297,7 +299,7 @@ for my $who (qw(failing loop-1)) {
 	    '5321-3.3-p to the sender');
 }
 
-# --- 3.4: addresses that have changed -------------------------------------------
+# --- 3.4: addresses that have changed -----------------------------------------
 
 my @told;
 for my $time (1, 2) {
@@ -314,7 +316,7 @@ for my $time (1, 2) {
 	    if $time == 2;
 }
 
-# --- the client -----------------------------------------------------------------
+# --- the client ---------------------------------------------------------------
 
 {
 	my @raw = map { $_->raw } $sut->remote, $sut->relay, values %sink;
@@ -330,8 +332,8 @@ for my $time (1, 2) {
 	for my $raw (@raw) {
 		my $told = $raw =~ s/^(DATA\r\n)Received:.*?\r\n\.\r\n/$1/mgrs;
 		my $order = join ' ', $told =~ /^(\w+).*\r\n/mg;
-		push @wrong, $order unless $order =~ /\A(?:EHLO[ ]?)?(?:HELO[ ]?)?
-		    (?:MAIL(?:[ ]RCPT)+(?:[ ]DATA)?[ ]?|RSET[ ]?)*(?:QUIT)?\z/x;
+		push @wrong, $order unless $order =~
+		    /\A(?:EHLO[ ]?)?(?:HELO[ ]?)?(?:MAIL(?:[ ]RCPT)+(?:[ ]DATA)?[ ]?|RSET[ ]?)*(?:QUIT)?\z/x;
 	}
 	is_deeply(\@wrong, [], '5321-3.3-s MAIL, then RCPT, then DATA');
 }
@@ -375,7 +377,7 @@ for my $name (qw(data503 data554)) {
 	    '5321-3.1-f if all say so, the mail waits');
 }
 
-# --- 2: what waits, and what is turned into something older ---------------------
+# --- 2: what waits, and what is turned into something older -------------------
 
 {
 	my $m = wait_sink('helo', $clean);

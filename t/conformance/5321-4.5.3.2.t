@@ -104,7 +104,7 @@ wait_at(@$_) for map { my $name = $_; map { ["$_-$name",
 send_to('hole');
 send_to('no-answer');
 
-# --- silence before anything ----------------------------------------------------
+# --- silence before anything --------------------------------------------------
 
 sub settle_in { select undef, undef, undef, $_[0] }
 
@@ -127,7 +127,7 @@ like(line('no-answer'), qr/dsn=4\.4\.3, status=deferred/,
 ok(!is_told("late-$_"), "5321-4.5.4-a others have more time ($_)")
     for sort keys %waits;
 
-# --- each command ---------------------------------------------------------------
+# --- each command -------------------------------------------------------------
 
 my %said = map { ($_ => qr/.*timed out while $waits{$_}[3]/) } keys %waits;
 my %deadline = (data => 120, block => 180, greeting => 300, mail => 300,
@@ -146,13 +146,14 @@ for my $name (sort { $deadline{$a} <=> $deadline{$b} || $a cmp $b }
 for my $name (sort { $deadline{$a} <=> $deadline{$b} } keys %deadline) {
 	pass_time($deadline{$name} + 25)
 	    if $passed < $deadline{$name} + 25;
-	like(line("never-$name"), qr/dsn=4\.4\.2, status=deferred \($said{$name}/,
+	like(line("never-$name"),
+	    qr/dsn=4\.4\.2, status=deferred \($said{$name}/,
 	    "5321-4.5.4-a in the end it gives up ($name)");
 }
 is($sink{'late-dot'}->sessions, 1, '5321-4.5.3.2.6-a there is no second ' .
     'attempt after the dot');
 
-# --- each has a time of its own -------------------------------------------------
+# --- each has a time of its own -----------------------------------------------
 
 send_to('slow');
 my $total = 0;
@@ -170,7 +171,7 @@ my ($delay) = line('slow') =~ / delay=([\d.]+)/;
 cmp_ok($delay, '>', 600, "5321-4.5.3.2-a after $delay s, more than any " .
     'command may take');
 
-# --- settings -------------------------------------------------------------------
+# --- settings -----------------------------------------------------------------
 
 my ($pid) = $sut->children(Postrider::bin() . '/smtp');
 $sut->set(smtp_rcpt_timeout => '3s');
@@ -184,7 +185,7 @@ like(line('stalled'), qr/status=deferred \(.*timed out while sending RCPT TO/,
 like(line('stalled'), qr/ delay=(?:[0-9]|1[0-9])(?:\.\d+)?,/,
     '5321-4.5.3.2-b after the seconds it says');
 
-# --- the server -----------------------------------------------------------------
+# --- the server ---------------------------------------------------------------
 
 {
 	my $c = $sut->stranger;

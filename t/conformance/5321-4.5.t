@@ -7,7 +7,7 @@ use List::Util qw(max);
 use Postrider qw(free_port slurp spew wait_for);
 use Postrider::Fixture;
 
-my $few = free_port();
+my ($few, $rated) = (free_port(), free_port());
 my $limit = 1000000;
 my $sut = Postrider::Fixture->new(
 	remote => { is_noting => 1 },
@@ -18,16 +18,17 @@ my $sut = Postrider::Fixture->new(
 	    virtual_alias_domains => 'virtual.test',
 	    virtual_alias_maps => 'inline:{ { x@virtual.test = alice } ' .
 		'{ postmaster@virtual.test = alice } }',
-	    wide_destination_recipient_limit => 500,
-	    smtpd_client_message_rate_limit => 0 },
+	    wide_destination_recipient_limit => 500 },
 	master => <<"END");
 127.0.0.1:$few inet n - n - - smtpd
   -o smtpd_recipient_limit=100
+127.0.0.1:$rated inet n - n - - smtpd
+  -o smtpd_client_recipient_rate_limit=3
 wide unix - - n - - smtp
 END
 my $number = 0;
 
-# --- the hosts that mail goes to ------------------------------------------------
+# --- the hosts that mail goes to ----------------------------------------------
 
 my %hosts = (
 	sized => { EHLO => "250-s\r\n250 SIZE 100000000" },
@@ -117,7 +118,7 @@ sub wait_sink
 	return $found[0];
 }
 
-# --- 4.5.1 ----------------------------------------------------------------------
+# --- 4.5.1 --------------------------------------------------------------------
 
 {
 	my $c = $sut->stranger(helo => undef);
@@ -143,7 +144,31 @@ sub wait_sink
 	    '5321-4.5.1-b whom mail reaches');
 }
 
-# --- 4.5.2 ----------------------------------------------------------------------
+# Who looks as bad as can be, and who has asked for too much.
+for my $way (['127.0.0.9', undef, ''], ['127.0.0.9', 'EHLO sut.test', ''],
+    ['127.0.0.9', 'HELO localhost', 'x@no-such-domain.test'],
+    ['127.0.0.9', 'EHLO [192.0.2.1]', 'alice@local.test'],
+    ['127.0.0.9', 'EHLO c_c', 'postmaster@local.test']) {
+	my ($from, $helo, $sender) = @$way;
+	my $c = $sut->_connect($from, helo => $helo);
+	$c->command("MAIL FROM:<$sender>", 250);
+	like($c->command('RCPT TO:<postmaster@local.test>'), qr/^250/,
+	    "5321-4.5.1-c postmaster hears <$sender> after " .
+	    ($helo // 'no word'));
+}
+{
+	my @c = map { $sut->_connect($_, port => $rated) } '127.0.0.7',
+	    '127.0.0.8';
+	$_->command('MAIL FROM:<s@remote.test>', 250) for @c;
+	my @said = map { $c[0]->command('RCPT TO:<postmaster@local.test>') }
+	    1 .. 5;
+	like($said[4], qr/^45\d /, '5321-4.5.1-c a client that asks too ' .
+	    'often is only put off');
+	like($c[1]->command('RCPT TO:<postmaster@local.test>'), qr/^250/,
+	    '5321-4.5.1-c and no other client with it');
+}
+
+# --- 4.5.2 --------------------------------------------------------------------
 
 {
 	# Dots at the start, in the middle, and near the ends of buffers.
@@ -202,7 +227,7 @@ sub wait_sink
 	    '5321-4.5.2-e and with it taken away all is as it was');
 }
 
-# --- 4.5.3.1: sizes the server takes --------------------------------------------
+# --- 4.5.3.1: sizes the server takes ------------------------------------------
 
 # A domain of so many octets.
 sub domain
@@ -330,7 +355,7 @@ sub local_part { return 'l' x $_[0] }
 	like($c->command('NOOP'), qr/^250/, '5321-4.5.3.1.7-b with a reply');
 }
 
-# --- recipients -----------------------------------------------------------------
+# --- recipients ---------------------------------------------------------------
 
 {
 	my $c = $sut->stranger(port => $few);
@@ -404,7 +429,7 @@ sub local_part { return 'l' x $_[0] }
 	is($got, $taken, '5321-4.5.3.1-a what was taken is delivered');
 }
 
-# --- the client -----------------------------------------------------------------
+# --- the client ---------------------------------------------------------------
 
 {
 	my $subject = mail('u@long.test');

@@ -29,7 +29,7 @@ my %replies = (
 	good => {}, fine => {},
 	busy => { CONNECT => '421 4.3.2 busy' },
 	rude => { CONNECT => '554 5.7.1 go away' },
-	curt => { EHLO => 'CLOSE' },
+	curt => { EHLO => 'CLOSE', HELO => 'CLOSE' },
 	refusing => { RCPT => '550 5.1.1 who?' },
 );
 

@@ -292,7 +292,7 @@ is(lookup('local', 'alias_maps', 'list+x', 'list'), '0 1 alice, bob ',
 is(lookup('local', 'alias_maps', 'none'), '1 0  ', 'or that there is none');
 like(lookup('local', 'transport_maps', 'fixed.test'), qr/^2 0  .*not yours/,
     'it may not ask for anything else');
-like(lookup('smtpd', 'alias_maps', 'list'), qr/^2 0  .*not yours/,
+like(lookup('smtpd', 'transport_maps', 'list'), qr/^2 0  .*not yours/,
     'nor may others ask for its parameters');
 is($resolve->ask_as('smtpd', 'ASK_ROUTE', ['str', 'a@b'], ['str', ''],
     ['str', '']),

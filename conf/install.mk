@@ -8,7 +8,8 @@ DEPS		:= gcc make pkg-config libc6-dev libssl-dev libdb-dev libbsd-dev
 DEPS_OPTIONAL	:= libunbound-dev libpcre2-dev libseccomp-dev liblmdb-dev \
 		   libcdb-dev libidn2-dev
 TEST_DEPS	:= perl libcmocka-dev nsd swaks clang universal-ctags strace \
-		   valgrind gdb cppcheck procps util-linux openssl python3 \
+		   valgrind gdb cppcheck procps util-linux iproute2 openssl \
+		   python3 \
 		   python3-flufl.bounce libmail-deliverystatus-bounceparser-perl \
 		   mandoc debhelper fakeroot
 

@@ -15,6 +15,7 @@
 #include "common/mail/chars.h"
 #include "common/mail/dsn.h"
 #include "common/mail/mapping.h"
+#include "common/param/site.h"
 
 #include "local/expand.h"
 

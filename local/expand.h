@@ -57,6 +57,7 @@ WAITS void	 expand_deliver(struct expansion *, const char *self,
 /* The wishes of the recipient for one of so many whom he stands for. */
 int64_t		 expand_notify(const struct addressee *, size_t items);
 char		*expand_orcpt(const struct addressee *);
+char		*expand_as_orcpt(struct pool *, const char *address);
 
 /* nested.c: sort in what an address stands for, if it is an alias that can be
  * taken for a list of addresses. 1, 0 if it is not, or -1: settled. */

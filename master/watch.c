@@ -48,7 +48,7 @@ static const struct {
 } stop_order[STAGES] = {
 	{ { "smtpd", "pickup" }, 4 },
 	{ { "qmgr", "smtp" }, 2 },
-	{ { "local", "error", "bounce" }, 1 },
+	{ { "local", "error", "bounce", "spawn" }, 1 },
 	{ { "helper", "cleanup", "resolve", "dns", "anvil" }, 0 }
 };
 
@@ -465,7 +465,8 @@ has_strangers(const struct process *p)
 {
 	return strcmp(p->program, "smtpd") == 0 ||
 	    strcmp(p->program, "pickup") == 0 ||
-	    strcmp(p->program, "smtp") == 0;
+	    strcmp(p->program, "smtp") == 0 ||
+	    strcmp(p->program, "spawn") == 0;
 }
 
 /* Tell these programs to leave and wait for them until the deadline. */

@@ -213,19 +213,22 @@ connection_complaint(struct connection *c, struct pool *pool, int error)
 	    c->doing);
 }
 
-/* Lines of a reply are one line where a person reads it. */
+/* Lines of a reply are one line where a person reads it, each with the code in
+ * front (RFC 3461 9.2): "550-one 550 two". */
 char *
 connection_said(struct pool *pool, const struct smtp_reply *reply)
 {
-	char	*text, *p;
+	const char	*line = reply->text.data, *end;
+	struct str	 said;
 
-	text = pool_printf(pool, "%d %s", reply->code, reply->text.data);
-	for (p = text; *p != '\0'; p++)
-		if (*p == '\n')
-			*p = ' ';
-	while (p > text && p[-1] == ' ')
-		*--p = '\0';
-	return text;
+	str_init(&said, pool, REPLY_ROOM);
+	for (; (end = strchr(line, '\n')) != NULL; line = end + 1)
+		str_addf(&said, "%d-%.*s ", reply->code, (int)(end - line),
+		    line);
+	str_addf(&said, "%d %s", reply->code, line);
+	while (said.len > 0 && said.data[said.len - 1] == ' ')
+		said.data[--said.len] = '\0';
+	return said.data;
 }
 
 /* --- goodbye ------------------------------------------------------------- */

@@ -58,6 +58,11 @@ conformance: test-deps users tests
 	    sed 's,^,$(BUILD):,') || true
 	$(Q)t/conformance/table $(BUILD)
 
+# Do the checks notice deliberate faults?
+.PHONY: conformance-mutants
+conformance-mutants: test-deps users tests
+	$(Q)t/conformance/mutants $(BUILD)
+
 # The quick round while working: one build, no kills.
 .PHONY: test
 test: tests

@@ -333,7 +333,9 @@ for my $time (1, 2) {
 		my $told = $raw =~ s/^(DATA\r\n)Received:.*?\r\n\.\r\n/$1/mgrs;
 		my $order = join ' ', $told =~ /^(\w+).*\r\n/mg;
 		push @wrong, $order unless $order =~
-		    /\A(?:EHLO[ ]?)?(?:HELO[ ]?)?(?:MAIL(?:[ ]RCPT)+(?:[ ]DATA)?[ ]?|RSET[ ]?)*(?:QUIT)?\z/x;
+		    /\A(?:EHLO[ ]?)?(?:HELO[ ]?)?
+		    (?:MAIL(?:[ ]RCPT)+(?:[ ]DATA)?[ ]?|RSET[ ]?)*
+		    (?:QUIT)?\z/x;
 	}
 	is_deeply(\@wrong, [], '5321-3.3-s MAIL, then RCPT, then DATA');
 }

@@ -38,7 +38,7 @@ sub host
 my $lowered = $sut->etc . '/lowered';
 host('two', 'LIMITS RCPTMAX=2');
 host('one', 'LIMITS MAILMAX=1');
-host('domains', 'LIMITS RCPTDOMAINMAX=1', 'second');
+host('domains', 'LIMITS RCPTDOMAINMAX=1', 'third');
 host('half', 'LIMITS RCPTMAX=abc MAILMAX=3');
 host('zero', 'LIMITS RCPTMAX=0 MAILMAX=01 RCPTDOMAINMAX=1234567');
 host('noise', 'LIMITS ;;');
@@ -115,10 +115,10 @@ for my $service ([$sut->port, 150], [$few, 3], [$many, 999_999]) {
 
 	deliver('a@domains.test', 'b@domains.test');
 	is($sink{domains}->sessions, 1, 'two of one domain go together');
-	deliver('a@second.test');
+	deliver('a@third.test');
 	is($sink{domains}->sessions, 2,
 	    '9422-4.3-a RCPTDOMAINMAX=1: another domain, another session');
-	is(scalar(grep { /domains\.test/ && /second\.test/ }
+	is(scalar(grep { /domains\.test/ && /third\.test/ }
 	    $sink{domains}->raw), 0, '9422-4.3-a none has both');
 }
 {

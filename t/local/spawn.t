@@ -270,9 +270,12 @@ subtest 'a reload, and the end' => sub {
 	wait_for(sub { !is_alive($pid) }, 10, 'the end of a command');
 	pass('a command dies with its daemon');
 	my $last = connect_to('private/policy');
+	my $child = ask($last, 'child');
 	$pid = ask($last, 'pid');
 	$mail->stop;
 	ok(!is_alive($pid), 'and with the system');
+	ok(!is_alive($child), 'with all that it started');
+	unlike($mail->log, qr/does not end/, 'which nobody has to enforce');
 };
 
 done_testing();

@@ -15,6 +15,7 @@ my $mail = Postrider->new(settings => {
 }, master => <<'END');
 plain     unix - - n - - smtp -o smtp_discard_ehlo_keywords=chunking
 mailboxes unix - - n - - lmtp -o lmtp_host_lookup=native
+    -o lmtp_randomize_addresses=no
 END
 my $etc = $mail->etc;
 my ($hosts, $routes, %sink, %second) = ('', '');

@@ -292,8 +292,9 @@ sub _bytes
 
 	while (length($self->{in}) - $self->{at} < $count) {
 		$self->_flush;
-		sysread $self->{client}, $self->{in}, 65536,
+		my $n = sysread $self->{client}, $self->{in}, 65536,
 		    length $self->{in} or return undef;
+		$self->_note(substr $self->{in}, -$n);
 	}
 	$self->{at} += $count;
 	return substr $self->{in}, $self->{at} - $count, $count;

@@ -9,8 +9,8 @@ DEPS_OPTIONAL	:= libunbound-dev libpcre2-dev libseccomp-dev liblmdb-dev \
 		   libcdb-dev libidn2-dev
 TEST_DEPS	:= perl libcmocka-dev nsd swaks clang universal-ctags strace \
 		   valgrind gdb cppcheck procps util-linux iproute2 openssl \
-		   python3 \
-		   python3-flufl.bounce libmail-deliverystatus-bounceparser-perl \
+		   python3 python3-flufl.bounce \
+		   libmail-deliverystatus-bounceparser-perl \
 		   mandoc debhelper fakeroot
 
 # missing PACKAGES: those of them that dpkg does not know as installed.

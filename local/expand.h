@@ -36,6 +36,8 @@ struct expansion {
 	const char		*extension;	/* that all get, or NULL */
 	const char		*chain[NESTED_MAX];	/* of aliases */
 	size_t			 chain_count;
+	struct seen		*expanded;	/* aliases, to their lists */
+	unsigned		 lookups;	/* for such aliases */
 	struct seen		*seen;		/* of the rows */
 	struct recipient_row	*rows;		/* to be posted */
 	size_t			 count, room;

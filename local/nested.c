@@ -12,6 +12,9 @@
  * X1  Nothing is taken for an alias that another transport would get.
  * X2  A circle is left where it closes: that address is posted, and the
  *     message is returned once, because its Delivered-To: is there already.
+ * X3  An alias is expanded once, however often and on however many ways it is
+ *     named; after LOOKUPS_MAX addresses the rest is posted as it is. The
+ *     work for one message is bounded so, whoever wrote the list.
  */
 #include <string.h>
 
@@ -19,6 +22,8 @@
 #include "common/mail/address.h"
 
 #include "local/expand.h"
+
+enum { LOOKUPS_MAX = 10000 };
 
 static struct { bool frozen_delivered_to, reset_owner_alias; } set;
 
@@ -146,12 +151,17 @@ nested_add(struct expansion *e, char *address)
 	int			result;
 
 	if (!set.frozen_delivered_to || e->extension != NULL ||
-	    e->chain_count == NESTED_MAX ||
+	    e->chain_count == NESTED_MAX || e->lookups == LOOKUPS_MAX ||
 	    (e->is_list && set.reset_owner_alias))
 		return 0;
+	e->lookups++;
 	if ((result = find(e, address, &c)) != 1)
 		return result;
 	e->items--;			/* it counts for what it names */
+	if (e->expanded == NULL)
+		e->expanded = seen_new(e->to->delivery->pool, 0);
+	if (seen_is(e->expanded, c.key))
+		return 1;		/* X3 */
 	e->chain[e->chain_count++] = c.key;
 	for (i = 0; i < c.count; i++) {
 		e->items++;

@@ -23,7 +23,9 @@ spew("$etc/aliases", join '', "postmaster root\n",
     (map { "a$_ a" . ($_ + 1) . "\nc$_ :include:$dir/list$_\n" .
     "x$_ $alice+x$_\n" } 1 .. 10), "a11 $bob\nc11 $bob\nx11 $bob\n",
     "ring1 ring2\nring2 ring3, $bob\nring3 ring1\n",
-    "round1 :include:$dir/round\nmixed $alice+m\n");
+    "round1 :include:$dir/round\nmixed $alice+m\n",
+    (map { my $next = 'w' . ($_ + 1); "w$_ $next, $next\@local.test, " .
+    uc($next) . "\n" } 1 .. 18), "w19 $bob, $alice\n");
 spew("$dir/list$_", 'c' . ($_ + 1) . "\n") for 1 .. 10;
 spew("$dir/round", "round2\@local.test, $bob\n");
 spew("$etc/aliases", slurp("$etc/aliases") . "round2 round1\n");
@@ -81,6 +83,18 @@ for my $frozen (qw(yes no)) {
 		}
 	};
 }
+
+subtest 'X3: many ways to the same alias' => sub {
+	$mail->set(frozen_delivered_to => 'yes');
+	$mail->stop;
+	$mail->start;
+	forward($_, '.forward') for $alice, $bob;
+	my ($copies, $reports) = post('w1');	# 3 to the power of 18 ways
+	is($copies, 1, 'one copy');
+	is($reports, 0, 'and not returned');
+	my ($line) = grep { /to=<w1\@/ } split /\n/, $mail->log;
+	like($line, qr/status=sent \(forwarded as/, 'by one message');
+};
 
 for my $frozen (qw(no yes)) {
 	subtest "DLV-09: circles, frozen_delivered_to = $frozen" => sub {

@@ -358,7 +358,7 @@ SKIP: {
 		is($status, 0, "PRS-12 a $name GECOS field") or diag $text;
 		my ($m) = $sut->wait_remote(qr/^Subject: gecos-$name\r$/m);
 		my ($from) = $m->{data} =~ /^(From: .*?)\r\n(?![ \t])/ms;
-		my $twice = "\u$user" x 2;
+		my $twice = $user x 2;
 		is($from, "From: \"$twice \\\"x\\\\ (y\" " .
 		    "<$user\@local.test>", 'PRS-12 is quoted')
 		    if $name eq 'short';
@@ -529,16 +529,24 @@ sub memory
 	return $most;
 }
 {
-	my $c = $sut->stranger;
 	my $before = memory();
 	my $block = 'x' x 1_000_000;
+	my ($c, $during) = ($sut->stranger);
+	# How much is thrown away has an end, too: then the client is.
 	$c->raw('MAIL FROM:<');
-	$c->raw($block) for 1 .. 64;
-	my $during = memory();
-	$c->raw("\@b.test>\r\n");
-	like($c->reply, qr/^500 /, 'PRS-11 a command of 64 MB is one too long');
+	for (1 .. 64) {
+		eval { $c->raw($block); 1 } or last;
+		my $now = memory();
+		$during = $now if $now > ($during // 0);
+	}
+	eval { $c->raw("\@b.test>\r\n") };
+	my $said = eval { $c->reply } // '';
+	ok($said =~ /^(?:500|421) / ||
+	    $sut->wait_log(qr/endless line after \S+ from/),
+	    'PRS-11 a command of 64 MB is one too long');
 	cmp_ok($during - $before, '<', 8000, 'PRS-11 which nobody kept');
-	like($c->command('NOOP'), qr/^250/, 'PRS-11 and all is in step');
+	check('PRS-11', $sut->stranger, 0, 'MAIL FROM:<' . 'x' x 900_000 .
+	    '@b.test>', qr/^500 /);
 	my $f = $sut->friend;
 	$f->script('MAIL FROM:<s@remote.test>' => 250,
 	    'RCPT TO:<far@remote.test>' => 250, DATA => 354);

@@ -6,7 +6,8 @@
  * each recipient's in recipient_bcc_maps does, and to whom a BCC of
  * header_checks does. Their addresses are made final like any other's, and the
  * sender hears nothing of them. Mail that we write or pass on ourselves is not
- * copied: it would not end.
+ * copied: it would not end; nor is a question (sendmail -bv), whose answer
+ * would name them.
  */
 #include "cleanup/transaction.h"
 
@@ -131,6 +132,8 @@ copies_add(struct transaction *t)
 	struct copies	c = { .t = t };
 	size_t		i;
 
+	if (t->mail.flags & MAIL_IS_PROBE)
+		return 0;
 	for (i = 0; i < t->copy_count; i++)
 		add(&c, t->copies[i]);
 	if (is_new(&t->mail)) {

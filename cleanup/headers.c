@@ -41,8 +41,8 @@ const struct param	header_params[] = {
 	    "the rest of a longer one is passed on as it is."),
 	PARAM_BOOL("always_add_missing_headers",
 	    set.always_add_missing_headers, "no",
-	    "Add missing Date: and Message-ID: headers to mail from "
-	    "strangers too."),
+	    "Add missing From:, Date: and Message-ID: headers to mail "
+	    "from strangers too."),
 	PARAM_STRING("message_drop_headers", set.drop_headers,
 	    "bcc, content-length, resent-bcc, return-path", 0, 4096,
 	    "Headers that are removed from every message."),
@@ -399,7 +399,7 @@ add_missing(struct transaction *t)
 		add_message_id(t, prefix);
 	if ((seen & SEEN_DATE) == 0)
 		add_date(t, prefix);
-	if ((seen & SEEN_FROM) == 0 && is_local(t))
+	if ((seen & SEEN_FROM) == 0)
 		add_from(t, prefix);
 }
 

@@ -5,7 +5,8 @@
  * F1  What root runs or obeys is written by root alone.
  * F2  Nothing is set-uid; set-gid is the posting command alone, to its group.
  * F3  A socket is open to its callers and nobody else; private/ has sockets
- *     and nothing else.
+ *     and nothing else. Sockets that a killed master left behind are nobody's:
+ *     the next one makes its own.
  */
 #include "master/check.h"
 
@@ -20,6 +21,7 @@
 
 #include "common/daemon/roles.h"
 #include "common/param/site.h"
+#include "master/directories.h"
 #include "master/sockets.h"
 
 /* Everything the checks share. */
@@ -201,8 +203,10 @@ check_files(struct pool *pool, const struct services *services,
     struct str *errors)
 {
 	struct files	f = { pool, errors };
+	bool		is_running;
 	size_t		i;
 
+	is_running = pid_file_holder(pool, site.queue_directory) != 0;
 	check_place(&f, site.config_directory);
 	check_place(&f, site.daemon_directory);
 	check_place(&f, site.command_directory);
@@ -210,6 +214,6 @@ check_files(struct pool *pool, const struct services *services,
 	check_data(&f);
 	check_jail(&f);
 	check_pid_file(&f);
-	for (i = 0; i < services->count; i++)
+	for (i = 0; is_running && i < services->count; i++)
 		check_unit(&f, &services->units[i]);
 }

@@ -461,14 +461,26 @@ end_probe(struct message *m, const struct batch *b, enum told told)
 		    WORK_DEFERRED : WORK_SENT;
 }
 
+/* Is it known what came of him, and is the sender to know? Not of the copies
+ * that he knows nothing of: they are NOTIFY=NEVER. */
+static bool
+is_traced(const struct message *m, size_t number)
+{
+	const struct work	*w = &m->work[number];
+
+	if (w->state == WORK_OVER || w->reason == NULL)
+		return false;
+	return (m->envelope.mail.flags & MAIL_IS_PROBE) != 0 ||
+	    m->envelope.recipients[number].row.notify != NOTIFY_NEVER;
+}
+
 /* The next recipients that were asked for in this attempt. */
 static WAITS void
 gather_tried(struct batch *b, const struct message *m, size_t *next)
 {
 	for (; *next < m->envelope.count && b->count < REPORT_ROWS &&
 	    b->bytes < REPORT_BYTES; ++*next) {
-		if (m->work[*next].state != WORK_OVER &&
-		    m->work[*next].reason != NULL)
+		if (is_traced(m, *next))
 			add_row(b, m, *next);
 		fiber_breathe();
 	}

@@ -393,7 +393,8 @@ cross_off_first(struct message *m)
 {
 	int	fd;
 
-	if (m->crossing_count == 0 || !notify_has_work(m))
+	if (m->crossing_count == 0 ||
+	    (!notify_has_work(m) && !notify_wants_trace(m)))
 		return;
 	sync_take_place();
 	if ((fd = queue_open_file(m->dir, m->id, O_RDWR)) == -1) {

@@ -53,12 +53,11 @@ refuse(struct transaction *t, const struct smtp_reply *reply)
 
 /* The answer to the oldest chunk without one. 1: refused. */
 WAITS static int
-hear_chunk(struct transaction *t)
+hear_chunk(struct transaction *t, int64_t patience)
 {
 	struct smtp_reply	reply;
 
-	if (connection_hear(t->c, t->pool, &reply, set.data_xfer_timeout) ==
-	    -1)
+	if (connection_hear(t->c, t->pool, &reply, patience) == -1)
 		return -1;
 	t->unheard--;
 	return reply.code / 100 == 2 ? 0 : refuse(t, &reply);
@@ -91,9 +90,12 @@ hear_chunks(struct transaction *t, size_t most)
 		return data_hear_last_words(t);
 	while (t->unheard > most ||
 	    (t->unheard > 0 && io_has_input(t->c->io)))
-		if ((result = hear_chunk(t)) != 0)
+		if ((result = hear_chunk(t, set.data_xfer_timeout)) != 0)
 			return result;
-	return data_is_interrupted(t) ? data_hear_early(t) : 0;
+	/* What comes in just now answers a chunk, if one has no answer yet. */
+	if (t->unheard > 0 ? io_is_over(t->c->io) : data_is_interrupted(t))
+		return data_hear_early(t);
+	return 0;
 }
 
 /* One chunk that is not the last. 1: refused, nothing is unheard. */
@@ -169,7 +171,7 @@ chunks_hear(struct transaction *t)
 	int	result;
 
 	while (t->unheard > 0)
-		if ((result = hear_chunk(t)) != 0) {
+		if ((result = hear_chunk(t, set.data_done_timeout)) != 0) {
 			/* What becomes of the last one tells nothing. */
 			t->c->is_broken = true;
 			return result;

@@ -51,6 +51,20 @@ data_earn_time(struct transaction *t, struct sending *s, size_t bytes)
 	    s->deadline < t->c->deadline ? s->deadline : t->c->deadline);
 }
 
+/* The next reply that is no "250" to a chunk which had no answer yet. */
+WAITS static int
+hear_objection(struct transaction *t, struct smtp_reply *reply)
+{
+	for (;;) {
+		if (connection_hear(t->c, t->pool, reply,
+		    set.data_done_timeout) == -1)
+			return -1;
+		if (t->unheard == 0 || reply->code / 100 != 2)
+			return 0;
+		t->unheard--;
+	}
+}
+
 /* The host speaks before the final dot. A refusal is believed, since it wants
  * no more of this; anything else cannot be about the whole message. */
 int
@@ -59,10 +73,13 @@ data_hear_early(struct transaction *t)
 	struct smtp_reply	reply;
 	size_t			i;
 
-	if (connection_hear(t->c, t->pool, &reply, set.data_done_timeout) ==
-	    -1)
+	if (hear_objection(t, &reply) == -1)
 		return -1;
 	t->c->is_broken = true;
+	if (t->unheard > 0 && chunks_are_unknown(t, &reply)) {
+		errno = ECONNRESET;
+		return -1;
+	}
 	for (i = 0; i < t->count && reply.code >= 400; i++)
 		if (t->accepted[i])
 			transaction_refuse(t, i, &reply, "message content");

@@ -117,17 +117,16 @@ receive(struct session *s, struct chunk *c, struct arrival *to)
 	return 0;
 }
 
-/* The transaction is spoilt, and over if this was the last chunk. */
+/* P2. The transaction is spoilt, and over if this was the last chunk: what is
+ * behind it in the pipeline is the rest of a message, and not one. */
 static void
 spoil(struct session *s, const struct chunk *c)
 {
 	if (s->mail == NULL)
 		return;
-	if (s->mail->arrival != NULL) {
-		arrival_abandon(s->mail->arrival);
-		s->mail->is_failed = true;
-	}
-	if (s->mail->is_failed && c->is_last)
+	arrival_abandon(s->mail->arrival);
+	s->mail->is_failed = true;
+	if (c->is_last)
 		transaction_end(s);
 }
 
@@ -215,11 +214,9 @@ take(struct session *s, struct chunk *c)
 	char	line[REPLY_LINE];
 	int	error;
 
-	if (s->mail->arrival == NULL && arrival_open(s) == NULL) {
-		s->mail->is_failed = true;
+	if (s->mail->arrival == NULL && arrival_open(s) == NULL)
 		return errno == ECANCELED ? GONE :
 		    turn_down(s, c, reply_text(line, REPLY_NO_SERVICE));
-	}
 	if (receive(s, c, s->mail->arrival) == -1) {
 		error = errno;
 		s->received = s->mail->arrival->bytes;
@@ -255,9 +252,7 @@ command_bdat(struct session *s, char *args)
 	if (c.why != NULL)
 		return turn_down(s, &c, reply_text(line, REPLY_BAD_SYNTAX,
 		    c.why));
-	if (is_too_big(s, &c)) {
-		s->mail->is_failed = true;
+	if (is_too_big(s, &c))
 		return turn_down(s, &c, reply_text(line, REPLY_TOO_BIG));
-	}
 	return take(s, &c);
 }

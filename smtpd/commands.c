@@ -167,11 +167,23 @@ find(const char *verb)
 	return UNKNOWN;
 }
 
+/* P1 of bdat.c: nobody reads the octets of this chunk, so nobody may take them
+ * for commands. */
+static void
+leave_chunk(struct session *s, const char *line)
+{
+	if (!text_starts(line, "BDAT"))
+		return;
+	io_discard_input(s->io);
+	s->is_over = true;
+}
+
 /* A command that nobody knows, or that does nothing by smtpd_noop_commands. */
 WAITS static int
 run_unknown(struct session *s, const char *verb)
 {
 	limits_junk(s);
+	leave_chunk(s, verb);
 	if (gate_ignores(verb))
 		return say(s, REPLY_OK);
 	return say(s, REPLY_UNKNOWN_COMMAND);
@@ -212,7 +224,8 @@ command_run(struct session *s, char *line)
 		if (n != UNKNOWN)
 			s->last_command = commands[n].verb;
 		result = run(s, n, verb, args);
-	}
+	} else
+		leave_chunk(s, line);
 	s->tallies[n].all++;
 	if (result == DONE && n != UNKNOWN)
 		s->tallies[n].good++;

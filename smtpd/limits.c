@@ -92,7 +92,7 @@ limits_client(struct session *s)
 
 	if (set.client_connections == 0 && set.client_rate == 0)
 		return DONE;
-	if (limits_excepts(s))
+	if (s->is_counted || limits_excepts(s))
 		return DONE;
 
 	/* Counts protect us from too much; their loss is no reason to close. */

@@ -23,7 +23,7 @@
 #include "smtpd/xclient.h"
 
 /* RFC 9422 4.1: no more than six digits. */
-enum { RCPTMAX_MAX = 999999, VALUE_ROOM = 80 };
+enum { RCPTMAX_MAX = 999999, VALUE_ROOM = 80, DISCARDS_MAX = 1000 };
 
 const struct param offer_params[] = {
 	PARAM_STRING("smtpd_discard_ehlo_keywords", set.discard_ehlo_keywords,
@@ -145,9 +145,23 @@ extension_is_offered(const struct session *s, const char *keyword)
 	    !lists(discards, keyword));
 }
 
+/* What a table says, for this session; what it says again with each EHLO takes
+ * no more memory. */
+static const char *
+keep(struct session *s, const char *before, const char *value)
+{
+	size_t	len = strnlen(value, DISCARDS_MAX);
+
+	if (before != NULL && strlen(before) == len &&
+	    memcmp(before, value, len) == 0)
+		return before;
+	return pool_strndup(s->pool, value, len);
+}
+
 void
 offer_learn(struct session *s)
 {
+	const char	*before = s->discards;
 	struct pool	*pool;
 	struct found	 found;
 
@@ -157,8 +171,7 @@ offer_learn(struct session *s)
 		table_ask(pool, "smtpd_discard_ehlo_keyword_address_maps",
 		    LOOKUP_KEYS, s->address_text, &found);
 		if (found.result == LOOKUP_FOUND)
-			s->discards = pool_strndup(s->pool, found.value,
-			    strnlen(found.value, 1000));
+			s->discards = keep(s, before, found.value);
 		else if (found.result == LOOKUP_TEMPORARY) {
 			/* Whatever it is that this client cannot take. */
 			s->discards = "*";

@@ -125,7 +125,9 @@ receive_client(struct session *s)
 	int	result;
 
 	io_patience(s->io, limits_patience());
-	if ((result = greet_wait(s)) == DONE)
+	/* Who waits for the greeting is here, too. */
+	if ((result = limits_client(s)) == DONE &&
+	    (result = greet_wait(s)) == DONE)
 		result = session_greet(s);
 	if (result == DONE)
 		converse(s);
@@ -140,17 +142,14 @@ int
 session_greet(struct session *s)
 {
 	char	line[REPLY_LINE];
+	int	result;
 
 	io_patience(s->io, limits_patience());
-	if (daemon_is_stopping()) {
-		say(s, REPLY_SHUTTING_DOWN, site.myhostname);
-		io_flush(s->io);
-		return REFUSED;
-	}
-	if (limits_client(s) == REFUSED) {
-		io_flush(s->io);
-		return REFUSED;
-	}
+	if ((result = limits_client(s)) != DONE)
+		return result;
+	/* Nobody else tells those who were not waiting when that began. */
+	if (daemon_is_stopping())
+		return say(s, REPLY_SHUTTING_DOWN, site.myhostname);
 	if (restrict_now(s, STAGE_CLIENT, line) != NULL) {
 		s->is_denied = true;
 		return refuse(s, "CONNECT", NULL, line) == GONE ? GONE : DONE;

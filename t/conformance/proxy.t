@@ -259,11 +259,12 @@ is_from(v2(0x21, 0x21, inet_pton(AF_INET6, '::ffff:192.0.2.7') .
 
 	for my $name ('[UNAVAILABLE]', '[TEMPUNAVAIL]') {
 		my $e = $sut->friend(port => $trusting);
-		$e->command("XCLIENT NAME=$name ADDR=203.0.113.8", 220);
+		my $last = length $name;
+		$e->command("XCLIENT NAME=$name ADDR=203.0.113.$last", 220);
 		$e->script('EHLO c.test' => 250,
 		    'MAIL FROM:<s@remote.test>' => 250,
 		    'RCPT TO:<x@elsewhere.test>' => 554, 'QUIT' => 221);
-		like($sut->wait_log(qr/disconnect from \S+\[203\.0\.113\.8\]/),
+		like($sut->wait_log(qr/disconnect from \S+\[203\.0\.113\.$last\]/),
 		    qr/ unknown\[/,
 		    "XCLIENT+XFORWARD-x2-a NAME=$name has no name");
 	}

@@ -81,6 +81,22 @@ is $status, 0, 'the next start may follow at once' or diag $text;
 ($status, $text) = $mail->postrider('stop');
 is $status, 0, 'postrider stop';
 
+# What a killed system left behind, of other users since an upgrade perhaps.
+my $left = $mail->spool . '/private/pickup.1';
+my $owner = IO::Socket::UNIX->new(Local => $left, Listen => 1) or die "$!";
+close $owner;
+chmod 0644, $left or die "$!";
+($status, $text) = $mail->postrider('start');
+is $status, 0, 'a socket left behind keeps nothing from starting' or diag $text;
+is((stat $left)[2] & 07777, 0600, 'and is replaced');
+chmod 0666, $left;
+($status, $text) = $mail->postrider('check');
+like $text, qr/pickup\.1 has mode 0666, expected 0600/,
+    'one of a running system is looked at';
+chmod 0600, $left;
+($status, $text) = $mail->postrider('stop');
+is $status, 0, 'postrider stop' or diag $text;
+
 # Closed standard descriptors: no file of master's takes their place.
 for my $closed ('<&-', '<&- >&-', '<&- >&- 2>&-') {
 	my @command = (bin() . '/postrider', '-c', $mail->etc);

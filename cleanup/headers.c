@@ -113,13 +113,6 @@ static const struct known_field {
 	{ NULL, 0, 0 }
 };
 
-/* Was it posted here, by a user of this machine? */
-static bool
-is_local(const struct transaction *t)
-{
-	return (t->mail.flags & MAIL_IS_LOCAL) != 0;
-}
-
 /* A string with a limit, in the transaction's pool. */
 static void
 new_text(struct transaction *t, struct str *text)

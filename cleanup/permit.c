@@ -15,6 +15,7 @@
 #include <sysexits.h>
 
 #include "common/base/clock.h"
+#include "common/daemon/daemon.h"
 #include "common/ipc/lookup.h"
 #include "common/param/site.h"
 
@@ -45,7 +46,7 @@ ask(struct pool *pool, const char *parameter, enum lookup_how how, uid_t uid,
 	struct key_row		 key = { pool_printf(pool, "%u",
 				    (unsigned)uid) };
 	struct ask_lookup	 question = {
-	    .service = (char *)(uintptr_t)"",
+	    .service = pool_printf(pool, "%s/unix", daemon_service()),
 	    .parameter = (char *)(uintptr_t)parameter,
 	    .how = how, .keys = &key, .count = 1 };
 
@@ -55,6 +56,13 @@ ask(struct pool *pool, const char *parameter, enum lookup_how how, uid_t uid,
 	if (answer->result != LOOKUP_TEMPORARY)
 		r->login = answer->extension;
 	return answer->result;
+}
+
+/* What he is called in a sentence, as in authorized_submit_users. */
+static const char *
+name_of(const struct refusal *r)
+{
+	return *r->login != '\0' ? r->login : "unknown";
 }
 
 /* Is he one of those who may post at all? */
@@ -73,7 +81,7 @@ check_user(struct pool *pool, uid_t uid, struct refusal *r)
 		return postpone(pool, r, "authorized_submit_users");
 	default:
 		return pool_printf(pool, "user %s(%u) is not allowed to "
-		    "submit mail", r->login, (unsigned)uid);
+		    "submit mail", name_of(r), (unsigned)uid);
 	}
 }
 
@@ -99,7 +107,7 @@ check_sender(struct pool *pool, const char *sender, uid_t uid,
 		break;
 	}
 	return pool_printf(pool, "user %s(%u) is not allowed to send as <%s>",
-	    r->login, (unsigned)uid, sender);
+	    name_of(r), (unsigned)uid, sender);
 }
 
 /* Both. */

@@ -214,7 +214,8 @@ configure(struct pool *pool, const char *directory)
 		fail(EX_TEMPFAIL, site.queue_directory, strerror(errno));
 }
 
-/* May he? What only a table could tell is left to pickup. */
+/* May he? What only a table could tell is left to pickup, and so is who he is
+ * if that cannot be found out now. */
 static void
 check_user(void)
 {
@@ -223,7 +224,10 @@ check_user(void)
 
 	if (submitters_is_anybody(submitters.users))
 		return;
+	errno = 0;
 	pw = getpwuid(getuid());
+	if (pw == NULL && errno != 0 && errno != ENOENT && errno != ESRCH)
+		return;
 	name = pw != NULL ? pw->pw_name : "unknown";
 	if (submitters_find(submitters.users, name) == SUBMITTER_MAY_NOT)
 		fail(EX_NOPERM, name, "not allowed to submit mail");

@@ -1,6 +1,6 @@
 /*
- * helper.c - the one program that stays root: it starts the recipient's own
- * process and passes the channel to it on.
+ * helper.c - who becomes the recipient: it stays root, starts the recipient's
+ * own process and passes the channel to it on.
  *
  * Its only caller is local; its only verb is BECOME, with a user and nothing
  * else; it sees no message and parses none. The work is done by

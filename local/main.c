@@ -75,8 +75,8 @@ on_deliver(struct request *r)
 	log_number = daemon_session_number();
 	pool_owns_fd(r->pool, d.mail->message);
 	if (daemon_unsupported() != NULL) {
-		agent_report_all(r, daemon_service(), OUTCOME_DEFERRED, 0, "4.3.5",
-		    daemon_unsupported());
+		agent_report_all(r, daemon_service(), OUTCOME_DEFERRED, 0,
+		    "4.3.5", daemon_unsupported());
 		deliveries--;
 		return;
 	}

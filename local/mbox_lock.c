@@ -26,7 +26,8 @@
 enum {
 	LOOK_EVERY = 100,		/* milliseconds */
 	PATIENCE = 4 * 60 * 1000,	/* less than local waits for us */
-	LOCK_PATH = 600
+	LOCK_PATH = 600,
+	METHOD = (1 << LOCK_BITS) - 1	/* one of a store's locks */
 };
 
 /* FILE.lock; -1 when the name is too long to have one. */
@@ -68,7 +69,12 @@ remove_stale(const struct storing *s, const char *lock)
 static bool
 is_alone(const struct store *what)
 {
-	return what->locks == LOCK_DOTLOCK && !(what->flags & STORE_TO_FILE);
+	int64_t	left;
+
+	for (left = what->locks; left != 0; left >>= LOCK_BITS)
+		if ((left & METHOD) != LOCK_DOTLOCK)
+			return false;
+	return !(what->flags & STORE_TO_FILE);
 }
 
 /* Why FILE.lock was not made; one that may not be is done without (O2). */
@@ -154,14 +160,13 @@ mbox_lock(struct storing *s, struct mbox *m)
 {
 	enum attempt	result = ATTEMPT_DONE;
 	int64_t		left = s->what->locks;
-	const int	mask = (1 << LOCK_BITS) - 1;
 
 	for (; left != 0 && result == ATTEMPT_DONE; left >>= LOCK_BITS)
-		if ((left & mask) == LOCK_DOTLOCK)
+		if ((left & METHOD) == LOCK_DOTLOCK)
 			result = m->is_dotlocked ? ATTEMPT_DONE : dotlock(s, m);
 		else
 			result = kernel_lock(s, m,
-			    (enum lock_method)(left & mask));
+			    (enum lock_method)(left & METHOD));
 	return result;
 }
 

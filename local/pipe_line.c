@@ -83,7 +83,8 @@ read_user(const char *value)
 static size_t
 read_escape(const char *value, char *to)
 {
-	static const char	names[] = "nrtabfv\\", are[] = "\n\r\t\a\b\f\v\\";
+	static const char	names[] = "nrtabfv\\";
+	static const char	are[] = "\n\r\t\a\b\f\v\\";
 	const char		*at;
 	size_t			 n;
 	unsigned		 code = 0;

@@ -353,8 +353,10 @@ check_mastercf(void)
 		return;
 	check_services(services);
 	str_init(&errors, run.pool, 0);
-	check_files(run.pool, services, &errors);
+	str_init(&warnings, run.pool, 0);
+	check_files(run.pool, services, &errors, &warnings);
 	each(&errors, error);
+	each(&warnings, warning);
 }
 
 /* Check everything. */

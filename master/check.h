@@ -26,8 +26,8 @@ void		 check_commands(struct pool *, const struct mastercf *,
 void		 check_paths(struct pool *, struct maincf *,
 		    struct str *warnings);
 
-/* Lines about owners and modes that are not as they must be. */
+/* Lines about owners and modes that are not as they must be, or should. */
 void		 check_files(struct pool *, const struct services *,
-		    struct str *errors);
+		    struct str *errors, struct str *warnings);
 
 #endif

@@ -2,7 +2,8 @@
  * check_files.c - is everything that is installed, or that a running system
  * has made, owned and open as it must be?
  *
- * F1  What root runs or obeys is written by root alone.
+ * F1  What root runs or obeys is written by root alone; a group that may
+ *     write it is warned of, since that can be what somebody wants.
  * F2  Nothing is set-uid; set-gid is the posting command alone, to its group.
  * F3  A socket is open to its callers and nobody else; private/ has sockets
  *     and nothing else. Sockets that a killed master left behind are nobody's:
@@ -27,7 +28,7 @@
 /* Everything the checks share. */
 struct files {
 	struct pool	*pool;
-	struct str	*errors;
+	struct str	*errors, *warnings;
 };
 
 /* May root obey it? (F1) */
@@ -35,9 +36,10 @@ static void
 check_trust(struct files *f, const char *path, const struct stat *st)
 {
 	if (st->st_mode & (S_IWGRP | S_IWOTH))
-		str_addf(f->errors, "%s may be written by others than its "
-		    "owner (mode %04o)\n", path, st->st_mode & 07777);
-	else if (st->st_uid != 0 && st->st_uid != geteuid())
+		str_addf(st->st_mode & S_IWOTH ? f->errors : f->warnings,
+		    "%s may be written by others than its owner "
+		    "(mode %04o)\n", path, st->st_mode & 07777);
+	if (st->st_uid != 0 && st->st_uid != geteuid())
 		str_addf(f->errors, "%s belongs to user %u, not to root\n",
 		    path, st->st_uid);
 }
@@ -200,9 +202,9 @@ check_pid_file(struct files *f)
 /* All of it. */
 void
 check_files(struct pool *pool, const struct services *services,
-    struct str *errors)
+    struct str *errors, struct str *warnings)
 {
-	struct files	f = { pool, errors };
+	struct files	f = { pool, errors, warnings };
 	bool		is_running;
 	size_t		i;
 

@@ -254,7 +254,8 @@ be_expendable(void)
 	close(fd);
 }
 
-/* Child: run debugger_command beside us, and wait for it. */
+/* Child: run debugger_command beside us, and wait for it. It may stay, and
+ * then holds none of the daemon's sockets. */
 static void
 debug(const struct unit *unit)
 {
@@ -276,6 +277,7 @@ debug(const struct unit *unit)
 		(void)setenv("process_name", unit->program, 1);
 		(void)setenv("MAIL_CONFIG", site.config_directory, 1);
 		(void)setenv("PATH", "/usr/bin:/bin:/usr/sbin:/sbin", 0);
+		(void)close_range(STDERR_FILENO + 1, ~0U, 0);
 		reset_signals();
 		execv("/bin/sh", (char *[]){ shell, option, command, NULL });
 		_exit(127);

@@ -92,6 +92,9 @@ backend_prepare(void)
 	option("unblock-lan-zones:", "yes");
 	option("insecure-lan-zones:", "yes");
 	option("edns-buffer-size:", "1232");
+	/* A library has 16 questions under way, if nobody says more: so many
+	 * strangers whose name servers are silent would stop all mail. */
+	option("outgoing-range:", "900");
 	choose_servers();
 	if (*dns_set.trust_anchor_file != '\0')
 		error = ub_ctx_add_ta_file(context,

@@ -157,6 +157,15 @@ behind(const struct service *line)
 	return smtpd != NULL ? smtpd : line;
 }
 
+/* By what name its program asks. master makes a socket of a fifo, which
+ * pickup is in old files. */
+static char *
+name_of(struct pool *pool, const struct service *line)
+{
+	return pool_printf(pool, "%s/%s", line->name,
+	    strcmp(line->type, "fifo") == 0 ? "unix" : line->type);
+}
+
 /* Call `each` with main.cf itself (service ""), then with the settings of
  * every line that changes any, and the program that serves it. */
 void
@@ -173,8 +182,7 @@ services_walk(void (*each)(void *, const char *service, const char *program,
 		if (behind(line)->option_count == 0)
 			continue;
 		pool = pool_new("service", 0);
-		each(context, pool_printf(pool, "%s/%s", line->name,
-		    line->type), program_of(line->command),
+		each(context, name_of(pool, line), program_of(line->command),
 		    settings_of(pool, behind(line)));
 		pool_free(pool);
 	}

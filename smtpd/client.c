@@ -46,39 +46,22 @@ const struct param client_params[] = {
 	PARAM_END
 };
 
-static struct match	*trusted;
+static struct match	*trusted, *verp, *xclient, *xforward;
 
-/* A list of networks and names, which are asked for in different ways. */
-struct listed {
-	struct match	*networks, *names;
-};
-static struct listed	 verp, xclient, xforward;
-
-/* Read one; what would have to be looked up lets nobody in. */
-static void
-prepare_list(struct pool *pool, struct listed *list, const char *parameter,
-    const char *value)
+/* A list of networks and names; what would have to be looked up lets nobody
+ * in. */
+static struct match *
+prepare_list(struct pool *pool, const char *parameter, const char *value)
 {
-	const char	*networks = "", *names = "";
-	char	       **words, *why;
-	size_t		 count, i;
+	struct match	*list;
+	char		*why;
 
-	words = text_words(pool, value, &count);
-	for (i = 0; i < count; i++) {
-		if (match_networks(pool, words[i], &why) != NULL)
-			networks = pool_printf(pool, "%s %s", networks,
-			    words[i]);
-		else
-			names = pool_printf(pool, "%s %s", names, words[i]);
-	}
-	list->networks = match_networks(pool, networks, &why);
-	list->names = match_names(pool, names, &why);
-	if (list->names == NULL)
+	if ((list = match_clients(pool, value, &why)) == NULL)
 		die("%s: %s", parameter, why);
-	if (match_tables(list->networks) != NULL ||
-	    match_tables(list->names) != NULL)
-		die("%s: expected networks, names or files; a lookup table is "
-		    "not supported here", parameter);
+	if (match_tables(list) != NULL)
+		die("%s: %s: expected networks, names or files; a lookup table "
+		    "is not supported here", parameter, match_tables(list));
+	return list;
 }
 
 void
@@ -94,11 +77,11 @@ client_prepare(void)
 	if ((table = match_tables(trusted)) != NULL)
 		die("mynetworks: %s: expected networks or files; a lookup "
 		    "table is not supported here", table);
-	prepare_list(pool, &verp, "smtpd_authorized_verp_clients",
+	verp = prepare_list(pool, "smtpd_authorized_verp_clients",
 	    set.verp_clients);
-	prepare_list(pool, &xclient, "smtpd_authorized_xclient_hosts",
+	xclient = prepare_list(pool, "smtpd_authorized_xclient_hosts",
 	    set.xclient_hosts);
-	prepare_list(pool, &xforward, "smtpd_authorized_xforward_hosts",
+	xforward = prepare_list(pool, "smtpd_authorized_xforward_hosts",
 	    set.xforward_hosts);
 	proxy_prepare();
 	peers_prepare(daemon_maincf());
@@ -134,22 +117,14 @@ find_name(struct session *s)
 	pool_free(pool);
 }
 
-/* Is the client on the list? */
-static bool
-is_listed(const struct listed *list, const struct session *s)
-{
-	return match_address(list->networks, &s->address) ||
-	    match_name(list->names, s->name, false);
-}
-
 /* All that follows from address and name. */
 static void
 judge(struct session *s)
 {
 	s->is_trusted = match_address(trusted, &s->address);
-	s->may_verp = is_listed(&verp, s);
-	s->may_xclient = is_listed(&xclient, s);
-	s->may_xforward = is_listed(&xforward, s);
+	s->may_verp = match_client(verp, &s->address, s->name);
+	s->may_xclient = match_client(xclient, &s->address, s->name);
+	s->may_xforward = match_client(xforward, &s->address, s->name);
 	s->shown_port = set.shows_port ? s->address.port : 0;
 	s->ident = s->shown_port == 0 ?
 	    pool_printf(s->pool, "%s[%s]", s->name, s->address_text) :

@@ -172,10 +172,8 @@ find(const char *verb)
 static void
 leave_chunk(struct session *s, const char *line)
 {
-	if (!text_starts(line, "BDAT"))
-		return;
-	io_discard_input(s->io);
-	s->is_over = true;
+	if (text_starts(line, "BDAT"))
+		s->is_over = true;
 }
 
 /* A command that nobody knows, or that does nothing by smtpd_noop_commands. */

@@ -33,7 +33,7 @@ struct entry {
 
 struct match {
 	struct pool	*pool;
-	bool		 has_networks;	/* its words are networks, not names */
+	bool		 has_networks, has_names; /* what its words may be */
 	STAILQ_HEAD(, entry) entries;
 	char		*why;
 };
@@ -51,6 +51,20 @@ is_table(const char *word)
 	return len > 1 && word[len] == ':' && word[len + 1] != '\0';
 }
 
+/* Can it be a name, and no network that is written wrongly? */
+static bool
+is_name(const char *word)
+{
+	bool	has_letter = false;
+
+	for (; *word != '\0'; word++) {
+		if (!is_alnum(*word) && strchr("-_.", *word) == NULL)
+			return false;
+		has_letter |= is_alpha(*word);
+	}
+	return has_letter;
+}
+
 /* Add a word that is an entry; false with a complaint when it is none. */
 static bool
 add_entry(struct match *m, char *word, bool is_negated)
@@ -63,11 +77,11 @@ add_entry(struct match *m, char *word, bool is_negated)
 	e->kind = ENTRY_NAME;
 	why = m->has_networks ?
 	    inetaddr_parse_network(word, &e->network, &e->prefix) : NULL;
-	if (m->has_networks)
+	if (m->has_networks && why == NULL)
 		e->kind = ENTRY_NETWORK;
-	if ((why != NULL || !m->has_networks) && is_table(word))
+	else if (is_table(word))
 		e->kind = ENTRY_TABLE;
-	else if (why != NULL) {
+	else if (why != NULL && (!m->has_names || !is_name(word))) {
 		m->why = pool_printf(m->pool, "%s: %s", word, why);
 		return false;
 	}
@@ -136,14 +150,16 @@ add_list(struct match *m, char *list, bool is_negated, int depth)
 	return true;
 }
 
-/* Read a list of one of the two sorts. */
+/* Read a list of one of the sorts. */
 static struct match *
-match_new(struct pool *pool, const char *list, bool has_networks, char **why)
+match_new(struct pool *pool, const char *list, bool has_networks,
+    bool has_names, char **why)
 {
 	struct match	*m = pool_alloc(pool, sizeof(*m));
 
 	m->pool = pool;
 	m->has_networks = has_networks;
+	m->has_names = has_names;
 	STAILQ_INIT(&m->entries);
 	if (add_list(m, pool_strdup(pool, list), false, 0))
 		return m;
@@ -155,14 +171,21 @@ match_new(struct pool *pool, const char *list, bool has_networks, char **why)
 struct match *
 match_networks(struct pool *pool, const char *list, char **why)
 {
-	return match_new(pool, list, true, why);
+	return match_new(pool, list, true, false, why);
 }
 
 /* Read a list of domains. */
 struct match *
 match_names(struct pool *pool, const char *list, char **why)
 {
-	return match_new(pool, list, false, why);
+	return match_new(pool, list, false, true, why);
+}
+
+/* Read a list of both. */
+struct match *
+match_clients(struct pool *pool, const char *list, char **why)
+{
+	return match_new(pool, list, true, true, why);
 }
 
 /* The first table that somebody else has to be asked about. */
@@ -213,5 +236,21 @@ match_name(const struct match *m, const char *name, bool parents)
 	STAILQ_FOREACH(e, &m->entries, next)
 		if (e->kind == ENTRY_NAME && fits(e->word, name, parents))
 			return !e->is_negated;
+	return false;
+}
+
+/* Does a word fit the address or the name? */
+bool
+match_client(const struct match *m, const struct inetaddr *address,
+    const char *name)
+{
+	const struct entry	*e;
+
+	STAILQ_FOREACH(e, &m->entries, next) {
+		if (e->kind == ENTRY_NETWORK ?
+		    inetaddr_in(address, &e->network, e->prefix) :
+		    e->kind == ENTRY_NAME && fits(e->word, name, false))
+			return !e->is_negated;
+	}
 	return false;
 }

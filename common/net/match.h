@@ -18,6 +18,8 @@ struct match;
  * names the parameter. Files are read now. Networks cannot be host names. */
 struct match	*match_networks(struct pool *, const char *list, char **why);
 struct match	*match_names(struct pool *, const char *list, char **why);
+/* Both sorts of words in one list, in whatever order. */
+struct match	*match_clients(struct pool *, const char *list, char **why);
 /* The first "type:table" word, NULL when there is none. */
 const char	*match_tables(const struct match *);
 
@@ -26,5 +28,8 @@ bool		 match_address(const struct match *, const struct inetaddr *);
  * parents, "domain" matches sub-domains too. */
 bool		 match_name(const struct match *, const char *name,
 		    bool parents);
+/* For match_clients(): the first word that fits address or name decides. */
+bool		 match_client(const struct match *, const struct inetaddr *,
+		    const char *name);
 
 #endif

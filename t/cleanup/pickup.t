@@ -108,7 +108,7 @@ subtest 'what cleanup will never take goes back' => sub {
 	is($status, 0);
 	$mail->start;
 	my $line = $mail->wait_log(
-	    qr/returned to sender as \w+: 554 5\.4\.0 Error: too many hops/);
+	    qr/returned to sender as \w+: 554 5\.4\.6 Error: too many hops/);
 	my ($id) = $line =~ /as (\w+):/;
 	my $f = Postrider::QueueFile->find($mail, $id);
 	is($f->{sender}, '');
@@ -117,7 +117,7 @@ subtest 'what cleanup will never take goes back' => sub {
 	like($f->{content}, qr/Subject: loop/);
 	like($f->{content}, qr/\r\nContent-Type: multipart\/report; report-type=delivery-status;\r\n/,
 	    'as a delivery status notification');
-	like($f->{content}, qr/\r\nFinal-Recipient: rfc822; bob\@far\.test\r\nAction: failed\r\nStatus: 5\.4\.0\r\n/,
+	like($f->{content}, qr/\r\nFinal-Recipient: rfc822; bob\@far\.test\r\nAction: failed\r\nStatus: 5\.4\.6\r\n/,
 	    'with its fields');
 	wait_for(sub { !names() }, 10, 'an empty maildrop');
 

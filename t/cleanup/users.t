@@ -89,8 +89,8 @@ set(authorized_submit_users => "$alice");
 taken('who is in the list', $alice);
 refused(qr/not allowed/, 'who is not', $bob);
 refused(qr/not allowed/, 'root is no exception', 'root');
-refused(qr/not allowed/, 'nor is one without a name', 54321, '-f',
-    'x@y.test');
+refused(qr/user unknown\(54321\) is not allowed/,
+    'nor is one without a name', 54321, '-f', 'x@y.test');
 
 spew($mail->etc . '/users', "root ok\nunknown ok\n");
 spew($mail->etc . '/names', "$bob\n");
@@ -201,4 +201,17 @@ if ($can_list) {
 }
 
 is(join('', $mail->complaints), '', 'nothing crashed');
+
+# --- settings of pickup's own --------------------------------------------
+
+for my $type ('unix', 'fifo') {
+	my $own = Postrider->new(settings => {
+		relayhost => '[127.0.0.1]:' . $shut->sockport },
+	    master => "pickup $type n - n 60 1 pickup\n" .
+	    "  -o authorized_submit_users=!root,static:anyone\n");
+	$own->start;
+	($status, $text) = $own->sendmail("Subject: x\n\nx\n", 'a@far.test');
+	is($status, 77, "those in its line of master.cf act ($type)");
+	$own->stop;
+}
 done_testing;

@@ -20,7 +20,7 @@ sub talk
 	if ($verb eq 'DOT') {
 		return '452 4.2.2 full' if $line =~ /^full/;
 		return '550 5.7.1 no more' if $line =~ /^gone/;
-		return 'CLOSE' if $line =~ /^cut/;
+		return 'CLOSE' if $s->{from} =~ /^cut/ && $s->{answers}++;
 		return "250 2.1.5 <$line> saved";
 	}
 	return undef;
@@ -151,12 +151,13 @@ for my $case (['data', '2033-4.2-c', 'x'], ['chunk', '2033-4.3-a', 'x'],
 # --- it breaks ----------------------------------------------------------------
 
 {
-	my $id = mail('data', 's@remote.test', "Subject: broken\n\nx\n",
-	    qw(ann cut bob));
-	like(outcome($id, 'ann'), qr/status=sent \(250 2\.1\.5 <ann/,
+	my $id = mail('data', 'cut@remote.test', "Subject: broken\n\nx\n",
+	    qw(ann cem bob));
+	my @three = map { outcome($id, $_) } qw(ann cem bob);
+	is(scalar(grep { /status=sent \(250 2\.1\.5/ } @three), 1,
 	    '2033-5-c an answer that came counts');
-	like(outcome($id, $_), qr/dsn=4\.4\.2, status=deferred/,
-	    "2033-5-c $_ has none and waits") for 'cut', 'bob';
+	is(scalar(grep { /dsn=4\.4\.2, status=deferred/ } @three), 2,
+	    '2033-5-c who has none waits');
 	$id = mail('once', 's@remote.test', "Subject: once\n\nx\n",
 	    qw(ann bob cem));
 	my @lines = map { outcome($id, $_) } qw(ann bob cem);
@@ -166,7 +167,7 @@ for my $case (['data', '2033-4.2-c', 'x'], ['chunk', '2033-4.3-a', 'x'],
 	    '2033-5-c the others are tried again');
 	my ($status, $queue) = $sut->postrider('queue', 'list', '-j');
 	my ($entry) = grep { /"$id"/ } split /\n/, $queue;
-	is(scalar(() = ($entry // '') =~ /"address": ?"(?:bob|cem)\@/g), 2,
+	is(scalar(() = ($entry // '') =~ /"address": ?"\w+\@/g), 2,
 	    '2033-5-c and who has it is not');
 }
 is(join('', $sut->complaints), '', 'nothing crashed');

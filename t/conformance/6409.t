@@ -123,6 +123,19 @@ sub fields
 	}
 }
 
+# What nobody is offered is not understood, nor taken for something else.
+{
+	my $c = $sut->friend(port => $submission, helo => undef);
+	unlike($c->command('EHLO c.test'),
+	    qr/ATRN|DELIVERBY|FUTURERELEASE|MT-PRIORITY|BINARYMIME/,
+	    'these are not offered');
+	like($c->command('ATRN x.test'), qr/^500 5\.5\.2 /, 'ATRN');
+	for my $wish ('BY=120;R', 'HOLDFOR=60', 'MT-PRIORITY=3') {
+		like($c->command("MAIL FROM:<alice\@local.test> $wish"),
+		    qr/^555 5\.5\.4 /, $wish);
+	}
+}
+
 # --- what is added ------------------------------------------------------------
 
 my $date = qr/(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d{1,2} (?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d [+-]\d{4}/;
@@ -160,9 +173,10 @@ sub flaws
 	push @flaws, 'a bare CR or LF'
 	    if $m->{data} =~ /(?<!\r)\n|\r(?!\n)/;
 	push @flaws, 'a long line' if $m->{data} =~ /^[^\r]{999,}\r$/m;
+	# White lines in a field are the author's (RFC 5322 4.2).
 	for my $line (split /\r\n/, $header) {
 		push @flaws, "no field: $line"
-		    unless $line =~ /^[!-9;-~]+[ \t]*:|^[ \t]+\S/;
+		    unless $line =~ /^[!-9;-~]+[ \t]*:|^[ \t]/;
 	}
 	for my $name ('Date', 'From', 'Message-ID') {
 		my @all = fields($m, $name);

@@ -453,6 +453,37 @@ the_locks_are_those_that_are_asked_for(void **state)
 	assert_int_equal(access("box.lock", F_OK), -1);
 }
 
+/* Try to store in a file whose name is too long to have a FILE.lock. */
+static int
+store_without_lock_file(int64_t locks, int64_t flags)
+{
+	char		 name[253];
+	struct storing	*s;
+	struct store	 what;
+
+	memset(name, 'b', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	s = storing_of(name, "A: b\r\n\r\n");
+	what = *s->what;
+	what.locks = locks;
+	what.flags = flags;
+	s->what = &what;
+	return mbox_store(s);
+}
+
+static void
+o2_without_a_lock_file_another_lock_is_held(void **state)
+{
+	(void)state;
+	assert_int_equal(store_without_lock_file(LOCK_DOTLOCK, 0), -1);
+	assert_int_equal(store_without_lock_file(LOCK_DOTLOCK |
+	    LOCK_DOTLOCK << LOCK_BITS, 0), -1);
+	assert_int_equal(store_without_lock_file(LOCK_DOTLOCK |
+	    LOCK_FCNTL << LOCK_BITS, 0), 0);
+	assert_int_equal(store_without_lock_file(LOCK_DOTLOCK, STORE_TO_FILE),
+	    0);
+}
+
 /* Hold both kinds of locks in another process until told to go. */
 static pid_t
 hold_locks(int *go)
@@ -529,6 +560,7 @@ main(void)
 		CLAIM_OF(a_stale_lock_file_is_removed),
 		CLAIM_OF(a_lock_file_that_was_made_anew_is_put_back),
 		CLAIM_OF(the_locks_are_those_that_are_asked_for),
+		CLAIM_OF(o2_without_a_lock_file_another_lock_is_held),
 		CLAIM_OF(a_reader_with_an_fcntl_lock_is_waited_for)
 	};
 

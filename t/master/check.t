@@ -23,6 +23,16 @@ check();
 is $status, 0, 'a good configuration passes' or diag $text;
 is $text, '', 'without a word';
 
+chmod 0775, $mail->etc or die "$!";
+check();
+is $status, 0, 'a group that may write the configuration stops nothing'
+    or diag $text;
+like $text, qr/warning: \S+\/etc may be written by others/, 'but is told';
+chmod 0777, $mail->etc or die "$!";
+check();
+is $status, 1, 'everybody does';
+chmod 0755, $mail->etc or die "$!";
+
 check(message_size_limit => 'ten');
 is $status, 1, 'a bad number';
 like $text, qr/^postrider: error: \S+main\.cf:\d+: message_size_limit = ten: expected /m,

@@ -11,7 +11,8 @@ my $mail = Postrider->new(settings => { compatibility_level => '0',
     mynetworks => '127.0.0.9', mydestination => 'local.test',
     smtpd_recipient_restrictions => 'reject_unauth_destination',
     debugger_command => 'echo $daemon_directory/$process_name $process_id ' .
-	'$config_directory > $data_directory/$process_name; exit 3' },
+	'$config_directory > $data_directory/$process_name; ls -l ' .
+	'/proc/self/fd > $data_directory/open-$process_name; exit 3' },
     master => "local unix - n n - - local -D\n");
 $mail->start;
 
@@ -80,6 +81,8 @@ is($program, bin() . '/local', '-D runs debugger_command');
 is($etc, $mail->etc, 'with main.cf\'s names');
 ok(scalar(grep { $_ eq $pid } $mail->children('local')),
     'and the process\'s number');
+unlike(slurp($mail->dir . '/data/open-local'), qr/socket:/,
+    'and none of its sockets');
 ok(!-e $mail->dir . '/data/smtpd', 'for the line that has it');
 
 # --- other people's commands ----------------------------------------------------

@@ -223,7 +223,8 @@ is(recipient('short@local.test'), "$exists local 1 ",
     'a virtual alias by local part alone, in our domains');
 is(recipient('x@catch.test'), "$exists default 0 ",
     'a catch-all of a domain that is not listed makes it no destination');
-is(recipient('x@gone.test'), "$unknown default 0 this domain has moved",
+is(recipient('x@gone.test'), "$unknown default 0 5.1.2 this domain " .
+    "has moved",
     'an address routed to error is refused at once');
 
 # --- virtual aliases ----------------------------------------------------------

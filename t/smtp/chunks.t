@@ -2,6 +2,9 @@
 # only says so gets it by DATA.
 use strict;
 use warnings;
+use IO::Socket::INET;
+use POSIX ();
+use Socket qw(IPPROTO_TCP SOL_SOCKET SO_RCVBUF TCP_MAXSEG);
 use Test::More;
 use Postrider;
 
@@ -64,6 +67,53 @@ domain('never', replies => sub {
 domain('liar', replies => sub {
 	return $_[0] eq 'BDAT' ? '500 5.5.2 what?' : undef;
 });
+
+# A host with a small window that reads no chunk: when we cannot write any more
+# it says something and hangs up. DATA it takes.
+my @rude;
+sub rude {
+	my ($name, $words) = @_;
+	my $listener = IO::Socket::INET->new(Proto => 'tcp',
+	    LocalAddr => '127.0.0.3') or die;
+	setsockopt $listener, SOL_SOCKET, SO_RCVBUF, 4096;
+	setsockopt $listener, IPPROTO_TCP, TCP_MAXSEG, 536;
+	listen $listener, 5;
+	$hosts .= "127.0.0.3 $name.test\n";
+	$routes .= "$name.test smtp:[$name.test]:" . $listener->sockport . "\n";
+	defined(my $child = fork) or die "fork: $!";
+	return push @rude, $child if $child;
+	local $SIG{PIPE} = 'IGNORE';
+	while (my $c = $listener->accept) {
+		my $data = 0;
+		print $c "220 rude\r\n";
+		while (my $line = <$c>) {
+			if ($data ? $line eq ".\r\n" : $line =~ /^[MR]/) {
+				print $c "250 Ok\r\n";
+				$data = 0;
+			} elsif ($data) {
+				next;
+			} elsif ($line =~ /^EHLO/) {
+				print $c "250-rude\r\n250-PIPELINING\r\n" .
+				    "250 CHUNKING\r\n";
+			} elsif ($line =~ /^DATA/) {
+				print $c "354 go\r\n";
+				$data = 1;
+			} else {
+				if ($line =~ /^BDAT/) {
+					select undef, undef, undef, 0.7;
+					print $c $words;
+				}
+				last;
+			}
+		}
+		close $c;
+	}
+	POSIX::_exit(0);
+}
+rude('rude', "500 5.5.2 what?\r\n");
+rude('parting', "250 Ok\r\n552 5.3.4 enough\r\n");
+END { kill 'TERM', @rude }
+
 domain('nobody', replies => sub {
 	return $_[0] eq 'RCPT' ? '550 5.1.1 who?' : undef;
 });
@@ -164,6 +214,13 @@ like(outcome('r@liar.test'), qr/\[127\.0\.0\.1\].*status=sent/,
 like(heard('liar'), qr/^BDAT.*\n+EHLO.*\nMAIL.*\nRCPT.*\nDATA/m,
     'in another conversation');
 is($sink{liar}->sessions, 2, 'with the same host');
+
+# Their last words, while we are still sending.
+my $huge = "Subject: huge\n\n" . ('x' x 70 . "\n") x 200_000;
+like(outcome('r@parting.test', $huge), qr/dsn=5\.3\.4, status=bounced \(host .* said: 552 5\.3\.4 enough/,
+    'a refusal behind a "250" is heard, though the host hangs up');
+like(outcome('r@rude.test', $huge), qr/\[127\.0\.0\.3\].*status=sent/,
+    'who hangs up at BDAT gets DATA');
 
 like(outcome('r@nobody.test'), qr/status=bounced/, 'without recipients');
 unlike(heard('nobody'), qr/^BDAT/m, 'no chunk is sent');

@@ -57,7 +57,7 @@ sub passes
 	# without what cleanup added
 	$message->{own} = $message->{data} =~
 	    s/\AReceived:.*\r\n(?:[ \t].*\r\n)*//r =~
-	    s/^(?:Message-ID|Date): .*\r\n//mgr;
+	    s/^(?:Message-ID: |Date: |From: MAILER-DAEMON\@).*\r\n//mgr;
 	return $message;
 }
 

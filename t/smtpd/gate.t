@@ -77,7 +77,7 @@ $mail->wait_log(qr/non-SMTP command from unknown\[127\.0\.0\.1\]: GET \//);
 $mail->set(smtpd_forbid_bare_newline_exclusions => '',
     smtpd_command_filter => 'regexp:{ {/^HELP (.+)/ NOOP $$1}, ' .
     '{/^(RCPT TO:<[^>]*) >/ $${1}>} }',
-    smtpd_noop_commands => 'VRFY, frob',
+    smtpd_noop_commands => 'VRFY, frob, bdat',
     smtpd_forbidden_commands => 'EXPN, regexp:{{/^ETR/ no}}');
 $mail->reload;
 {
@@ -107,6 +107,10 @@ $mail->reload;
 	$c = session();
 	like($c->command('ETRN local.test'), qr/^221 2\.7\.0/,
 	    'a table in the list');
+	$c = session();
+	like($c->command("BDAT 6\r\nQUIT\r\n"), qr/^250 2\.0\.0 Ok/,
+	    'a chunk may be ignored');
+	ok($c->is_closed, 'but what it holds cannot be heard');
 }
 
 # What is added to a refusal.
@@ -133,6 +137,9 @@ $mail->reload;
 	my $c = session();
 	like($c->command('NOOP'), qr/^451 4\.3\.0/,
 	    'without its table a filter lets nothing through');
+	like($c->command("BDAT 8\r\nNOOP\r\n"), qr/^451 4\.3\.0/,
+	    'not BDAT, either');
+	ok($c->is_closed, 'whose octets are no commands');
 }
 $mail->set(smtpd_command_filter => undef);
 $mail->reload;

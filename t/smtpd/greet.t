@@ -44,6 +44,23 @@ sub client { return Postrider::Client->new($_[0], from => $_[1]) }
 	like($c->line, qr/^220 /, 'nor in services that are not postscreen');
 }
 
+# Who waits is counted as others are.
+$mail->set(smtpd_client_connection_count_limit => 2,
+    smtpd_client_event_limit_exceptions => '');
+$mail->reload;
+{
+	my @c = map { client($early, '127.0.0.8') } 1 .. 2;
+	like($_->line, qr/^220-/, 'one that waits') for @c;
+	my $c = client($early, '127.0.0.8');
+	like($c->line, qr/^421 4\.7\.0 .*too many connections/,
+	    'one too many is not even let in');
+	like($_->line, qr/^220 /, 'the others are greeted once') for @c;
+	$_->close for @c;
+}
+$mail->set(smtpd_client_connection_count_limit => undef,
+    smtpd_client_event_limit_exceptions => undef);
+$mail->reload;
+
 # Who does not wait is heard, and believed nothing.
 {
 	my $c = client($early, '127.0.0.3');

@@ -185,6 +185,41 @@ a_table_is_kept_for_who_can_ask(void **state)
 	assert_null(match_tables(m));
 }
 
+/* Does a list of both sorts have this client? */
+static bool
+clients(const char *list, const char *address, const char *name)
+{
+	struct inetaddr	 a;
+	struct match	*m;
+	char		*why = NULL;
+
+	assert_true(inetaddr_parse(&a, address));
+	if ((m = match_clients(pool, list, &why)) == NULL)
+		fail_msg("%s", why);
+	return match_client(m, &a, name);
+}
+
+static void
+networks_and_names_keep_their_order_in_one_list(void **state)
+{
+	static const char	list[] = "!10.0.0.1 .a.example !b.example "
+				    "10.0.0.0/8";
+	char			*why = NULL;
+
+	(void)state;
+	assert_false(clients(list, "10.0.0.1", "x.a.example"));
+	assert_true(clients(list, "192.0.2.1", "x.a.example"));
+	assert_false(clients(list, "10.0.0.2", "b.example"));
+	assert_true(clients(list, "10.0.0.2", "c.example"));
+	assert_false(clients(list, "192.0.2.1", "unknown"));
+	assert_false(clients("", "192.0.2.1", "x.a.example"));
+	assert_null(match_clients(pool, "!10.0.0.1/8, .a.example", &why));
+	assert_non_null(strstr(why, "10.0.0.1/8: "));
+	assert_null(match_clients(pool, "10.0.0.300", &why));
+	assert_string_equal(match_tables(match_clients(pool,
+	    "a.example hash:/etc/y", &why)), "hash:/etc/y");
+}
+
 static void
 names_match_themselves_and_their_children_when_told(void **state)
 {
@@ -216,6 +251,7 @@ main(void)
 		TEST(a_file_stands_for_its_words),
 		TEST(a_file_that_names_itself_is_refused),
 		TEST(a_table_is_kept_for_who_can_ask),
+		TEST(networks_and_names_keep_their_order_in_one_list),
 		TEST(names_match_themselves_and_their_children_when_told),
 	};
 

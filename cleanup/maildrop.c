@@ -128,13 +128,14 @@ make_boundary(const struct errand *e)
 /* Write the report that holds the message, or its beginning. NULL: it cannot
  * be read. */
 WAITS static struct str *
-compose_report(struct errand *e, const char *reply)
+compose_report(struct errand *e, const char *to, const char *reply)
 {
 	struct str		*text = pool_alloc(e->pool, sizeof(*text));
 	int64_t			 len = e->drop.content_length < RETURN_MAX ?
 				    e->drop.content_length : RETURN_MAX;
 	char			*content = pool_alloc(e->pool, (size_t)len + 1);
-	struct undelivered	 u = { .drop = &e->drop, .reply = reply,
+	struct undelivered	 u = { .drop = &e->drop, .to = to,
+				    .reply = reply,
 				    .boundary = make_boundary(e),
 				    .posted_us = e->posted_us,
 				    .content = content,
@@ -150,7 +151,7 @@ compose_report(struct errand *e, const char *reply)
 /* It will never be taken: send it back. True when that is queued, or nobody
  * wants to hear. */
 WAITS static bool
-return_to(struct errand *e, char *sender, const char *reply)
+return_to(struct errand *e, char *to, const char *reply)
 {
 	static char	 postmaster[] = "postmaster";
 	struct str	*text;
@@ -161,9 +162,11 @@ return_to(struct errand *e, char *sender, const char *reply)
 		    "to be told: %s", e->id, reply);
 		return true;
 	}
-	if ((text = compose_report(e, reply)) == NULL)
+	if (*to == '\0')
+		to = postmaster;
+	if ((text = compose_report(e, to, reply)) == NULL)
 		return false;
-	if (bring_text(e->pool, *sender != '\0' ? sender : postmaster,
+	if (bring_text(e->pool, to,
 	    e->drop.flags & MAIL_IS_8BIT, text->data, text->len,
 	    &queued) == -1)
 		return false;

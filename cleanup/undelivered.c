@@ -46,8 +46,7 @@ add_header(struct str *to, const struct undelivered *u)
 	str_addf(to, "From: Mail Delivery System <MAILER-DAEMON@%s>\r\n"
 	    "To: %s\r\nSubject: Undelivered Mail Returned to Sender\r\n"
 	    "Auto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n",
-	    site.myhostname, *u->drop->sender != '\0' ? u->drop->sender :
-	    "postmaster");
+	    site.myhostname, u->to);
 	if (is_8bit)
 		str_add(to, "Content-Transfer-Encoding: 8bit\r\n");
 	str_addf(to, "Content-Type: multipart/report; "

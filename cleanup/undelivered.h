@@ -7,9 +7,10 @@
 
 #include "cleanup/drop.h"
 
-/* A posted message that cleanup refused for good. */
+/* A posted message that was refused for good. */
 struct undelivered {
 	const struct drop	*drop;
+	const char		*to;		/* who hears of it */
 	const char		*boundary;	/* not in the message */
 	const char		*reply;		/* "554 5.4.6 Error: ..." */
 	int64_t			 posted_us;

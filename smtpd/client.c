@@ -64,6 +64,25 @@ prepare_list(struct pool *pool, const char *parameter, const char *value)
 	return list;
 }
 
+/* Say so where everybody is trusted, which hardly anybody means: these are in
+ * the networks of no two sites. */
+static void
+warn_of_everybody(void)
+{
+	static const char *const	far[] = { "198.51.100.1", "203.0.113.1",
+					    "2001:db8::1", "3fff::1" };
+	struct inetaddr			address;
+	size_t				i;
+
+	for (i = 0; i < 4; i += 2)
+		if (inetaddr_parse(&address, far[i]) &&
+		    match_address(trusted, &address) &&
+		    inetaddr_parse(&address, far[i + 1]) &&
+		    match_address(trusted, &address))
+			log_warning("mynetworks = %s: this trusts every "
+			    "client", site.mynetworks);
+}
+
 void
 client_prepare(void)
 {
@@ -77,6 +96,7 @@ client_prepare(void)
 	if ((table = match_tables(trusted)) != NULL)
 		die("mynetworks: %s: expected networks or files; a lookup "
 		    "table is not supported here", table);
+	warn_of_everybody();
 	verp = prepare_list(pool, "smtpd_authorized_verp_clients",
 	    set.verp_clients);
 	xclient = prepare_list(pool, "smtpd_authorized_xclient_hosts",

@@ -33,7 +33,8 @@ enum { RESOLVE_PATIENCE = 30 * 1000 };
 
 const struct param envelope_params[] = {
 	PARAM_BOOL("strict_rfc821_envelopes", set.strict_envelopes, "no",
-	    "Refuse addresses without angle brackets."),
+	    "Refuse addresses without angle brackets; blanks before them are "
+	    "taken in any case."),
 	PARAM_BOOL("smtpd_reject_unlisted_recipient", set.reject_unlisted,
 	    "yes", "Refuse recipients that none of our tables lists."),
 	PARAM_INT("smtpd_recipient_limit", set.recipient_limit, "1000", 1,

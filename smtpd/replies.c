@@ -157,16 +157,21 @@ agree(char *line)
 		line[4] = line[0];
 }
 
-/* The sentence with its gaps filled, one line, nothing that ends a line. */
+/* Nothing that ends a line, and no other control byte. */
+static void
+disarm(char *line)
+{
+	for (; *line != '\0'; line++)
+		if ((unsigned char)*line < ' ' || *line == 127)
+			*line = '?';
+}
+
+/* The sentence with its gaps filled, one line. */
 static void
 fill(char line[REPLY_LINE], enum reply reply, va_list arguments)
 {
-	size_t	i;
-
 	vsnprintf(line, REPLY_LINE, sentences[reply], arguments);
-	for (i = 0; line[i] != '\0'; i++)
-		if ((unsigned char)line[i] < ' ' || line[i] == 127)
-			line[i] = '?';
+	disarm(line);
 	agree(line);
 	soften(line);
 }
@@ -175,6 +180,7 @@ const char *
 reply_soften(char line[REPLY_LINE], const char *from)
 {
 	snprintf(line, REPLY_LINE, "%s", from);
+	disarm(line);
 	soften(line);
 	return line;
 }

@@ -87,6 +87,28 @@ stamp_of(int fd, struct map_stamp *stamp)
 	return 0;
 }
 
+/* Does the file have the pages that its first one tells of? Berkeley DB takes
+ * what follows it on trust: without the others it finds no key, and by a page
+ * size of zero it divides. The first page begins with a log number (8 bytes),
+ * its own number, magic, version, page size, four bytes, a free page, and the
+ * number of the last one, in the order of bytes of who wrote it. */
+static bool
+is_whole(int fd, int64_t size)
+{
+	enum { MAGIC = 3, PAGE_SIZE = 5, LAST = 8, WORDS = 9 };
+	uint32_t	head[WORDS];
+
+	if (pread(fd, head, sizeof(head), 0) != (ssize_t)sizeof(head))
+		return false;
+	if (head[MAGIC] != DB_HASHMAGIC && head[MAGIC] != DB_BTREEMAGIC) {
+		head[PAGE_SIZE] = __builtin_bswap32(head[PAGE_SIZE]);
+		head[LAST] = __builtin_bswap32(head[LAST]);
+	}
+	return head[PAGE_SIZE] >= 512 && head[PAGE_SIZE] <= 65536 &&
+	    (head[PAGE_SIZE] & (head[PAGE_SIZE] - 1)) == 0 &&
+	    size / head[PAGE_SIZE] > head[LAST];
+}
+
 /* Open what the name means now, under the lock. 0 or -1 with errno. */
 static int
 open_locked(struct berkeley *b)
@@ -96,6 +118,10 @@ open_locked(struct berkeley *b)
 
 	if (stamp_of(b->fd, &b->stamp) == -1)
 		return -1;
+	if (!is_whole(b->fd, (int64_t)b->stamp.size)) {
+		errno = EINVAL;
+		return -1;
+	}
 	error = open_handle(&b->db, b->file, b->type, DB_RDONLY, 0);
 	if (error != 0) {
 		/* Negative errors are Berkeley DB's own. */

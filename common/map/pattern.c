@@ -158,6 +158,10 @@ read_pattern(struct map *m, struct rule *rule, char **text)
 	if (*end != '\0')
 		*end++ = '\0';
 	*text = text_trim(end);
+	/* The C library needs minutes for one of a megabyte. */
+	if (strlen(start) > PATTERN_LONGEST)
+		return pool_printf(m->pool, "a pattern has more than %d "
+		    "bytes", PATTERN_LONGEST);
 	why = p->engine->compile(m->pool, start, flags, &rule->compiled,
 	    &rule->groups);
 	if (why == NULL && rule->groups > p->most_groups)

@@ -37,7 +37,8 @@ setup(void **state)
 	    .envelope_id = "E1", .return_what = "", .verp = "",
 	    .content_length = sizeof(content) - 1, .recipients = rows,
 	    .count = 3 };
-	about = (struct undelivered){ .drop = &drop, .boundary = "BOUND",
+	about = (struct undelivered){ .drop = &drop, .to = "al@x.test",
+	    .boundary = "BOUND",
 	    .reply = "554 5.4.6 Error: too many hops", .posted_us = 1,
 	    .content = content, .length = sizeof(content) - 1 };
 	return 0;

@@ -166,6 +166,7 @@ SKIP: {
 		'a report to the owner');
 	like($report =~ s/\n\s+/ /gr, qr/not allowed to submit/,
 	    'the other goes back to its owner, with the reason');
+	like($report, qr/^To: $alice/m, 'which is to him');
 	unlike($mail->log, qr/$id: to=<victim/,
 	    'and not to whom he called its sender');
 

@@ -68,20 +68,23 @@ domain('liar', replies => sub {
 	return $_[0] eq 'BDAT' ? '500 5.5.2 what?' : undef;
 });
 
-# A host with a small window that reads no chunk: when we cannot write any more
-# it says something and hangs up. DATA it takes.
-my @rude;
-sub rude {
+# A host that answers each chunk at once. With last words it has a small window
+# and reads none: when we cannot write any more it says them and hangs up. DATA
+# it takes.
+my @hosts;
+sub host {
 	my ($name, $words) = @_;
 	my $listener = IO::Socket::INET->new(Proto => 'tcp',
 	    LocalAddr => '127.0.0.3') or die;
-	setsockopt $listener, SOL_SOCKET, SO_RCVBUF, 4096;
-	setsockopt $listener, IPPROTO_TCP, TCP_MAXSEG, 536;
+	if ($words) {
+		setsockopt $listener, SOL_SOCKET, SO_RCVBUF, 4096;
+		setsockopt $listener, IPPROTO_TCP, TCP_MAXSEG, 536;
+	}
 	listen $listener, 5;
 	$hosts .= "127.0.0.3 $name.test\n";
 	$routes .= "$name.test smtp:[$name.test]:" . $listener->sockport . "\n";
 	defined(my $child = fork) or die "fork: $!";
-	return push @rude, $child if $child;
+	return push @hosts, $child if $child;
 	local $SIG{PIPE} = 'IGNORE';
 	while (my $c = $listener->accept) {
 		my $data = 0;
@@ -98,6 +101,9 @@ sub rude {
 			} elsif ($line =~ /^DATA/) {
 				print $c "354 go\r\n";
 				$data = 1;
+			} elsif (!$words && $line =~ /^BDAT (\d+)/) {
+				read $c, my $chunk, $1;
+				syswrite $c, "250 Ok\r\n";
 			} else {
 				if ($line =~ /^BDAT/) {
 					select undef, undef, undef, 0.7;
@@ -110,9 +116,10 @@ sub rude {
 	}
 	POSIX::_exit(0);
 }
-rude('rude', "500 5.5.2 what?\r\n");
-rude('parting', "250 Ok\r\n552 5.3.4 enough\r\n");
-END { kill 'TERM', @rude }
+host('rude', "500 5.5.2 what?\r\n");
+host('parting', "250 Ok\r\n552 5.3.4 enough\r\n");
+host('steady');
+END { kill 'TERM', @hosts }
 
 domain('nobody', replies => sub {
 	return $_[0] eq 'RCPT' ? '550 5.1.1 who?' : undef;
@@ -221,6 +228,11 @@ like(outcome('r@parting.test', $huge), qr/dsn=5\.3\.4, status=bounced \(host .* 
     'a refusal behind a "250" is heard, though the host hangs up');
 like(outcome('r@rude.test', $huge), qr/\[127\.0\.0\.3\].*status=sent/,
     'who hangs up at BDAT gets DATA');
+
+# Answers to chunks come while we speak, at whatever instant.
+my @lost = grep { !/status=sent/ } map { outcome("r$_\@steady.test", $huge) }
+    1 .. 12;
+is("@lost", '', 'an answer to a chunk is never taken for another one');
 
 like(outcome('r@nobody.test'), qr/status=bounced/, 'without recipients');
 unlike(heard('nobody'), qr/^BDAT/m, 'no chunk is sent');

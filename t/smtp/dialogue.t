@@ -107,7 +107,7 @@ my @cases = (
 	[ 'continued', { DATA => "354-go\r\n354 on", CONNECT =>
 	    "220-a\r\n220-b\r\n220 c", MAIL => "250-x\r\n250 y",
 	    RCPT => "250-x\r\n250-y\r\n250 z", DOT => "250-a\r\n250 b" },
-	    qr/status=sent \(250 a b\)/, qr/^Subject:/m ],
+	    qr/status=sent \(250-a 250 b\)/, qr/^Subject:/m ],
 	# codes
 	[ 'rcpt259', { RCPT => '259 odd' }, qr/status=sent/, qr/^Subject:/m ],
 	[ 'rcpt251', { RCPT => '251 elsewhere' }, qr/status=sent/,

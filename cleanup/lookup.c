@@ -17,10 +17,10 @@ const struct param lookup_params[] = {
 	    "Tables that say how addresses are written, in envelopes and, in "
 	    "mail from here, in headers."),
 	PARAM_STRING("sender_canonical_maps", values[TABLE_SENDER_CANONICAL],
-	    "", 0, 0, "The same for senders only, before canonical_maps."),
+	    "", 0, 0, "As canonical_maps, for senders only; asked before it."),
 	PARAM_STRING("recipient_canonical_maps",
 	    values[TABLE_RECIPIENT_CANONICAL], "", 0, 0,
-	    "The same for recipients only, before canonical_maps."),
+	    "As canonical_maps, for recipients only; asked before it."),
 	PARAM_STRING("sender_bcc_maps", values[TABLE_SENDER_BCC], "", 0, 0,
 	    "Tables that say who gets a copy of mail of these senders."),
 	PARAM_STRING("recipient_bcc_maps", values[TABLE_RECIPIENT_BCC], "", 0,
@@ -29,10 +29,12 @@ const struct param lookup_params[] = {
 	    "Tables of actions on header fields of mail that comes in."),
 	PARAM_STRING("mime_header_checks", values[TABLE_MIME_HEADER_CHECKS],
 	    "$header_checks", 0, 0,
-	    "The same for MIME fields, of the message and of its parts."),
+	    "Tables of actions on MIME header fields, of the message and of "
+	    "its parts, of mail that comes in."),
 	PARAM_STRING("nested_header_checks",
 	    values[TABLE_NESTED_HEADER_CHECKS], "$header_checks", 0, 0,
-	    "The same for the headers of messages inside the message."),
+	    "Tables of actions on header fields of messages inside a message "
+	    "that comes in."),
 	PARAM_STRING("body_checks", values[TABLE_BODY_CHECKS], "", 0, 0,
 	    "Tables of actions on lines of the body of mail that comes in."),
 	PARAM_STRING("masquerade_exceptions",

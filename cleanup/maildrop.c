@@ -166,9 +166,8 @@ return_to(struct errand *e, char *to, const char *reply)
 		to = postmaster;
 	if ((text = compose_report(e, to, reply)) == NULL)
 		return false;
-	if (bring_text(e->pool, to,
-	    e->drop.flags & MAIL_IS_8BIT, text->data, text->len,
-	    &queued) == -1)
+	if (bring_text(e->pool, to, e->drop.flags & MAIL_IS_8BIT, text->data,
+	    text->len, &queued) == -1)
 		return false;
 	if (queued.code != 250)
 		return false;

@@ -23,7 +23,8 @@ const struct param	locking_params[] = {
 	    64, "How mbox files are locked: fcntl, flock, dotlock, all of "
 	    "those that are named, in this order."),
 	PARAM_STRING("virtual_mailbox_lock", set.virtual, "fcntl, dotlock", 1,
-	    64, "The same for mbox files of virtual."),
+	    64, "How mbox files of virtual are locked; see "
+	    "mailbox_delivery_lock."),
 	PARAM_INT("deliver_lock_attempts", set.attempts, "20", 1, 100000,
 	    "How often a mailbox is tried to be locked, with "
 	    "deliver_lock_delay in between; after four minutes at the latest "

@@ -27,9 +27,11 @@ const struct param	outcome_params[] = {
 	    "$default_delivery_status_filter", 0, 0,
 	    "Tables that replace the status and text of deliveries by local."),
 	PARAM_STRING("virtual_delivery_status_filter", filters.virtual,
-	    "$default_delivery_status_filter", 0, 0, "The same for virtual."),
+	    "$default_delivery_status_filter", 0, 0, "Tables that replace the "
+	    "status and text of deliveries by virtual."),
 	PARAM_STRING("pipe_delivery_status_filter", filters.pipe,
-	    "$default_delivery_status_filter", 0, 0, "The same for pipe."),
+	    "$default_delivery_status_filter", 0, 0, "Tables that replace the "
+	    "status and text of deliveries by pipe."),
 	PARAM_END
 };
 

@@ -29,12 +29,12 @@ const struct param	reroute_params[] = {
 	    "\"transport:nexthop\" that gets mail for users instead of their "
 	    "mailboxes here."),
 	PARAM_STRING("mailbox_transport_maps", ways.mailbox_maps, "", 0, 10000,
-	    "Tables with such transports for single users."),
+	    "Tables of users with what mailbox_transport says of all."),
 	PARAM_STRING("fallback_transport", ways.fallback, "", 0, 1000,
 	    "\"transport:nexthop\" that gets mail for names that neither an "
 	    "alias nor a user of this machine has."),
 	PARAM_STRING("fallback_transport_maps", ways.fallback_maps, "", 0,
-	    10000, "Tables with such transports for single names."),
+	    10000, "Tables of names with what fallback_transport says of all."),
 	PARAM_RAW("luser_relay", ways.luser, "", 0, 1000,
 	    "An address that gets mail for unknown names, for instance "
 	    "\"$user@other.example\": $user, $local, $domain, $extension, "

@@ -37,7 +37,7 @@ const struct param	shell_params[] = {
 	    "It may use $USER, $HOME, $EXTENSION and other variables of its "
 	    "environment; main.cf's own names are not filled in."),
 	PARAM_STRING("mailbox_command_maps", set.mailbox_command_maps, "", 0,
-	    10000, "Tables with such commands for single users."),
+	    10000, "Tables of users with what mailbox_command says of all."),
 	PARAM_RAW("command_execution_directory", set.directory, "", 0, 1000,
 	    "Where commands run, with $home, $user, $shell, $local, $domain, "
 	    "$extension, $recipient, $recipient_delimiter filled in. When "

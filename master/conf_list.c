@@ -118,7 +118,7 @@ conf_list(struct pool *pool, const struct request *r)
 	case 't':
 		return list_templates(pool, r);
 	case 'l':
-		puts("fcntl\ndotlock");
+		puts("flock\nfcntl\ndotlock");
 		return 0;
 	default:		/* nobody can authenticate yet */
 		return 0;

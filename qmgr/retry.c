@@ -30,7 +30,7 @@ const struct param	retry_params[] = {
 	    "returned to their senders."),
 	PARAM_TIME_IN("bounce_queue_lifetime", 'd', retry.bounce_lifetime,
 	    "5d", 0, 8640000,
-	    "The same for messages without a sender, which are dropped."),
+	    "The age at which messages without a sender are dropped."),
 	PARAM_TIME_IN("delay_warning_time", 'h', retry.warning, "0h", 0,
 	    8640000,
 	    "The age at which a sender is told that the message is still "

@@ -31,7 +31,7 @@ const struct param	transport_params[] = {
 	PARAM_INT("initial_destination_concurrency", set.pace.initial, "5",
 	    1, MOST, "Deliveries at once to a site that has just come into "
 	    "use. TRANSPORT_initial_destination_concurrency for one "
-	    "transport; the same holds for the following."),
+	    "transport; the same holds for those that begin with default_."),
 	PARAM_INT("default_destination_concurrency_limit", set.pace.limit,
 	    "20", 0, MOST, "The most deliveries at once to one site; 0 means "
 	    "any number."),

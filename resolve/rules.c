@@ -26,7 +26,7 @@ const struct param resolve_params[] = {
 	    "Tables that say how addresses are written; a recipient who is "
 	    "there exists."),
 	PARAM_STRING("recipient_canonical_maps", set.recipient_canonical_maps,
-	    "", 0, 0, "The same for recipients only."),
+	    "", 0, 0, "As canonical_maps, for recipients only."),
 	PARAM_STRING("relocated_maps", set.relocated_maps, "", 0, 0,
 	    "Tables of users and domains that are no more here, and where "
 	    "they can be found."),

@@ -34,9 +34,9 @@ const struct param cache_params[] = {
 	PARAM_BOOL("smtp_connection_cache_on_demand", set.caches_on_demand,
 	    "yes", "Keep a conversation for the next message to any site."),
 	PARAM_STRING("smtp_connection_cache_destinations",
-	    set.cache_destinations, "", 0, 0, "Without the above: the next "
-	    "hops (domain, host, path, /file, type:table) whose conversations "
-	    "are kept."),
+	    set.cache_destinations, "", 0, 0, "The next hops (domain, host, "
+	    "path, /file, type:table) whose conversations are kept if "
+	    "smtp_connection_cache_on_demand is no."),
 	PARAM_TIME("smtp_connection_cache_time_limit", set.cache_time, "2s", 0,
 	    3600, "How long an idle conversation is kept for the next "
 	    "message; 0 keeps none."),

@@ -43,7 +43,8 @@ const struct param hosts_params[] = {
 	PARAM_INT("smtp_mx_address_limit", set.address_limit, "5", 0, 1000,
 	    "Addresses to try for one next hop; 0 means all."),
 	PARAM_BOOL("smtp_balance_inet_protocols", set.balances, "yes",
-	    "Among those have IPv4 and IPv6 addresses, when there are both."),
+	    "Have IPv4 and IPv6 addresses among those of "
+	    "smtp_mx_address_limit, when there are both."),
 	PARAM_BOOL("smtp_randomize_addresses", set.randomizes, "yes",
 	    "Shuffle the hosts of equal preference."),
 	PARAM_STRING("smtp_address_preference", set.address_preference, "any",

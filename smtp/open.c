@@ -48,8 +48,8 @@ const struct param session_params[] = {
 	PARAM_STRING("smtp_discard_ehlo_keywords", set.discard_ehlo_keywords,
 	    "", 0, 1000, "Extensions not to use though they are offered."),
 	PARAM_STRING("smtp_discard_ehlo_keyword_address_maps",
-	    set.discard_ehlo_maps, "", 0, 0, "The same by the host's address: "
-	    "tables."),
+	    set.discard_ehlo_maps, "", 0, 0, "Tables that say by the host's "
+	    "address which extensions not to use."),
 	PARAM_BOOL("smtp_skip_quit_response", set.skips_quit_answer, "yes",
 	    "Do not wait for the answer to QUIT."),
 	PARAM_TIME("smtp_connect_timeout", set.connect_timeout, "30s", 0, 3600,
@@ -73,7 +73,7 @@ const struct param session_params[] = {
 	PARAM_TIME("smtp_quit_timeout", set.quit_timeout, "300s", 1, 3600,
 	    "How long to wait for the answer to QUIT."),
 	PARAM_BOOL("smtp_per_request_deadline", set.has_request_deadline,
-	    "no", "These times are for a whole command or reply, and for all "
+	    "no", "The timeouts are for a whole command or reply, and for all "
 	    "of the message by smtp_min_data_rate; not for each piece."),
 	PARAM_INT("smtp_min_data_rate", set.min_data_rate, "500", 1, 1000000,
 	    "Bytes in a second that a message must make; what a big message "

@@ -23,8 +23,8 @@ const struct param pix_params[] = {
 	    "firewall that hides the greeting behind asterisks: disable_esmtp "
 	    "says HELO, delay_dotcrlf sends the final dot after a while."),
 	PARAM_STRING("smtp_pix_workaround_maps", set.pix_maps, "", 0, 0,
-	    "Tables of such words by the host's address; they count in place "
-	    "of smtp_pix_workarounds."),
+	    "Tables that say by the host's address what counts in place of "
+	    "smtp_pix_workarounds."),
 	PARAM_TIME("smtp_pix_workaround_threshold_time", set.pix_threshold,
 	    "500s", 0, 86400, "How old a message must be until delay_dotcrlf "
 	    "is tried with it."),

@@ -24,10 +24,12 @@ const struct param content_params[] = {
 	    "Tables of actions on header fields of mail that is sent."),
 	PARAM_STRING("smtp_mime_header_checks",
 	    content_set.tables[TABLE_MIME_HEADER_CHECKS], "", 0, 0,
-	    "The same for MIME fields, of the message and of its parts."),
+	    "Tables of actions on MIME header fields, of the message and of "
+	    "its parts, of mail that is sent."),
 	PARAM_STRING("smtp_nested_header_checks",
 	    content_set.tables[TABLE_NESTED_HEADER_CHECKS], "", 0, 0,
-	    "The same for the headers of messages inside the message."),
+	    "Tables of actions on header fields of messages inside a message "
+	    "that is sent."),
 	PARAM_STRING("smtp_body_checks",
 	    content_set.tables[TABLE_BODY_CHECKS], "", 0, 0,
 	    "Tables of actions on lines of the body of mail that is sent."),
@@ -54,7 +56,8 @@ const struct param content_params[] = {
 	PARAM_BOOL("append_at_myorigin", content_set.append_at_myorigin,
 	    "yes", "Add @$myorigin to addresses without a domain."),
 	PARAM_BOOL("append_dot_mydomain", content_set.append_dot_mydomain,
-	    "${{$compatibility_level} <level {1} ? {yes} : {no}}", "Add .$mydomain to addresses whose domain has no dot."),
+	    "${{$compatibility_level} <level {1} ? {yes} : {no}}",
+	    "Add .$mydomain to addresses whose domain has no dot."),
 	PARAM_END
 };
 

@@ -33,8 +33,9 @@ const struct param greet_params[] = {
 	    "How long a service that is called postscreen in master.cf waits "
 	    "for clients that talk before the greeting."),
 	PARAM_STRING("postscreen_greet_action", set.greet_action, "ignore", 1,
-	    20, "What it does about them: ignore (log it), enforce (refuse "
-	    "every recipient with 550) or drop (hang up with 521)."),
+	    20, "What is done about clients that talk before the greeting: "
+	    "ignore (log it), enforce (refuse every recipient with 550) or "
+	    "drop (hang up with 521)."),
 	PARAM_STRING("postscreen_greet_banner", set.greet_banner,
 	    "$smtpd_banner", 0, 400,
 	    "The first line of the greeting, said before the pause; none, when "

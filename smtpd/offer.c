@@ -32,8 +32,9 @@ const struct param offer_params[] = {
 	    "silent-discard among them leaves that out of the log."),
 	PARAM_STRING("smtpd_discard_ehlo_keyword_address_maps",
 	    set.discard_ehlo_maps, "", 0, 10000,
-	    "Tables of such keywords by the client's address; what they say "
-	    "is instead of smtpd_discard_ehlo_keywords."),
+	    "Tables that say by the client's address which EHLO keywords are "
+	    "not announced; that counts in place of "
+	    "smtpd_discard_ehlo_keywords."),
 	PARAM_END
 };
 

@@ -31,7 +31,7 @@ const struct param proxy_params[] = {
 	    0, 20, "haproxy: a proxy is in front of this service, and each "
 	    "connection begins with its header (versions 1 and 2)."),
 	PARAM_TIME("smtpd_upstream_proxy_timeout", set.proxy_timeout, "5s", 1,
-	    3600, "How long that header may take."),
+	    3600, "How long the proxy's header may take."),
 	PARAM_STRING("smtpd_upstream_proxy_networks", set.proxy_networks, "",
 	    0, 100000, "Networks of the proxies: others are turned away. "
 	    "Empty: whoever reaches the port is taken for the proxy."),

@@ -20,19 +20,23 @@
 
 const struct param restrict_params[] = {
 	PARAM_STRING("smtpd_client_restrictions", set.client_restrictions, "",
-	    0, 10000, "Who may connect."),
+	    0, 10000, "Who may connect: words as in "
+	    "smtpd_relay_restrictions."),
 	PARAM_STRING("smtpd_helo_restrictions", set.helo_restrictions, "", 0,
-	    10000, "Who may go on after HELO or EHLO."),
+	    10000, "Who may go on after HELO or EHLO: words as in "
+	    "smtpd_relay_restrictions."),
 	PARAM_STRING("smtpd_sender_restrictions", set.sender_restrictions, "",
-	    0, 10000, "Who may go on after MAIL."),
+	    0, 10000, "Who may go on after MAIL: words as in "
+	    "smtpd_relay_restrictions."),
 	PARAM_BOOL("smtpd_delay_reject", set.delays_reject, "yes",
-	    "Ask these three lists with each recipient (and for ETRN), so that "
-	    "the log tells whose mail was refused; else at once."),
+	    "Ask the lists for client, helo and sender with each recipient "
+	    "(and for ETRN), so that the log tells whose mail was refused; "
+	    "else at once."),
 	PARAM_STRING("smtpd_relay_restrictions", set.relay_restrictions,
 	    "${{$compatibility_level} <level {1} ? {} : {permit_mynetworks, "
 	    "permit_sasl_authenticated, defer_unauth_destination}}", 0, 10000,
-	    "Who may relay: names are tried in order, the first that permits, "
-	    "rejects or defers decides."),
+	    "Who may relay: words are tried in order, the first that permits, "
+	    "rejects or defers decides. See postrider-smtpd(8) for the words."),
 	PARAM_STRING("smtpd_recipient_restrictions",
 	    set.recipient_restrictions, "", 0, 10000,
 	    "Asked after smtpd_relay_restrictions, in the same way."),

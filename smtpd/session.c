@@ -49,7 +49,7 @@ const struct param session_params[] = {
 	PARAM_TIME("smtpd_timeout", set.timeout, "300s", 1, 3600,
 	    "How long a client may take for one command."),
 	PARAM_TIME("smtpd_overload_timeout", set.overload_timeout, "30s", 1,
-	    3600, "The same while most sessions are in use."),
+	    3600, "What smtpd_timeout is while most sessions are in use."),
 	PARAM_BOOL("smtpd_helo_required", set.helo_required, "no",
 	    "Whether MAIL needs HELO or EHLO before it."),
 	PARAM_END

@@ -30,8 +30,8 @@ const struct param peers_params[] = {
 	    "Hosts whose sessions the log shows in detail: domains, networks "
 	    "and files with such words. Lookup tables are not asked."),
 	PARAM_INT("debug_peer_level", peers.level, "2", 1, 100,
-	    "How much the log shows of them: 1, what is said; 2 and more, what "
-	    "is decided as well."),
+	    "How much the log shows of the hosts of debug_peer_list: 1, what "
+	    "is said; 2 and more, what is decided as well."),
 	PARAM_END
 };
 

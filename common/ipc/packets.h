@@ -73,7 +73,7 @@ enum {
 };
 
 struct hello { char *service; int64_t version; };
-enum { IPC_VERSION = 1 };
+enum { IPC_VERSION = 2 };
 struct refused { char *why; };
 struct empty { char unused; };			/* GOODBYE READY DRAIN ... */
 

@@ -17,7 +17,7 @@
 #include "common/base/str.h"
 #include "common/base/text.h"
 
-enum { DEPTH_MAX = 32, GROUP_MAX = 999 };
+enum { DEPTH_MAX = 32, GROUP_MAX = 999, PATTERN_LONGEST = 16384 };
 
 enum rule_kind { RULE_RESULT, RULE_IF, RULE_ENDIF };
 

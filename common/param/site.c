@@ -47,8 +47,8 @@ const struct param	site_params[] = {
 	    "Where the administrator's commands are."),
 	PARAM_STRING("sendmail_path", site.sendmail_path,
 	    "/usr/sbin/sendmail", 0, 1024, "Where programs look for sendmail. "
-	    "It and the next two move nothing: postrider check tells when "
-	    "another mail system has that file."),
+	    "This, mailq_path and newaliases_path move nothing: postrider "
+	    "check tells when another mail system has that file."),
 	PARAM_STRING("mailq_path", site.mailq_path, "/usr/bin/mailq", 0, 1024,
 	    "Where people look for mailq."),
 	PARAM_STRING("newaliases_path", site.newaliases_path,

@@ -95,7 +95,6 @@ if ($has_idn) {
 	$c->command('MAIL FROM:<a@remote.test> SMTPUTF8', 250);
 	like($c->command("RCPT TO:<a\@$buecher>"), qr/^550 5\.1\.2 .*no way there/,
 	    'such a domain is one as others are');
-	    'such a domain is one as others are');
 }
 
 # --- here ---------------------------------------------------------------------

@@ -414,13 +414,11 @@ sub chunk_says
 	my ($is_last, $is_good) = @_;
 	my $no = $m->{is_extended} ? content_says() : 503;
 
+	$no ||= 501 unless $is_good;
 	if ($no) {
-		forget() if $m->{is_failed} && $is_last;
+		$m->{is_failed} = 1 if $m->{mail};
+		forget() if $is_last;
 		return $no;
-	}
-	if (!$is_good) {
-		$m->{is_failed} = 1 if $m->{chunks};
-		return 501;
 	}
 	$m->{chunks}++;
 	return $is_last ? accept_it() : 250;

@@ -46,9 +46,18 @@ sub new
 	} else {
 		my $family = ($o{address} // '') =~ /:/ ? 'IO::Socket::IP' :
 		    'IO::Socket::INET';
-		$listener = $family->new(LocalAddr =>
-		    $o{address} // '127.0.0.1', LocalPort => $o{port} // 0,
-		    Listen => 128, ReuseAddr => 1, Proto => 'tcp');
+		# Another sink may want the same port at the address next to it,
+		# where old clients can occupy it for a minute.
+		for (1 .. 20) {
+			$listener = $family->new(LocalAddr =>
+			    $o{address} // '127.0.0.1',
+			    LocalPort => $o{port} // 0,
+			    Listen => 128, ReuseAddr => 1, Proto => 'tcp');
+			last if !$listener || $o{port} ||
+			    IO::Socket::INET->new(LocalAddr => '127.0.0.2',
+			    LocalPort => $listener->sockport, Listen => 1,
+			    ReuseAddr => 1, Proto => 'tcp');
+		}
 		$self->{port} = $listener->sockport if $listener;
 	}
 	die "cannot listen: $!" unless $listener;

@@ -5,7 +5,8 @@
 #   make check            all tests                make test-deps  what tests need
 #   make demo             see a message travel     make install    (as root)
 #   make lint             what cppcheck says       make uninstall
-#   make bench            beside Postfix
+#   make bench            beside Postfix           make test      the quick round
+#   make conformance      what the standards ask   make fuzz crash  long rounds
 #
 # Knobs: V=1 shows commands. SANITIZE=1 builds with ASan and UBSan. CC=clang.
 # WITHOUT="unbound pcre2 seccomp lmdb cdb idn2" leaves libraries out. BUILD=dir.

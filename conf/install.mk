@@ -106,7 +106,8 @@ install: all $(if $(DESTDIR),,check-place users)
 	    ln -sf $${l#*=} $(TO)$(MANDIR)/man$${l##*.}/$${l%=*} || exit 1; done
 ifeq ($(DESTDIR),)
 	umask 022; test -e $(SYSCONFDIR)/aliases || \
-	    echo 'postmaster: root' > $(SYSCONFDIR)/aliases
+	    printf 'mailer-daemon: postmaster\npostmaster: root\n' \
+	    > $(SYSCONFDIR)/aliases
 	$(SBINDIR)/postrider set-permissions
 	test -e $(SYSCONFDIR)/aliases.db || $(BINDIR)/newaliases || \
 	    echo "run newaliases before you start the system" >&2

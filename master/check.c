@@ -137,7 +137,7 @@ check_file(const char *path)
 		error(pool_printf(run.pool, "%s may be written by everybody",
 		    path));
 	else if (st.st_uid != 0 && st.st_uid != geteuid())
-		warning(pool_printf(run.pool, "%s belongs neither to root nor "
+		error(pool_printf(run.pool, "%s belongs neither to root nor "
 		    "to you", path));
 }
 

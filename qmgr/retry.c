@@ -20,8 +20,8 @@ const struct param	retry_params[] = {
 	PARAM_TIME("minimal_backoff_time", retry.minimal, "300s", 1, 864000,
 	    "The pause after the first failed attempt to deliver a message; "
 	    "also how long a site that does not answer is left alone. "
-	    "TRANSPORT_minimal_backoff_time for one transport; the same holds "
-	    "for the following three."),
+	    "TRANSPORT_minimal_backoff_time for one transport, and so for "
+	    "the other pauses and ages here."),
 	PARAM_TIME("maximal_backoff_time", retry.maximal, "4000s", 1, 864000,
 	    "The longest pause between two attempts to deliver a message."),
 	PARAM_TIME_IN("maximal_queue_lifetime", 'd', retry.lifetime, "5d", 0,

@@ -33,8 +33,8 @@ const struct param footer_params[] = {
 	    "$client_port, $localtime and $server_name; \\n begins a line, \\c "
 	    "at its start adds to the same line."),
 	PARAM_STRING("smtpd_reject_footer_maps", set.reject_footer_maps, "", 0,
-	    10000, "Tables that say by the whole refusal what counts in place of "
-	    "smtpd_reject_footer."),
+	    10000, "Tables that say by the whole refusal what counts in place "
+	    "of smtpd_reject_footer."),
 	PARAM_END
 };
 

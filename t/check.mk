@@ -46,6 +46,8 @@ $(BUILD)/t/lib/fill: $(BUILD)/t/lib/fill.o $(LIB)
 
 check-builds:
 	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build tests
+	$(Q)! command -v clang >/dev/null || \
+	    $(MAKE) --no-print-directory -j2 BUILD=build fuzz-build
 	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build/sanitize SANITIZE=1 tests
 	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build/minimal \
 	    WITHOUT="$(MINIMAL_WITHOUT)" tests

@@ -2,6 +2,7 @@
 #
 #   make fuzz         each target for FUZZ_SECONDS, a line each in t/fuzz/LEDGER
 #   make fuzz-short   three seconds each, no line: do they still build and run?
+#   make fuzz-build  only build them, for t/conformance/attacks/fuzz.t
 #   make fuzz FUZZ_TARGETS="data header"
 
 # --- the rogue: t/daemon/rogue.t runs it -------------------------------------
@@ -48,7 +49,8 @@ $(FUZZ_NAMES:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: \
 	$(Q)clang -pthread -fsanitize=fuzzer,address,undefined -o $@ $< \
 	    $(FUZZ_LIB) $(LDLIBS)
 
-.PHONY: fuzz fuzz-short
+.PHONY: fuzz fuzz-short fuzz-build
+fuzz-build: $(FUZZ_NAMES:%=$(BUILD)/fuzz/%)
 fuzz: $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%)
 	$(Q)BUILD=$(BUILD) t/fuzz/run $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 

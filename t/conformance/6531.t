@@ -118,7 +118,8 @@ sub mail
 	my $c = $sut->friend;
 
 	$sut->take($c, from => 's@remote.test', mail => ' SMTPUTF8', %o,
-	    text => "Subject: $subject\n" . ($o{header} // '') .
+	    text => "Subject: $subject\n" .
+	    ($o{header} // "From: a\@remote.test\n") .
 	    "\n" . ($o{body} // "x\n"));
 	$c->command('QUIT', 221);
 	return $subject;
@@ -309,7 +310,7 @@ sub report
 	    '6531-3.2-d it is asked for A-labels');
 
 	$m = at($plain, mail(to => ['a@none.test'],
-	    from => "s\@$buecher"));
+	    from => "s\@$buecher", header => "From: s\@$ace\n"));
 	like($m->{mail}, qr/FROM:<s\@\Q$ace\E>/,
 	    '6531-3.2-b the same for a sender');
 	$m = at($global, mail(to => ["$user\@two.test"]));

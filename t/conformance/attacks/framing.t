@@ -369,6 +369,7 @@ my $evil = "Subject: smg-08 %s\n\na\n.\nMAIL FROM:<x\@y>\na\r.\ra\r\n.\nb\n" .
 	symlink bin() . "/$_", "$fake/$_" for qw(sendmail postrider-queue);
 	spew("$fake/postdrop", "#!/bin/sh\ncat > $fake/dropped\nexit 75\n");
 	chmod 0755, "$fake/postdrop";
+	$sut->wait_empty;
 	$sut->stop;
 	$sut->set(command_directory => $fake);
 	my $text = sprintf $evil, 'postdrop';

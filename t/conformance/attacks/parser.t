@@ -158,18 +158,17 @@ sub post
 	my $c = $sut->stranger;
 	check('PRS-10', $c, 0, map { ("MAIL FROM:<a\@b.test> $_" => qr/^501 /) }
 	    'ENVID=a+00b', 'ENVID=+0D+0AX:', 'ENVID=' . 'x' x 101, 'ENVID=+',
-	    'ENVID=+ZZ', 'ENVID=');
+	    'ENVID=+ZZ', 'ENVID=+2b', 'ENVID=');
 	check('PRS-10', $c, 0, 'MAIL FROM:<a@b.test> AUTH=<+0Aroot>',
 	    qr/^(?:501|503|555) /);
 	check('PRS-10', $c, 1,
 	    map { ("RCPT TO:<alice\@local.test> ORCPT=$_" => qr/^501 /) }
-	    'rfc822;+0', 'rfc822;+ZZ', 'rfc822', ';x',
+	    'rfc822;+0', 'rfc822;+ZZ', 'rfc822;+2b', 'rfc822', ';x',
 	    'rfc822;+00', 'rfc822;+0D+0AX', 'rfc822;' . 'x' x 600,
 	    'utf-8;\x{110000}', 'utf-8;\x{D800}', 'utf-8;\x{0A}');
-	# Small digits, which Exim writes, are understood; great ones are sent.
 	my $f = $sut->friend;
-	$f->script('MAIL FROM:<s@remote.test> ENVID=a+2Bb+3dc' => 250,
-	    'RCPT TO:<far@remote.test> ORCPT=rfc822;x+2by@c.test' => 250,
+	$f->script('MAIL FROM:<s@remote.test> ENVID=a+2Bb+3Dc' => 250,
+	    'RCPT TO:<far@remote.test> ORCPT=rfc822;x+2By@c.test' => 250,
 	    DATA => 354);
 	$f->data("Subject: plus\n\nx\n");
 	my ($m) = $sut->wait_remote(qr/^Subject: plus/m);
@@ -578,6 +577,66 @@ SKIP: {
 	like($status, qr/^(?:65|69|75)$/, 'PRS-11 with recipients as well')
 	    or diag $text;
 	unlink $file;
+}
+
+# --- queue files --------------------------------------------------------------
+
+# Copies of a good file under names of their own, each with some bytes changed,
+# in the directories that are read at the start.
+{
+	my $waiting = $sut->sink(replies => sub {
+		return $_[0] eq 'RCPT' ? '450 4.2.0 later' : undef });
+	open my $f, '>>', $sut->etc . '/transport';
+	printf $f "waiting.test smtp:[127.0.0.1]:%d\n", $waiting->port;
+	close $f;
+	wait_for(sub { $sut->stranger->command('NOOP') }, 5);
+	$sut->stop;
+	$sut->start;
+	my $id = post('far@waiting.test', "Subject: good\n\nx\n");
+	$sut->wait_log(qr/ $id: to=.*status=deferred/, 20);
+	$sut->settle(10);
+	my ($path) = glob $sut->spool . "/deferred/*/$id";
+	my $good = slurp($path);
+	my ($uid, $gid) = (stat $path)[4, 5];
+	is($sut->stop, 0, 'PRS-21 a queue with a good message');
+	srand 21;
+	my $names = 0;
+	for my $n (0 .. (Postrider::is_sanitized() ? 100 : 400)) {
+		my $bytes = $good;
+		substr($bytes, rand length $bytes, 1) = chr rand 256
+		    for 0 .. $n % 9;
+		$bytes = substr $bytes, 0, rand length $bytes if $n % 7 == 0;
+		# The last letters of an id count microseconds.
+		my $name = $id;
+		substr($name, -8, 3) = sprintf '%03d', $n;
+		my $hash = (split m{/}, $path)[-2];
+		my $to = $n % 2 ? $sut->spool . "/incoming/$name" :
+		    $sut->spool . "/deferred/$hash/$name";
+		spew($to, $bytes);
+		chown $uid, $gid, $to;
+		chmod 0700, $to;
+		utime time, time - 100, $to;
+		$names++;
+	}
+	my $before = $sut->remote->count;
+	$sut->start;
+	my $after = post('far@remote.test', "Subject: after all that\n\nx\n");
+	$sut->wait_remote(qr/^Subject: after all that\r$/m);
+	pass('PRS-21 other mail flows');
+	ok(eval { wait_for(sub { $sut->queue_count('corrupt') > $names / 10 },
+	    20) }, 'PRS-21 files that make no sense are put aside');
+	my $aside = $sut->queue_count('corrupt');
+	cmp_ok($sut->said(qr{ the file is now in corrupt/$}m), '>=', $aside,
+	    'PRS-21 and the log tells of each');
+	my ($status, $text) = $sut->postrider('queue', 'list');
+	is($status, 0, 'PRS-21 the queue can be listed');
+	for my $file ((glob $sut->spool . '/corrupt/*')[0 .. 20]) {
+		next unless defined $file && -f $file;
+		my ($status) = $sut->postrider('queue', 'cat',
+		    (split m{/}, $file)[-1]);
+		cmp_ok($status, '<', 128, 'PRS-21 and shown');
+	}
+	$sut->postrider('queue', 'delete', 'ALL');
 }
 
 is(join('', $sut->complaints), '', 'nothing crashed');

@@ -155,7 +155,7 @@ for my $role (@roles) {
 		    $got{$role}{$attempt} // 'missing',
 		    $detail{$role}{$attempt} // '';
 	}
-	is(join("\n", @wrong), '', "LOC-16, LOC-19: an owned $role can do " .
+	is(join("\n", @wrong), '', "LOC-19: an owned $role can do " .
 	    'what it may and nothing else');
 }
 

@@ -157,15 +157,15 @@ sub is_taken
 	    $sink{$host}->messages;
 }
 
-for my $what (['bare', '4.2-c codes without a text'],
-    ['multi', '4.2-d replies of three lines to everything'],
-    ['nospace', '4.2.1-d no space on the last line'],
-    ['text', '4.2-i texts that speak of errors'],
-    ['other', '4.2-j 299 and 399 of which nobody has heard'],
-    ['mixed', '4.2.1-e lines that disagree']) {
+for my $what (['bare', '5321-4.2-c codes without a text'],
+    ['multi', '5321-4.2-d replies of three lines to everything'],
+    ['nospace', '5321-4.2.1-d no space on the last line'],
+    ['text', '5321-4.2-i texts that speak of errors'],
+    ['other', '5321-4.2-j 299 and 399 of which nobody has heard'],
+    ['mixed', '5321-4.2.1-e lines that disagree']) {
 	my ($host, $about) = @$what;
-	like(outcome("u\@$host.test"), qr/status=sent/, "5321-$about: sent");
-	is(scalar(is_taken($host, "u\@$host.test")), 1, "5321-$about: once");
+	like(outcome("u\@$host.test"), qr/status=sent/, "$about: sent");
+	is(scalar(is_taken($host, "u\@$host.test")), 1, "$about: once");
 }
 {
 	my ($raw) = $sink{multi}->raw;

@@ -169,13 +169,13 @@ sub check_codes
 	$c->command($_, qr/^[23]/) for @steps;
 	my $reply = $c->command($last);
 	$last = substr($last, 0, 40) . '...' if length $last > 50;
-	like($reply, qr/^(?:$codes)[ -]/, "5321-$row $last: $about");
+	like($reply, qr/^(?:$codes)[ -]/, "$row $last: $about");
 	return ($c, $reply);
 }
 
 my $mail = 'MAIL FROM:<s@remote.test>';
 my $rcpt = 'RCPT TO:<alice@local.test>';
-my $e = '4.3.2-e';
+my $e = '5321-4.3.2-e';
 for my $what (['refuse', 554], ['closed', 521]) {
 	my $c = Postrider::Client->new($port{ $what->[0] });
 	like($c->reply, qr/^$what->[1] sut\.test /,
@@ -216,7 +216,7 @@ check_codes($e, '501', 'nothing', $mail, 'RCPT');
 check_codes($e, '501', 'no mailbox', $mail, 'RCPT TO:<>');
 
 # DATA.
-my $f = '4.3.2-f';
+my $f = '5321-4.3.2-f';
 check_codes($f, '503|554', 'without MAIL', 'DATA');
 check_codes($f, '503|554', 'without RCPT', $mail, 'DATA');
 {
@@ -255,7 +255,7 @@ SKIP: {
 }
 
 # The short ones.
-my $g = '4.3.2-g';
+my $g = '5321-4.3.2-g';
 my %friend = (is_friend => 1);
 check_codes($g, '250|251|252', 'somebody', \%friend, 'VRFY alice');
 check_codes($g, '550|551|553', 'nobody', \%friend, 'VRFY no-such');

@@ -2,7 +2,8 @@
 #
 # Three builds are tested: the one that is installed, with the sandbox on; one
 # with sanitizers, where the sandbox must be off; one with nothing but OpenSSL,
-# Berkeley DB and libbsd. One prove runs them all, so that one summary counts.
+# Berkeley DB and libbsd, of which the standards are not asked for again. One
+# prove runs them all, so that one summary counts.
 
 MINIMAL_WITHOUT	:= unbound pcre2 seccomp lmdb cdb idn2
 
@@ -26,8 +27,9 @@ check: test-deps users
 	$(Q)$(MAKE) --no-print-directory check-builds
 	$(Q)t/lib/round "$(BUILDS)" -j$(JOBS) --merge \
 	    $(STYLE_TESTS:%=build:%) \
-	    $(foreach b,$(BUILDS), \
-	        $(C_TESTS:%=$(b):$(b)/%) $(PERL_TESTS:%=$(b):%)) \
+	    $(foreach b,$(BUILDS), $(C_TESTS:%=$(b):$(b)/%)) \
+	    $(foreach b,build build/sanitize, $(PERL_TESTS:%=$(b):%)) \
+	    $(filter-out t/conformance/%,$(PERL_TESTS:%=build/minimal:%)) \
 	    $(CRASH_TESTS:%=build:%) $(LOAD_TESTS:%=build:%)
 
 # Clocks that tests move; $(SANITIZERS) stay out of other people's programs.

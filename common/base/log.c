@@ -166,6 +166,13 @@ log_facility_code(void)
 	return to.facility;
 }
 
+/* What it was before. */
+void
+log_facility_again(int code)
+{
+	to.facility = code;
+}
+
 /* How much to say. */
 void
 log_verbose(int level)

@@ -39,6 +39,7 @@ void	 log_to_nothing(void);			/* tests */
 /* The syslog facility by its name, "mail" before; false for none there is. */
 bool	 log_facility(const char *name);
 int	 log_facility_code(void);		/* as syslog(3) counts */
+void	 log_facility_again(int code);		/* back to that one */
 
 /* Show debug lines; 0 hides them. Lines at or above this are dropped. */
 void	 log_verbose(int level);

@@ -413,6 +413,8 @@ site_apply(struct maincf *mc, struct str *problems)
 		site_params, NULL
 	};
 	const struct site			 before = site;
+	const int				 facility =
+						    log_facility_code();
 	const char				*directory;
 
 	directory = maincf_directory(mc);
@@ -433,8 +435,7 @@ site_apply(struct maincf *mc, struct str *problems)
 	    check_level(mc, problems) == -1 ||
 	    check_words(mc, problems) == -1) {
 		site = before;
-		if (site.syslog_facility != NULL)
-			(void)log_facility(site.syslog_facility);
+		log_facility_again(facility);
 		return -1;
 	}
 	site.config_directory = pool_strdup(maincf_pool(mc), directory);

@@ -75,8 +75,12 @@ $mail->reload;
 $mail->send(from => 'a@local.test', to => ['prt-bob@local.test'],
     text => "Subject: x\n\nx\n");
 $mail->wait_log(qr/status=sent \(delivered to mailbox\)/);
-my $seen = slurp($mail->dir . '/data/local');
-my ($program, $pid, $etc) = split ' ', $seen;
+# Each local writes this file when it starts: the last word is a living one's.
+my ($program, $pid, $etc);
+wait_for(sub {
+	($program, $pid, $etc) = split ' ', slurp($mail->dir . '/data/local');
+	return grep { $_ eq ($pid // '') } $mail->children('local');
+}, 10, 'the number of a local');
 is($program, bin() . '/local', '-D runs debugger_command');
 is($etc, $mail->etc, 'with main.cf\'s names');
 ok(scalar(grep { $_ eq $pid } $mail->children('local')),

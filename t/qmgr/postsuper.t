@@ -194,7 +194,8 @@ subtest 'postsuper -s and -p' => sub {
 	open $f, '+<', $path or die;
 	seek $f, -80, 2;
 	my $good = slurp($path);
-	my $bad = $good =~ s/two\.test/twx.test/r;
+	# The last one: in the envelope, which has a checksum.
+	my $bad = $good =~ s/.*\Ktwo\.test/twx.test/sr;
 	close $f;
 	spew($path, $bad);
 	($status, $text) = $mail->postrider('queue', 'check', '--read');

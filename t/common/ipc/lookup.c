@@ -14,6 +14,7 @@ static struct {
 	int		 listener, result, error;
 	struct found	 answer, found;
 	bool		 is_silent;
+	struct link	*link;		/* lives longer than its channels */
 	char		 text[128];
 } test;
 
@@ -66,9 +67,9 @@ ask(void *unused)
 	    { .key = (char *)"two" } };
 	struct ask_lookup	 question = { (char *)"", (char *)"alias_maps",
 	    0, keys, 2 };
-	struct link		*link = link_new("test", 1, NULL);
 
 	(void)unused;
+	test.link = link_new("test", 1, NULL);
 	strlcpy(at.sun_path, test.path, sizeof(at.sun_path));
 	test.listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK |
 	    SOCK_CLOEXEC, 0);
@@ -78,7 +79,7 @@ ask(void *unused)
 	    loop_add(&watch, test.listener) == -1)
 		abort();
 	fiber_start(serve, &watch);
-	test.result = lookup_ask(link, &question, clock_now() + 200, pool,
+	test.result = lookup_ask(test.link, &question, clock_now() + 200, pool,
 	    &test.found);
 	test.error = errno;
 	strlcpy(test.text, test.found.text == NULL ? "" : test.found.text,
@@ -88,7 +89,6 @@ ask(void *unused)
 	loop_remove(&watch);
 	close(test.listener);
 	unlink(test.path);
-	free(link);
 	pool_free(pool);
 }
 
@@ -125,6 +125,7 @@ the_key_that_hit_is_told(void **state)
 	test.answer.result = LOOKUP_FOUND;
 	test.answer.which = 1;
 	run(ask);
+	free(test.link);
 	assert_int_equal(test.result, 0);
 	assert_int_equal(test.found.result, LOOKUP_FOUND);
 	assert_int_equal(test.found.which, 1);
@@ -141,6 +142,7 @@ an_answer_about_another_key_is_none(void **state)
 		test.answer.result = LOOKUP_FOUND;
 		test.answer.which = wrong[i];
 		run(ask);
+		free(test.link);
 		assert_int_equal(test.result, -1);
 		assert_int_equal(test.error, EPROTO);
 		assert_int_equal(test.found.result, LOOKUP_TEMPORARY);
@@ -153,6 +155,7 @@ nothing_found_names_no_key(void **state)
 	(void)state;
 	test.answer.result = LOOKUP_NOT_FOUND;
 	run(ask);
+	free(test.link);
 	assert_int_equal(test.result, 0);
 	assert_int_equal(test.found.result, LOOKUP_NOT_FOUND);
 }
@@ -163,6 +166,7 @@ silence_is_temporary_and_says_why(void **state)
 	(void)state;
 	test.is_silent = true;
 	run(ask);
+	free(test.link);
 	assert_int_equal(test.result, -1);
 	assert_int_equal(test.found.result, LOOKUP_TEMPORARY);
 	assert_ptr_equal(strstr(test.text, "no answer from resolve: "),

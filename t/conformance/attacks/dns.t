@@ -16,6 +16,8 @@ use Socket qw(inet_aton);
 use Test::More;
 use Time::HiRes qw(time);
 
+# Without libunbound there is no cache, and few questions are under way at once.
+my $has_cache = `ldd '@{[Postrider::bin()]}/dns'` =~ /libunbound/;
 my $far = '192.0.2.53';		# a name server that is not at the loopback
 if (is_root() && !$ENV{PRIVATE_NETWORK} &&
     system("unshare -n -m ip link show lo >/dev/null 2>&1") == 0) {
@@ -244,7 +246,7 @@ sub outcome
 	my %times;
 	$times{$_}++ for grep { /^\w+ d\d+\.x\.test$/ } asked();
 	is(join(' ', grep { $times{$_} > 1 } sort keys %times), '',
-	    'DNS-11 a question of one message is asked once');
+	    'DNS-11 a question of one message is asked once') if $has_cache;
 	cmp_ok(scalar keys %times, '<=', 40 * 3, 'DNS-11 three for a domain');
 	# Hosts beyond number, and a message for each of those domains.
 	my @ids = map { post("r\@many$_.x.test") } 1 .. 4;
@@ -255,7 +257,7 @@ sub outcome
 	cmp_ok(scalar keys %times, '<=', 4 * 2 * 100,
 	    'DNS-11 has no more than a hundred');
 	is(join(' ', grep { $times{$_} > 1 } sort keys %times), '',
-	    'DNS-11 and those are known the next time');
+	    'DNS-11 and those are known the next time') if $has_cache;
 }
 
 # --- DNS-12 -------------------------------------------------------------------
@@ -273,7 +275,7 @@ sub outcome
 	cmp_ok(time - $began, '<', 3, 'DNS-12 and his mail is taken');
 	like(outcome(post('r@d99.x.test'), 'r@d99.x.test'), qr/^sent/,
 	    'DNS-12 other names are found');
-	cmp_ok(time - $began, '<', 3, 'DNS-12 at once');
+	cmp_ok(time - $began, '<', $has_cache ? 3 : 8, 'DNS-12 at once');
 	$_->expect(220) for @clients;
 	my $took = time - $began;
 	cmp_ok($took, '>', 2, 'DNS-12 they were waited for');

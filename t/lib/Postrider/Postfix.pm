@@ -25,16 +25,17 @@ my $why = '';		# why there is none
 my @living;
 my $parent = $$;
 
+# Tests may change their directory later.
+my $top = abs_path('.');
+my $build = abs_path($ENV{BUILD} // 'build');
+
 sub why { return $why }
 
 # Unpack the package; the directory, or undef.
 sub _unpack
 {
-	my $build = abs_path($ENV{BUILD} // 'build');
-	my $to = "$build/bench/postfix";
-
-	for ($to, "$build/../bench/postfix", abs_path('.') .
-	    '/build/bench/postfix') {
+	for ("$build/bench/postfix", "$build/../bench/postfix",
+	    "$top/build/bench/postfix") {
 		return $_ if -x "$_/usr/sbin/postqueue";
 	}
 	$why = 'the Debian package postfix is not there (make test-deps)';

@@ -7,9 +7,10 @@
 DEPS		:= gcc make pkg-config libc6-dev libssl-dev libdb-dev libbsd-dev
 DEPS_OPTIONAL	:= libunbound-dev libpcre2-dev libseccomp-dev liblmdb-dev \
 		   libcdb-dev libidn2-dev
-TEST_DEPS	:= perl libcmocka-dev nsd swaks clang universal-ctags strace \
+TEST_DEPS	:= perl libcmocka-dev nsd swaks curl msmtp clang universal-ctags strace \
 		   valgrind gdb cppcheck procps util-linux iproute2 openssl \
-		   python3 python3-flufl.bounce \
+		   python3 python3-flufl.bounce python3-aiosmtpd \
+		   libgnutls-dane0 libnsl2 libidn12 \
 		   libmail-deliverystatus-bounceparser-perl \
 		   mandoc debhelper fakeroot
 
@@ -37,6 +38,7 @@ test-deps: deps
 	@t/lib/unpack build/bench/postfix-cdb postfix-cdb
 	@t/lib/unpack build/readers pflogsumm fail2ban logwatch \
 	    libdate-calc-perl libcarp-clan-perl
+	@t/lib/unpack build/exim exim4-daemon-light exim4-base
 	@t/lib/unpack build/dovecot dovecot-core dovecot-lmtpd \
 	    libexttextcat-2.0-0 liblua5.4-0 libwrap0
 

@@ -231,10 +231,15 @@ flush_rows(struct command *c)
 		if (waiting_set_due(id, clock_now()) ||
 		    message_find(id) != NULL)
 			c->done.changed++;
+		else if (!entry_find(id, &dir))
+			add_row(c, id, "");
+		else if (dir == QUEUE_HOLD)
+			add_row(c, id, "it is on hold");
+		else if (dir == QUEUE_CORRUPT ||
+		    !waiting_add(id, dir, clock_now()))
+			add_row(c, id, "it cannot be tried now");
 		else
-			add_row(c, id, entry_find(id, &dir) ?
-			    dir == QUEUE_HOLD ? "it is on hold" :
-			    "it cannot be tried now" : "");
+			c->done.changed++;	/* the scan was to find it */
 		fiber_breathe();
 	}
 }

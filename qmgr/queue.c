@@ -105,6 +105,8 @@ run(struct order *o)
 		return list(o);
 	if (strcmp(o->verb, "show") == 0)
 		return cat(o);
+	if (strcmp(o->verb, "import") == 0)
+		return import(o);
 	return o->is_dry ? show_dry(o) : act(o);
 }
 

@@ -24,7 +24,7 @@ struct order {
 	size_t			 count, room;
 	bool			 is_all;	/* ALL, or no ids needed */
 	bool			 is_input;	/* ids came from a list */
-	const char		*site;		/* flush */
+	const char		*site;		/* flush; import: a directory */
 	struct selection	 select;
 	bool			 as_json, is_summary, by_sender;
 	bool			 is_dry, reads_files;
@@ -139,6 +139,9 @@ struct shown {
 bool		 cat_begins(const struct shown *, int64_t place, int type);
 /* Header, body, or both: 0 or -1. */
 int		 cat_content(const struct shown *);
+
+/* What waits in Postfix's queue; an exit status. */
+int		 import(const struct order *);
 
 /* Names out of place, unfinished files; an exit status. */
 int		 check_structure(bool reads_files);

@@ -22,6 +22,8 @@ static const char	help[] =
 "  delete    remove; nobody is told\n"
 "  expire    return to the sender now, unless it is on hold\n"
 "  check     put files where they belong, tell what is none of ours\n"
+"  import    take over what waits in DIRECTORY, Postfix's queue directory;\n"
+"            Postfix must be stopped\n"
 "  help      this\n"
 "\n"
 "Messages are named by their ids, by \"-\" for a list of ids on standard input,\n"
@@ -45,7 +47,7 @@ static const char	help[] =
 "  --purge, --read       check: remove unfinished files; read every message\n"
 "\n"
 "Exit status: 0 done, 64 usage, 66 no such message, 69 not now, 75 some of it\n"
-"failed, 77 not allowed.\n";
+"failed, 77 not allowed; import: 1 some messages stay where they are.\n";
 
 /* How to use it. */
 _Noreturn void
@@ -62,7 +64,7 @@ is_verb(const char *word)
 	static const char *const	verbs[] = { "list", "show", "flush",
 					    "hold", "release", "requeue",
 					    "delete", "expire", "check",
-					    "help" };
+					    "import", "help" };
 	size_t				i;
 
 	for (i = 0; i < sizeof(verbs) / sizeof(verbs[0]); i++)
@@ -201,7 +203,11 @@ take_word(struct order *o, const char *word)
 {
 	const char	*why;
 
-	if (o->is_all && select_queue(word) != -1) {
+	if (strcmp(o->verb, "import") == 0) {
+		if (o->site != NULL)
+			wrong(word, "expected one directory");
+		o->site = word;
+	} else if (o->is_all && select_queue(word) != -1) {
 		if ((why = select_option(&o->select, "queue", word)) != NULL)
 			wrong(word, why);
 	} else if (!take_site(o, word))
@@ -214,7 +220,11 @@ check_order(struct order *o)
 {
 	bool	names_some = o->count > 0 || o->is_input;
 
-	if (strcmp(o->verb, "check") == 0)
+	if (strcmp(o->verb, "import") == 0 && (o->site == NULL ||
+	    !select_is_everything(&o->select)))
+		wrong(o->verb, "expected Postfix's queue directory and no "
+		    "more");
+	if (strcmp(o->verb, "check") == 0 || strcmp(o->verb, "import") == 0)
 		return;
 	if (o->is_all && names_some)
 		wrong("ALL", "expected either ALL or ids");

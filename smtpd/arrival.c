@@ -121,6 +121,17 @@ refuse_bare(struct arrival *c)
 	    REPLY_BARE_LF, (int)set.bare_code, site.myhostname));
 }
 
+/* A port may take less than cleanup does, and who sends need not say SIZE. */
+WAITS static int
+refuse_size(struct arrival *c)
+{
+	char	line[REPLY_LINE];
+
+	arrival_abandon(c);
+	return refuse(c->session, "END-OF-MESSAGE", NULL, reply_text(line,
+	    REPLY_TOO_BIG));
+}
+
 int
 arrival_settle(struct arrival *c)
 {
@@ -133,6 +144,8 @@ arrival_settle(struct arrival *c)
 		s->had_bare_lf = true;
 	if (c->bare_lf > 0 && data_rejects_bare(s))
 		return refuse_bare(c);
+	if (site.message_size_limit > 0 && c->bytes > site.message_size_limit)
+		return refuse_size(c);
 
 	c->posting = NULL;
 	if (posting_finish(posting, &answer,

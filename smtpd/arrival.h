@@ -18,7 +18,7 @@ struct arrival {
 	struct posting	*posting;	/* NULL when it is settled */
 	struct crlf	 repair;
 	char		*repaired;
-	int64_t		 bytes;		/* of the message, as it came */
+	int64_t		 bytes;		/* of the message, dots unstuffed */
 	int64_t		 bare_lf;	/* line ends without CR */
 	bool		 is_lost;	/* cleanup gave up or refused */
 	bool		 is_ended;	/* by a line end */

@@ -117,6 +117,7 @@ pass_on(struct delivery *d, struct io *io, const char *in, size_t len)
 
 	used = smtp_data_decode(&d->decoder, in, len, d->decoded, &n);
 	d->bytes += (int64_t)used;
+	d->arrival->bytes += (int64_t)n;
 	io_consume(io, used);
 	return arrival_write(d->arrival, d->decoded, n,
 	    d->decoder.bare_lf == bare_before);

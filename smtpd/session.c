@@ -39,7 +39,9 @@
 
 enum {
 	SESSION_MEMORY = 64 * 1024,
-	TRANSACTION_MEMORY = 16 * 1024 * 1024
+	TRANSACTION_MEMORY = 16 * 1024 * 1024,
+	RECIPIENT_MEMORY = 1024,
+	GREATEST_MEMORY = 256 * 1024 * 1024	/* cleanup takes no more */
 };
 
 const struct param session_params[] = {
@@ -223,6 +225,18 @@ transaction_end(struct session *s)
 	s->mail = NULL;
 }
 
+/* The ceiling of a transaction: who allows more recipients allows more of it,
+ * so that smtpd_recipient_limit is what ends their number. */
+static size_t
+transaction_memory(void)
+{
+	int64_t	wanted = set.recipient_limit * RECIPIENT_MEMORY;
+
+	if (wanted < TRANSACTION_MEMORY)
+		return TRANSACTION_MEMORY;
+	return wanted < GREATEST_MEMORY ? (size_t)wanted : GREATEST_MEMORY;
+}
+
 struct transaction *
 transaction_begin(struct session *s)
 {
@@ -230,7 +244,7 @@ transaction_begin(struct session *s)
 	struct pool	*pool;
 
 	CLAIM(s->mail == NULL);
-	pool = pool_new("transaction", TRANSACTION_MEMORY);
+	pool = pool_new("transaction", transaction_memory());
 	s->mail = pool_alloc(pool, sizeof(*s->mail));
 	s->mail->pool = pool;
 	s->mail->sender = s->mail->envelope_id = s->mail->return_what =

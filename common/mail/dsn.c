@@ -183,7 +183,8 @@ dsn_parse_envid(struct pool *pool, const char *text, char **id)
 	return NULL;
 }
 
-/* RFC 3461 4.2: an address type, ";" and the address as xtext. */
+/* RFC 3461 4.2: an address type, ";" and the address as xtext. Postfix has
+ * UTF-8 of the type rfc822 in xtext: it becomes what RFC 6533 calls it. */
 const char *
 dsn_parse_orcpt(struct pool *pool, const char *text, char **orcpt)
 {
@@ -202,8 +203,16 @@ dsn_parse_orcpt(struct pool *pool, const char *text, char **orcpt)
 	    *address == '\0')
 		return wrong;
 	is_utf8 = text_equal_mem("utf-8", text, len);
-	if (is_utf8 ? !decode_points(address) ||
-	    !utf8_is_valid(address, strlen(address)) : !is_ascii(address))
+	if (is_utf8 && !decode_points(address))
+		return wrong;
+	if (!is_utf8 && !is_ascii(address)) {
+		if (!text_equal_mem("rfc822", text, len) || !is_ascii(text))
+			return wrong;
+		is_utf8 = true;
+		text = "utf-8";
+		len = strlen(text);
+	}
+	if (is_utf8 && !utf8_is_valid(address, strlen(address)))
 		return wrong;
 	*orcpt = pool_printf(pool, "%.*s;%s", (int)len, text, address);
 	return NULL;

@@ -31,18 +31,16 @@
  */
 #include "common/queue/postfix.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/text.h"
 #include "common/mail/address.h"
 #include "common/mail/dsn.h"
 #include "common/mail/origin.h"
-#include "common/mail/verp.h"
 
 enum {
 	RECORD_MAX = 1 << 30,
-	TEXT_LEN_MAX = 2048,		/* less than an envelope of ours takes */
+	TEXT_LEN_MAX = 2048,		/* an envelope takes more */
 	NOTIFY_BITS = NOTIFY_NEVER | NOTIFY_SUCCESS | NOTIFY_FAILURE |
 	    NOTIFY_DELAY
 };
@@ -141,11 +139,8 @@ number_of(struct work *w, const struct record *r, int64_t min, int64_t max,
 	char		*text;
 	const char	*why = text_of(w, r, &text);
 
-	if (why != NULL)
-		return why;
-	if (text_integer(text_trim(text), min, max, n) != NULL)
-		return "there is a bad number in its envelope";
-	return NULL;
+	return why != NULL ? why : text_integer(text_trim(text), min, max,
+	    n) != NULL ? "there is a bad number in its envelope" : NULL;
 }
 
 /* Go on elsewhere. */
@@ -155,12 +150,11 @@ follow(struct work *w, const struct record *r)
 	int64_t		 place;
 	const char	*why = number_of(w, r, 0, INT64_MAX, &place);
 
-	if (why != NULL)
+	if (why != NULL || place == 0)
 		return why;
-	if (place > 0 && (uint64_t)place >= w->len)
+	if ((uint64_t)place >= w->len)
 		return "a pointer leads beyond the end";
-	if (place > 0)
-		w->at = (size_t)place;
+	w->at = (size_t)place;
 	return NULL;
 }
 
@@ -189,12 +183,24 @@ address_of(struct work *w, const struct record *r, char **address)
 	    "there is a bad address in its envelope";
 }
 
-/* S */
+/* S, O and > */
 static const char *
-take_sender(struct work *w, const struct record *r)
+take_address(struct work *w, const struct record *r)
 {
-	w->has_sender = true;
-	return address_of(w, r, &w->file->mail.sender);
+	char		*address;
+	const char	*why = address_of(w, r, &address);
+
+	if (why != NULL)
+		return why;
+	if (r->type == 'O')
+		w->original = address;
+	else if (r->type == '>')
+		w->redirect = address;
+	else {
+		w->file->mail.sender = address;
+		w->has_sender = true;
+	}
+	return NULL;
 }
 
 /* What was told of the next recipient is used up. */
@@ -232,15 +238,6 @@ take_recipient(struct work *w, const struct record *r)
 
 /* --- attributes ---------------------------------------------------------- */
 
-/* "8bit": it may be said again behind the content. */
-static const char *
-take_encoding(struct work *w, const char *value)
-{
-	if (text_equal(value, "8bit"))
-		w->file->mail.flags |= MAIL_IS_8BIT;
-	return NULL;
-}
-
 /* 1 FULL, 2 HDRS */
 static const char *
 take_return(struct work *w, const char *value)
@@ -265,22 +262,20 @@ take_notify(struct work *w, const char *value)
 	return NULL;
 }
 
-/* Any bit: the sender asked for SMTPUTF8, or it is needed. */
+/* What sets flags: a body type, whose headers are completed, SMTPUTF8. */
 static const char *
-take_utf8(struct work *w, const char *value)
+take_flag(struct work *w, const char *value)
 {
-	if (strcmp(value, "0") != 0)
-		w->file->mail.flags |= MAIL_IS_UTF8;
-	return NULL;
-}
+	int64_t	*flags = &w->file->mail.flags;
 
-/* Headers of which mail are completed. */
-static const char *
-take_context(struct work *w, const char *value)
-{
-	w->file->mail.flags &= ~(MAIL_FROM_OURS | MAIL_FROM_OTHERS);
-	w->file->mail.flags |= strcmp(value, "local") == 0 ?
-	    MAIL_FROM_OURS : MAIL_FROM_OTHERS;
+	if (text_equal(value, "8bit"))
+		*flags |= MAIL_IS_8BIT;
+	else if (strcmp(value, "local") == 0)
+		*flags |= MAIL_FROM_OURS;
+	else if (strcmp(value, "remote") == 0)
+		*flags |= MAIL_FROM_OTHERS;
+	else if (strspn(value, "0123456789") > 0 && strcmp(value, "0") != 0)
+		*flags |= MAIL_IS_UTF8;
 	return NULL;
 }
 
@@ -304,11 +299,11 @@ static const struct {
 	const char	*name;
 	const char	*(*take)(struct work *, const char *);
 } meanings[] = {
-	{ "encoding",		take_encoding },
+	{ "encoding",		take_flag },
 	{ "ret_flags",		take_return },
 	{ "notify_flags",	take_notify },
-	{ "smtputf8",		take_utf8 },
-	{ "rewrite_context",	take_context },
+	{ "smtputf8",		take_flag },
+	{ "rewrite_context",	take_flag },
 	{ "trace_flags",	take_trace },
 };
 
@@ -350,8 +345,6 @@ take_attribute(struct work *w, const struct record *r)
 	if ((value = strchr(name, '=')) == NULL)
 		return "an attribute in its envelope has no value";
 	*value++ = '\0';
-	if (strncmp(name, "create_time", 11) == 0)
-		return NULL;
 	for (i = 0; i < sizeof(meanings) / sizeof(meanings[0]); i++)
 		if (strcmp(name, meanings[i].name) == 0)
 			return meanings[i].take(w, value);
@@ -391,27 +384,20 @@ take_warning(struct work *w, const struct record *r)
 	int64_t		 when;
 	const char	*why = number_of(w, r, INT64_MIN, INT64_MAX, &when);
 
-	if (why == NULL && when < 0)
-		w->file->was_warned = true;
+	w->file->was_warned = why == NULL && when < 0;
 	return why;
 }
 
-/* V */
+/* V, F and L */
 static const char *
-take_verp(struct work *w, const struct record *r)
+take_text(struct work *w, const struct record *r)
 {
-	const char	*why = text_of(w, r, &w->file->mail.verp);
+	struct mail	*m = &w->file->mail;
 
-	if (why == NULL && r->len != 2)
-		why = "there are bad VERP delimiters in its envelope";
-	return why;
-}
-
-/* O */
-static const char *
-take_original(struct work *w, const struct record *r)
-{
-	return address_of(w, r, &w->original);
+	if (r->type == 'V' && r->len != 2)
+		return "there are bad VERP delimiters in its envelope";
+	return text_of(w, r, r->type == 'V' ? &m->verp : r->type == 'F' ?
+	    &m->full_name : &m->filter);
 }
 
 /* D and / */
@@ -422,27 +408,6 @@ take_done(struct work *w, const struct record *r)
 	w->file->done++;
 	forget_options(w);
 	return NULL;
-}
-
-/* > */
-static const char *
-take_redirect(struct work *w, const struct record *r)
-{
-	return address_of(w, r, &w->redirect);
-}
-
-/* F */
-static const char *
-take_full_name(struct work *w, const struct record *r)
-{
-	return text_of(w, r, &w->file->mail.full_name);
-}
-
-/* L */
-static const char *
-take_filter(struct work *w, const struct record *r)
-{
-	return text_of(w, r, &w->file->mail.filter);
 }
 
 /* M, X, E: what follows is another part. */
@@ -459,33 +424,23 @@ take_mark(struct work *w, const struct record *r)
 	return NULL;
 }
 
-/* Of no use here. */
-static const char *
-take_nothing(struct work *w, const struct record *r)
-{
-	(void)w;
-	(void)r;
-	return NULL;
-}
-
-/* Records of the envelope, in front of the content or behind it. */
+/* Records of the envelope, in front of the content or behind it; NULL:
+ * of no use here. */
 static const struct {
 	char		 type;
 	const char	*(*take)(struct work *, const struct record *);
 } kinds[] = {
 	{ 'A', take_attribute },	{ 'R', take_recipient },
-	{ 'O', take_original },		{ 'D', take_done },
-	{ '/', take_done },		{ 'S', take_sender },
-	{ 'T', take_time },		{ 'F', take_full_name },
-	{ 'L', take_filter },		{ 'V', take_verp },
-	{ 'W', take_warning },		{ '>', take_redirect },
+	{ 'O', take_address },		{ 'D', take_done },
+	{ '/', take_done },		{ 'S', take_address },
+	{ 'T', take_time },		{ 'F', take_text },
+	{ 'L', take_text },		{ 'V', take_text },
+	{ 'W', take_warning },		{ '>', take_address },
 	{ 'M', take_mark },		{ 'X', take_mark },
 	{ 'E', take_mark },		{ 'p', follow },
-	{ 'C', take_nothing },		{ 'c', take_nothing },
-	{ 'I', take_nothing },		{ 'P', take_nothing },
-	{ 'f', take_nothing },		{ 'e', take_nothing },
-	{ 'r', take_nothing },		{ 'w', take_nothing },
-	{ 'K', take_nothing },
+	{ 'C', NULL }, { 'c', NULL }, { 'I', NULL }, { 'P', NULL },
+	{ 'f', NULL }, { 'e', NULL }, { 'r', NULL }, { 'w', NULL },
+	{ 'K', NULL },
 };
 
 /* A record of the envelope (P2). */
@@ -496,7 +451,8 @@ take_envelope(struct work *w, const struct record *r)
 
 	for (i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (kinds[i].type == r->type)
-			return kinds[i].take(w, r);
+			return kinds[i].take != NULL ?
+			    kinds[i].take(w, r) : NULL;
 	return pool_printf(w->pool, "it has a record of unknown type %d",
 	    r->type);
 }
@@ -615,7 +571,7 @@ check(const struct work *w)
 /* Take a file apart. */
 const char *
 postfix_parse(struct postfix_file *f, struct pool *pool, const void *data,
-    size_t len, bool is_maildrop)
+    size_t len)
 {
 	static char	 nothing[1];
 	struct work	 w = { .file = f, .pool = pool, .data = data,

@@ -24,11 +24,10 @@ struct postfix_file {
 };
 
 /*
- * Take the file apart. Strings and content are in the pool. is_maildrop: it
- * was posted on this host and has not been seen by Postfix's cleanup. NULL,
+ * Take the file apart. Strings and content are in the pool. NULL,
  * or why it cannot be understood.
  */
 const char	*postfix_parse(struct postfix_file *, struct pool *,
-		    const void *data, size_t len, bool is_maildrop);
+		    const void *data, size_t len);
 
 #endif

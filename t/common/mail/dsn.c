@@ -85,6 +85,7 @@ an_original_recipient_is_decoded(void **state)
 		{ "utf-8;\\x{e9}@b", "utf-8;\xc3\xa9@b" },
 		{ "utf-8;a\\x{5C}b\\x{1F4EF}", "utf-8;a\\b\xf0\x9f\x93\xaf" },
 		{ "utf-8;\xc3\xa9@b", "utf-8;\xc3\xa9@b" },
+		{ "rfc822;+C3+A9@b", "utf-8;\xc3\xa9@b" },	/* Postfix's */
 		{ "rfc822;a\\b", "rfc822;a\\b" },
 	};
 	char	*orcpt;
@@ -104,7 +105,7 @@ a_wrong_original_recipient_is_refused(void **state)
 		"", "rfc822", "rfc822;", ";a@b", "rfc 822;a", "rfc822;+",
 		"rfc822;+0", "rfc822;+ZZ", "rfc822;a+00b", "rfc822;+0D+0AX:",
 		"rfc822;a b", "rfc822;a=b", "rfc822;+7F", "rfc822;\xc3\xa9",
-		"rfc822;+C3+A9", "utf-8;\\x{110000}", "utf-8;\\x{D800}",
+		"x400;+C3+A9", "rfc822;+C3", "utf-8;\\x{110000}", "utf-8;\\x{D800}",
 		"utf-8;\\x{", "utf-8;\\x{}", "utf-8;\\x{e9", "utf-8;\\",
 		"utf-8;\\y", "utf-8;\\x{0A}", "utf-8;\\x{0000000e9}",
 		"utf-8;\xff", "utf-8;\\x{85}"

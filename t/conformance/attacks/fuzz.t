@@ -16,7 +16,7 @@ is("@built", "@targets", 'PRS-24 every target is built');
 
 # What each of them is for.
 my %for = (
-	'PRS-24' => [qw(command dialogue address header mime answer reply
+	'PRS-24' => [qw(command dialogue address header mime answer reply postfix
 	    packet maincf mastercf table data encode expand haproxy)],
 	'PRS-21' => [qw(envelope journal)],
 );

@@ -29,7 +29,7 @@ check: test-deps users
 	    $(STYLE_TESTS:%=build:%) \
 	    $(foreach b,$(BUILDS), $(C_TESTS:%=$(b):$(b)/%)) \
 	    $(foreach b,build build/sanitize, $(PERL_TESTS:%=$(b):%)) \
-	    $(filter-out t/conformance/%,$(PERL_TESTS:%=build/minimal:%)) \
+	    $(patsubst %,build/minimal:%,$(filter-out t/conformance/%,$(PERL_TESTS))) \
 	    $(CRASH_TESTS:%=build:%) $(LOAD_TESTS:%=build:%)
 
 # Clocks that tests move; $(SANITIZERS) stay out of other people's programs.

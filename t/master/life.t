@@ -43,7 +43,9 @@ SKIP: {
 	    smtpd => 'postrider-smtpd');
 	for my $program (sort keys %user) {
 		my ($pid) = $mail->children($program);
-		my ($uid) = slurp("/proc/$pid/status") =~ /^Uid:\s+(\d+)/m;
+		my $uid = 0;	# one that has just started is still root
+		eval { wait_for(sub { ($uid) = slurp("/proc/$pid/status") =~
+		    /^Uid:\s+(\d+)/m; $uid != 0 }, 10) };
 		is getpwuid $uid, $user{$program},
 		    "$program runs as $user{$program}";
 	}

@@ -27,22 +27,9 @@ my $sut = Postrider::Fixture->new(
 	settings => { minimal_backoff_time => '1000s' });
 $sut->start;
 
-my $number = 0;
 
 # One message; its subject.
-sub mail
-{
-	my ($to, %o) = @_;
-	my $subject = 'number-' . $number++;
-	my $c = $o{is_friend} ? $sut->friend : $sut->stranger;
-
-	$sut->take($c, from => 's@remote.test', %o,
-	    to => ref $to ? $to : [$to],
-	    text => ($o{header} // '') . "Subject: $subject\n\n" .
-	    ($o{body} // "x\n"));
-	$c->command('QUIT', 221);
-	return $subject;
-}
+sub mail { return $sut->post(@_) }
 
 # --- 3.6: relaying and routes -------------------------------------------------
 
@@ -102,7 +89,7 @@ sub mail
 {
 	my $text = "Return-Receipt: x\r\nreceived: bad ; line\r\n" .
 	    "Received:\r\n\tfrom  y;no date\r\nX-Odd:a\r\n\r\n b \r\n";
-	my $subject = 'number-' . $number++;
+	my $subject = $sut->subject;
 	my $c = $sut->stranger;
 	$c->script('MAIL FROM:<s@remote.test>' => 250,
 	    'RCPT TO:<u@relay-ok.test>' => 250, 'DATA' => 354);
@@ -139,7 +126,7 @@ sub mail
 # --- 3.7: gateways ------------------------------------------------------------
 
 {
-	my $subject = 'number-' . $number++;
+	my $subject = $sut->subject;
 	$sut->sendmail("From: root\nTo: bob, far\@remote.test\n" .
 	    "Subject: $subject\n\nx\n", '-t', '-f', 'prt');
 	my ($m) = $sut->wait_remote(qr/^Subject: $subject\r$/m);
@@ -161,7 +148,7 @@ sub mail
 	    '5321-3.7.3-b the date too');
 	is($m->{from}, 'prt@local.test',
 	    '5321-3.7.5-a -f is the reverse path');
-	$subject = 'number-' . $number++;
+	$subject = $sut->subject;
 	$sut->sendmail("Subject: $subject\n\nx\n", 'far@remote.test');
 	($m) = $sut->wait_remote(qr/^Subject: $subject\r$/m);
 	is($m->{from}, getpwuid($>) . '@local.test',

@@ -37,7 +37,6 @@ shy unix - - n - - smtp -o smtp_never_send_ehlo=yes
   -o smtpd_sender_restrictions=reject
 END
 my $dir = $sut->dir;
-my $number = 0;
 
 # --- hosts --------------------------------------------------------------------
 
@@ -106,28 +105,13 @@ Alone::name_server($dir, $port{dns}, 'mx.test' => 'mx.zone');
 $sut->start;
 
 # One message, by a stranger; its subject, by which it is found.
-sub mail
-{
-	my ($to, %o) = @_;
-	my $subject = 'number-' . $number++;
-	my $c = $sut->stranger;
-
-	$sut->take($c, from => 's@remote.test', %o,
-	    to => ref $to ? $to : [$to], text => ($o{header} // '') .
-	    "Subject: $subject\n\n" . ($o{body} // "x\n"));
-	$c->command('QUIT', 221);
-	return $subject;
-}
+sub mail { return $sut->post(@_) }
 
 sub wait_sink
 {
 	my ($name, $subject) = @_;
-	my @found;
 
-	wait_for(sub { (@found = grep { $_->{data} =~ /^Subject: $subject\r$/m }
-	    $sink{$name}->messages) > 0 }, 20, "$subject at $name\n" .
-	    $sut->log);
-	return $found[0];
+	return ($sut->wait_at($sink{$name}, qr/^Subject: $subject\r$/m))[0];
 }
 
 # The line of the log about this recipient.
@@ -201,7 +185,7 @@ my $clean = mail('r@helo.at.test', body => "caf\xe9\n", header =>
 	like($c->command('DATA'), qr/^(?:503|554)/,
 	    '5321-3.3-a knows no recipients of the old one');
 	$c->command('RCPT TO:<bob@local.test>', 250);
-	my $subject = 'number-' . $number++;
+	my $subject = $sut->subject;
 	like($c->command('DATA'), qr/^354 /,
 	    '5321-3.3-l DATA is answered with 354');
 	like($c->data("Subject: $subject\n\nx\n"), qr/^250 /,
@@ -390,7 +374,7 @@ for my $name (qw(data503 data554)) {
 }
 {
 	my $c = $sut->stranger;
-	my $subject = 'number-' . $number++;
+	my $subject = $sut->subject;
 	$sut->take($c, from => "caf\xc3\xa9\@remote.test", mail => ' SMTPUTF8',
 	    to => ['r@mixed.mx.test'], text => "Subject: $subject\n\nx\n");
 	my $m = wait_sink('unicode', $subject);

@@ -26,7 +26,6 @@ my $sut = Postrider::Fixture->new(
   -o smtpd_client_recipient_rate_limit=3
 wide unix - - n - - smtp
 END
-my $number = 0;
 
 # --- the hosts that mail goes to ----------------------------------------------
 
@@ -74,24 +73,13 @@ chown((getpwnam $sut->user(1))[2, 3], "$home/.forward");
 $sut->start;
 
 # One message, by a stranger; its subject, by which it is found.
-sub mail
-{
-	my ($to, %o) = @_;
-	my $subject = 'number-' . $number++;
-	my $c = $sut->stranger;
-
-	$sut->take($c, from => 's@remote.test', %o,
-	    to => ref $to ? $to : [$to], text => ($o{header} // '') .
-	    "Subject: $subject\n\n" . ($o{body} // "x\n"));
-	$c->command('QUIT', 221);
-	return $subject;
-}
+sub mail { return $sut->post(@_) }
 
 # The same with bytes as they are on the wire, dot and all.
 sub mail_raw
 {
 	my ($to, @pieces) = @_;
-	my $subject = 'number-' . $number++;
+	my $subject = $sut->subject;
 	my $c = $sut->stranger;
 
 	$c->command('MAIL FROM:<s@remote.test>', 250);
@@ -110,12 +98,8 @@ sub body { return ($_[0] =~ /\r?\n\r?\n(.*)\z/s)[0] }
 sub wait_sink
 {
 	my ($name, $subject) = @_;
-	my @found;
 
-	wait_for(sub { (@found = grep { $_->{data} =~ /^Subject: $subject\r$/m }
-	    $sink{$name}->messages) > 0 }, 20, "$subject at $name\n" .
-	    $sut->log);
-	return $found[0];
+	return ($sut->wait_at($sink{$name}, qr/^Subject: $subject\r$/m))[0];
 }
 
 # --- 4.5.1 --------------------------------------------------------------------
@@ -359,7 +343,7 @@ sub local_part { return 'l' x $_[0] }
 
 {
 	my $c = $sut->stranger(port => $few);
-	my $subject = 'number-' . $number++;
+	my $subject = $sut->subject;
 	my @to = map { "u$_\@relay-ok.test" } 1 .. 105;
 	$c->command('MAIL FROM:<s@remote.test>', 250);
 	my @said = map { $c->command("RCPT TO:<$_>") } @to;
@@ -419,7 +403,7 @@ sub local_part { return 'l' x $_[0] }
 	    '5321-4.5.3.1-a a thousand recipients');
 	my $taken = grep { /^250/ } @said;
 	$c->command('DATA', 354);
-	my $subject = 'number-' . $number++;
+	my $subject = $sut->subject;
 	like($c->data("Subject: $subject\n\n" . ('l' x 9990 . "\n") x 70),
 	    qr/^250/, '5321-4.5.3.1-a lines of 10000 and 700000 octets');
 	my $got = 0;

@@ -44,18 +44,7 @@ $sut->start;
 my $number = 0;
 
 # One message; its subject.
-sub mail
-{
-	my ($to, %o) = @_;
-	my $subject = 'number-' . $number++;
-	my $c = $o{is_friend} ? $sut->friend : $sut->stranger;
-
-	$sut->take($c, from => 's@remote.test', %o,
-	    to => ref $to ? $to : [$to],
-	    text => ($o{header} // '') . "Subject: $subject\n\nx\n");
-	$c->command('QUIT', 221);
-	return $subject;
-}
+sub mail { return $sut->post(@_) }
 
 sub at { my ($name, %o) = @_; return $sut->stranger(port => $port{$name}, %o) }
 

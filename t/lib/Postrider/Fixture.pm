@@ -56,6 +56,7 @@ sub new
 		smtp_connection_cache_on_demand => 'no' });
 
 	bless $self, $class;
+	$self->{number} = 0;
 	$self->{remote} = $self->sink(%{ $o{remote} // {} });
 	$self->{relay} = $self->sink(%{ $o{relay} // {} });
 	my ($alice, $bob) = ($self->user(0), $self->user(1));
@@ -104,6 +105,24 @@ sub take
 	    /queued as (\w+)/)[0];
 }
 
+# A subject that no other message has, by which it is found.
+sub subject { my ($self) = @_; return 'number-' . $self->{number}++ }
+
+# One message for one or several, by a stranger if nothing else is said; its
+# subject. header and body may be more; the rest is as for take().
+sub post
+{
+	my ($self, $to, %o) = @_;
+	my $subject = $self->subject;
+	my $c = $o{is_friend} ? $self->friend : $self->stranger;
+
+	$self->take($c, from => 's@remote.test', %o,
+	    to => ref $to ? $to : [$to], text => ($o{header} // '') .
+	    "Subject: $subject\n\n" . ($o{body} // "x\n"));
+	$c->command('QUIT', 221);
+	return $subject;
+}
+
 # The messages in the mailbox of alice or bob.
 sub mail
 {
@@ -124,16 +143,18 @@ sub wait_mail
 }
 
 # The same of what came to remote.test or relay-ok.test; those are Sink's.
-sub wait_remote { my ($self, @o) = @_; return _wait_at($self->remote, @o) }
-sub wait_relay { my ($self, @o) = @_; return _wait_at($self->relay, @o) }
+sub wait_remote { my $self = shift; return $self->wait_at($self->remote, @_) }
+sub wait_relay { my $self = shift; return $self->wait_at($self->relay, @_) }
 
-sub _wait_at
+# The same at any server of the test.
+sub wait_at
 {
-	my ($sink, $re, $count) = @_;
+	my ($self, $sink, $re, $count) = @_;
 	my @found;
 
 	wait_for(sub { (@found = grep { $_->{data} =~ $re }
-	    $sink->messages) >= ($count // 1) }, 20, "a message like $re");
+	    $sink->messages) >= ($count // 1) }, 20,
+	    "a message like $re\n" . $self->log);
 	return @found;
 }
 

@@ -43,13 +43,14 @@ int64_t				 watch_throttle_time = 60 * 1000;
  * and qmgr still hears of it. */
 enum { STAGES = 4 };
 static const struct {
-	const char	*programs[6];
+	const char	*programs[8];
 	int		 time_left;		/* sixths of all time */
 } stop_order[STAGES] = {
 	{ { "smtpd", "pickup" }, 4 },
 	{ { "qmgr", "smtp" }, 2 },
-	{ { "local", "error", "bounce", "spawn" }, 1 },
-	{ { "helper", "cleanup", "resolve", "dns", "anvil" }, 0 }
+	{ { "local", "error", "bounce", "spawn", "token" }, 1 },
+	{ { "helper", "cleanup", "resolve", "dns", "anvil", "keys", "auth" },
+	    0 }
 };
 
 static struct services		*current;

@@ -21,10 +21,18 @@ static const struct role roles[] = {
 	    .writes = { "pid" },
 	    .callers = { "postrider" } },
 	{ .program = "log", .user = "postrider-log", .jail = JAIL_PRIVATE },
+	/* Signs with keys that were loaded before; gives none out. */
+	{ .program = "keys", .user = "postrider-key", .jail = JAIL_PRIVATE,
+	    .needs = NEEDS_ACCEPT | NEEDS_THREADS,
+	    .callers = { "smtpd", "smtp" } },
+	/* Knows the users' passwords, as far as they can be known. */
+	{ .program = "auth", .user = "postrider-auth", .jail = JAIL_PRIVATE,
+	    .needs = NEEDS_ACCEPT | NEEDS_FILES_READ | NEEDS_THREADS,
+	    .callers = { "smtpd" } },
 	{ .program = "smtpd", .user = "postrider-smtpd", .jail = JAIL_PRIVATE,
 	    .needs = NEEDS_ACCEPT | NEEDS_UNIX,
 	    .calls = { "cleanup", "resolve", "dns", "anvil", "qmgr",
-	    "bounce" } },
+	    "bounce", "keys", "auth" } },
 	{ .program = "anvil", .user = "postrider-smtpd", .jail = JAIL_PRIVATE,
 	    .needs = NEEDS_ACCEPT,
 	    .callers = { "smtpd" } },
@@ -54,7 +62,7 @@ static const struct role roles[] = {
 	{ .program = "resolve", .user = "postrider-map", .jail = JAIL_NONE,
 	    .needs = NEEDS_ACCEPT | NEEDS_UNIX | NEEDS_FILES_READ |
 	    NEEDS_THREADS,
-	    .calls = { "dns", "spawn" },
+	    .calls = { "dns", "spawn", "token" },
 	    .reads = { "/" },
 	    .callers = { "smtpd", "cleanup", "pickup", "qmgr", "smtp",
 	    "local" } },
@@ -63,7 +71,7 @@ static const struct role roles[] = {
 	    .callers = { "smtpd", "resolve", "smtp" } },
 	{ .program = "smtp", .user = "postrider-smtp", .jail = JAIL_PRIVATE,
 	    .needs = NEEDS_ACCEPT | NEEDS_UNIX | NEEDS_INET,
-	    .calls = { "dns", "resolve", "bounce" },
+	    .calls = { "dns", "resolve", "bounce", "keys" },
 	    .callers = { "qmgr" } },
 	{ .program = "local", .user = "postrider-local", .jail = JAIL_PRIVATE,
 	    .needs = NEEDS_ACCEPT | NEEDS_UNIX,
@@ -83,6 +91,10 @@ static const struct role roles[] = {
 	/* Runs commands of the administrator's for connections, as users that
 	 * master.cf names; reads nothing from them. */
 	{ .program = "spawn", .user = NULL, .jail = JAIL_NONE,
+	    .needs = NEEDS_ACCEPT | NEEDS_BECOME | NEEDS_FILES_READ,
+	    .callers = { "resolve" } },
+	/* Runs smtp_sasl_oauth_token_command. */
+	{ .program = "token", .user = NULL, .jail = JAIL_NONE,
 	    .needs = NEEDS_ACCEPT | NEEDS_BECOME | NEEDS_FILES_READ,
 	    .callers = { "resolve" } },
 	{ .program = NULL }

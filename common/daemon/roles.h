@@ -30,7 +30,7 @@ enum kernel_needs {		/* beyond reading, writing, memory, time */
 struct role {
 	const char	*program;	/* executable and service default */
 	const char	*user;		/* "postrider-smtpd"; NULL is root */
-	const char	*calls[8];	/* services whose sockets it may open */
+	const char	*calls[10];	/* services whose sockets it may open */
 	enum jail	 jail;
 	unsigned	 needs;
 	const char	*writes[6];	/* below the queue directory */

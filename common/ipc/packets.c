@@ -144,6 +144,23 @@ static const struct type types[PACKET_TYPES] = {
 	TYPE(FORWARD,		fields_forward,		forward),
 	TYPE(RUN,		fields_run,		run),
 	TYPE(RAN,		fields_ran,		ran),
+
+	TYPE(ASK_CERTIFICATES,	fields_ask_certificates, ask_certificates),
+	TYPE(CERTIFICATES,	fields_certificates,		certificates),
+	TYPE(ASK_SIGNATURE,	fields_ask_signature,		ask_signature),
+	TYPE(SIGNATURE,	fields_signature,		signature),
+	TYPE(ASK_TICKETS,	fields_ask_tickets,		ask_tickets),
+	TYPE(TICKETS,		fields_tickets,		ticket_keys),
+
+	TYPE(ASK_MECHANISMS,	fields_ask_mechanisms,	ask_mechanisms),
+	TYPE(MECHANISMS,	fields_mechanisms,		mechanisms),
+	TYPE(AUTHENTICATE,	fields_authenticate,		authenticate),
+	TYPE(AUTH_CONTINUE,	fields_auth_continue,		auth_continue),
+	TYPE(AUTH_STEP,	fields_auth_step,		auth_step),
+	TYPE(AUTH_END,		fields_auth_end,		auth_end),
+	TYPE(ASK_SASL,		fields_ask_sasl,		ask_sasl),
+	TYPE(ASK_TOKEN,	fields_ask_token,		ask_token),
+	TYPE(TOKEN,		fields_token,			token),
 };
 
 /* The entry of a type, NULL for a number nobody uses. */

@@ -60,6 +60,18 @@ enum packet_type {
 	PACKET_READ_FORWARD, PACKET_FORWARD,
 	PACKET_RUN, PACKET_RAN,
 
+	/* into keys */
+	PACKET_ASK_CERTIFICATES, PACKET_CERTIFICATES,
+	PACKET_ASK_SIGNATURE, PACKET_SIGNATURE,
+	PACKET_ASK_TICKETS, PACKET_TICKETS,
+	/* into auth */
+	PACKET_ASK_MECHANISMS, PACKET_MECHANISMS,
+	PACKET_AUTHENTICATE, PACKET_AUTH_CONTINUE, PACKET_AUTH_STEP,
+	PACKET_AUTH_END,
+	/* into resolve, about users */
+	PACKET_ASK_SASL,	/* DIALED comes back */
+	PACKET_ASK_TOKEN, PACKET_TOKEN,
+
 	PACKET_TYPES
 };
 
@@ -516,5 +528,65 @@ enum run_result { RUN_EXITED, RUN_SIGNALED, RUN_TIMED_OUT, RUN_FAILED };
 /* status: of the exit, or the signal. text: why FAILED, else some of what the
  * command said. */
 struct ran { int64_t result, status; char *text; };
+
+/*
+ * What the keys process says. service: the asker's line of master.cf,
+ * "smtp/inet"; program: "smtpd" "smtp" "lmtp"; name: "" or that of SNI. A
+ * chain is its certificates in DER, one behind the other. A key's id is the
+ * SHA-256 of its public key (SubjectPublicKeyInfo).
+ */
+struct ask_certificates { char *service, *program, *name; };
+struct chain_row { struct bytes der; };
+struct certificates {
+	bool			 is_there;
+	int64_t			 generation;
+	struct chain_row	*chains;
+	size_t			 count;
+};
+enum { SIGN_MESSAGE_MAX = 60 * 1024 };	/* a handshake of TLS 1.2 */
+struct ask_signature {
+	struct bytes	 key;		/* 32 bytes */
+	char		*digest;	/* "SHA256"; "" for Ed25519 */
+	bool		 is_pss;
+	int64_t		 salt_length;
+	struct bytes	 message;
+};
+struct signature { struct bytes data; char *text; };	/* text: why not */
+struct ask_tickets { char *service; int64_t lifetime; };	/* seconds */
+struct ticket_row {
+	struct bytes	 name, secret, mac;
+	int64_t		 fresh_until, valid_until;	/* wall ms */
+};
+struct ticket_keys { struct ticket_row *rows; size_t count; };
+
+/*
+ * AUTH with our own auth process. An exchange is named by its number, unlike
+ * any other on this channel; AUTH_STEP answers each AUTHENTICATE and
+ * AUTH_CONTINUE. Data is not base64 here. Its packets are wiped by who made
+ * and who read them.
+ */
+struct ask_mechanisms { char *service; };
+struct mechanisms { char *words; };	/* "PLAIN LOGIN SCRAM-SHA-256" */
+struct authenticate {
+	int64_t		 exchange;
+	char		*mechanism;
+	bool		 has_initial, is_encrypted;
+	struct bytes	 initial, exporter, end_point;
+	char		*client_address;
+};
+struct auth_continue { int64_t exchange; struct bytes response; };
+struct auth_step {
+	int64_t		 result;	/* enum sasl_result */
+	struct bytes	 data;		/* challenge; with OK: for the client */
+	char		*user, *text;	/* who it is, or tried to be; why */
+};
+struct auth_end { int64_t exchange; };
+enum { SASL_DATA_MAX = 12288 };		/* RFC 4954 4 */
+
+/* The socket of smtpd_sasl_path, for the service of master.cf that asks. */
+struct ask_sasl { char *service; };
+/* A token for this user at this host, by smtp_sasl_oauth_token_command. */
+struct ask_token { char *service, *user, *host; };
+struct token { int64_t result; char *value, *text; };	/* LOOKUP_... */
 
 #endif

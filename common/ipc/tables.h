@@ -46,6 +46,12 @@ extern const struct field
 	fields_queue_command[], fields_queue_entry[],
 	fields_queue_done[], fields_become[], fields_became[],
 	fields_store[], fields_stored[], fields_read_forward[],
-	fields_forward[], fields_run[], fields_ran[];
+	fields_forward[], fields_run[], fields_ran[],
+	fields_ask_certificates[], fields_certificates[],
+	fields_ask_signature[],
+	fields_signature[], fields_ask_tickets[], fields_tickets[],
+	fields_ask_mechanisms[], fields_mechanisms[], fields_authenticate[],
+	fields_auth_continue[], fields_auth_step[], fields_auth_end[],
+	fields_ask_sasl[], fields_ask_token[], fields_token[];
 
 #endif

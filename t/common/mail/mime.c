@@ -213,6 +213,16 @@ a_boundary_ends_a_header_too(void **state)
 	    "(leaf text/html 7bit)-=--:b=(leaf text/plain 7bit)-=--:b--=");
 }
 
+/* Found by fuzzing: behind an empty line it would be one. */
+static void
+a_boundary_behind_its_own_header_is_one(void **state)
+{
+	(void)state;
+	reads("Content-Type: multipart/mixed; boundary=a\r\n--a\r\n\r\n"
+	    "x\r\n--a--\r\n", "M Content-Type;(multi multipart/mixed 7bit)-"
+	    "=--a=(leaf text/plain 7bit)[x]=--a--=");
+}
+
 static void
 an_outer_boundary_ends_what_is_open_inside(void **state)
 {
@@ -425,6 +435,7 @@ main(void)
 		cmocka_unit_test(a_multipart_has_parts_and_two_ends),
 		cmocka_unit_test(only_the_boundary_is_one),
 		cmocka_unit_test(a_boundary_ends_a_header_too),
+		cmocka_unit_test(a_boundary_behind_its_own_header_is_one),
 		cmocka_unit_test(an_outer_boundary_ends_what_is_open_inside),
 		cmocka_unit_test(a_message_in_a_message_has_nested_fields),
 		cmocka_unit_test(the_first_type_and_encoding_count),

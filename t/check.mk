@@ -46,6 +46,11 @@ $(BUILD)/t/lib/fill: $(BUILD)/t/lib/fill.o $(LIB)
 	$(call say,LD $@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# Clients with TLS for the bench.
+$(BUILD)/t/bench/tlsload: $(BUILD)/t/bench/tlsload.o
+	$(call say,LD $@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lssl -lcrypto
+
 check-builds:
 	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build tests
 	$(Q)! command -v clang >/dev/null || \
@@ -80,7 +85,8 @@ demo: deps users
 
 .PHONY: bench
 bench: test-deps users
-	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build
+	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build all \
+	    build/t/bench/tlsload
 	$(Q)BUILD=build t/bench/run
 
 .PHONY: crash

@@ -38,6 +38,7 @@ test-deps: deps
 	@t/lib/unpack build/bench/postfix-cdb postfix-cdb
 	@t/lib/unpack build/readers pflogsumm fail2ban logwatch \
 	    libdate-calc-perl libcarp-clan-perl
+	@t/lib/unpack build/testssl testssl.sh bsdextrautils
 	@t/lib/unpack build/exim exim4-daemon-light exim4-base
 	@t/lib/unpack build/dovecot dovecot-core dovecot-lmtpd \
 	    libexttextcat-2.0-0 liblua5.4-0 libwrap0

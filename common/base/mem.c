@@ -6,6 +6,8 @@
  * always 64 KiB follow; 4 KiB chunks are kept for the next pool. An
  * allocation above ALONE bytes gets a chunk of its own, which can be resized.
  *
+ * A pool that keeps a secret wipes what it gives back, and what it moves.
+ *
  * Under AddressSanitizer every allocation is alone, with a red zone around
  * it, so that an overflow between two neighbours is found.
  */
@@ -65,6 +67,7 @@ struct pool {
 	char		*next;		/* free bytes of the newest chunk */
 	char		*end;
 	size_t		 chunk_size;	/* of the next chunk */
+	bool		 is_secret;
 	LIST_HEAD(, chunk) chunks;
 	SLIST_HEAD(, undo) undos;
 };
@@ -119,9 +122,17 @@ pool_new(const char *name, size_t ceiling)
 	p->next = (char *)(p + 1);
 	p->end = (char *)p + size;
 	p->chunk_size = SMALL_CHUNK;
+	p->is_secret = false;
 	LIST_INIT(&p->chunks);
 	SLIST_INIT(&p->undos);
 	return p;
+}
+
+/* Nobody shall find here what was in it. */
+void
+pool_make_secret(struct pool *p)
+{
+	p->is_secret = true;
 }
 
 /*
@@ -155,8 +166,12 @@ pool_free(struct pool *p)
 	}
 	while ((c = LIST_FIRST(&p->chunks)) != NULL) {
 		LIST_REMOVE(c, entry);
+		if (p->is_secret)
+			explicit_bzero(c + 1, c->size - sizeof(*c));
 		chunk_free(c);
 	}
+	if (p->is_secret && FIRST_SIZE > sizeof(*p))
+		explicit_bzero(p + 1, FIRST_SIZE - sizeof(*p));
 	free(p);
 }
 
@@ -235,12 +250,27 @@ pool_array(struct pool *p, size_t count, size_t size)
 	return pool_alloc(p, total);
 }
 
+/* Move a secret that lies alone in its chunk; nothing of it stays behind. */
+static void *
+move_secret(struct pool *p, struct chunk *c, size_t size)
+{
+	void	*fresh = alloc_alone(p, size);
+
+	memcpy(fresh, c + 1, c->size - sizeof(*c));
+	explicit_bzero(c + 1, c->size - sizeof(*c));
+	LIST_REMOVE(c, entry);
+	free(c);
+	return fresh;
+}
+
 /* Resize what lies alone in its chunk, at `old`. */
 static void *
 resize_alone(struct pool *p, void *old, size_t size)
 {
 	struct chunk	*c = (struct chunk *)old - 1;
 
+	if (p->is_secret)
+		return move_secret(p, c, size);
 	LIST_REMOVE(c, entry);
 	if ((c = realloc(c, sizeof(*c) + size)) == NULL)
 		out_of_memory(size);
@@ -270,6 +300,8 @@ pool_resize(struct pool *p, void *old, size_t old_size, size_t size)
 	}
 	fresh = pool_alloc(p, size);
 	memcpy(fresh, old, old_size);
+	if (p->is_secret)
+		explicit_bzero(old, old_size);
 	return fresh;
 }
 

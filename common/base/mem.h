@@ -21,6 +21,9 @@ struct pool;
  */
 struct pool	*pool_new(const char *name, size_t ceiling);
 
+/* It will hold a secret: what it gives back, or moves, is wiped. */
+void		 pool_make_secret(struct pool *);
+
 /* Run the clean-ups, last one first, then free everything. NULL is fine. */
 void		 pool_free(struct pool *);
 

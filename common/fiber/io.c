@@ -14,8 +14,6 @@
 #include <sys/epoll.h>
 
 #include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,6 +28,7 @@ enum {
 	INPUT_MIN = 4 * 1024,
 	INPUT_MAX = 128 * 1024,
 	OUTPUT_SIZE = 16 * 1024,
+	TURN_MS = 20,			/* until we look again */
 	SKIP_MAX = 1024 * 1024		/* of a line that is too long */
 };
 
@@ -45,6 +44,7 @@ struct io {
 	int		 read_error;	/* errno of the first failure; 0 */
 	int		 write_error;
 	bool		 is_at_end;
+	bool		 wipes;		/* secrets may be in the buffers */
 
 	char		*in;
 	size_t		 in_start, in_end, in_size;
@@ -64,11 +64,20 @@ io_new(int fd)
 	return io;
 }
 
+/* Free a buffer; of who hears secrets, nothing stays behind. */
+static void
+free_buffer(const struct io *io, char *buffer, size_t size)
+{
+	if (io->wipes && buffer != NULL)
+		explicit_bzero(buffer, size);
+	free(buffer);
+}
+
 /* Free the input buffer, whatever is in it. */
 static void
 free_input(struct io *io)
 {
-	free(io->in);
+	free_buffer(io, io->in, io->in_size);
 	io->in = NULL;
 	io->in_start = io->in_end = io->in_size = 0;
 }
@@ -77,7 +86,7 @@ free_input(struct io *io)
 static void
 free_output(struct io *io)
 {
-	free(io->out);
+	free_buffer(io, io->out, OUTPUT_SIZE);
 	io->out = NULL;
 	io->out_start = io->out_end = 0;
 }
@@ -169,18 +178,30 @@ fail_writing(struct io *io, int error)
 	return -1;
 }
 
-/* Wait for what the last call wanted. */
+/* Wait for what the last call wanted. A layer may have to write in order to
+ * read; when somebody waits for room already, we come back a little later. */
 static int
 wait_for(struct io *io, unsigned wants)
 {
+	int64_t	deadline = wait_deadline(io);
+
 	if (!io->is_watched) {
 		if (loop_add(&io->watch, io->fd) == -1)
 			return -1;
 		io->is_watched = true;
 	}
+	if ((wants & EPOLLOUT ? io->watch.writer : io->watch.reader) != NULL)
+		return fiber_sleep(TURN_MS);
 	if (wants & EPOLLOUT)
-		return loop_wait_writable(&io->watch, wait_deadline(io));
-	return loop_wait_readable(&io->watch, wait_deadline(io));
+		return loop_wait_writable(&io->watch, deadline);
+	return loop_wait_readable(&io->watch, deadline);
+}
+
+/* The same, for who does the calls himself. */
+int
+io_wait(struct io *io, unsigned wants)
+{
+	return wait_for(io, wants);
 }
 
 /* One read(2), or the layer's. */
@@ -228,21 +249,35 @@ buffered(const struct io *io)
 	return io->in_end - io->in_start;
 }
 
+/* Make the input buffer, which begins at its front, longer. */
+static void
+grow_input(struct io *io, size_t size)
+{
+	char	*fresh = mem_alloc(size);
+
+	if (io->in_end > 0)
+		memcpy(fresh, io->in, io->in_end);
+	free_buffer(io, io->in, io->in_size);
+	io->in = fresh;
+	io->in_size = size;
+}
+
 /* Make room for more input: at the front, then by growing. */
 static void
 make_room(struct io *io, size_t room)
 {
 	size_t	size = room < INPUT_MIN ? INPUT_MIN : room;
+	size_t	end = io->in_end;
 
 	if (io->in_start > 0) {
 		memmove(io->in, io->in + io->in_start, buffered(io));
 		io->in_end -= io->in_start;
 		io->in_start = 0;
+		if (io->wipes)
+			explicit_bzero(io->in + io->in_end, end - io->in_end);
 	}
-	if (io->in_size < size) {
-		io->in = mem_resize(io->in, size);
-		io->in_size = size;
-	}
+	if (io->in_size < size)
+		grow_input(io, size);
 }
 
 /* Read once into the buffer, which has room: bytes, 0 at the end, or -1. */
@@ -305,6 +340,13 @@ io_consume(struct io *io, size_t len)
 {
 	CLAIM(len <= buffered(io));
 	io->in_start += len;
+}
+
+/* No secret stays in the buffers. */
+void
+io_wipes(struct io *io)
+{
+	io->wipes = true;
 }
 
 /* Forget buffered input. */
@@ -545,30 +587,4 @@ io_write(struct io *io, const void *data, size_t len)
 			return -1;
 	}
 	return 0;
-}
-
-/* Format into the buffer; what does not fit a short line is formatted into
- * memory of its own. */
-int
-io_printf(struct io *io, const char *format, ...)
-{
-	char	 line[512], *long_line;
-	va_list	 args, again;
-	int	 len, outcome;
-
-	va_start(args, format);
-	va_copy(again, args);
-	if ((len = vsnprintf(line, sizeof line, format, args)) < 0)
-		bug("cannot format \"%s\"", format);
-	if ((size_t)len < sizeof line)
-		outcome = io_write(io, line, (size_t)len);
-	else {
-		long_line = mem_alloc((size_t)len + 1);
-		vsnprintf(long_line, (size_t)len + 1, format, again);
-		outcome = io_write(io, long_line, (size_t)len);
-		free(long_line);
-	}
-	va_end(again);
-	va_end(args);
-	return outcome;
 }

@@ -39,6 +39,11 @@ void		 io_close(struct io *);			/* NULL is fine */
 int		 io_fd(const struct io *);
 void		 io_set_layer(struct io *, const struct io_layer *);
 
+/* For who reads or writes the descriptor itself, as a handshake does: wait
+ * until it has what the last EAGAIN wanted (EPOLLIN, EPOLLOUT), within
+ * patience and deadline. 0, or -1 with errno; the io does not die of it. */
+WAITS int	 io_wait(struct io *, unsigned wants);
+
 /* Each single wait lasts at most this long (milliseconds)... */
 void		 io_patience(struct io *, int64_t milliseconds);
 /* ...and none passes this instant. NEVER lifts it. */
@@ -75,6 +80,10 @@ size_t		 io_pending(const struct io *);	/* bytes not yet written */
 
 /* Forget buffered input (STARTTLS); returns how many bytes there were. */
 size_t		 io_discard_input(struct io *);
+
+/* From now on what was read or written leaves no trace in our memory: buffers
+ * are wiped before they are freed or moved. For who hears passwords. */
+void		 io_wipes(struct io *);
 
 /* Is there unread input, in the buffer or in the kernel, right now? */
 bool		 io_has_input(struct io *);

@@ -68,3 +68,16 @@ admit_kept(const struct channel *c)
 {
 	return c->is_stranger ? STRANGER_KEPT : KEPT_MAX;
 }
+
+/* Those who are still there. */
+unsigned
+channel_connected(void)
+{
+	struct channel	*c;
+	unsigned	 n = 0;
+
+	LIST_FOREACH(c, &channels, entry)
+		if (c->is_server && c->is_open && !c->is_stranger)
+			n++;
+	return n;
+}

@@ -188,18 +188,6 @@ hear_hello(struct channel *c, const struct packet *p)
 
 /* --- packets ------------------------------------------------------------- */
 
-/* Does a table have a field that would point into the shared buffer? */
-bool
-packet_has_data(unsigned type)
-{
-	const struct field	*f = packet_fields(type);
-
-	for (; f != NULL && f->kind != FIELD_KIND_END; f++)
-		if (f->kind == FIELD_KIND_DATA)
-			return true;
-	return false;
-}
-
 /* The row that allows this peer to send this type. Who connected chose whom
  * to call, so for him the names of the rows do not matter. */
 static const struct peer *
@@ -262,6 +250,8 @@ hear_request(struct channel *c, struct packet *p)
 	if (row == NULL)
 		return "it is not allowed from there";
 	pool = pool_new("request", 0);
+	if (packet_is_secret(p->type))
+		pool_make_secret(pool);
 	job = pool_alloc(pool, sizeof(*job));
 	job->request = (struct request){ .channel = c, .peer = c->name,
 	    .uid = c->uid, .pid = c->pid, .type = p->type, .id = p->id,
@@ -360,6 +350,8 @@ hear_datagram(struct channel *c, size_t len, const int *fds, size_t nfds)
 		reject(c, packet_name(p.type), why);
 		close_all(p.fds, p.nfds);
 	}
+	if (packet_is_secret(p.type))
+		explicit_bzero(scratch, len);
 }
 
 /* --- the receiving fiber ------------------------------------------------- */

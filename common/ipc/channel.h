@@ -140,6 +140,8 @@ void		 channel_goodbye_all(void);
 /* Accepted channels that are open and have not said GOODBYE; those of a "*"
  * row (commands of any user) are not waited for. */
 unsigned	 channel_accepted(void);
+/* The same, with those that said GOODBYE and may still be answered. */
+unsigned	 channel_connected(void);
 /* Handlers that run on a fiber now; packets kept because a socket is full. */
 unsigned	 channel_requests(void);
 unsigned	 channel_unsent(void);

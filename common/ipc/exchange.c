@@ -53,6 +53,8 @@ take_reply(struct exchange *e, const struct packet *packet)
 	struct packet	 p = *packet;
 	const char	*why;
 
+	if (packet_is_secret(p.type))
+		pool_make_secret(e->pool);
 	if (packet_has_data(p.type))
 		p.body = (unsigned char *)pool_strndup(e->pool, p.body, p.len);
 	if ((why = packet_decode(&p, e->reply, e->pool)) != NULL)

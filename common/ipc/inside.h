@@ -89,6 +89,8 @@ size_t		 admit_kept(const struct channel *);
 /* channel.c */
 void		 channel_reference(struct channel *);
 void		 channel_unreference(struct channel *);
+
+/* packet.c: would the struct point into the buffer of its datagram? */
 bool		 packet_has_data(unsigned type);
 
 /* send.c: encode and send or keep, with flags. */

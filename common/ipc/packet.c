@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/base/bug.h"
+#include "common/ipc/inside.h"
 
 /* A little endian number of `bytes` bytes. */
 static void
@@ -199,4 +200,22 @@ packet_send(int fd, const void *data, size_t len, const int *fds, size_t nfds)
 		n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (n == -1 && errno == EINTR);
 	return n == -1 ? -1 : 0;
+}
+
+/* Has a table, or one of its rows, a field of bytes? */
+static bool
+has_data(const struct field *f)
+{
+	for (; f != NULL && f->kind != FIELD_KIND_END; f++)
+		if (f->kind == FIELD_KIND_DATA ||
+		    (f->kind == FIELD_KIND_LIST && has_data(f->rows)))
+			return true;
+	return false;
+}
+
+/* Would the struct point into the buffer that it was decoded from? */
+bool
+packet_has_data(unsigned type)
+{
+	return has_data(packet_fields(type));
 }

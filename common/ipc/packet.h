@@ -1,6 +1,7 @@
 #ifndef IPC_PACKET_H
 #define IPC_PACKET_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -39,6 +40,9 @@ struct packet {
 const struct field	*packet_fields(unsigned type);
 const char		*packet_name(unsigned type);
 size_t			 packet_struct_size(unsigned type);
+/* Does it carry passwords, keys or tokens? Buffers and pools that held one
+ * are wiped. */
+bool			 packet_is_secret(unsigned type);
 
 /*
  * Head and body into `to`, descriptors into fds. NULL, or why not (a field

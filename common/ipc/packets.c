@@ -198,3 +198,20 @@ packet_struct_size(unsigned type)
 
 	return t != NULL ? t->size : 0;
 }
+
+/* Is there something in it that nobody may find in our memory later? */
+bool
+packet_is_secret(unsigned type)
+{
+	switch (type) {
+	case PACKET_FOUND:		/* smtp_sasl_password_maps */
+	case PACKET_TICKETS:
+	case PACKET_AUTHENTICATE:
+	case PACKET_AUTH_CONTINUE:
+	case PACKET_AUTH_STEP:
+	case PACKET_TOKEN:
+		return true;
+	default:
+		return false;
+	}
+}

@@ -137,7 +137,8 @@ enum mail_flags {
 	MAIL_SHOWS_PORT = 8192,	/* client_port is for the log, too */
 	/* XFORWARD SOURCE=: whose headers are rewritten as ours are, and
 	 * whose are not. cleanup keeps one of them in every file. */
-	MAIL_FROM_OURS = 16384, MAIL_FROM_OTHERS = 32768
+	MAIL_FROM_OURS = 16384, MAIL_FROM_OTHERS = 32768,
+	MAIL_HIDES_CLIENT = 65536	/* not in Received */
 };
 struct mail {
 	char			*sender;
@@ -325,8 +326,13 @@ struct reverse { int64_t result; char *name, *claimed; };
 struct anvil_connect { char *service, *address; };
 struct anvil_counts { int64_t connections, rate; };
 /* Something else that a client does; rate is how often it did that. */
-enum anvil_kind { ANVIL_MESSAGE, ANVIL_RECIPIENT, ANVIL_KINDS };
-struct anvil_event { char *service, *address; int64_t kind; };
+enum anvil_kind { ANVIL_MESSAGE, ANVIL_RECIPIENT, ANVIL_NEW_TLS, ANVIL_AUTH,
+    ANVIL_KINDS };
+struct anvil_event {
+	char	*service, *address;
+	int64_t	 kind;
+	bool	 is_question;	/* how often so far; it is not counted */
+};
 
 /* cleanup to qmgr, after commit. Posted; a lost one is found by the scan. */
 struct new_mail {

@@ -37,6 +37,7 @@ encode(const struct channel *c, unsigned type, unsigned flags, uint64_t id,
 
 	if (out.pool == NULL) {
 		out.pool = pool_new("packets sent", 0);
+		pool_make_secret(out.pool);
 		str_init(&out.data, out.pool, PACKET_MAX);
 	}
 	str_clear(&out.data);
@@ -68,6 +69,7 @@ kept_free(struct channel *c, struct kept *k)
 	c->kept_bytes -= k->len;
 	while (k->nfds > 0)
 		close(k->fds[--k->nfds]);
+	explicit_bzero(k->data, k->len);
 	free(k);
 }
 
@@ -156,18 +158,12 @@ keep(struct channel *c)
 	return 0;
 }
 
-/* Encode, then send or keep. A lost connection is always ECONNRESET; closing
- * is left to the receiving fiber, which may have replies to read. */
-int
-send_post(struct channel *c, unsigned type, unsigned flags, uint64_t id,
-    const void *object)
+/* Send what is in the shared buffer, or keep it. A lost connection is always
+ * ECONNRESET; closing is left to the receiving fiber, which may have replies
+ * to read. */
+static int
+send_encoded(struct channel *c)
 {
-	if (!c->is_open) {
-		errno = ECONNRESET;
-		return -1;
-	}
-	if (encode(c, type, flags, id, object) == -1)
-		return -1;
 	if (!STAILQ_EMPTY(&c->kept))
 		return keep(c);
 	if (packet_send(c->fd, out.data.data, out.data.len, out.fds,
@@ -178,6 +174,27 @@ send_post(struct channel *c, unsigned type, unsigned flags, uint64_t id,
 	if (errno == EPIPE || errno == ENOTCONN)
 		errno = ECONNRESET;
 	return -1;
+}
+
+/* Encode, then send or keep; no secret stays in the buffer. */
+int
+send_post(struct channel *c, unsigned type, unsigned flags, uint64_t id,
+    const void *object)
+{
+	int	result, saved;
+
+	if (!c->is_open) {
+		errno = ECONNRESET;
+		return -1;
+	}
+	if (encode(c, type, flags, id, object) == -1)
+		return -1;
+	result = send_encoded(c);
+	saved = errno;
+	if (packet_is_secret(type))
+		explicit_bzero(out.data.data, out.data.len);
+	errno = saved;
+	return result;
 }
 
 /* Send without waiting. */

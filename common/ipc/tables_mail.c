@@ -238,6 +238,7 @@ const struct field fields_anvil_event[] = {
 	FIELD_STR(struct anvil_event, service,	1, NAME_MAX_LEN),
 	FIELD_STR(struct anvil_event, address,	1, NAME_MAX_LEN),
 	FIELD_INT(struct anvil_event, kind,	0, ANVIL_KINDS - 1),
+	FIELD_BOOL(struct anvil_event, is_question),
 	FIELD_END
 };
 

@@ -202,3 +202,10 @@ origin_offered(const char *words)
 	}
 	return offered;
 }
+
+const char *
+origin_protocol(const char *with)
+{
+	return *with == '\0' ? "" : text_starts(with, "ESMTP") ? "ESMTP" :
+	    "SMTP";
+}

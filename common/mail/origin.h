@@ -45,6 +45,10 @@ void		 origin_format(struct str *, const struct origin *,
 
 const char	*origin_name(enum origin_attribute);
 
+/* PROTO knows SMTP and ESMTP only: what "ESMTPSA" (RFC 3848) and the like are
+ * here, in logs, and for commands; "" for "". */
+const char	*origin_protocol(const char *with);
+
 /* The bits of what a server offers behind its keyword, "NAME ADDR ...". */
 unsigned	 origin_offered(const char *words);
 

@@ -74,18 +74,26 @@ add_path(struct str *to, const char *address)
 	str_add_char(to, '>');
 }
 
-/* Add words of our own, each line of them folded. */
+/* Add words of our own, each line of them folded: those that are the clause of
+ * RFC 8314 4.3, or all others. */
 static void
-add_extra(struct str *to, const char *text)
+add_extra(struct str *to, const char *text, bool wants_clause)
 {
-	size_t	len;
+	static const char	clause[] = "tls ";
+	size_t			len;
 
+	if (text == NULL || *text == '\0')
+		return;
 	for (;;) {
 		len = strcspn(text, "\n");
-		str_add(to, "\r\n\t");
-		for (; len > 0; len--, text++)
-			str_add_char(to, is_control((unsigned char)*text) ?
-			    '?' : *text);
+		if ((strncmp(text, clause, sizeof(clause) - 1) == 0) ==
+		    wants_clause) {
+			str_add(to, "\r\n\t");
+			for (; len > 0; len--, text++)
+				str_add_char(to, is_control(
+				    (unsigned char)*text) ? '?' : *text);
+		}
+		text += len;
 		if (*text++ == '\0')
 			return;
 	}
@@ -112,6 +120,19 @@ add_local(struct str *to, const struct trace *t, const char *program)
 	add_date(to, t->when);
 }
 
+/* Add who the client is; one that is hidden is nobody. */
+static void
+add_client(struct str *to, const struct trace *t)
+{
+	str_add(to, "from ");
+	add_helo(to, t->helo);
+	str_add(to, " (");
+	add_name(to, t->client_name != NULL ? t->client_name : "");
+	str_add_char(to, ' ');
+	add_literal(to, t->client_address != NULL ? t->client_address : "");
+	str_add_char(to, ')');
+}
+
 /* Add the Received field. */
 void
 trace_received(struct str *to, const struct trace *t)
@@ -123,21 +144,21 @@ trace_received(struct str *to, const struct trace *t)
 		add_local(to, t, program);
 		return;
 	}
-	str_add(to, "Received: from ");
-	add_helo(to, t->helo);
-	str_add(to, " (");
-	add_name(to, t->client_name != NULL ? t->client_name : "");
-	str_add_char(to, ' ');
-	add_literal(to, t->client_address != NULL ? t->client_address : "");
-	str_add_char(to, ')');
-	if (t->extra != NULL && *t->extra != '\0')
-		add_extra(to, t->extra);
-	str_addf(to, "\r\n\tby %s (%s) with %s id %s", t->myhostname, program,
+	str_add(to, "Received: ");
+	if (!t->hides_client) {
+		add_client(to, t);
+		add_extra(to, t->extra, false);
+		str_add(to, "\r\n\t");
+	}
+	str_addf(to, "by %s (%s) with %s id %s", t->myhostname, program,
 	    t->protocol, t->queue_id);
+	if (t->hides_client)
+		add_extra(to, t->extra, false);
 	if (t->recipient != NULL) {
 		str_add(to, "\r\n\tfor ");
 		add_path(to, t->recipient);
 	}
+	add_extra(to, t->extra, true);
 	add_date(to, t->when);
 }
 

@@ -1,6 +1,7 @@
 #ifndef MAIL_TRACE_H
 #define MAIL_TRACE_H
 
+#include <stdbool.h>
 #include <time.h>
 
 #include "common/base/str.h"
@@ -8,6 +9,7 @@
 /* Trace fields (RFC 5321 4.4), folded, with CRLF line ends. */
 struct trace {
 	const char	*helo;			/* NULL: submitted locally */
+	bool		 hides_client;		/* name, address and HELO */
 	const char	*client_name;		/* "unknown" or verified name */
 	const char	*client_address;	/* "192.0.2.1", "2001:db8::1" */
 	const char	*myhostname;
@@ -15,7 +17,9 @@ struct trace {
 	const char	*queue_id;
 	const char	*recipient;		/* NULL unless just one */
 	const char	*extra;			/* words before "by", or NULL;
-						 * "\n" folds the line */
+						 * "\n" folds the line; one
+						 * "tls NAME" is a clause of
+						 * RFC 8314 4.3 */
 	const char	*program;		/* "Postrider" */
 	long		 uid;			/* who submitted it, or -1 */
 	time_t		 when;

@@ -66,15 +66,22 @@ by_key(const void *a, const void *b)
 	return x->number < y->number ? -1 : x->number > y->number;
 }
 
+/* Make ready to be asked. */
+static void
+sort(struct dictionary *d)
+{
+	if (!d->is_sorted && d->count > 1)
+		qsort(d->entries, d->count, sizeof(*d->entries), by_key);
+	d->is_sorted = true;
+}
+
 /* The value, NULL when there is none. */
 const char *
 dictionary_find(struct dictionary *d, const char *key)
 {
 	size_t	low = 0, high = d->count, middle;
 
-	if (!d->is_sorted && d->count > 1)
-		qsort(d->entries, d->count, sizeof(*d->entries), by_key);
-	d->is_sorted = true;
+	sort(d);
 	while (low < high) {
 		middle = low + (high - low) / 2;
 		if (strcmp(d->entries[middle].key, key) < 0)
@@ -85,4 +92,18 @@ dictionary_find(struct dictionary *d, const char *key)
 	if (low == d->count || strcmp(d->entries[low].key, key) != 0)
 		return NULL;
 	return d->entries[low].value;
+}
+
+/* Each key once, with the value that counts. */
+void
+dictionary_walk(struct dictionary *d, void (*each)(void *, const char *,
+    const char *), void *context)
+{
+	size_t	i;
+
+	sort(d);
+	for (i = 0; i < d->count; i++)
+		if (i == 0 || strcmp(d->entries[i].key,
+		    d->entries[i - 1].key) != 0)
+			each(context, d->entries[i].key, d->entries[i].value);
 }

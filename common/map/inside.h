@@ -109,11 +109,6 @@ void	 map_watch(struct map *, const char *path, const struct map_stamp *);
 enum map_result	 map_failed(struct pool *, char **why, const char *format,
 		    ...) __attribute__((format(printf, 3, 4)));
 
-/*
- * The next word of a list separated by commas and white space; braces keep
- * their content together and stay. Cuts the list up; NULL at the end.
- */
-char	*map_next_word(char **list);
 /* Inside of "{ text }", trimmed; the text itself when there are no braces. */
 char	*map_unbrace(char *text);
 
@@ -150,5 +145,7 @@ struct dictionary *dictionary_new(struct pool *);
 void		 dictionary_add(struct dictionary *, const char *key,
 		    const char *value);
 const char	*dictionary_find(struct dictionary *, const char *key);
+void		 dictionary_walk(struct dictionary *, void (*each)(void *,
+		    const char *key, const char *value), void *context);
 
 #endif

@@ -9,7 +9,6 @@
 #include "common/map/map.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "common/base/bug.h"
@@ -171,49 +170,6 @@ map_is_pattern(const struct map *m)
 	return (m->type->traits & MAP_IS_PATTERN) != 0;
 }
 
-/* What tells one state of a file from the next. */
-void
-map_stamp_take(struct map_stamp *stamp, const struct stat *st)
-{
-	stamp->device = st->st_dev;
-	stamp->inode = st->st_ino;
-	stamp->size = st->st_size;
-	stamp->modified = st->st_mtim;
-	stamp->changed = st->st_ctim;
-}
-
-/* Are they the same instant? */
-static bool
-same_time(const struct timespec *a, const struct timespec *b)
-{
-	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
-}
-
-/* Does a file look as it did? */
-bool
-map_stamp_equal(const struct map_stamp *a, const struct map_stamp *b)
-{
-	return a->device == b->device && a->inode == b->inode &&
-	    a->size == b->size && same_time(&a->modified, &b->modified) &&
-	    same_time(&a->changed, &b->changed);
-}
-
-/* Remember how a file looks. */
-void
-map_watch(struct map *m, const char *path, const struct map_stamp *stamp)
-{
-	struct map_file	*file = pool_alloc(m->pool, sizeof(*file));
-	struct stat	 st;
-
-	file->path = pool_strdup(m->pool, path);
-	if (stamp != NULL)
-		file->stamp = *stamp;
-	else if (stat(path, &st) == 0)
-		map_stamp_take(&file->stamp, &st);
-	file->next = m->files;
-	m->files = file;
-}
-
 /* Does any file look different now? One that is gone did not change: it may
  * be about to be replaced, and the answers we have are still the best. */
 bool
@@ -234,21 +190,6 @@ map_has_changed(struct map *m)
 			return true;
 	}
 	return false;
-}
-
-/* A temporary failure with its reason. */
-enum map_result
-map_failed(struct pool *pool, char **why, const char *format, ...)
-{
-	struct str	text;
-	va_list		ap;
-
-	str_init(&text, pool, 1000);
-	va_start(ap, format);
-	str_addv(&text, format, ap);
-	va_end(ap);
-	*why = text.data;
-	return MAP_ERROR;
 }
 
 /* Ask, with the key as the type wants it. */

@@ -36,6 +36,9 @@ enum map_result	 map_find(struct map *, struct pool *, const char *key,
 
 /* Several tables in a row: "hash:/a, regexp:/b" (type:{ inline rules } too). */
 struct maps;
+/* The next table of such a list; braces keep their content together and stay.
+ * Cuts the list up; NULL at the end. */
+char		*map_next_word(char **list);
 struct maps	*maps_open(struct pool *, const char *list, char **why);
 /* The same, but a table that cannot be opened fails each question instead and
  * *why tells the first of them; NULL when all are open. */
@@ -103,6 +106,17 @@ const char	*map_delete_exactly(struct pool *, const char *type_and_name,
 const char	*map_walk(struct pool *, const char *type_and_name,
 		    void (*each)(void *, const char *key, const char *value),
 		    void *context);
+
+/*
+ * The same for a table that is text itself, inline or texthash, in the order
+ * of its keys. These two link no other type: is it one of them, and in which
+ * file, if any, is a table of any type?
+ */
+const char	*map_walk_text(struct pool *, const char *type_and_name,
+		    void (*each)(void *, const char *key, const char *value),
+		    void *context);
+bool		 map_is_text(const char *type_and_name);
+const char	*map_file(struct pool *, const char *type_and_name);
 
 /* The types this build knows, ended by NULL. */
 const char *const *map_types(void);

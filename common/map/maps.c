@@ -17,48 +17,6 @@ struct maps {
 	const struct map *last;		/* that answered */
 };
 
-/* What stands between two words. */
-static bool
-is_separator(char c)
-{
-	return c == ',' || c == ' ' || c == '\t' || c == '\n' || c == '\r';
-}
-
-/* Cut the next word off a list of tables. */
-char *
-map_next_word(char **list)
-{
-	char	*word = *list, *at;
-	int	 depth = 0;
-
-	while (is_separator(*word))
-		word++;
-	if (*word == '\0')
-		return NULL;
-	for (at = word; *at != '\0' && (depth > 0 || !is_separator(*at)); at++)
-		if (*at == '{')
-			depth++;
-		else if (*at == '}' && depth > 0)
-			depth--;
-	*list = *at == '\0' ? at : at + 1;
-	*at = '\0';
-	return word;
-}
-
-/* Take the braces off. */
-char *
-map_unbrace(char *text)
-{
-	size_t	len;
-
-	text = text_trim(text);
-	len = strlen(text);
-	if (len < 2 || text[0] != '{' || text[len - 1] != '}')
-		return text;
-	text[len - 1] = '\0';
-	return text_trim(text + 1);
-}
-
 /* The list opened; what cannot be is replaced by something that fails. */
 struct maps *
 maps_open_all(struct pool *pool, const char *list, char **why)

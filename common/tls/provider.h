@@ -21,6 +21,8 @@ struct tls_signer {
 			    const unsigned char *message, size_t length,
 			    unsigned char *to, size_t room);
 	void		*state;
+	/* The last use of one key is over; NULL: nobody wants to know. */
+	void		(*released)(void *state);
 };
 
 /* Add it to a library context; 0 or -1. */

@@ -90,7 +90,9 @@ struct tls_setup {
 	const char	*service;	/* sessions resume in this one only */
 	const char	*ca_file, *ca_path;	/* or "" */
 	bool		 wants_system_ca;
-	bool		 asks_certificate, needs_certificate;	/* server */
+	/* Server: a client without a good certificate gets through the
+	 * handshake all the same; summary->trust tells. */
+	bool		 asks_certificate, needs_certificate;
 	int64_t		 depth;		/* of chains */
 	const char	*digest;	/* of fingerprints: "sha256" */
 	int64_t		 ticket_time;	/* seconds; 0: no tickets */
@@ -98,6 +100,10 @@ struct tls_setup {
 };
 /* NULL with *why. Reads the CA files: before the chroot. */
 struct tls_context *tls_context_new(struct pool *, const struct tls_setup *,
+		    const char **why);
+/* Load a file of trust anchors for wishes->anchor_file, likewise before the
+ * chroot: a handshake that wants a file which is not loaded fails. 0 or -1. */
+int		 tls_context_anchors(struct tls_context *, const char *file,
 		    const char **why);
 
 /* --- stream.c: one session ------------------------------------------------- */

@@ -150,9 +150,9 @@ connect_to_parent(void)
 }
 
 static int
-connect_as_resolve(void)
+connect_as_cleanup(void)
 {
-	landlock_enter(role_find("resolve"));
+	landlock_enter(role_find("cleanup"));
 	return connect_to_parent() == -1 && errno == EACCES ? 0 : 1;
 }
 
@@ -174,7 +174,7 @@ connect_as_smtp(void)
 }
 
 static void
-only_smtp_and_dns_connect_by_tcp(void **state)
+who_has_no_business_there_does_not_connect_by_tcp(void **state)
 {
 	socklen_t	len = sizeof(listener_at);
 	int		fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -188,7 +188,7 @@ only_smtp_and_dns_connect_by_tcp(void **state)
 	assert_int_equal(listen(fd, 4), 0);
 	assert_int_equal(getsockname(fd, (struct sockaddr *)&listener_at,
 	    &len), 0);
-	assert_int_equal(in_child(connect_as_resolve), 0);
+	assert_int_equal(in_child(connect_as_cleanup), 0);
 	assert_int_equal(in_child(connect_as_smtp), 0);
 	close(fd);
 }
@@ -220,7 +220,7 @@ main(void)
 		TEST(qmgr_moves_files_between_its_directories),
 		TEST(cleanup_has_incoming_only),
 		TEST(resolve_reads_everything_and_writes_nothing),
-		TEST(only_smtp_and_dns_connect_by_tcp),
+		TEST(who_has_no_business_there_does_not_connect_by_tcp),
 		TEST(nobody_signals_other_processes),
 	};
 

@@ -142,7 +142,7 @@ be_resolve(void)
 		return 2;
 	if (!REFUSED(open("/tmp/x", O_RDONLY | O_CREAT, 0600)))
 		return 3;
-	if (!REFUSED(socket(AF_INET, SOCK_STREAM, 0)))
+	if (!REFUSED(socket(AF_PACKET, SOCK_RAW, 0)))
 		return 4;
 	if (!REFUSED(chmod("/tmp", 0700)))
 		return 5;

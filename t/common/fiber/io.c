@@ -3,6 +3,7 @@
  */
 #include "common/fiber/io.h"
 
+#include <sys/epoll.h>
 #include <sys/socket.h>
 
 #include <errno.h>
@@ -131,6 +132,49 @@ patience_ends_a_silent_wait(void **state)
 	assert_string_equal(talk.heard, "<hello>");
 	assert_int_equal(talk.error, ETIMEDOUT);
 	assert_true(clock_now() - start >= 30);
+	close_talk(&talk);
+}
+
+/* Wait for input, then for room, as a handshake does. */
+static void
+wait_for_both(void *arg)
+{
+	struct talk	*talk = arg;
+	char		 byte;
+
+	assert_int_equal(read(io_fd(talk->io), &byte, 1), -1);
+	talk->result = io_wait(talk->io, EPOLLIN);
+	talk->error = errno;
+	if (talk->result == 0)
+		talk->count = (size_t)read(io_fd(talk->io), &byte, 1);
+	else
+		io_patience(talk->io, 3600 * 1000);
+	assert_int_equal(io_wait(talk->io, EPOLLOUT), 0);
+}
+
+static void
+io_wait_waits_within_patience_and_the_io_lives_on(void **state)
+{
+	struct talk	talk;
+
+	(void)state;
+	open_talk(&talk, 100);
+	talk.script[0] = "x";
+	talk.is_held = true;
+	fiber_start(wait_for_both, &talk);
+	fiber_start(send_script, &talk);
+	loop_run();
+	assert_int_equal(talk.result, 0);
+	assert_int_equal(talk.count, 1);
+	close_talk(&talk);
+
+	open_talk(&talk, 100);
+	io_patience(talk.io, 20);
+	fiber_start(wait_for_both, &talk);
+	loop_run();
+	assert_int_equal(talk.result, -1);
+	assert_int_equal(talk.error, ETIMEDOUT);
+	assert_false(io_is_over(talk.io));
 	close_talk(&talk);
 }
 
@@ -281,6 +325,8 @@ main(void)
 		cmocka_unit_test(an_end_inside_a_line_is_a_reset),
 		cmocka_unit_test(an_endless_line_ends_the_reading),
 		cmocka_unit_test(patience_ends_a_silent_wait),
+		cmocka_unit_test(
+		    io_wait_waits_within_patience_and_the_io_lives_on),
 		cmocka_unit_test(the_deadline_wins_over_patience),
 		cmocka_unit_test(after_a_timeout_a_last_word_can_be_said),
 		cmocka_unit_test(last_words_are_heard_by_who_asks_for_them),

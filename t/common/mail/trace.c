@@ -81,6 +81,25 @@ there_is_no_for_clause_without_the_one_recipient(void **state)
 	    "Sun, 22 Nov 2026 04:41:00 +0530\r\n");
 }
 
+/* RFC 8314 4.3. */
+static void
+the_clause_of_tls_comes_behind_all_others(void **state)
+{
+	struct trace	t = plain;
+
+	(void)state;
+	t.recipient = "alice@here.example";
+	t.extra = "(using TLSv1.3)\ntls TLS_X\n(tls too)";
+	trace_received(&s, &t);
+	assert_string_equal(s.data,
+	    "Received: from mx.example (unknown [192.0.2.1])\r\n"
+	    "\t(using TLSv1.3)\r\n"
+	    "\t(tls too)\r\n"
+	    "\tby here.example (Postrider) with ESMTP id 4XYZ\r\n"
+	    "\tfor <alice@here.example>\r\n"
+	    "\ttls TLS_X; Sun, 22 Nov 2026 04:41:00 +0530\r\n");
+}
+
 static void
 local_mail_names_the_user(void **state)
 {
@@ -178,6 +197,7 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 		TEST(a_received_field_has_its_clauses_in_order),
 		TEST(there_is_no_for_clause_without_the_one_recipient),
+		TEST(the_clause_of_tls_comes_behind_all_others),
 		TEST(local_mail_names_the_user),
 		TEST(a_hostile_name_is_reduced_to_an_atom),
 		TEST(no_value_brings_a_line_of_its_own),

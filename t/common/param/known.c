@@ -111,7 +111,8 @@ protecting_setting_stops_whom_it_is_for(void **state)
 	serves("local", "mailbox_command = /usr/bin/procmail\n");
 	refuses("smtpd", "smtpd_tls_security_level = encrypt\n");
 	refuses("smtp", "smtp_tls_security_level = dane\n");
-	refuses("smtp", "smtp_tls_policy_maps = hash:/etc/policy\n");
+	serves("smtp", "smtp_tls_policy_maps = hash:/etc/policy\n");
+	refuses("smtp", "smtp_tls_per_site = hash:/etc/policy\n");
 }
 
 static void
@@ -165,7 +166,7 @@ obsolete_setting_counts_as_what_it_means(void **state)
 	serves("smtpd", "smtpd_enforce_tls = no\nsmtpd_use_tls = yes\n");
 	serves("smtpd", "smtpd_enforce_tls = yes\n"
 	    "smtpd_tls_security_level = may\n");
-	refuses("smtp", "smtp_enforce_tls = yes\n");
+	serves("smtp", "smtp_enforce_tls = yes\n");
 	serves("smtp", "fallback_relay = [other.example.com]\n");
 }
 

@@ -6,11 +6,14 @@ package Postrider::Client;
 #	$c->expect(220);
 #	$c->command('EHLO there', 250);
 #	$c->script('MAIL FROM:<a@b.test>' => 250, 'RCPT TO:<c@d.test>' => 550);
+#	$c->starttls;			# STARTTLS, the handshake, and EHLO
+#	$c->encrypt(SSL_version => 'TLSv1_2');	# the handshake alone
 
 use strict;
 use warnings;
 
 use Carp qw(croak);
+use Errno ();
 use IO::Select;
 use IO::Socket::INET;
 use Time::HiRes qw(time);
@@ -43,6 +46,53 @@ sub raw
 	}
 }
 
+# A handshake, with options as IO::Socket::SSL has them; nothing is verified
+# unless they say so. undef, or why it failed.
+sub encrypt
+{
+	my ($self, %o) = @_;
+
+	require IO::Socket::SSL;
+	return undef if IO::Socket::SSL->start_SSL($self->{socket},
+	    SSL_verify_mode => 0, Timeout => $self->{patience}, %o);
+	no warnings 'once';
+	return $IO::Socket::SSL::SSL_ERROR || 'no reason given';
+}
+
+# The command and what belongs to it; dies if it fails. The reply to EHLO.
+sub starttls
+{
+	my ($self, %o) = @_;
+
+	$self->command('STARTTLS', 220);
+	my $why = $self->encrypt(%o);
+	croak "TLS: $why" if defined $why;
+	return $self->command('EHLO c.test', 250);
+}
+
+# Read what comes within so many seconds: bytes, 0 at the end, undef for
+# nothing. What TLS has decrypted does not show on the socket, and what does may
+# be a ticket.
+sub _fill
+{
+	my ($self, $seconds) = @_;
+	my $socket = $self->{socket};
+	my $is_tls = $socket->can('pending');
+	my $end = time + $seconds;
+
+	for (;;) {
+		my $left = $end - time;
+		return undef unless $is_tls && $socket->pending ||
+		    IO::Select->new($socket)->can_read($left > 0 ? $left : 0);
+		$socket->blocking(0) if $is_tls;
+		my $n = sysread $socket, $self->{buffer}, 65536,
+		    length $self->{buffer};
+		my $again = !defined $n && $!{EAGAIN};
+		$socket->blocking(1) if $is_tls;
+		return $n // 0 unless $again;
+	}
+}
+
 # One line with its end; undef at the end of the connection.
 sub line
 {
@@ -51,10 +101,7 @@ sub line
 
 	while (index($self->{buffer}, "\n") < 0) {
 		my $left = $end - time;
-		croak 'no answer' if $left <= 0 ||
-		    !IO::Select->new($self->{socket})->can_read($left);
-		my $n = sysread $self->{socket}, $self->{buffer}, 65536,
-		    length $self->{buffer};
+		my $n = $self->_fill($left) // croak 'no answer';
 		return undef unless $n;
 	}
 	return substr $self->{buffer}, 0, 1 + index($self->{buffer}, "\n"), '';
@@ -132,7 +179,7 @@ sub has_input
 	my ($self, $seconds) = @_;
 
 	return length $self->{buffer} > 0 ||
-	    IO::Select->new($self->{socket})->can_read($seconds // 0) ? 1 : 0;
+	    defined $self->_fill($seconds // 0) ? 1 : 0;
 }
 
 # What has come, as bytes; '' when there is nothing.
@@ -140,9 +187,7 @@ sub input
 {
 	my ($self) = @_;
 
-	sysread $self->{socket}, $self->{buffer}, 65536,
-	    length $self->{buffer} if IO::Select->new($self->{socket})
-	    ->can_read(0);
+	$self->_fill(0);
 	my $bytes = $self->{buffer};
 	$self->{buffer} = '';
 	return $bytes;

@@ -21,6 +21,27 @@ package Postrider::Sink;
 # BDAT is understood by whoever offers CHUNKING in `extensions`: its verb comes
 # when the chunk has been read, and DOT behind the last one; after a refusal
 # the sink wants RSET. A message has chunks then, the sizes it came in.
+#
+# With tls => { cert => FILE, key => FILE } it offers STARTTLS and does it when
+# the answer to that begins with 2, without CLOSE behind it; bytes after a
+# "220" in the answer reach the client in one packet with it. More of tls:
+#
+#	wrapped => 1	TLS from the first byte
+#	version		'TLSv12', 'TLSv1'..., as IO::Socket::SSL has it
+#	ciphers		OpenSSL's words
+#	client_ca	a file: the client must have a certificate of it
+#	garbage		bytes to send in place of a handshake
+#
+# In TLS, $session->{tls} has version, cipher, sni, is_resumed, client (the
+# name in its certificate) and first, the first byte behind STARTTLS' answer;
+# what was said before is forgotten. A handshake that fails is in trouble().
+#
+# With auth => { mechanisms => 'PLAIN LOGIN', user => ..., password => ...,
+# token => ... } it offers AUTH and takes it (Postrider::Sasl); MAIL is refused
+# before that if is_required is set. Its verbs are AUTH, and RESPONSE for each
+# line of the client's behind a challenge; a reply that begins with 334 goes on
+# with the exchange of the sink's own. $session->{auth} is who it was, then,
+# and auth_lines what he said.
 
 use strict;
 use warnings;
@@ -99,6 +120,12 @@ sub raw
 	return map { Postrider::slurp($_) } sort glob("$self->{directory}/raw.*");
 }
 
+# What handshakes failed for, a line each.
+sub trouble { return Postrider::slurp("$_[0]{directory}/trouble") }
+
+# How clients left TLS: "polite" (with close_notify) or "rude", a line each.
+sub farewells { return Postrider::slurp("$_[0]{directory}/farewells") }
+
 # How many connections there were.
 sub sessions { return -s "$_[0]{directory}/sessions" || 0 }
 
@@ -110,6 +137,7 @@ sub _serve
 	my %children;
 
 	setpgrp 0, 0;
+	$self->_prepare_tls if $self->{tls};
 	$SIG{TERM} = sub { kill 'KILL', keys %children; POSIX::_exit(0) };
 	$SIG{CHLD} = 'DEFAULT';
 	for (my $number = 1; ; ) {
@@ -131,12 +159,58 @@ sub _serve
 	}
 }
 
+# One context for all sessions, so that they can be resumed in another child.
+sub _prepare_tls
+{
+	my ($self) = @_;
+	my $o = $self->{tls};
+
+	require IO::Socket::SSL;
+	$self->{context} = IO::Socket::SSL::SSL_Context->new(SSL_server => 1,
+	    SSL_session_id_context => 'sink',
+	    ($o->{cert} ? (SSL_cert_file => $o->{cert},
+	    SSL_key_file => $o->{key}) : ()),
+	    SSL_version => $o->{version} // 'SSLv23:!SSLv3:!SSLv2',
+	    ($o->{ciphers} ? (SSL_cipher_list => $o->{ciphers}) : ()),
+	    ($o->{client_ca} ? (SSL_ca_file => $o->{client_ca},
+	    SSL_verify_mode => 0x01 | 0x02) : (SSL_verify_mode => 0)))
+	    or die "no TLS in a sink: $IO::Socket::SSL::SSL_ERROR\n";
+}
+
+# TLS from here on; false if that failed.
+sub _start_tls
+{
+	my ($self, $s) = @_;
+
+	$self->_flush;
+	@$self{qw(in at)} = ('', 0);
+	recv $self->{client}, my $first, 1, Socket::MSG_PEEK();
+	if (defined $self->{tls}{garbage}) {
+		syswrite $self->{client}, $self->{tls}{garbage};
+		return 0;
+	}
+	if (!IO::Socket::SSL->start_SSL($self->{client}, SSL_server => 1,
+	    SSL_reuse_ctx => $self->{context})) {
+		open my $f, '>>', "$self->{directory}/trouble";
+		print $f "$IO::Socket::SSL::SSL_ERROR\n";
+		return 0;
+	}
+	my $c = $self->{client};
+	$self->{is_encrypted} = 1;
+	%$s = (number => $s->{number}, count => 0, rcpt => [], tls => {
+	    version => $c->get_sslversion, cipher => $c->get_cipher,
+	    sni => $c->get_servername // '', first => $first,
+	    is_resumed => $c->get_session_reused ? 1 : 0,
+	    client => scalar($c->peer_certificate('commonName')) // '' });
+	return 1;
+}
+
 my %usual = (
 	CONNECT => '220 sink.test ESMTP', HELO => '250 sink.test',
 	MAIL => '250 2.1.0 Ok', RCPT => '250 2.1.5 Ok',
 	DATA => '354 go ahead', DOT => '250 2.0.0 Ok: taken',
 	RSET => '250 2.0.0 Ok', NOOP => '250 2.0.0 Ok',
-	QUIT => '221 2.0.0 Bye',
+	QUIT => '221 2.0.0 Bye', STARTTLS => '220 2.0.0 go',
 );
 
 # What this verb is answered with.
@@ -150,8 +224,14 @@ sub _reply
 	if (!defined $reply && $verb =~ /^[EL]HLO$/) {
 		$reply = join "\r\n", (map { "250-$_" } 'sink.test',
 		    @{ $self->{extensions} // [qw(PIPELINING 8BITMIME
-		    ENHANCEDSTATUSCODES DSN), 'SIZE 0'] }), '250 HELP';
+		    ENHANCEDSTATUSCODES DSN), 'SIZE 0'] },
+		    $self->{tls} && !$session->{tls} ? 'STARTTLS' : (),
+		    $self->{auth} ? "AUTH $self->{auth}{mechanisms}" : ()),
+		    '250 HELP';
 	}
+	$reply //= '530 5.7.0 who are you?' if $verb eq 'MAIL' &&
+	    $self->{auth} && $self->{auth}{is_required} &&
+	    !defined $session->{auth};
 	$reply //= '554 5.5.1 no valid recipients'
 	    if $verb eq 'DATA' && !@{ $session->{rcpt} };
 	return $reply // $usual{$verb} // '500 5.5.2 what?';
@@ -189,7 +269,10 @@ sub _flush
 
 	while (length $self->{out}) {
 		my $n = syswrite $self->{client}, $self->{out};
-		POSIX::_exit(0) unless defined $n;	# nobody listens
+		if (!defined $n) {	# nobody listens
+			$self->_farewell if $self->{is_encrypted};
+			POSIX::_exit(0);
+		}
 		substr $self->{out}, 0, $n, '';
 	}
 }
@@ -241,7 +324,11 @@ sub _session
 	my $s = { number => $number, count => 0, rcpt => [] };
 
 	@$self{qw(client in at out number)} = ($client, '', 0, '', $number);
+	# Who leaves at once has not read the tickets of TLS 1.3.
+	$SIG{PIPE} = 'IGNORE' if $self->{tls};
 	setsockopt $client, IPPROTO_TCP, TCP_NODELAY, 1 unless $self->{path};
+	return if $self->{tls} && $self->{tls}{wrapped} &&
+	    !$self->_start_tls($s);
 	my $class = $self->_answer($s, 'CONNECT', '');
 	while ($class ne '') {
 		my $line = $self->_line // last;
@@ -251,9 +338,14 @@ sub _session
 			$class = $self->_chunk($s, $line);
 			next;
 		}
+		if ($verb eq 'AUTH' && $self->{auth}) {
+			$class = $self->_auth($s, $line);
+			next;
+		}
 		$class = $self->_answer($s, $verb, $line);
 		last if $verb eq 'QUIT' || $class eq '';
 		next if $class gt '3';
+		return if $verb eq 'STARTTLS' && !$self->_start_tls($s);
 		$s->{helo} = $line if $verb =~ /^(HELO|[EL]HLO)$/;
 		if ($verb eq 'MAIL') {
 			@$s{qw(from mail rcpt rcpt_lines)} =
@@ -270,6 +362,66 @@ sub _session
 		    if $verb =~ /^(MAIL|RSET|EHLO|LHLO)$/;
 	}
 	$self->_flush unless $class eq '';
+	$self->_farewell if $self->{is_encrypted};
+}
+
+# The client closes first, politely (close_notify) or not; then we do.
+sub _farewell
+{
+	my ($self) = @_;
+	my $c = $self->{client};
+
+	alarm 10;
+	1 while sysread $c, my $rest, 4096;
+	my $is_polite = Net::SSLeay::get_shutdown($c->_get_ssl_object) & 2;
+	open my $f, '>>', "$self->{directory}/farewells";
+	print $f $is_polite ? "polite\n" : "rude\n";
+	close $f;
+	$c->close;
+}
+
+my %auth_text = (235 => '2.7.0 welcome', 535 => '5.7.8 you are not',
+    501 => '5.5.2 what?', 504 => '5.5.4 unknown mechanism');
+
+# AUTH and all that belongs to it (RFC 4954 4).
+sub _auth
+{
+	my ($self, $s, $line) = @_;
+	my ($mechanism, $initial) = $line =~ /^AUTH (\S+)(?: (\S+))?$/i
+	    or return $self->_say('501 5.5.4 AUTH mechanism');
+	my $reply = $self->{replies} ?
+	    $self->{replies}->('AUTH', $line, $s) : undef;
+
+	require Postrider::Sasl;
+	push @{ $s->{auth_lines} }, $line;
+	return $self->_say('504 5.5.4 unknown mechanism')
+	    unless Postrider::Sasl->is_known($mechanism);
+	my $sasl = Postrider::Sasl->new($mechanism, %{ $self->{auth} },
+	    exporter => $s->{tls} ? Net::SSLeay::export_keying_material(
+	    $self->{client}->_get_ssl_object, 32,
+	    'EXPORTER-Channel-Binding', '') : '');
+	my $said = defined $initial ? MIME::Base64::decode_base64(
+	    $initial eq '=' ? '' : $initial) : undef;
+	for (;;) {
+		my ($code, $text) = $sasl->step($said);
+		$reply //= $code == 334 ? '334 ' .
+		    MIME::Base64::encode_base64($text, '') :
+		    "$code $auth_text{$code}";
+		my $class = $self->_say($reply);
+		if ($reply !~ /^334/) {
+			$s->{auth} = $sasl->who // ''
+			    if !ref $reply && $reply =~ /^2/;
+			return $class;
+		}
+		$line = $self->_line // return '';
+		$line =~ s/\r\n\z//;
+		push @{ $s->{auth_lines} }, $line;
+		$reply = $self->{replies} ?
+		    $self->{replies}->('RESPONSE', $line, $s) : undef;
+		$reply //= '501 5.5.2 cancelled' if $line eq '*';
+		return $self->_say($reply) if $line eq '*';
+		$said = MIME::Base64::decode_base64($line);
+	}
 }
 
 # Take a message, keep it if the answer to the dot is good.

@@ -1,0 +1,229 @@
+/*
+ * tickets.c - sessions resumed, and those that are not; with resume.c, whose
+ * client keeps them.
+ */
+#include "t/common/tls/pair.h"
+
+static struct shelf		 shelf;
+static struct issued		 rsa, ec;
+static struct tls_setup		 setup;
+static struct tls_context	*server, *client;
+
+static int
+set_up(void **state)
+{
+	const struct issued	*all[] = { &rsa, &ec };
+
+	open_all(state);
+	rsa = issue("RSA", "mx.example", "DNS:mx.example", 30, NULL, false);
+	ec = issue("EC", "mx.example", "DNS:mx.example", 30, NULL, false);
+	shelf.rows[0].name = "";
+	shelf.rows[0].identity = identity_of(all, 2);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	shelf_empty(&shelf);
+	forget_issued(&rsa);
+	forget_issued(&ec);
+	return close_all(state);
+}
+
+/* New contexts with one key for tickets. */
+static int
+refresh(void **state)
+{
+	struct tls_setup	of_client = plain_setup(TLS_CLIENT);
+
+	(void)state;
+	shelf.tickets[0] = ticket_key('a');
+	shelf.ticket_count = 1;
+	setup = plain_setup(TLS_SERVER);
+	setup.source = shelf_source(&shelf);
+	server = new_context(&setup);
+	client = new_context(&of_client);
+	return 0;
+}
+
+static struct meeting	last;
+
+/* Meet; is the session a resumed one? Both sides say the same. */
+static bool
+resumes(struct tls_context *with, const char *protocols, const char *resume,
+    const char *sni)
+{
+	arrange(&last, with, client);
+	last.client.wishes.protocols = protocols;
+	last.client.wishes.resume = resume;
+	last.client.wishes.sni = sni;
+	last.server.then = last.client.then = say_hello;
+	meet(&last);
+	assert_int_equal(last.server.result, 0);
+	assert_int_equal(last.client.result, 0);
+	assert_int_equal(last.server.sum.is_resumed,
+	    last.client.sum.is_resumed);
+	return last.client.sum.is_resumed;
+}
+
+static void
+both_versions_resume(void **state)
+{
+	static const char *const	words[] = { "TLSv1.2", "TLSv1.3" };
+	size_t				i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		assert_false(resumes(server, words[i], "mx", NULL));
+		assert_true(resumes(server, words[i], "mx", NULL));
+		assert_true(resumes(server, words[i], "mx", NULL));
+		assert_string_equal(last.client.sum.peer_name, "mx.example");
+		assert_string_not_equal(last.client.sum.fingerprint, "");
+		assert_string_equal(last.client.sum.server_signature, "");
+	}
+	assert_string_equal(last.client.sum.key_exchange, "X25519");
+}
+
+static void
+x2_not_in_another_service_or_under_another_policy(void **state)
+{
+	struct tls_setup	other = setup;
+
+	(void)state;
+	assert_false(resumes(server, "TLSv1.3", "mx", NULL));
+	other.service = "submission/inet";
+	assert_false(resumes(new_context(&other), "TLSv1.3", "mx", NULL));
+	other = setup;
+	other.asks_certificate = true;
+	assert_false(resumes(new_context(&other), "TLSv1.3", "mx", NULL));
+	assert_false(resumes(server, "TLSv1.2", "mx", NULL));
+	other = setup;
+	other.service = "submission/inet";
+	assert_false(resumes(new_context(&other), "TLSv1.2", "mx", NULL));
+	assert_true(resumes(new_context(&setup), "TLSv1.2", "mx", NULL) ||
+	    resumes(new_context(&setup), "TLSv1.2", "mx", NULL));
+}
+
+static void
+q1_only_by_the_same_text_and_wishes(void **state)
+{
+	(void)state;
+	assert_false(resumes(server, "TLSv1.3", "mx1", NULL));
+	assert_false(resumes(server, "TLSv1.3", "mx2", NULL));
+	assert_false(resumes(server, "TLSv1.3", NULL, NULL));
+	assert_false(resumes(server, "TLSv1.3", "mx1", "mx.example"));
+	assert_false(resumes(server, ">=TLSv1.3", "mx1", NULL));
+	assert_true(resumes(server, "TLSv1.3", "mx1", NULL));
+}
+
+/* Show the server the same session under another name. */
+static void
+q1b_a_server_does_not_resume_under_another_name(void **state)
+{
+	struct tls_wishes	 wishes = plain_wishes(), other;
+	unsigned char		 key[KEY_SIZE];
+	struct kept		*k;
+
+	(void)state;
+	assert_false(resumes(server, "TLSv1.3", "mx", "a.example"));
+	wishes.protocols = "TLSv1.3";
+	wishes.resume = "mx";
+	wishes.sni = "a.example";
+	other = wishes;
+	other.sni = "b.example";
+	resume_key(key, &other);
+	k = TAILQ_FIRST(&client->kept);
+	assert_non_null(k);
+	memcpy(k->key, key, KEY_SIZE);		/* a client that cheats */
+	SSL_SESSION_set1_hostname(k->session, "b.example");
+	assert_false(resumes(server, "TLSv1.3", "mx", "b.example"));
+	assert_int_equal(last.server.result, 0);
+}
+
+static void
+q2_a_ticket_of_tls_1_3_is_used_once(void **state)
+{
+	struct tls_wishes	 wishes = plain_wishes();
+	unsigned char		 key[KEY_SIZE];
+	SSL_SESSION		*session;
+
+	(void)state;
+	assert_false(resumes(server, "", "mx", NULL));
+	wishes.resume = "mx";
+	resume_key(key, &wishes);
+	session = resume_take(client, key);
+	assert_non_null(session);
+	SSL_SESSION_free(session);
+	assert_null(resume_take(client, key));
+}
+
+static void
+q3_there_are_not_many_of_them(void **state)
+{
+	size_t	i;
+
+	(void)state;
+	for (i = 0; i < 4; i++)
+		(void)resumes(server, "TLSv1.2", NULL, NULL);
+	assert_int_equal(client->kept_count, 0);
+	for (i = 0; i < 530; i++)
+		(void)resumes(server, "TLSv1.3", pool_printf(pool, "%zu", i),
+		    NULL);
+	assert_int_equal(client->kept_count, 512);
+	assert_false(resumes(server, "TLSv1.3", "0", NULL));
+	assert_true(resumes(server, "TLSv1.3", "529", NULL));
+}
+
+static void
+a_key_that_was_replaced_is_believed_until_it_ends(void **state)
+{
+	(void)state;
+	assert_false(resumes(server, "TLSv1.3", "mx", NULL));
+	shelf.tickets[1] = shelf.tickets[0];
+	shelf.tickets[1].fresh_until = 0;
+	shelf.tickets[0] = ticket_key('b');
+	shelf.ticket_count = 2;
+	assert_true(resumes(server, "TLSv1.3", "mx", NULL));
+	shelf.ticket_count = 1;
+	assert_true(resumes(server, "TLSv1.3", "mx", NULL));
+	shelf.tickets[0] = ticket_key('c');
+	assert_false(resumes(server, "TLSv1.3", "mx", NULL));
+	shelf.tickets[0].valid_until = 1;
+	assert_false(resumes(server, "TLSv1.3", "mx", NULL));
+}
+
+static void
+without_keys_there_are_no_tickets(void **state)
+{
+	(void)state;
+	shelf.ticket_count = 0;
+	assert_false(resumes(server, "TLSv1.3", "mx", NULL));
+	assert_int_equal(client->kept_count, 0);
+	assert_false(resumes(server, "TLSv1.3", "mx", NULL));
+	assert_false(resumes(server, "TLSv1.2", "mx", NULL));
+	assert_false(resumes(server, "TLSv1.2", "mx", NULL));
+}
+
+int
+main(void)
+{
+	static const struct CMUnitTest	tests[] = {
+		cmocka_unit_test_setup(both_versions_resume, refresh),
+		cmocka_unit_test_setup(
+		    x2_not_in_another_service_or_under_another_policy, refresh),
+		cmocka_unit_test_setup(q1_only_by_the_same_text_and_wishes,
+		    refresh),
+		cmocka_unit_test_setup(
+		    q1b_a_server_does_not_resume_under_another_name, refresh),
+		cmocka_unit_test_setup(q2_a_ticket_of_tls_1_3_is_used_once,
+		    refresh),
+		cmocka_unit_test_setup(q3_there_are_not_many_of_them, refresh),
+		cmocka_unit_test_setup(
+		    a_key_that_was_replaced_is_believed_until_it_ends, refresh),
+		cmocka_unit_test_setup(without_keys_there_are_no_tickets,
+		    refresh),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

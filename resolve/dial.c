@@ -176,7 +176,7 @@ connect_to(int fd, const struct sockaddr_un *to, int64_t deadline)
 }
 
 /* Open the socket; -1 with errno. */
-static WAITS int
+WAITS int
 dial_socket(const char *endpoint)
 {
 	struct sockaddr_un	to = { .sun_family = AF_UNIX };
@@ -197,8 +197,8 @@ dial_socket(const char *endpoint)
 }
 
 /* What to do about it, as far as that is known. */
-static const char *
-advice(int problem)
+const char *
+dial_advice(int problem)
 {
 	switch (problem) {
 	case EACCES:
@@ -242,5 +242,5 @@ dial_find(struct rules *r, struct pool *pool, const struct ask_dial *ask,
 	problem = errno;
 	to->result = ROUTE_TEMPORARY;
 	to->text = pool_printf(pool, "%.1000s: %s%s", ask->endpoint,
-	    strerror(problem), advice(problem));
+	    strerror(problem), dial_advice(problem));
 }

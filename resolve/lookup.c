@@ -66,6 +66,8 @@ static const struct row {
 	{ "smtp",	"smtp_delivery_status_filter",		TABLE },
 	{ "smtp",	"smtp_discard_ehlo_keyword_address_maps", TABLE },
 	{ "smtp",	"smtp_pix_workaround_maps",		TABLE },
+	{ "smtp",	"smtp_tls_policy_maps",			TABLE },
+	{ "smtp",	"lmtp_tls_policy_maps",			TABLE },
 	{ "smtp",	"lmtp_pix_workaround_maps",		TABLE },
 	{ "smtp",	"lmtp_generic_maps",			TABLE },
 	{ "smtp",	"lmtp_header_checks",			TABLE },
@@ -76,12 +78,20 @@ static const struct row {
 	{ "smtp",	"lmtp_dns_reply_filter",		TABLE },
 	{ "smtp",	"lmtp_delivery_status_filter",		TABLE },
 	{ "smtp",	"lmtp_discard_lhlo_keyword_address_maps", TABLE },
+	{ "smtp",	"smtp_sasl_password_maps",		TABLE },
+	{ "smtp",	"lmtp_sasl_password_maps",		TABLE },
+	{ "smtp",	"smtp_sasl_token_maps",			TABLE },
+	{ "smtp",	"lmtp_sasl_token_maps",			TABLE },
+	{ "smtp",	"smtp_sasl_mechanism_filter",		DOMAINS },
+	{ "smtp",	"lmtp_sasl_mechanism_filter",		DOMAINS },
 	{ "smtp",	"smtp_connection_cache_destinations",	DOMAINS },
 	{ "smtp",	"lmtp_connection_cache_destinations",	DOMAINS },
 	{ "smtpd",	"smtpd_discard_ehlo_keyword_address_maps", TABLE },
 	{ "smtpd",	"smtpd_command_filter",			TABLE },
+	{ "smtpd",	"smtpd_sender_login_maps",		TABLE },
 	{ "smtpd",	"smtpd_reject_footer_maps",		TABLE },
 	{ "smtpd",	"smtpd_forbidden_commands",		DOMAINS },
+	{ "smtpd",	"relay_clientcerts",			TABLE },
 	{ "smtpd",	"alias_maps",				TABLE },
 	{ "smtpd",	"virtual_alias_maps",			TABLE },
 };
@@ -263,17 +273,24 @@ find_permitted(struct rules *r, struct pool *pool, const char *program,
 	return NULL;
 }
 
-/* An address, in the usual order of its parts. */
+/* An address, in the usual order of its parts. smtpd has it as the client gave
+ * it; "alice" owns no other mailbox than alice@$myorigin. */
 static WAITS enum map_result
-find_address(struct rules *r, struct pool *pool, struct table *table,
+find_address(struct rules *r, struct pool *pool, const struct source *s,
     const char *address, struct found *to, char **why)
 {
+	struct table	*table = s->table;
 	char		*extension = NULL;
 	enum map_result	 result;
 	bool		 is_ours;
 
 	if (table_is_empty(table))
 		return MAP_NOT_FOUND;
+	if (strcmp(s->row->program, "smtpd") == 0 &&
+	    (address = address_complete(r, pool, address)) == NULL) {
+		*why = pool_strdup(pool, "an address that cannot be completed");
+		return MAP_ERROR;
+	}
 	if (domain_is_ours(r, pool, address_domain(address), &is_ours,
 	    why) == -1)
 		return MAP_ERROR;
@@ -387,7 +404,7 @@ find_key(struct rules *r, struct pool *pool, const struct source *s,
 {
 	switch (how) {
 	case LOOKUP_ADDRESS:
-		return find_address(r, pool, s->table, key, to, why);
+		return find_address(r, pool, s, key, to, why);
 	case LOOKUP_DOMAIN:
 		return domains_match(s->domains, pool, lower(pool, key), why);
 	case LOOKUP_USER:

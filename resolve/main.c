@@ -15,6 +15,7 @@
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
 #include "resolve/resolve.h"
+#include "resolve/tokens.h"
 
 /* Never fail open: a setting that we should act upon and do not makes
  * everybody wait. */
@@ -116,6 +117,29 @@ on_dial(struct request *r)
 		close(answer.socket);
 }
 
+/* ASK_TOKEN, from smtp. */
+static WAITS void
+on_token(struct request *r)
+{
+	struct token	answer;
+
+	pool_make_secret(r->pool);
+	token_find(r->pool, r->object, &answer);
+	(void)channel_reply(r, PACKET_TOKEN, &answer);
+}
+
+/* ASK_SASL, from smtpd. */
+static WAITS void
+on_sasl(struct request *r)
+{
+	struct dialed	answer;
+
+	sasl_dial(r->pool, r->object, &answer);
+	(void)channel_reply(r, PACKET_DIALED, &answer);
+	if (answer.socket != -1)
+		close(answer.socket);
+}
+
 static const struct peer peers[] = {
 	{ "qmgr",	PACKET_ASK_ROUTE,	on_route,	ON_A_FIBER },
 	{ "smtpd",	PACKET_ASK_RECIPIENT,	on_recipient,	ON_A_FIBER },
@@ -124,7 +148,9 @@ static const struct peer peers[] = {
 	{ "local",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
 	{ "smtp",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
 	{ "smtp",	PACKET_ASK_DIAL,	on_dial,	ON_A_FIBER },
+	{ "smtp",	PACKET_ASK_TOKEN,	on_token,	ON_A_FIBER },
 	{ "smtpd",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
+	{ "smtpd",	PACKET_ASK_SASL,	on_sasl,	ON_A_FIBER },
 	{ "cleanup",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
 	{ "qmgr",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
 	{ "pickup",	PACKET_ASK_LOOKUP,	on_lookup,	ON_A_FIBER },
@@ -151,6 +177,7 @@ static WAITS void
 start(void)
 {
 	sites_start();
+	tokens_start();
 }
 
 /* main.cf may have changed. */
@@ -161,6 +188,7 @@ reload(void)
 		return;
 	services_load();
 	rules_load();
+	tokens_forget();
 	log_info("reload -- tables and settings read again");
 }
 

@@ -78,6 +78,12 @@ WAITS enum map_result relocated_find(struct rules *, struct pool *,
 /* Whoever sends the answer closes its socket. */
 WAITS void	 dial_find(struct rules *, struct pool *,
 		    const struct ask_dial *, struct dialed *);
+/* A UNIX socket, below the queue directory or anywhere; -1 with errno, and
+ * what to do about it. */
+WAITS int	 dial_socket(const char *endpoint);
+const char	*dial_advice(int error);
+WAITS void	 sasl_dial(struct pool *, const struct ask_sasl *,
+		    struct dialed *);
 
 /* --- sites.c ------------------------------------------------------------- */
 

@@ -11,8 +11,8 @@
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/daemon/daemon.h"
-#include "common/param/known.h"
 #include "common/param/mastercf.h"
+#include "common/param/overlay.h"
 #include "common/param/site.h"
 #include "resolve/resolve.h"
 
@@ -112,60 +112,6 @@ transport_kind(const char *name)
 
 /* --- settings of their own ----------------------------------------------- */
 
-/* main.cf once more, for one service to add its own to. */
-static struct maincf *
-copy_settings(struct pool *pool)
-{
-	struct maincf		*from = daemon_maincf();
-	struct maincf		*to = maincf_empty(pool);
-	const struct setting	*s;
-	const struct known	*k;
-	const char		*text;
-	size_t			 i;
-
-	for (i = 0; (s = maincf_at(from, i)) != NULL; i++)
-		maincf_set(to, s->name, s->value, maincf_where(pool, s));
-	for (i = 0; (k = known_at(i)) != NULL; i++)
-		if (k->name[0] != '*' && maincf_find(from, k->name) == NULL &&
-		    (text = maincf_text(from, k->name)) != NULL)
-			maincf_default(to, k->name, text);
-	return to;
-}
-
-/* main.cf as this line of master.cf changes it. */
-static struct maincf *
-settings_of(struct pool *pool, const struct service *line)
-{
-	struct maincf	*mc = copy_settings(pool);
-	size_t		 i;
-
-	for (i = 0; i < line->option_count; i++)
-		maincf_set(mc, line->options[i].name, line->options[i].value,
-		    pool_printf(pool, "%s:%u", line->file, line->line));
-	known_translate(mc);
-	return mc;
-}
-
-/* postscreen's clients get the settings of the smtpd behind it. */
-static const struct service *
-behind(const struct service *line)
-{
-	const struct service	*smtpd = NULL;
-
-	if (strcmp(line->command, "postscreen") == 0)
-		smtpd = mastercf_find(mastercf, "smtpd", "pass");
-	return smtpd != NULL ? smtpd : line;
-}
-
-/* By what name its program asks. master makes a socket of a fifo, which
- * pickup is in old files. */
-static char *
-name_of(struct pool *pool, const struct service *line)
-{
-	return pool_printf(pool, "%s/%s", line->name,
-	    strcmp(line->type, "fifo") == 0 ? "unix" : line->type);
-}
-
 /* Call `each` with main.cf itself (service ""), then with the settings of
  * every line that changes any, and the program that serves it. */
 void
@@ -179,11 +125,12 @@ services_walk(void (*each)(void *, const char *service, const char *program,
 	each(context, "", NULL, daemon_maincf());
 	for (i = 0; mastercf != NULL && i < mastercf->count; i++) {
 		line = &mastercf->services[i];
-		if (behind(line)->option_count == 0)
+		if (overlay_line(mastercf, line)->option_count == 0)
 			continue;
 		pool = pool_new("service", 0);
-		each(context, name_of(pool, line), program_of(line->command),
-		    settings_of(pool, behind(line)));
+		each(context, overlay_name(pool, line),
+		    program_of(line->command), overlay_settings(pool,
+		    daemon_maincf(), mastercf, line));
 		pool_free(pool);
 	}
 }

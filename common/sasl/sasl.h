@@ -25,6 +25,11 @@ enum sasl_properties {
  * unknown word. */
 int		 sasl_security_parse(const char *options, unsigned *forbidden,
 		    unsigned *needed);
+/* Is it in a list like smtpd_sasl_mechanism_filter ("!external, static:rest",
+ * "plain, login"; the first word that fits decides, an empty list has all)? */
+bool		 sasl_is_allowed(const char *filter, const char *mechanism);
+/* Has the list words that only resolve can tell about: files, tables? */
+bool		 sasl_filter_has_tables(const char *filter);
 
 /* --- server ---------------------------------------------------------------- */
 
@@ -102,6 +107,8 @@ struct sasl_credentials {
 };
 struct sasl_client;
 
+/* Is it a mechanism that we have at all? */
+bool		 sasl_client_knows(const char *mechanism);
 /* The best of the offered mechanisms ("PLAIN LOGIN SCRAM-SHA-256") that these
  * credentials can do and that is not forbidden; NULL with *why. */
 struct sasl_client *sasl_client_new(struct pool *, const char *offered,
@@ -114,6 +121,9 @@ const char	*sasl_client_initial(struct sasl_client *);
  * what it should be, *why; say "*". */
 const char	*sasl_client_answer(struct sasl_client *,
 		    const char *challenge, const char **why);
+/* What the server said is wrong, in a challenge that was an error answer
+ * (RFC 7628 3.2.2); or "". */
+const char	*sasl_client_complaint(const struct sasl_client *);
 /* After 235 (with what stood behind it): is the server who it should be
  * (mutual authentication of SCRAM)? */
 bool		 sasl_client_is_satisfied(struct sasl_client *);

@@ -42,6 +42,9 @@ my %schema = (
 	FOUND => [['result', 'int'], ['which', 'int'], ['owner', 'int'],
 	    ['value', 'str'], ['extension', 'str'], ['text', 'str']],
 	DIALED => [['result', 'int'], ['text', 'str'], ['socket', 'file']],
+	MECHANISMS => [['words', 'str']],
+	AUTH_STEP => [['result', 'int'], ['data', 'data'], ['user', 'str'],
+	    ['text', 'str']],
 	REFUSED => [['why', 'str']],
 	GOODBYE => [],
 );
@@ -227,6 +230,7 @@ sub encode_field
 	return $head . chr 0 if $kind eq 'file';
 	return $head . pack('V', length $value) . "$value\0"
 	    if $kind eq 'str';
+	return $head . pack('V', length $value) . $value if $kind eq 'data';
 	if ($kind eq 'list') {		# rows of fields
 		return $head . pack('V', scalar @$value) . join '', map {
 			join '', map { encode_field(@$_) } @$_
@@ -252,6 +256,9 @@ sub decode
 			my $len = unpack 'V', substr($$bytes, 0, 4, '');
 			$to{$name} = substr($$bytes, 0, $len, '');
 			substr($$bytes, 0, 1, '');
+		} elsif ($kind eq 'data') {
+			my $len = unpack 'V', substr($$bytes, 0, 4, '');
+			$to{$name} = substr($$bytes, 0, $len, '');
 		} elsif ($kind eq 'file') {	# closed when it was read
 			$to{$name} = ord substr($$bytes, 0, 1, '');
 		} else {

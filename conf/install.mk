@@ -12,6 +12,7 @@ TEST_DEPS	:= perl libcmocka-dev nsd swaks curl msmtp clang universal-ctags strac
 		   python3 python3-flufl.bounce python3-aiosmtpd \
 		   libgnutls-dane0 libnsl2 libidn12 \
 		   libmail-deliverystatus-bounceparser-perl \
+		   libio-socket-ssl-perl \
 		   mandoc debhelper fakeroot
 
 # missing PACKAGES: those of them that dpkg does not know as installed.

@@ -34,17 +34,16 @@
 #include <grp.h>
 #include <linux/capability.h>
 #include <pwd.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "common/base/fresh.h"
 #include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
@@ -58,7 +57,6 @@
 
 enum {
 	REPORT_FD = 5,
-	FILES = 1024,			/* open files of a fresh login */
 	GROUPS = 1024,			/* whose member a user may be */
 	NO_ID = -1
 };
@@ -448,25 +446,6 @@ set_descriptors(int channel, int report)
 		    strerror(errno));
 }
 
-/* Signals and limits. */
-static void
-set_signals(void)
-{
-	struct rlimit	files;
-	sigset_t	none;
-	int		i;
-
-	for (i = 1; i < NSIG; i++)
-		(void)signal(i, SIG_DFL);
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur > FILES) {
-		files.rlim_cur = FILES;
-		(void)setrlimit(RLIMIT_NOFILE, &files);
-	}
-	(void)setsid();
-}
-
 /* Add NAME=VALUE. */
 static void
 add(char **envp, size_t *n, const char *name, const char *value)
@@ -548,7 +527,7 @@ become(const struct become *who, int channel, int report)
 	self.pipe = report;
 	self.who = who;
 
-	set_signals();
+	fresh_login();
 	pw = find();
 	describe(pw);
 	find_groups(pw);

@@ -33,6 +33,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/fresh.h"
 #include "common/base/fs.h"
 
 enum {
@@ -55,20 +56,6 @@ give_up(int status, enum stage stage)
 
 	(void)!write(status, &word, sizeof(word));
 	_exit(127);
-}
-
-/* Signals as in a fresh login, a session of its own. */
-static void
-set_signals(void)
-{
-	sigset_t	none;
-	int		i;
-
-	for (i = 1; i < NSIG; i++)
-		(void)signal(i, SIG_DFL);
-	sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)setsid();
 }
 
 /* No group in reserve any more (U1). */
@@ -110,7 +97,7 @@ be(const struct running *r, int input, int output, int status)
 {
 	const char	*directory = r->what->directory;
 
-	set_signals();
+	fresh_login();
 	/* All of them are above 2, so that none is overwritten too early. */
 	if (dup2(input, STDIN_FILENO) == -1 ||
 	    dup2(output, STDOUT_FILENO) == -1 ||

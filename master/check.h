@@ -10,9 +10,12 @@
  * Everything that would stop the system or a service, told on standard error
  * one line each, with file and line where there is one: what is an error,
  * and what is worth knowing. Returns the number of errors. `site` and the
- * settings are loaded as far as they are good.
+ * settings are loaded as far as they are good. Before a start, what is wrong
+ * with certificates does not count: a machine that boots with a broken one has
+ * its mail all the same, and no service goes on without TLS that demands it.
  */
-unsigned	 check_all(struct pool *, const char *directory);
+unsigned	 check_all(struct pool *, const char *directory,
+		    bool is_start);
 
 /* Lines about settings that name a transport which master.cf has not. */
 void		 check_transports(struct pool *, struct maincf *,
@@ -21,6 +24,14 @@ void		 check_transports(struct pool *, struct maincf *,
 /* Lines about users and programs of services that run commands. */
 void		 check_commands(struct pool *, const struct mastercf *,
 		    struct str *warnings);
+
+/* Lines about TLS that nobody can use, passwords in clear, open relays; and
+ * what is worth a note on a machine that talks to itself only. */
+void		 check_tls(struct maincf *, const struct mastercf *,
+		    struct str *warnings, struct str *notes);
+/* The last of these for one line of master.cf with its settings. */
+void		 check_relay(struct pool *, struct maincf *,
+		    const struct service *, struct str *warnings);
 
 /* Lines about programs that others call and that are not ours. */
 void		 check_paths(struct pool *, struct maincf *,

@@ -75,7 +75,7 @@ check_programs(struct files *f)
 {
 	static const char *const	commands[] = {
 		"sendmail", "postdrop", "postrider", "postrider-conf",
-		"postrider-queue", "postrider-map"
+		"postrider-queue", "postrider-map", "postrider-user"
 	};
 	const struct role		*r;
 	size_t				 i;

@@ -4,7 +4,8 @@
  * master opens what only root may open, starts the daemons, watches them, and
  * reads nothing that a stranger wrote. Its parts: services.c (what shall
  * run), listeners.c (the sockets), watch.c and process.c (the processes),
- * spawn.c (how one is started), control.c (what the administrator says).
+ * spawn.c (how one is started), control.c (what the administrator says),
+ * certificates.c (whose files may change at any time).
  *
  * M1  Two masters never run on one queue: the pid file is locked for life.
  * M2  What is wrong with the configuration is told before anything is
@@ -31,6 +32,7 @@
 #include "common/param/known.h"
 #include "common/param/manual.h"
 #include "common/param/site.h"
+#include "master/certificates.h"
 #include "master/control.h"
 #include "master/directories.h"
 #include "master/listeners.h"
@@ -67,7 +69,7 @@ static const struct param	master_params[] = {
 	PARAM_END
 };
 static const struct param *const	master_tables[] = {
-	master_params, NULL
+	master_params, certificates_params, NULL
 };
 
 static struct {
@@ -162,8 +164,11 @@ load(struct pool *pool, struct maincf *mc, struct messages *m)
 		return NULL;
 	services = services_read(pool, file, &m->problems, &m->warnings,
 	    &m->notes);
-	if (services != NULL)
-		services->debugger = debugger;
+	if (services == NULL)
+		return NULL;
+	services->debugger = debugger;
+	services->maincf = mc;
+	services->mastercf = file;
 	return services;
 }
 
@@ -242,6 +247,7 @@ reload(struct str *problems)
 	watch_replace(services);
 	listeners_sweep(services);
 	self.services = services;
+	certificates_use(services);
 	watch_settle(clock_now() + RELOAD_TIME);
 	return 0;
 }
@@ -522,6 +528,7 @@ go(const struct messages *m)
 	log_lines(log_info, &m->notes);
 	if (site.is_root)
 		spawn_drop_capabilities();
+	certificates_use(self.services);
 	watch_start(self.services);
 	fiber_start(begin, NULL);
 }

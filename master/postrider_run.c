@@ -45,9 +45,10 @@ static const struct param	params[] = {
 
 /* Check; say how many errors, if any. */
 static unsigned
-check_first(struct pool *pool)
+check_first(struct pool *pool, bool is_start)
 {
-	unsigned	errors = check_all(pool, postrider_directory);
+	unsigned	errors = check_all(pool, postrider_directory,
+			    is_start);
 
 	if (errors > 0)
 		fprintf(stderr, "postrider: %u error%s\n", errors,
@@ -60,7 +61,7 @@ int
 postrider_check(struct pool *pool, char **argv)
 {
 	(void)argv;
-	return check_first(pool) > 0 ? 1 : 0;
+	return check_first(pool, false) > 0 ? 1 : 0;
 }
 
 /* Where master is; the end if it is nowhere. */
@@ -95,7 +96,7 @@ prepare_start(struct pool *pool)
 {
 	int	pid;
 
-	if (check_first(pool) > 0)
+	if (check_first(pool, true) > 0)
 		exit(1);
 	if ((pid = pid_file_holder(pool, site.queue_directory)) == 0)
 		return;
@@ -189,7 +190,7 @@ postrider_reload(struct pool *pool, char **argv)
 {
 	(void)argv;
 	(void)postrider_need_master(pool);
-	if (check_first(pool) > 0) {
+	if (check_first(pool, false) > 0) {
 		fprintf(stderr, "postrider: nothing was changed\n");
 		return 1;
 	}

@@ -13,6 +13,7 @@
 #include "common/base/log.h"
 #include "common/ipc/packets.h"
 #include "common/param/site.h"
+#include "master/certificates.h"
 #include "master/orphans.h"
 
 enum { STATUS_TIME = 1000 };	/* for an answer to ASK_STATUS */
@@ -171,8 +172,10 @@ process_reap(void (*ended)(struct process *, int))
 		TAILQ_FOREACH(p, &processes, entry)
 			if (p->pid == pid)
 				break;
-		if (p == NULL)
+		if (p == NULL) {
+			certificates_ended(pid, status);
 			continue;
+		}
 		ended(p, status);
 		forget(p);
 	}

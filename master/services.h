@@ -73,6 +73,8 @@ struct services {
 	size_t		 count, room;
 	unsigned	 keepers;	/* fibers that still use the table */
 	const char	*debugger;	/* debugger_command, for a shell */
+	struct maincf	*maincf;	/* what it was made from */
+	const struct mastercf *mastercf;
 };
 
 /*

@@ -103,6 +103,25 @@ add(char **argv, size_t *n, char *option, char *value)
 		argv[(*n)++] = value;
 }
 
+/* The settings that are its own. */
+static void
+add_settings(struct pool *pool, char **argv, size_t *n,
+    const struct unit *unit)
+{
+	size_t	i;
+
+	/* Whatever an editor is doing to main.cf at this moment: nobody may
+	 * take the queue of another instance for ours. */
+	add(argv, n, "-o", pool_printf(pool, "queue_directory=%s",
+	    site.queue_directory));
+	if (are_beside)
+		add(argv, n, "-o", pool_printf(pool, "daemon_directory=%s",
+		    site.daemon_directory));
+	for (i = 0; i < unit->option_count; i++)
+		add(argv, n, "-o", pool_printf(pool, "%s=%s",
+		    unit->options[i].name, unit->options[i].value));
+}
+
 /* The daemon's command line. */
 static char **
 arguments(struct pool *pool, const struct worker *w)
@@ -124,16 +143,7 @@ arguments(struct pool *pool, const struct worker *w)
 	for (i = 0; i < w->listener_count; i++)
 		add(argv, &n, "-l", listener_is_inet(w->listeners[i]) ?
 		    "inet" : "unix");
-	/* Whatever an editor is doing to main.cf at this moment: nobody may
-	 * take the queue of another instance for ours. */
-	add(argv, &n, "-o", pool_printf(pool, "queue_directory=%s",
-	    site.queue_directory));
-	if (are_beside)
-		add(argv, &n, "-o", pool_printf(pool, "daemon_directory=%s",
-		    site.daemon_directory));
-	for (i = 0; i < unit->option_count; i++)
-		add(argv, &n, "-o", pool_printf(pool, "%s=%s",
-		    unit->options[i].name, unit->options[i].value));
+	add_settings(pool, argv, &n, unit);
 	if (services_has_other_name(unit))
 		add(argv, &n, "-P", pool_strdup(pool, unit->command));
 	for (i = 0; i < unit->argument_count &&
@@ -336,6 +346,51 @@ spawn(const struct worker *w, int *channel, const char **why)
 out:
 	if (sink != -1)
 		close(sink);
+	pool_free(pool);
+	return pid;
+}
+
+/* Child: become the daemon that only checks. */
+_Noreturn static void
+become_check(const char *path, char **argv, char **envp, int output)
+{
+	be_expendable();
+	(void)quiet();
+	if (dup2(output, STDERR_FILENO) != -1) {
+		reset_signals();
+		execve(path, argv, envp);
+	}
+	_exit(EX_OSERR);
+}
+
+/* Start a program to check what it would read. */
+pid_t
+spawn_check(const struct unit *unit, int *output, const char **why)
+{
+	struct pool	*pool = pool_new("spawn", 0);
+	char		*path = services_path(pool, unit), **argv,
+			**envp = environment(pool);
+	size_t		 n = 0;
+	int		 ends[2];
+	pid_t		 pid = -1;
+
+	argv = pool_array(pool, 12 + 2 * unit->option_count, sizeof(char *));
+	add(argv, &n, pool_strdup(pool, unit->program), "--check");
+	add(argv, &n, "-c", site.config_directory);
+	add(argv, &n, "-n", pool_strdup(pool, unit->name));
+	add_settings(pool, argv, &n, unit);
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) == -1) {
+		*why = strerror(errno);
+	} else {
+		if ((pid = fork()) == 0)
+			become_check(path, argv, envp, ends[1]);
+		if (pid == -1) {
+			*why = strerror(errno);
+			close(ends[0]);
+		} else
+			*output = ends[0];
+		close(ends[1]);
+	}
 	pool_free(pool);
 	return pid;
 }

@@ -28,6 +28,12 @@ void		 spawn_look(const struct unit *, struct program_file *);
 /* Start a process. Its pid, and our end of the socket to it; -1: *why. */
 pid_t		 spawn(const struct worker *, int *channel, const char **why);
 
+/* Start a unit's program only to check what it would read (--check); what it
+ * says on standard error can be read from *output, without blocking. Its pid,
+ * or -1: *why. */
+pid_t		 spawn_check(const struct unit *, int *output,
+		    const char **why);
+
 /* Who may start: end of the start-up privileges. Keeps what the daemons need
  * at their own start; see the list in spawn.c. */
 void		 spawn_drop_capabilities(void);

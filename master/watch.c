@@ -403,6 +403,46 @@ watch_replace(struct services *services)
 	start_keepers(services);
 }
 
+/* Is a process of this program on its way to being ready? */
+static bool
+is_starting(const char *program)
+{
+	const struct process	*p;
+
+	TAILQ_FOREACH(p, &processes, entry)
+		if (strcmp(p->program, program) == 0 && !p->is_ready)
+			return true;
+	return false;
+}
+
+/* Fresh processes for one program, as a reload would start them. One that
+ * runs goes on until its successor is ready (W3). */
+bool
+watch_renew(const char *program)
+{
+	struct unit	*unit;
+	struct worker	*w;
+
+	if (is_stopping)
+		return true;
+	if (is_starting(program))
+		return false;
+	for (unit = current->units; unit < current->units + current->count;
+	    unit++)
+		for (w = unit->workers; w < unit->workers +
+		    unit->worker_count; w++) {
+			if (strcmp(unit->program, program) != 0 ||
+			    w->process == NULL)
+				continue;
+			w->is_wanted = true;
+			w->process->worker = NULL;
+			w->process = NULL;
+			w->not_before = 0;
+		}
+	wake_keepers();
+	return true;
+}
+
 /* An answer that nobody wants to read. */
 static void
 ignore(const struct watch_row *row, void *context)

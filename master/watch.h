@@ -23,6 +23,10 @@ void		 watch_replace(struct services *);
 /* Wait until they have: the fresh ones serve, the old ones listen no more. */
 WAITS void	 watch_settle(int64_t deadline);
 
+/* Let a fresh process take the place of each one of this program (W3), and
+ * nothing else. False: one is just starting; try again later. */
+bool		 watch_renew(const char *program);
+
 /* End all but log in the order in which mail flows; those that do not end
  * until the deadline are killed. */
 WAITS void	 watch_stop(int64_t deadline);

@@ -296,14 +296,15 @@ connect public pickup  u u u u u u u + + + + + + +
 abstract socket        l l l l l l l l l l l l + +
 serve a socket         u u u u u u u u l l u l + +
 
-# The world: smtp calls out, dns asks, nobody else does either.
-tcp                    l l l + + l l l l l l l + +
+# The world: smtp calls out, resolve opens what is configured (a Dovecot's
+# port), dns asks, nobody else does either.
+tcp                    l l l + + l l + l l l l + +
 mptcp                  s s s + s s s s s s s s + +
 tcp by reuse           l . . . . . . . . . . . . .
 udp                    s s s + s s s s s s s s + +
 bind low port          u u u u u u u u u u u u u u
 bind high port         l l l l l l l l l l l l + +
-listen                 l l l s s l l l l l l l + +
+listen                 l l l s s l l s l l l l + +
 raw socket             u u u u u u u u u u u u u u
 packet socket          u u u u u u u u u u u u u u
 netlink                s s s + s s s s s s s s + +

@@ -164,7 +164,9 @@ on_event(struct request *r)
 	if ((c = find(event->service, event->address, true)) != NULL) {
 		age(c);
 		counts.connections = c->connections;
-		counts.rate = ++c->events[event->kind];
+		if (!event->is_question)
+			c->events[event->kind]++;
+		counts.rate = c->events[event->kind];
 		if (counts.rate > greatest->events[event->kind])
 			*greatest = *c;
 	}
@@ -212,7 +214,7 @@ static void
 report(void)
 {
 	static const char *const	names[ANVIL_KINDS] = { "message",
-					    "recipient" };
+					    "recipient", "newtls", "auth" };
 	int				i;
 
 	if (greatest_rate.rate > 0)

@@ -18,13 +18,36 @@
 #include "common/ipc/overrides.h"
 #include "common/param/site.h"
 
+#include "smtpd/auth.h"
 #include "smtpd/data.h"
 #include "smtpd/refuse.h"
 #include "smtpd/replies.h"
 #include "smtpd/settings.h"
+#include "smtpd/starttls.h"
 #include "smtpd/xclient.h"
 
 enum { EXCESS = 8 * 1024 * 1024, CLEANUP_PATIENCE = 30 * 1000 };
+
+/* RFC 3848. EHLO alone tells of TLS and AUTH: there is no SMTPS. */
+static char *
+protocol_of(const struct session *s)
+{
+	if (!s->is_extended)
+		return pool_strdup(s->mail->pool, "SMTP");
+	return pool_printf(s->mail->pool, "ESMTP%s%s", s->tls != NULL ? "S" :
+	    "", s->login[0] != '\0' ? "A" : "");
+}
+
+/* What Received tells beyond that, each on a line of its own. */
+static char *
+extra_of(const struct session *s)
+{
+	char	*tls = starttls_trace(s), *login = auth_trace(s, s->mail->pool);
+
+	if (*tls == '\0' || *login == '\0')
+		return *tls != '\0' ? tls : login;
+	return pool_printf(s->mail->pool, "%s\n%s", tls, login);
+}
 
 /* The envelope, as cleanup wants it. */
 WAITS static struct posting *
@@ -39,8 +62,9 @@ open_posting(struct session *s)
 	mail.client_address = s->address_text;
 	mail.client_port = s->address.port;
 	mail.helo = s->helo;
-	mail.protocol = s->is_extended ? "ESMTP" : "SMTP";
-	mail.full_name = mail.extra = "";
+	mail.protocol = protocol_of(s);
+	mail.full_name = "";
+	mail.extra = extra_of(s);
 	mail.login = (char *)s->login;
 	mail.forwarded = xforward_text(s);
 	mail.envelope_id = s->mail->envelope_id;
@@ -50,7 +74,8 @@ open_posting(struct session *s)
 	mail.uid = -1;
 	mail.flags = s->mail->flags | overrides_flags() | xforward_flags(s) |
 	    (s->shown_port > 0 ? MAIL_SHOWS_PORT : 0) |
-	    (s->is_trusted ? MAIL_IS_TRUSTED : 0);
+	    (s->is_trusted ? MAIL_IS_TRUSTED : 0) |
+	    (set.hides_client ? MAIL_HIDES_CLIENT : 0);
 	mail.arrival_us = clock_wall_us();
 	mail.size_hint = s->mail->size_hint;
 	mail.recipients = s->mail->recipients;

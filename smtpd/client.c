@@ -35,6 +35,9 @@ const struct param client_params[] = {
 	PARAM_BOOL("smtpd_client_port_logging", set.shows_port, "no",
 	    "Show the client's port behind its name and address in the log: "
 	    "name[address]:port."),
+	PARAM_BOOL("smtpd_hide_client_session", set.hides_client, "no",
+	    "Leave the client's name and address out of Received:, for "
+	    "services whose clients log in; the log has them."),
 	PARAM_STRING("smtpd_authorized_verp_clients", set.verp_clients, "", 0,
 	    10000, "Names and networks of clients that may ask for XVERP."),
 	PARAM_STRING("smtpd_authorized_xclient_hosts", set.xclient_hosts, "",

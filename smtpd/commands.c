@@ -18,6 +18,7 @@
 #include "common/mail/smtp.h"
 #include "common/param/site.h"
 
+#include "smtpd/auth.h"
 #include "smtpd/gate.h"
 #include "smtpd/greet.h"
 #include "smtpd/limits.h"
@@ -26,6 +27,7 @@
 #include "smtpd/replies.h"
 #include "smtpd/restrict.h"
 #include "smtpd/settings.h"
+#include "smtpd/starttls.h"
 #include "smtpd/xclient.h"
 
 /* Appliances call themselves 192.0.2.1 or "host.example.", which is no reason
@@ -137,6 +139,8 @@ static const struct command {
 } commands[] = {
 	{ "HELO",	command_helo,	true,	true },
 	{ "EHLO",	command_ehlo,	true,	true },
+	{ "STARTTLS",	command_starttls, false, true },
+	{ "AUTH",	command_auth,	false,	true },
 	{ "XCLIENT",	command_xclient, false,	true },
 	{ "XFORWARD",	command_xforward, false, false },
 	{ "MAIL",	command_mail,	false,	false },
@@ -200,6 +204,11 @@ run(struct session *s, size_t n, const char *verb, char *args)
 	    commands[n].ends_group);
 	if (result != DONE)
 		return result;
+	result = starttls_admit(s, n == UNKNOWN ? "" : commands[n].verb);
+	if (result != DONE) {
+		leave_chunk(s, verb);
+		return result;
+	}
 	if (n == UNKNOWN || gate_ignores(verb))
 		return run_unknown(s, verb);
 	if (commands[n].is_junk)

@@ -27,6 +27,7 @@
 #include "smtpd/restrict.h"
 #include "smtpd/session.h"
 #include "smtpd/settings.h"
+#include "smtpd/starttls.h"
 #include "smtpd/unicode.h"
 
 enum { RESOLVE_PATIENCE = 30 * 1000 };
@@ -116,7 +117,8 @@ open_mail(struct session *s, char *args)
 		return refuse(s, "MAIL", NULL, reply_text(line,
 		    REPLY_MISCONFIGURED));
 	}
-	if (restrict_now(s, STAGE_SENDER, line) != NULL)
+	if (restrict_login(s, line) != NULL ||
+	    restrict_now(s, STAGE_SENDER, line) != NULL)
 		return refuse(s, "MAIL", NULL, line);
 	return say(s, REPLY_SENDER_OK);
 }
@@ -129,7 +131,8 @@ command_mail(struct session *s, char *args)
 
 	if (s->mail != NULL)
 		return say(s, REPLY_NESTED_MAIL);
-	if (set.helo_required && s->helo[0] == '\0')
+	if ((set.helo_required || starttls_wants_name(s)) &&
+	    s->helo[0] == '\0')
 		return say(s, REPLY_NEED_HELO);
 
 	transaction_begin(s);

@@ -4,6 +4,8 @@
  * Called by commands.c with each line: smtpd_command_filter replaces it,
  * smtpd_forbidden_commands ends the session, bytes that no command has are
  * refused. The tables that a list names are asked through resolve.
+ *
+ * P1  No table and no line of the log sees what follows AUTH.
  */
 
 #include "smtpd/gate.h"
@@ -16,10 +18,12 @@
 #include "common/mail/chars.h"
 #include "common/param/site.h"
 
+#include "smtpd/hear.h"
 #include "smtpd/limits.h"
 #include "smtpd/replies.h"
 #include "smtpd/settings.h"
 #include "smtpd/table.h"
+#include "smtpd/transcript.h"
 #include "smtpd/unicode.h"
 
 const struct param gate_params[] = {
@@ -145,7 +149,7 @@ filter(struct session *s, char **line)
 	struct found	 found;
 	int		 result = 0;
 
-	if (set.command_filter[0] == '\0')
+	if (set.command_filter[0] == '\0' || hear_is_secret(s))
 		return 0;
 	pool = pool_new("command filter", 0);
 	table_ask(pool, "smtpd_command_filter", LOOKUP_KEYS, *line, &found);
@@ -163,13 +167,15 @@ gate_pass(struct session *s, char **line)
 {
 	if (filter(s, line) == -1)
 		return say(s, REPLY_FILTER_FAILED);
-	/* The look for more input moves what is in the buffer. */
-	if (set.forbids_pipelining && *line != s->filtered)
+	/* The look for more input moves what is in the buffer. AUTH's line is
+	 * not there any more. */
+	if (set.forbids_pipelining && *line != s->filtered &&
+	    !hear_is_secret(s))
 		(void)replace(s, line, *line);
 	switch (find_forbidden(*line)) {
 	case LOOKUP_FOUND:
 		log_warning("non-SMTP command from %s: %.100s", s->ident,
-		    *line);
+		    transcript_hides(s, *line) ? "(not shown)" : *line);
 		s->is_over = true;
 		return say(s, REPLY_NOT_MAIL, site.myhostname) == GONE ?
 		    GONE : REFUSED;
@@ -195,7 +201,8 @@ gate_pipeline(struct session *s, const char *verb, bool ends_group)
 		return DONE;
 	len = io_peek(s->io, &unread);
 	log_info("improper command pipelining after %s from %s: %.*s", verb,
-	    s->ident, (int)(len < 100 ? len : 100), unread);
+	    s->ident, strcmp(verb, "AUTH") == 0 ? 0 :
+	    hear_shown(unread, len), unread);
 	io_discard_input(s->io);
 	s->is_over = true;
 	return say(s, REPLY_OUT_OF_STEP);

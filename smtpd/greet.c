@@ -22,10 +22,11 @@
 #include "common/param/site.h"
 
 #include "smtpd/gate.h"
+#include "smtpd/hear.h"
 #include "smtpd/replies.h"
 #include "smtpd/settings.h"
 
-enum { GLANCE = 250, PLACES = 8192, SHOWN = 100 };
+enum { GLANCE = 250, PLACES = 8192 };
 
 const struct param greet_params[] = {
 	PARAM_TIME("postscreen_greet_wait", set.greet_wait,
@@ -131,7 +132,7 @@ meet_early(struct session *s, int64_t start)
 	log_info("PREGREET %zu after %lld.%02lld from [%s]:%u: %.*s", len,
 	    (long long)(after / 1000), (long long)(after % 1000 / 10),
 	    s->address_text, (unsigned)s->address.port,
-	    (int)(len < SHOWN ? len : SHOWN), text);
+	    hear_shown(text, len), text);
 	if (action == ENFORCE)
 		s->is_early = true;
 	if (action != DROP)

@@ -7,6 +7,8 @@
  * P1  For those outside smtpd_forbid_bare_newline_exclusions nothing but CRLF
  *     ends a command (RFC 5321 2.3.8), unless smtpd_forbid_bare_newline is no.
  *     A line with an LF in the middle is refused as a whole.
+ * P2  The line of AUTH, and each response to it, is in one place of our memory
+ *     until the next line is waited for; then it is wiped.
  */
 
 #include "smtpd/hear.h"
@@ -14,21 +16,25 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/base/text.h"
 #include "common/param/site.h"
 
+#include "smtpd/auth.h"
 #include "smtpd/data.h"
 #include "smtpd/limits.h"
 #include "smtpd/replies.h"
 #include "smtpd/settings.h"
 
-enum { RUBBISH_MAX = 64 * 1024 };
+enum { RUBBISH_MAX = 64 * 1024, GLANCE = 4096, SHOWN = 100,
+    AUTH_WORDS = 64 };
 
 /*
  * Read up to CRLF, or to the LF that this client may end its lines with.
  * *is_cut: there were other LFs before, and only the rest is in the line.
  */
 WAITS static int
-read_line(struct session *s, char **line, size_t *len, bool *is_cut)
+read_line(struct session *s, char **line, size_t *len, size_t limit,
+    bool *is_cut)
 {
 	size_t	seen = 0;
 	bool	bare_lf = false;
@@ -36,8 +42,7 @@ read_line(struct session *s, char **line, size_t *len, bool *is_cut)
 
 	*is_cut = false;
 	for (;;) {
-		got = io_line(s->io, line, len,
-		    (size_t)site.line_length_limit, &bare_lf);
+		got = io_line(s->io, line, len, limit, &bare_lf);
 		if (got != 1 || !bare_lf)
 			return got;
 		s->had_bare_lf = true;
@@ -73,14 +78,68 @@ refuse_bare(struct session *s)
 	return refuse_line(s, say(s, REPLY_BARE_LF, code, site.myhostname));
 }
 
+/* Is it a line of AUTH that comes? Reads as much of it as tells. */
+WAITS static bool
+is_auth_next(struct session *s)
+{
+	const char	*unread;
+	size_t		 have;
+
+	if (!set.sasl_enable)
+		return false;
+	while ((have = io_peek(s->io, &unread)) < 5 &&
+	    memchr(unread, '\n', have) == NULL)
+		if (io_fill(s->io, GLANCE) != 1)
+			return false;	/* io_line() will tell why */
+	return have >= 5 && text_equal_mem("AUTH", unread, 4) &&
+	    (unread[4] == ' ' || unread[4] == '\t');
+}
+
+/* Take the line away from where others follow it. */
+static void
+keep_secret(struct session *s, char **line, size_t len)
+{
+	char	*kept;
+
+	s->secret = pool_new("secret", 0);
+	pool_make_secret(s->secret);
+	kept = pool_strndup(s->secret, *line, len);
+	explicit_bzero(*line, len);
+	*line = kept;
+}
+
+/* Read a command, or a response, which AUTH's line is like. */
+WAITS static int
+read_either(struct session *s, char **line, size_t *len, bool is_response,
+    bool *is_cut)
+{
+	size_t	limit = (size_t)site.line_length_limit;
+	bool	is_auth = !is_response && is_auth_next(s);
+	int	got;
+
+	if (is_response)
+		limit = (size_t)set.sasl_response_limit;
+	else if (is_auth && limit < (size_t)set.sasl_response_limit +
+	    AUTH_WORDS)
+		limit = (size_t)set.sasl_response_limit + AUTH_WORDS;
+	got = read_line(s, line, len, limit, is_cut);
+	if (got == 1 && (is_auth || is_response))
+		keep_secret(s, line, *len);
+	if (got == -1 && errno == EMSGSIZE && is_auth)
+		errno = EOVERFLOW;
+	return got;
+}
+
 /* Wait for the line as long as a client may take for it. */
 WAITS static int
-wait_for_line(struct session *s, char **line, size_t *len, bool *is_cut)
+wait_for_line(struct session *s, char **line, size_t *len, bool is_response,
+    bool *is_cut)
 {
 	const char	*unread;
 	size_t		 have;
 	int		 got;
 
+	hear_forget(s);
 	io_patience(s->io, limits_patience());
 	have = io_peek(s->io, &unread);
 	if (memchr(unread, '\n', have) == NULL && io_flush(s->io) == -1)
@@ -88,7 +147,7 @@ wait_for_line(struct session *s, char **line, size_t *len, bool *is_cut)
 	if (set.has_deadline)
 		io_deadline(s->io, clock_now() + limits_patience());
 	s->is_waiting = true;
-	got = read_line(s, line, len, is_cut);
+	got = read_either(s, line, len, is_response, is_cut);
 	s->is_waiting = false;
 	io_deadline(s->io, NEVER);
 	if (got == 0)
@@ -102,13 +161,58 @@ hear(struct session *s, char **line)
 	size_t	len;
 	bool	is_cut;
 
-	if (wait_for_line(s, line, &len, &is_cut) == -1)
-		return errno != EMSGSIZE ? GONE :
-		    refuse_line(s, say(s, REPLY_LINE_TOO_LONG));
+	if (wait_for_line(s, line, &len, false, &is_cut) == -1) {
+		if (errno == EMSGSIZE)
+			return refuse_line(s, say(s, REPLY_LINE_TOO_LONG));
+		if (errno == EOVERFLOW)
+			return refuse_line(s, say(s, REPLY_AUTH_TOO_LONG));
+		return GONE;
+	}
 	if (is_cut)
 		return refuse_bare(s);
 	/* A NUL would hide what follows it from us and not from others. */
 	if (memchr(*line, '\0', len) != NULL)
 		return refuse_line(s, say(s, REPLY_UNKNOWN_COMMAND));
 	return DONE;
+}
+
+int
+hear_response(struct session *s, char **line)
+{
+	size_t	len;
+	bool	is_cut;
+
+	if (wait_for_line(s, line, &len, true, &is_cut) == -1)
+		return errno != EMSGSIZE ? GONE :
+		    say(s, REPLY_AUTH_TOO_LONG);
+	if (is_cut || memchr(*line, '\0', len) != NULL)
+		return say(s, REPLY_AUTH_MALFORMED);
+	return DONE;
+}
+
+bool
+hear_is_secret(const struct session *s)
+{
+	return s->secret != NULL;
+}
+
+void
+hear_forget(struct session *s)
+{
+	pool_free(s->secret);
+	s->secret = NULL;
+}
+
+int
+hear_shown(const char *text, size_t len)
+{
+	size_t	i;
+
+	if (len > SHOWN)
+		len = SHOWN;
+	for (i = 0; i + 4 < len; i++)
+		if ((i == 0 || text[i - 1] == '\n') &&
+		    text_equal_mem("AUTH", text + i, 4))
+			return (int)i + 4;
+	return (int)len;
 }

@@ -10,6 +10,7 @@
 #include "common/ipc/overrides.h"
 #include "common/param/site.h"
 
+#include "smtpd/auth.h"
 #include "smtpd/client.h"
 #include "smtpd/data.h"
 #include "smtpd/gate.h"
@@ -19,19 +20,21 @@
 #include "smtpd/restrict.h"
 #include "smtpd/session.h"
 #include "smtpd/settings.h"
+#include "smtpd/tls_settings.h"
 #include "smtpd/transcript.h"
 #include "smtpd/verify.h"
 
 struct settings	 set;
 struct link	*to_cleanup, *to_resolve, *to_dns, *to_anvil, *to_qmgr,
-		*to_bounce;
+		*to_bounce, *to_auth;
 
 static const struct param *const params[] = {
 	session_params, greet_params, gate_params, offer_params,
 	verify_params, envelope_params, data_params, footer_params,
 	limits_params, rates_params, client_params, proxy_params,
 	restrict_params, parameter_params, transcript_params,
-	overrides_params, peers_params, unicode_params, NULL
+	overrides_params, peers_params, unicode_params, server_tls_params,
+	tls_client_params, tls_params, auth_params, login_params, NULL
 };
 
 /* While files can still be read. */
@@ -47,6 +50,8 @@ before(void)
 	greet_prepare();
 	verify_prepare();
 	transcript_prepare();
+	tls_settings_prepare();
+	auth_prepare();
 	overrides_start();
 }
 
@@ -59,6 +64,7 @@ start(void)
 	to_anvil = link_new("anvil", 1, NULL);
 	to_qmgr = link_new("qmgr", 1, NULL);
 	to_bounce = link_new("bounce", site_processes("bounce"), NULL);
+	auth_start();
 }
 
 /* Idle clients hear 421 when the system stops; a reload leaves them alone. */

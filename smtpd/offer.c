@@ -14,16 +14,18 @@
 #include "common/base/text.h"
 #include "common/param/site.h"
 
+#include "smtpd/auth.h"
 #include "smtpd/commands.h"
 #include "smtpd/replies.h"
 #include "smtpd/settings.h"
+#include "smtpd/starttls.h"
 #include "smtpd/table.h"
 #include "smtpd/unicode.h"
 #include "smtpd/verify.h"
 #include "smtpd/xclient.h"
 
 /* RFC 9422 4.1: no more than six digits. */
-enum { RCPTMAX_MAX = 999999, VALUE_ROOM = 80, DISCARDS_MAX = 1000 };
+enum { RCPTMAX_MAX = 999999, VALUE_ROOM = 320, DISCARDS_MAX = 1000 };
 
 const struct param offer_params[] = {
 	PARAM_STRING("smtpd_discard_ehlo_keywords", set.discard_ehlo_keywords,
@@ -40,30 +42,46 @@ const struct param offer_params[] = {
 
 /* What stands behind a keyword. */
 static void
-add_size(char *to)
+add_size(const struct session *s, char *to)
 {
+	(void)s;
 	snprintf(to, VALUE_ROOM, "SIZE %lld",
 	    (long long)site.message_size_limit);
 }
 
 static void
-add_limits(char *to)
+add_limits(const struct session *s, char *to)
 {
+	(void)s;
 	snprintf(to, VALUE_ROOM, "LIMITS RCPTMAX=%lld",
 	    (long long)(set.recipient_limit < RCPTMAX_MAX ?
 	    set.recipient_limit : RCPTMAX_MAX));
 }
 
 static void
-add_xclient(char *to)
+add_xclient(const struct session *s, char *to)
 {
+	(void)s;
 	snprintf(to, VALUE_ROOM, "%s", XCLIENT_OFFER);
 }
 
 static void
-add_xforward(char *to)
+add_xforward(const struct session *s, char *to)
 {
+	(void)s;
 	snprintf(to, VALUE_ROOM, "%s", XFORWARD_OFFER);
+}
+
+static void
+add_auth(const struct session *s, char *to)
+{
+	snprintf(to, VALUE_ROOM, "AUTH %s", s->mechanisms);
+}
+
+static void
+add_old_auth(const struct session *s, char *to)
+{
+	snprintf(to, VALUE_ROOM, "AUTH=%s", s->mechanisms);
 }
 
 /* Who is not offered what everybody else is. */
@@ -95,7 +113,7 @@ has_vrfy(const struct session *s)
 /* In the order of the answer to EHLO. */
 static const struct extension {
 	const char	*keyword;
-	void		(*print)(char *to);	/* with its value */
+	void		(*print)(const struct session *, char *to);
 	bool		(*is_for)(const struct session *);
 } extensions[] = {
 	{ "PIPELINING",		NULL,		NULL },
@@ -103,6 +121,9 @@ static const struct extension {
 	{ "VRFY",		NULL,		has_vrfy },
 	{ "EXPN",		NULL,		verify_may_expand },
 	{ "ETRN",		NULL,		NULL },
+	{ "STARTTLS",		NULL,		starttls_is_offered },
+	{ "AUTH",		add_auth,	auth_is_offered },
+	{ "AUTH=",		add_old_auth,	auth_is_offered_twice },
 	{ "XVERP",		NULL,		may_verp },
 	{ "XCLIENT",		add_xclient,	may_xclient },
 	{ "XFORWARD",		add_xforward,	may_xforward },
@@ -131,19 +152,25 @@ lists(const char *list, const char *keyword)
 }
 
 bool
-extension_is_offered(const struct session *s, const char *keyword)
+offer_discards(const struct session *s, const char *keyword)
 {
 	const char	*discards = s->discards != NULL ? s->discards :
 			    set.discard_ehlo_keywords;
-	size_t		 i;
+
+	/* "*" is ours: nothing at all. */
+	return strcmp(discards, "*") == 0 || lists(discards, keyword);
+}
+
+bool
+extension_is_offered(const struct session *s, const char *keyword)
+{
+	size_t	i;
 
 	for (i = 0; i < EXTENSIONS; i++)
 		if (text_equal(extensions[i].keyword, keyword) &&
 		    extensions[i].is_for != NULL && !extensions[i].is_for(s))
 			return false;
-	/* "*" is ours: nothing at all. */
-	return *discards == '\0' || (strcmp(discards, "*") != 0 &&
-	    !lists(discards, keyword));
+	return !offer_discards(s, keyword);
 }
 
 /* What a table says, for this session; what it says again with each EHLO takes
@@ -166,6 +193,7 @@ offer_learn(struct session *s)
 	struct pool	*pool;
 	struct found	 found;
 
+	starttls_learn(s);
 	s->discards = set.discard_ehlo_keywords;
 	if (set.discard_ehlo_maps[0] != '\0') {
 		pool = pool_new("keywords", 0);
@@ -184,6 +212,7 @@ offer_learn(struct session *s)
 	}
 	if (s->discards[0] != '\0' && !lists(s->discards, "silent-discard"))
 		log_info("discarding EHLO keywords: %s", s->discards);
+	auth_learn(s);
 }
 
 int
@@ -196,7 +225,7 @@ offer_say(struct session *s)
 		if (!extension_is_offered(s, extensions[i].keyword))
 			continue;
 		if (extensions[i].print != NULL)
-			extensions[i].print(line);
+			extensions[i].print(s, line);
 		else
 			snprintf(line, sizeof(line), "%s",
 			    extensions[i].keyword);

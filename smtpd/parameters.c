@@ -2,8 +2,9 @@
  * parameters.c - what stands behind the path of MAIL FROM and RCPT TO.
  *
  * Called by envelope.c. SIZE (RFC 1870), BODY (RFC 6152), RET, ENVID, NOTIFY
- * and ORCPT (RFC 3461), and XVERP, which is Postfix's. Values are decoded here
- * and go on as text; what they may hold is told by common/mail/dsn.c.
+ * and ORCPT (RFC 3461), AUTH (RFC 4954), and XVERP, which is Postfix's. Values
+ * are decoded here and go on as text; what they may hold is told by
+ * common/mail/dsn.c.
  */
 
 #include "smtpd/parameters.h"
@@ -11,8 +12,10 @@
 #include <string.h>
 
 #include "common/base/text.h"
+#include "common/mail/address.h"
 #include "common/mail/chars.h"
 #include "common/mail/dsn.h"
+#include "common/mail/encode.h"
 #include "common/mail/smtp.h"
 #include "common/mail/verp.h"
 #include "common/param/site.h"
@@ -125,6 +128,29 @@ read_verp(struct session *s, struct recipient_row *row, const char *value)
 	return DONE;
 }
 
+/*
+ * AUTH=<> or AUTH=xtext of a mailbox: who wrote it, says the client (RFC 4954
+ * 5). Nobody is trusted in that, so that it means <> and nothing else is
+ * passed on; the log has what somebody said who has logged in.
+ */
+WAITS static int
+read_auth(struct session *s, struct recipient_row *row, const char *value)
+{
+	struct pool	*pool = s->mail->pool;
+	char		*text, *address;
+
+	(void)row;
+	if (strcmp(value, "<>") == 0)
+		return DONE;
+	if ((text = xtext_decode(pool, value)) == NULL ||
+	    address_parse(pool, text, (s->mail->flags & MAIL_IS_UTF8) != 0 ?
+	    PATH_ALLOW_UTF8 : 0, &address) != NULL)
+		return say(s, REPLY_BAD_PARAMETER, "AUTH");
+	if (s->login[0] != '\0')
+		s->mail->author = address;
+	return DONE;
+}
+
 WAITS static int
 read_notify(struct session *s, struct recipient_row *row, const char *value)
 {
@@ -156,6 +182,7 @@ static const struct keyword of_mail[] = {
 	{ "SMTPUTF8",	"SMTPUTF8",	read_utf8,	true },
 	{ "RET",	"DSN",		read_ret,	false },
 	{ "ENVID",	"DSN",		read_envid,	false },
+	{ "AUTH",	"AUTH",		read_auth,	false },
 	{ "XVERP",	"XVERP",	read_verp,	true },
 	{ NULL,		NULL,		NULL,		false }
 };

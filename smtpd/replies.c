@@ -57,6 +57,19 @@ static const char *const sentences[REPLIES] = {
 	[REPLY_TOO_MUCH_MAIL] =	"450 4.7.1 Error: too much mail from %s",
 	[REPLY_RECIPIENTS_TOO_FAST] =
 				"450 4.7.1 Error: too many recipients from %s",
+
+	/* RFC 3207 4, 4.1 */
+	[REPLY_READY_FOR_TLS] =	"220 2.0.0 Ready to start TLS",
+	[REPLY_NO_TLS] =	"454 4.7.0 TLS not available due to local "
+				"problem",
+	[REPLY_TLS_TWICE] =	"503 5.5.1 Error: TLS is on already",
+	[REPLY_NEED_TLS] =	"530 5.7.0 Must issue a STARTTLS command first",
+	[REPLY_TLS_TOO_WEAK] =	"554 5.7.0 Command refused: this service needs "
+				"a client certificate that it can verify",
+	[REPLY_TOO_MANY_TLS] =	"454 4.7.0 Error: too many new TLS sessions "
+				"from %s",
+	[REPLY_PLAIN_SESSION] =	"%03d 5.7.1 Session encryption is required",
+
 	[REPLY_TIMEOUT] =	"421 4.4.2 %s Error: timeout exceeded",
 	[REPLY_ENDLESS_LINE] =	"421 4.7.0 %s Error: line too long",
 	[REPLY_TOO_MANY_ERRORS] =
@@ -117,6 +130,33 @@ static const char *const sentences[REPLIES] = {
 	[REPLY_UNKNOWN_USER] =	"%03d %.*s <%s>: Recipient address rejected: "
 				"%s",
 	[REPLY_BARE_LF] =	"%03d 5.5.2 %s Error: bare <LF> received",
+
+	/* RFC 4954 4, 6 */
+	[REPLY_AUTH_OK] =	"235 2.7.0 Authentication successful",
+	[REPLY_AUTH_FAILED] =	"535 5.7.8 Error: authentication failed",
+	[REPLY_AUTH_MALFORMED] =
+				"501 5.5.2 Error: malformed authentication "
+				"data",
+	[REPLY_AUTH_ABORTED] =	"501 5.7.0 Error: authentication aborted",
+	[REPLY_AUTH_TOO_LONG] =	"500 5.5.6 Error: authentication line too "
+				"long",
+	[REPLY_AUTH_LATER] =	"454 4.7.0 Temporary authentication failure",
+	[REPLY_AUTH_UNKNOWN] =	"504 5.5.4 Error: authentication mechanism "
+				"not supported",
+	[REPLY_AUTH_TOO_WEAK] =	"534 5.7.9 Error: authentication mechanism is "
+				"too weak",
+	[REPLY_AUTH_NEEDS_TLS] =
+				"538 5.7.11 Error: encryption required for "
+				"authentication",
+	[REPLY_AUTH_TWICE] =	"503 5.5.1 Error: already authenticated",
+	[REPLY_TOO_MANY_LOGINS] =
+				"450 4.7.1 Error: too many AUTH commands from "
+				"%s",
+	[REPLY_NEED_LOGIN] =	"530 5.7.0 Authentication required",
+	[REPLY_NOT_OWNER] =	"553 5.7.1 <%s>: Sender address rejected: not "
+				"owned by user %s",
+	[REPLY_NOT_LOGGED_IN] =	"553 5.7.1 <%s>: Sender address rejected: not "
+				"logged in",
 
 	/* RFC 1985 5.2 */
 	[REPLY_ETRN_SYNTAX] =	"500 5.5.2 Syntax: ETRN domain",

@@ -16,7 +16,10 @@
 #include "common/base/text.h"
 #include "common/mail/address.h"
 
+#include "smtpd/auth.h"
+#include "smtpd/logins.h"
 #include "smtpd/settings.h"
+#include "smtpd/tls_client.h"
 
 const struct param restrict_params[] = {
 	PARAM_STRING("smtpd_client_restrictions", set.client_restrictions, "",
@@ -46,17 +49,21 @@ const struct param restrict_params[] = {
 	    599, "The reply code of \"Relay access denied\"."),
 	PARAM_INT("unknown_local_recipient_reject_code", set.unlisted_code,
 	    "550", 400, 599, "The reply code for recipients there are not."),
+	PARAM_INT("plaintext_reject_code", set.plaintext_code, "450", 400,
+	    599, "The reply code of reject_plaintext_session."),
 	PARAM_END
 };
 
 enum verdict { VERDICT_NONE, VERDICT_PERMIT, VERDICT_REJECT, VERDICT_DEFER,
-    VERDICT_RELAY_DENIED, VERDICT_RELAY_DEFERRED, VERDICT_BROKEN };
+    VERDICT_RELAY_DENIED, VERDICT_RELAY_DEFERRED, VERDICT_PLAINTEXT,
+    VERDICT_NOT_OWNER, VERDICT_UNCERTAIN, VERDICT_BROKEN };
 
 static const struct step {
 	const char	*name;
 	enum verdict	 verdict;
 	enum { ALWAYS, IF_TRUSTED, IF_LOGGED_IN, IF_STRANGE,
-	    IF_OURS } when;
+	    IF_OURS, IF_CERTIFIED, IF_LISTED, IF_PLAIN,
+	    IF_ALIEN, IF_ALIEN_IN, IF_ALIEN_OUT, IF_ALIEN_KNOWN } when;
 } known[] = {
 	{ "permit_mynetworks",		VERDICT_PERMIT,		IF_TRUSTED },
 	{ "permit_sasl_authenticated",	VERDICT_PERMIT,		IF_LOGGED_IN },
@@ -66,6 +73,16 @@ static const struct step {
 	{ "reject",			VERDICT_REJECT,		ALWAYS },
 	{ "defer",			VERDICT_DEFER,		ALWAYS },
 	{ "permit_auth_destination",	VERDICT_PERMIT,		IF_OURS },
+	{ "permit_tls_clientcerts",	VERDICT_PERMIT,		IF_LISTED },
+	{ "permit_tls_all_clientcerts",	VERDICT_PERMIT,		IF_CERTIFIED },
+	{ "reject_plaintext_session",	VERDICT_PLAINTEXT,	IF_PLAIN },
+	{ "reject_sender_login_mismatch", VERDICT_NOT_OWNER,	IF_ALIEN },
+	{ "reject_authenticated_sender_login_mismatch", VERDICT_NOT_OWNER,
+	    IF_ALIEN_IN },
+	{ "reject_unauthenticated_sender_login_mismatch", VERDICT_NOT_OWNER,
+	    IF_ALIEN_OUT },
+	{ "reject_known_sender_login_mismatch", VERDICT_NOT_OWNER,
+	    IF_ALIEN_KNOWN },
 };
 enum { KNOWN = sizeof(known) / sizeof(known[0]), STEPS = 64 };
 
@@ -132,15 +149,19 @@ read_list(struct list *list)
 	pool_free(pool);
 }
 
-/* Is there a step that could refuse somebody, or will all be refused? */
+/* Is there a step that refuses every stranger, or will all be refused? */
 static bool
 refuses(const struct list *list)
 {
-	size_t	i;
+	const struct step	*step;
+	size_t			 i;
 
-	for (i = 0; i < list->count; i++)
-		if (list->steps[i]->verdict != VERDICT_PERMIT)
+	for (i = 0; i < list->count; i++) {
+		step = list->steps[i];
+		if (step->verdict != VERDICT_PERMIT &&
+		    (step->when == ALWAYS || step->when == IF_STRANGE))
 			return true;
+	}
 	return list->is_broken;
 }
 
@@ -171,10 +192,12 @@ struct matter {
 	const struct recipient_answer	*to;		/* or NULL */
 };
 
-/* Does the step apply to this client and recipient? Without one, no step
- * applies that permits by it; for ETRN each that refuses by it does. */
+/* Does the step apply to this client and recipient, as far as that is known
+ * without a question? Without a recipient, no step applies that permits by it;
+ * for ETRN each that refuses by it does. */
 static bool
-applies(const struct step *step, enum stage stage, const struct matter *m)
+applies_at_once(const struct step *step, enum stage stage,
+    const struct matter *m)
 {
 	switch (step->when) {
 	case ALWAYS:
@@ -187,22 +210,57 @@ applies(const struct step *step, enum stage stage, const struct matter *m)
 		return m->to == NULL ? stage == STAGE_ETRN : !m->to->is_final;
 	case IF_OURS:
 		return m->to != NULL && m->to->is_final;
+	case IF_CERTIFIED:
+		return tls_client_is_trusted(m->session);
+	case IF_PLAIN:
+		return m->session->tls == NULL;
+	case IF_LISTED:
+	case IF_ALIEN:
+	case IF_ALIEN_IN:
+	case IF_ALIEN_OUT:
+	case IF_ALIEN_KNOWN:
+		break;
 	}
 	return false;
 }
 
+/* Does it apply, whoever has to be asked? LOOKUP_FOUND is yes. */
+WAITS static enum lookup_result
+applies(const struct step *step, enum stage stage, const struct matter *m)
+{
+	switch (step->when) {
+	case IF_LISTED:
+		return tls_client_is_listed(m->session);
+	case IF_ALIEN:
+		return logins_break(m->session, LOGIN_ALL);
+	case IF_ALIEN_IN:
+		return logins_break(m->session, LOGIN_AUTHENTICATED);
+	case IF_ALIEN_OUT:
+		return logins_break(m->session, LOGIN_UNAUTHENTICATED);
+	case IF_ALIEN_KNOWN:
+		return logins_break(m->session, LOGIN_KNOWN);
+	default:
+		return applies_at_once(step, stage, m) ? LOOKUP_FOUND :
+		    LOOKUP_NOT_FOUND;
+	}
+}
+
 /* The first step that decides. */
-static enum verdict
+WAITS static enum verdict
 ask_list(enum stage stage, const struct matter *m)
 {
 	const struct list	*list = &lists[stage];
+	enum lookup_result	 result;
 	size_t			 i;
 
 	if (list->is_broken)
 		return VERDICT_BROKEN;
 	for (i = 0; i < list->count; i++) {
-		if (!applies(list->steps[i], stage, m))
+		result = applies(list->steps[i], stage, m);
+		if (result == LOOKUP_NOT_FOUND)
 			continue;
+		if (result == LOOKUP_TEMPORARY)
+			return VERDICT_UNCERTAIN;
 		if (m->session->detail > 1)
 			log_info("%s: %s: %s decides", m->session->ident,
 			    list->parameter, list->steps[i]->name);
@@ -227,8 +285,56 @@ subject_of(enum stage stage, const struct matter *m)
 	}
 }
 
-/* One list: NULL, or the refusal. */
+/* The sender's address is somebody else's. */
 static const char *
+refuse_sender(const struct session *s, char line[REPLY_LINE])
+{
+	if (s->login[0] == '\0')
+		return reply_text(line, REPLY_NOT_LOGGED_IN, s->mail->sender);
+	return reply_text(line, REPLY_NOT_OWNER, s->mail->sender, s->login);
+}
+
+/*
+ * Would the list let this client in, had it logged in, and refuses it now
+ * whomever it writes to? Then 530 says more than "Access denied" (RFC 4954 6).
+ */
+static bool
+wants_login(const struct list *list, const struct session *s)
+{
+	const struct matter	 m = { s, NULL, NULL };
+	const struct step	*step;
+	bool			 would_help = false;
+	size_t			 i;
+
+	if (list->is_broken || !auth_is_missing(s))
+		return false;
+	for (i = 0; i < list->count; i++) {
+		step = list->steps[i];
+		if (step->when == IF_LOGGED_IN)
+			would_help = true;
+		else if (step->when == ALWAYS)
+			return would_help && step->verdict == VERDICT_REJECT;
+		else if (step->verdict == VERDICT_PERMIT && (step->when ==
+		    IF_OURS || step->when == IF_LISTED ||
+		    applies_at_once(step, STAGE_CLIENT, &m)))
+			return false;
+	}
+	return false;
+}
+
+const char *
+restrict_login(const struct session *s, char line[REPLY_LINE])
+{
+	enum stage	stage;
+
+	for (stage = STAGE_CLIENT; stage <= STAGE_RECIPIENT; stage++)
+		if (wants_login(&lists[stage], s))
+			return reply_text(line, REPLY_NEED_LOGIN);
+	return NULL;
+}
+
+/* One list: NULL, or the refusal. */
+WAITS static const char *
 ask(enum stage stage, const struct matter *m, char line[REPLY_LINE])
 {
 	switch (ask_list(stage, m)) {
@@ -248,6 +354,14 @@ ask(enum stage stage, const struct matter *m, char line[REPLY_LINE])
 	case VERDICT_DEFER:
 		return reply_text(line, REPLY_DEFERRED, subject_of(stage, m),
 		    lists[stage].subject);
+	case VERDICT_PLAINTEXT:
+		return reply_text(line, REPLY_PLAIN_SESSION,
+		    (int)set.plaintext_code);
+	case VERDICT_NOT_OWNER:
+		return refuse_sender(m->session, line);
+	case VERDICT_UNCERTAIN:
+		return reply_text(line, REPLY_LOOKUP_FAILED,
+		    subject_of(stage, m));
 	}
 	return reply_text(line, REPLY_MISCONFIGURED);
 }
@@ -298,7 +412,7 @@ restrict_recipient(const struct session *s, const char *address,
 }
 
 /* The words of RFC 1985 for what the list says. */
-static const char *
+WAITS static const char *
 ask_etrn(const struct matter *m, char line[REPLY_LINE])
 {
 	switch (ask_list(STAGE_ETRN, m)) {
@@ -308,6 +422,7 @@ ask_etrn(const struct matter *m, char line[REPLY_LINE])
 	case VERDICT_BROKEN:
 		return reply_text(line, REPLY_MISCONFIGURED);
 	case VERDICT_DEFER:
+	case VERDICT_UNCERTAIN:
 		return reply_text(line, REPLY_ETRN_LATER, m->address);
 	default:
 		return reply_text(line, REPLY_ETRN_DENIED, m->address);

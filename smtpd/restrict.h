@@ -13,17 +13,21 @@ enum stage { STAGE_CLIENT, STAGE_HELO, STAGE_SENDER, STAGE_RELAY,
  * in `line`. With smtpd_delay_reject always NULL: these lists are asked with
  * the recipient then.
  */
-const char	*restrict_now(const struct session *, enum stage,
+WAITS const char *restrict_now(const struct session *, enum stage,
 		    char line[REPLY_LINE]);
+
+/* At MAIL: NULL, or 530 for a client that may send nothing before it has logged
+ * in (RFC 6409 4.3), whatever smtpd_delay_reject says. */
+const char	*restrict_login(const struct session *, char line[REPLY_LINE]);
 
 /* All lists that are to be asked about a recipient that resolve has answered
  * for: NULL, or the refusal. */
-const char	*restrict_recipient(const struct session *,
+WAITS const char *restrict_recipient(const struct session *,
 		    const char *address, const struct recipient_answer *,
 		    char line[REPLY_LINE]);
 
 /* And about a domain of ETRN. */
-const char	*restrict_etrn(const struct session *, const char *domain,
+WAITS const char *restrict_etrn(const struct session *, const char *domain,
 		    char line[REPLY_LINE]);
 
 /* Read the lists; what they name must be known, and something in them must

@@ -34,6 +34,7 @@
 #include "smtpd/replies.h"
 #include "smtpd/restrict.h"
 #include "smtpd/settings.h"
+#include "smtpd/starttls.h"
 #include "smtpd/transcript.h"
 #include "smtpd/xclient.h"
 
@@ -97,6 +98,7 @@ session_run(int fd)
 
 	transaction_end(s);
 	client_forget(s);
+	hear_forget(s);
 	io_close(s->io);
 	transcript_send(s);
 	TAILQ_REMOVE(&visits, &visit, next);
@@ -115,6 +117,8 @@ arrive(struct session *s, int fd)
 	result = client_arrive(s, fd);
 	s->is_waiting = false;
 	s->io = io_new(fd);
+	if (set.sasl_enable)
+		io_wipes(s->io);
 	if (result == 0)
 		client_identify(s);
 	return result;
@@ -129,13 +133,14 @@ receive_client(struct session *s)
 	io_patience(s->io, limits_patience());
 	/* Who waits for the greeting is here, too. */
 	if ((result = limits_client(s)) == DONE &&
+	    (result = starttls_wrap(s)) == DONE &&
 	    (result = greet_wait(s)) == DONE)
 		result = session_greet(s);
 	if (result == DONE)
 		converse(s);
 	else if (result == GONE)
 		part(s, errno);
-	else
+	else if (starttls_may_speak(s))
 		io_flush(s->io);
 }
 
@@ -211,7 +216,8 @@ part(struct session *s, int error)
 	} else
 		log_info("lost connection after %s%s from %s",
 		    s->last_command, size, s->ident);
-	io_flush(s->io);
+	if (starttls_may_speak(s))
+		io_flush(s->io);
 }
 
 void
@@ -248,7 +254,7 @@ transaction_begin(struct session *s)
 	s->mail = pool_alloc(pool, sizeof(*s->mail));
 	s->mail->pool = pool;
 	s->mail->sender = s->mail->envelope_id = s->mail->return_what =
-	    s->mail->verp = nothing;
+	    s->mail->verp = s->mail->author = nothing;
 	return s->mail;
 }
 

@@ -18,6 +18,7 @@ struct tally {
 enum { COMMANDS = 24 };
 
 struct arrival;
+struct cover;
 
 /* One transaction: everything between MAIL and its end, in one pool. Every
  * way it can end is transaction_end(). */
@@ -28,6 +29,8 @@ struct transaction {
 	int64_t			 size_hint;
 	char			*envelope_id, *return_what;	/* DSN, or "" */
 	char			*verp;		/* delimiters, or "" */
+	char			*author;	/* AUTH= of MAIL, or "" */
+	const char		*owners;	/* of the sender: logins.c */
 	struct recipient_row	*recipients;
 	size_t			 count, room;
 	size_t			 over_limit;
@@ -48,7 +51,7 @@ struct session {
 	char			 address_text[INETADDR_TEXT]; /* or "unknown" */
 	const char		*name;		/* verified, or "unknown" */
 	const char		*reverse_name;	/* not verified, or "unknown" */
-	const char		*login;		/* of XCLIENT, or "" */
+	const char		*login;		/* of AUTH or XCLIENT, or "" */
 	const char		*ident;		/* "name[address]" for logs */
 	bool			 is_trusted;	/* in mynetworks */
 	bool			 may_verp;	/* and may ask for XVERP */
@@ -56,6 +59,16 @@ struct session {
 	bool			 is_counted;	/* anvil knows of us */
 	int64_t			 shown_port;	/* in the log; 0: not there */
 	int			 detail;	/* of the log: peers.h */
+
+	/* encryption: starttls.c */
+	struct cover		*tls;		/* NULL: in clear */
+	bool			 may_starttls;	/* it would work now */
+
+	/* authentication: auth.c */
+	char			 mechanisms[256]; /* of EHLO's answer, or "" */
+	char			 login_method[32]; /* "" after XCLIENT */
+	unsigned		 refused_logins;
+	struct pool		*secret;	/* of the last line: hear.c */
 
 	/* what was said: session.c */
 	char			 helo[256];	/* "" before EHLO or HELO */
@@ -82,7 +95,7 @@ struct session {
 
 /* Where the others are reached; set by main.c. */
 extern struct link	*to_cleanup, *to_resolve, *to_dns, *to_anvil,
-			*to_qmgr, *to_bounce;
+			*to_qmgr, *to_bounce, *to_auth;
 
 /* The visit from greeting to goodbye, on a fiber of its own. */
 WAITS void	 session_run(int fd);

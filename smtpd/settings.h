@@ -41,6 +41,22 @@ struct settings {
 	/* unicode.c */
 	bool	 strict_smtputf8;
 
+	/* tls_settings.c */
+	char	*tls_level, *tls_ca_file, *tls_ca_path, *tls_digest;
+	bool	 tls_wrappermode, tls_auth_only, tls_received;
+	bool	 tls_asks_ccert, tls_needs_ccert;
+	char	*tls_protocols, *tls_mandatory_protocols;
+	char	*tls_ciphers, *tls_mandatory_ciphers;
+	char	*tls_exclude, *tls_mandatory_exclude;
+	int64_t	 tls_depth, tls_loglevel, tls_timeout, tls_ticket_time;
+
+	/* auth.c, logins.c */
+	bool	 sasl_enable, sasl_broken_clients, sasl_header;
+	char	*sasl_type, *sasl_path, *sasl_service, *sasl_options;
+	char	*sasl_tls_options, *sasl_filter, *sasl_exceptions;
+	int64_t	 sasl_response_limit;
+	char	*login_maps;
+
 	/* limits.c */
 	int64_t	 soft_errors, hard_errors, error_sleep;
 	int64_t	 junk_limit;
@@ -48,10 +64,10 @@ struct settings {
 	char	*limit_exceptions;
 
 	/* rates.c */
-	int64_t	 message_rate, recipient_rate;
+	int64_t	 message_rate, recipient_rate, new_tls_rate, auth_rate;
 
 	/* client.c */
-	bool	 wants_reverse, shows_port;
+	bool	 wants_reverse, shows_port, hides_client;
 	char	*verp_clients, *xclient_hosts, *xforward_hosts;
 
 	/* proxy.c */
@@ -63,7 +79,8 @@ struct settings {
 	char	*etrn_restrictions;
 	char	*client_restrictions, *helo_restrictions, *sender_restrictions;
 	bool	 delays_reject;
-	int64_t	 relay_code, unlisted_code;
+	int64_t	 relay_code, unlisted_code, plaintext_code;
+	char	*relay_clientcerts;
 
 	/* transcript.c */
 	char	*notify_classes;
@@ -74,6 +91,7 @@ extern const struct param session_params[], envelope_params[], data_params[],
     footer_params[], gate_params[], greet_params[], offer_params[],
     rates_params[], verify_params[], limits_params[], client_params[],
     restrict_params[], parameter_params[], transcript_params[],
-    proxy_params[], unicode_params[];
+    proxy_params[], unicode_params[], server_tls_params[],
+    tls_client_params[], auth_params[], login_params[];
 
 #endif

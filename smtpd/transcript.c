@@ -195,6 +195,12 @@ is_base64(const char *line)
 	    "0123456789+/=")] == '\0';
 }
 
+bool
+transcript_hides(const struct session *s, const char *line)
+{
+	return s->has_auth && is_base64(line);
+}
+
 /* How much of a line may be kept (P1). */
 static size_t
 open_part(struct session *s, const char *line)
@@ -206,7 +212,7 @@ open_part(struct session *s, const char *line)
 		len = 4 + strspn(line + 4, " \t");
 		return len + strcspn(line + len, " \t");
 	}
-	if (s->has_auth && is_base64(line))
+	if (transcript_hides(s, line))
 		return 0;
 	s->has_auth = false;
 	return strlen(line);
@@ -220,6 +226,15 @@ show(const struct session *s, char way, const char *line, size_t len)
 		log_info("%c %s: %.*s", way, s->ident, (int)len, line);
 }
 
+/* One line, as far as it may be seen. */
+static void
+hear_part(struct session *s, struct record *r, const char *line, size_t len)
+{
+	show(s, '<', line, len);
+	if (r != NULL)
+		keep(s, r, "In:  ", line, len);
+}
+
 void
 transcript_heard(struct session *s, const char *line)
 {
@@ -228,13 +243,18 @@ transcript_heard(struct session *s, const char *line)
 
 	if (r == NULL && s->detail == 0)
 		return;
-	if ((len = open_part(s, line)) == 0 && *line != '\0') {
-		line = "(not shown)";
-		len = strlen(line);
-	}
-	show(s, '<', line, len);
-	if (r != NULL)
-		keep(s, r, "In:  ", line, len);
+	if ((len = open_part(s, line)) == 0 && *line != '\0')
+		transcript_heard_secret(s);
+	else
+		hear_part(s, r, line, len);
+}
+
+void
+transcript_heard_secret(struct session *s)
+{
+	static const char	words[] = "(not shown)";
+
+	hear_part(s, record_of(s), words, strlen(words));
 }
 
 void

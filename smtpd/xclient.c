@@ -20,6 +20,7 @@
 #include "common/mail/origin.h"
 #include "common/param/site.h"
 
+#include "smtpd/auth.h"
 #include "smtpd/client.h"
 #include "smtpd/commands.h"
 #include "smtpd/replies.h"
@@ -49,6 +50,7 @@ begin_again(struct session *s, const struct origin *f)
 {
 	xforward_forget(s);
 	s->is_denied = s->is_extended = false;
+	s->mechanisms[0] = '\0';
 	s->helo[0] = '\0';
 	client_become(s, f);
 	if (f->values[ORIGIN_HELO] != NULL)
@@ -158,10 +160,9 @@ xforward_note(const struct session *s)
 	struct pool	*pool = s->mail->pool;
 	const char	*name = value_of(s, ORIGIN_NAME),
 			*address = value_of(s, ORIGIN_ADDR),
-			*ident = value_of(s, ORIGIN_IDENT), *note = "";
+			*ident = value_of(s, ORIGIN_IDENT),
+			*note = auth_note(s, pool);
 
-	if (s->login[0] != '\0')
-		note = pool_printf(pool, ", sasl_username=%s", s->login);
 	if (ident != NULL && *ident != '\0')
 		note = pool_printf(pool, "%s, orig_queue_id=%s", note, ident);
 	if (name == NULL && address == NULL)

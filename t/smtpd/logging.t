@@ -129,7 +129,7 @@ subtest 'smtpd_delay_reject = yes' => sub {
 subtest 'debug_peer_list' => sub {
 	my $c = client('127.0.0.6');
 	$c->expect(220);
-	$c->script('EHLO c.test' => 250, 'AUTH PLAIN c2VjcmV0' => 500,
+	$c->script('EHLO c.test' => 250, 'AUTH PLAIN c2VjcmV0' => 502,
 	    'MAIL FROM:<a@b.test>' => 250, 'RCPT TO:<x@far.test>' => 554,
 	    'RCPT TO:<y@local.test>' => 250, DATA => 354);
 	$c->data("Subject: private\n\nwords\n");

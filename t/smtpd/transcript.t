@@ -43,7 +43,7 @@ SKIP: {
 		    'RCPT TO:<x@elsewhere.test>' => 454,
 		    'RCPT TO:<root@local.test>' => 250, DATA => 354);
 		$c->data("Subject: x\n\nThe secret text\n");
-		$c->command("AUTH PLAIN c2VjcmV0\tx", 500);
+		$c->command("AUTH PLAIN c2VjcmV0\tx", 502);
 		$c->command("NOOP a\x01b", 250);
 		$c->command('QUIT', 221);
 		my ($letter) = grep { /errors from/ } @{ letters(2) };

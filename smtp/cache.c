@@ -7,7 +7,8 @@
  * comes first: the surplus grows cold and is closed.
  *
  * C1  A conversation serves only a delivery that would have opened the same:
- *     its endpoint (cache.h) is equal, or it was used for that next hop.
+ *     its endpoint (cache.h) is equal, or it was used for that next hop with
+ *     the same protection.
  */
 
 #include "smtp/cache.h"
@@ -60,13 +61,15 @@ static bool				 is_closing;
 
 /* What must be equal. */
 const char *
-cache_endpoint(struct pool *pool, const struct target *t)
+cache_endpoint(struct pool *pool, const struct target *t,
+    const char *protection)
 {
 	if (t->path != NULL)
-		return pool_printf(pool, "%s %s", t->host, t->path);
-	return pool_printf(pool, "%s %s %u %s", t->host, t->text,
+		return pool_printf(pool, "%s %s %s", t->host, t->path,
+		    protection);
+	return pool_printf(pool, "%s %s %u %s %s", t->host, t->text,
 	    t->address.port, t->address.family == AF_INET ?
-	    set.bind_address : set.bind_address6);
+	    set.bind_address : set.bind_address6, protection);
 }
 
 /* Without the name in front; no name of a host has a blank. */
@@ -95,7 +98,7 @@ pick(struct warm *w)
 
 /* Was it used for this next hop? */
 static bool
-serves(const struct warm *w, const char *nexthop)
+served(const struct warm *w, const char *nexthop)
 {
 	size_t	i;
 
@@ -105,17 +108,27 @@ serves(const struct warm *w, const char *nexthop)
 	return false;
 }
 
+/* C1: for a next hop with a protection, or for an endpoint. */
+static bool
+serves(const struct warm *w, const char *nexthop, const char *word)
+{
+	const struct connection	*c = w->connection;
+
+	if (nexthop == NULL)
+		return strcmp(c->endpoint, word) == 0;
+	return served(w, nexthop) && strcmp(c->protection, word) == 0;
+}
+
 /* The first that fits and lives; the dead are closed on the way. */
 static struct connection *
-take(const char *nexthop, const char *endpoint)
+take(const char *nexthop, const char *word)
 {
 	struct connection	*c;
 	struct warm		*w, *next;
 
 	for (w = TAILQ_FIRST(&warms); w != NULL; w = next) {
 		next = TAILQ_NEXT(w, next);
-		if (nexthop != NULL ? !serves(w, nexthop) :
-		    strcmp(w->connection->endpoint, endpoint) != 0)
+		if (!serves(w, nexthop, word))
 			continue;
 		c = pick(w);
 		c->is_broken = !is_quiet(c);
@@ -127,9 +140,9 @@ take(const char *nexthop, const char *endpoint)
 }
 
 struct connection *
-cache_take_nexthop(const char *nexthop)
+cache_take_nexthop(const char *nexthop, const char *protection)
 {
-	return take(nexthop, NULL);
+	return take(nexthop, protection);
 }
 
 struct connection *
@@ -200,7 +213,7 @@ cache_give(struct connection *c, const struct nexthop *hop)
 		c->slot = pool_alloc(c->pool, sizeof(*w));
 	w = c->slot;
 	w->connection = c;
-	if (!serves(w, hop->text) && w->count < NAMES)
+	if (!served(w, hop->text) && w->count < NAMES)
 		w->names[w->count++] = pool_strdup(c->pool, hop->text);
 	c->idle_since = clock_now();
 	TAILQ_INSERT_HEAD(&warms, w, next);

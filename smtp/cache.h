@@ -5,16 +5,18 @@
 
 /*
  * What two deliveries must agree in to share a conversation: the host that it
- * is with, by name, address and port or path, and where we came from. What a
- * conversation was protected by will be one more word of it.
+ * is with, by name, address and port or path, where we came from, and how it
+ * is to be protected (a word without blanks: security.h).
  */
-const char	*cache_endpoint(struct pool *, const struct target *);
+const char	*cache_endpoint(struct pool *, const struct target *,
+		    const char *protection);
 /* Of an endpoint: where the host is, by whatever name. */
 const char	*cache_place(const char *endpoint);
 
-/* A warm conversation that was used for this next hop, or one that is with
- * this endpoint; or NULL. It is the caller's now. */
-struct connection *cache_take_nexthop(const char *nexthop);
+/* A warm conversation that was used for this next hop with this protection, or
+ * one that is with this endpoint; or NULL. It is the caller's now. */
+struct connection *cache_take_nexthop(const char *nexthop,
+		    const char *protection);
 struct connection *cache_take_endpoint(const char *endpoint);
 
 /* Keep a conversation that is between transactions for the next message, to

@@ -43,7 +43,10 @@
 #include "smtp/cache.h"
 #include "smtp/content.h"
 #include "smtp/hosts.h"
+#include "smtp/login.h"
+#include "smtp/security.h"
 #include "smtp/settings.h"
+#include "smtp/starttls.h"
 #include "smtp/tables.h"
 
 const struct param delivery_params[] = {
@@ -276,6 +279,7 @@ use(struct delivery *d, struct connection *c, const struct nexthop *hop)
 	c->deadline = d->deadline;
 	if (c->uses++ > 0)
 		transcript_begin(c->dialogue);
+	starttls_log_reuse(c);
 	result = transaction_run(d, c);
 	transcript_post(c->dialogue, c->name, d->mail->queue_id);
 	if (result == 0)
@@ -295,8 +299,8 @@ begin_host(struct delivery *d)
 	d->shy = 0;
 }
 
-/* No conversation could be begun. Who hangs up on EHLO may understand HELO:
- * then it is asked once more. */
+/* No conversation could be begun. Who hangs up on EHLO may understand HELO,
+ * and who cannot do TLS may do without: then it is asked once more. */
 static void
 note_failure(struct delivery *d, const struct failure *f)
 {
@@ -304,6 +308,14 @@ note_failure(struct delivery *d, const struct failure *f)
 		return;
 	if (f->wants_helo && (d->shy & SHY_OF_EHLO) == 0) {
 		d->shy |= SHY_OF_EHLO;
+		d->has_rest = true;
+		return;
+	}
+	if (f->wants_clear && d->login == NULL &&
+	    (d->shy & SHY_OF_TLS) == 0) {
+		log_info("%s: %s; without TLS then", d->mail->queue_id,
+		    f->why);
+		d->shy |= SHY_OF_TLS;
 		d->has_rest = true;
 		return;
 	}
@@ -369,7 +381,7 @@ target_of(struct pool *pool, const struct connection *c)
 WAITS static bool
 use_warm(struct delivery *d, struct connection *c, const struct nexthop *hop)
 {
-	struct failure	 before = d->failure;
+	struct failure	 before = d->failure, f;
 	const char	*endpoint = pool_strdup(d->pool, c->endpoint);
 	struct target	*t = target_of(d->pool, c);
 	unsigned	 answers = d->answers;
@@ -382,7 +394,11 @@ use_warm(struct delivery *d, struct connection *c, const struct nexthop *hop)
 	}
 	note_tried(d, endpoint);
 	d->sessions++;
-	if (d->has_rest && goes_on(d))
+	if (!d->has_rest || !goes_on(d))
+		return true;
+	if (login_find(d, hop, t, &f) == -1)
+		delivery_fail(d, &f);
+	else
 		talk(d, t, hop, endpoint);
 	return true;
 }
@@ -401,12 +417,18 @@ try_targets(struct delivery *d, const struct nexthop *hop,
     const struct target *targets, size_t target_count)
 {
 	struct connection	*c;
+	struct failure		 f;
 	const char		*endpoint;
 	size_t			 i;
 
 	for (i = 0; i < target_count && has_sessions_left(d) && goes_on(d);
 	    i++) {
-		endpoint = cache_endpoint(d->pool, &targets[i]);
+		if (login_find(d, hop, &targets[i], &f) == -1) {
+			delivery_fail(d, &f);
+			return;
+		}
+		endpoint = cache_endpoint(d->pool, &targets[i],
+		    login_protection(d));
 		if (was_tried(d, endpoint))
 			continue;
 		while ((c = cache_take_endpoint(endpoint)) != NULL)
@@ -415,6 +437,26 @@ try_targets(struct delivery *d, const struct nexthop *hop,
 		if (c == NULL && goes_on(d))
 			use_new(d, &targets[i], hop, endpoint);
 	}
+}
+
+/* How is mail to this next hop protected? Nobody is asked who could not do
+ * that. */
+WAITS static int
+protect(struct delivery *d, const struct nexthop *hop)
+{
+	struct security	*security;
+	struct failure	 f;
+
+	if (security_find(d, hop, &security, &f) == -1) {
+		delivery_fail(d, &f);
+		return -1;
+	}
+	d->security = security;
+	d->protection = security->text;
+	if (login_find_sender(d, &f) == 0)
+		return 0;
+	delivery_fail(d, &f);
+	return -1;
 }
 
 /* One next hop: what is warm, then its hosts, best first. */
@@ -428,8 +470,11 @@ try_nexthop(struct delivery *d, const struct nexthop *hop)
 	struct connection	*c;
 	size_t			 target_count;
 
+	if (protect(d, hop) == -1)
+		return;
 	d->sessions = 0;
-	while (goes_on(d) && (c = cache_take_nexthop(hop->text)) != NULL)
+	while (goes_on(d) && (c = cache_take_nexthop(hop->text,
+	    d->protection)) != NULL)
 		if (use_warm(d, c, hop))
 			break;
 	if (!goes_on(d))

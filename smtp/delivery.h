@@ -18,6 +18,8 @@ struct postponed {
 };
 
 /* One message, its recipients, until each has an outcome. */
+struct security;
+struct login;
 struct delivery {
 	struct pool		*pool;
 	struct request		*request;
@@ -26,6 +28,13 @@ struct delivery {
 	struct postponed	**postponed;	/* the same; NULL: none */
 	size_t			 open;		/* without an outcome */
 	struct agent_times	 times;
+
+	/* for this next hop: how it is protected, and what a conversation
+	 * must have been begun with to be of use (cache.h) */
+	const struct security	*security;
+	const char		*protection;
+	struct login		*login;		/* with this host; NULL: none */
+	struct login		*sender_login;	/* by its sender; NULL: none */
 
 	/* the last thing that went wrong with a host */
 	struct failure		 failure;
@@ -49,7 +58,8 @@ struct delivery {
 };
 
 /* What is left out with a host that offers it and cannot do it. */
-enum shy { SHY_OF_EHLO = 1, SHY_OF_PIPELINING = 2, SHY_OF_CHUNKING = 4 };
+enum shy { SHY_OF_EHLO = 1, SHY_OF_PIPELINING = 2, SHY_OF_CHUNKING = 4,
+    SHY_OF_TLS = 8 };
 
 /* In outcome_row.outcome while there is none. */
 enum { OUTCOME_OPEN = -1 };

@@ -12,18 +12,25 @@
 #include "common/daemon/peers.h"
 #include "common/net/dial.h"
 #include "common/param/site.h"
+#include "common/tls/tls.h"
 
+#include "smtp/auth.h"
 #include "smtp/cache.h"
 #include "smtp/content.h"
 #include "smtp/delivery.h"
+#include "smtp/login.h"
+#include "smtp/refusals.h"
+#include "smtp/security.h"
 #include "smtp/settings.h"
+#include "smtp/starttls.h"
 
 struct link	*to_dns, *to_resolve, *to_bounce;
 
 static const struct param *const params[] = {
 	delivery_params, hosts_params, session_params, transaction_params,
 	content_params, cache_params, pix_params, xforward_params,
-	 peers_params, NULL
+	security_params, starttls_params, tls_params, auth_params,
+	login_params, refusals_params, peers_params, NULL
 };
 
 static const struct peer peers[] = {
@@ -37,6 +44,9 @@ before(void)
 {
 	hosts_prepare();
 	peers_prepare(daemon_maincf());
+	security_prepare();
+	auth_prepare();
+	starttls_prepare();
 }
 
 WAITS static void

@@ -18,10 +18,12 @@
 #include "common/net/dial.h"
 #include "common/param/site.h"
 
+#include "smtp/auth.h"
 #include "smtp/delivery.h"
 #include "smtp/lmtp.h"
 #include "smtp/pix.h"
 #include "smtp/settings.h"
+#include "smtp/starttls.h"
 
 enum { CONNECTION_MEMORY = 64 * 1024, ASK_TIME = 30 * 1000 };
 
@@ -247,6 +249,10 @@ learn_more(struct connection *c, struct offer *o)
 {
 	char	words[600];
 
+	c->has_starttls = offers(o, "STARTTLS", words, sizeof(words));
+	c->avoids_auth = !offers(o, "AUTH", words, sizeof(words)) &&
+	    is_discarded(o, "AUTH");
+	auth_learn(c, o->ehlo);
 	c->xforward = offers(o, "XFORWARD", words, sizeof(words)) ?
 	    origin_offered(words) : 0;
 	allowance_learn(&c->allowance, offers(o, "LIMITS", words,
@@ -320,8 +326,10 @@ broke(struct delivery *d, struct connection *c, struct failure *f, int error)
 	f->why = connection_complaint(c, d->pool, error);
 	f->dsn = "4.4.2";
 	f->is_timeout = error == ETIMEDOUT;
+	/* HELO would be without TLS. */
 	f->wants_helo = c->is_extended && (error == ECONNRESET ||
-	    error == EPIPE);
+	    error == EPIPE) && !c->is_encrypted && !starttls_is_mandatory(d);
+	f->wants_clear = c->is_encrypted && !starttls_is_mandatory(d);
 	return -1;
 }
 
@@ -429,6 +437,21 @@ introduce(struct delivery *d, struct connection *c, const struct target *t,
 	return -1;
 }
 
+/* Hello, TLS where it is wanted, and hello again (RFC 3207 4.2). */
+WAITS static int
+introduce_safely(struct delivery *d, struct connection *c,
+    const struct target *t, const struct nexthop *hop, bool is_esmtp,
+    struct failure *f)
+{
+	int	got;
+
+	if (introduce(d, c, t, hop, is_esmtp, f) == -1)
+		return -1;
+	if ((got = starttls_begin(d, c, f)) == 1)
+		got = introduce(d, c, t, hop, true, f);
+	return got == 0 ? starttls_check_silence(d, c, f) : -1;
+}
+
 /* Greeting and hello (RFC 5321 3.1, 3.2; RFC 2033 4.1). */
 WAITS static int
 begin(struct delivery *d, struct connection *c, const struct target *t,
@@ -440,6 +463,8 @@ begin(struct delivery *d, struct connection *c, const struct target *t,
 
 	c->user = d;
 	c->deadline = d->deadline;
+	if (starttls_wrap(d, c, f) == -1)
+		return -1;
 	c->doing = "receiving the initial server greeting";
 	if (connection_hear(c, d->pool, &reply, set.helo_timeout) == -1)
 		return broke(d, c, f, errno);
@@ -452,7 +477,9 @@ begin(struct delivery *d, struct connection *c, const struct target *t,
 	is_esmtp = (set.always_ehlo ||
 	    strcasestr(reply.text.data, "ESMTP") != NULL) &&
 	    (pix & PIX_NO_ESMTP) == 0 && (d->shy & SHY_OF_EHLO) == 0;
-	if (introduce(d, c, t, hop, is_esmtp, f) == -1)
+	is_esmtp |= starttls_is_mandatory(d) || d->login != NULL;
+	if (introduce_safely(d, c, t, hop, is_esmtp, f) == -1 ||
+	    auth_run(d, c, f) == -1)
 		return -1;
 	transcript_keep(c->dialogue);
 	return 0;
@@ -472,6 +499,7 @@ connection_open(struct delivery *d, const struct target *t,
 		return NULL;
 	f->relay = pool_strdup(d->pool, c->relay);
 	f->remote = pool_printf(d->pool, "dns; %s", c->host);
+	c->protection = pool_strdup(c->pool, d->protection);
 	if (begin(d, c, t, hop, f) == 0)
 		return c;
 	transcript_post(c->dialogue, c->name, d->mail->queue_id);

@@ -31,6 +31,8 @@ enum {
 	REPLY_SHOWN = 2048,
 	REPLY_ROOM = 4000,
 	LAST_WORD = 10 * 1000,		/* for QUIT to be sent */
+	CODE = 4,			/* "535 " */
+	SECRET_MIN = 4,			/* shorter ones are in every word */
 	GOODBYES_MAX = 200,		/* more at once are cut short */
 	BLANKS_MAX = 1000		/* lines of one conversation */
 };
@@ -75,6 +77,21 @@ connection_say(struct connection *c, const char *format, ...)
 	return result;
 }
 
+int
+connection_say_hidden(struct connection *c, const char *shown,
+    const char *line)
+{
+	if (line[strcspn(line, "\r\n")] != '\0') {
+		errno = EINVAL;
+		return -1;
+	}
+	transcript_out(c->dialogue, shown);
+	if (c->detail > 0)
+		log_info("> %s: %s", c->relay, shown);
+	return io_write(c->io, line, strlen(line)) == -1 ? -1 :
+	    io_write(c->io, "\r\n", 2);
+}
+
 /* The instant that no wait for this request passes. */
 static int64_t
 limit_of(const struct connection *c, int64_t patience)
@@ -96,6 +113,39 @@ connection_flush(struct connection *c, int64_t patience)
 
 /* --- hearing ------------------------------------------------------------- */
 
+/* A host that repeats our secrets in its text does so for nobody's eyes. */
+static void
+hide(const struct connection *c, char *line, size_t len)
+{
+	size_t	 i, secret_len;
+	char	*at;
+
+	for (i = 0; i < 2 && len > CODE; i++) {
+		secret_len = c->hidden[i] == NULL ? 0 : strlen(c->hidden[i]);
+		if (secret_len < SECRET_MIN)
+			continue;
+		for (at = line + CODE; (at = strstr(at, c->hidden[i])) !=
+		    NULL; at += secret_len)
+			memset(at, '*', secret_len);
+	}
+}
+
+/* For the postmaster and the log. A challenge is kept whole for who answers
+ * it, and shown to nobody. */
+static void
+show(const struct connection *c, char *line, size_t len)
+{
+	const char	*shown = line;
+
+	if (c->is_authenticating && strncmp(line, "334", 3) == 0)
+		shown = "334 ...";
+	else
+		hide(c, line, len);
+	transcript_in(c->dialogue, shown);
+	if (c->detail > 0)
+		log_info("< %s: %s", c->relay, shown);
+}
+
 /* A line of a reply: kept for the postmaster, changed as smtp_reply_filter
  * wants it, checked. */
 WAITS static int
@@ -106,10 +156,8 @@ take_line(struct connection *c, struct smtp_reply *reply, struct pool *pool,
 
 	if (memchr(line, '\0', len) != NULL)
 		return -1;
-	transcript_in(c->dialogue, line);
-	if (c->detail > 0)
-		log_info("< %s: %s", c->relay, line);
-	if (len > REPLY_SHOWN)
+	show(c, line, len);
+	if (len > REPLY_SHOWN && !c->is_authenticating)
 		line[REPLY_SHOWN] = '\0';
 	if (c->user != NULL && table_is_set(TABLE_REPLY_FILTER)) {
 		filtered = content_reply(c->user, pool_strdup(pool, line));
@@ -174,7 +222,8 @@ int
 connection_hear(struct connection *c, struct pool *pool,
     struct smtp_reply *reply, int64_t patience)
 {
-	smtp_reply_start(reply, pool, REPLY_ROOM);
+	smtp_reply_start(reply, pool, c->is_authenticating ? REPLY_LINE :
+	    REPLY_ROOM);
 	io_patience(c->io, patience);
 	io_deadline(c->io, limit_of(c, patience));
 	while (!reply->is_complete)

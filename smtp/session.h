@@ -7,6 +7,7 @@
 #include "common/base/mem.h"
 #include "common/fiber/io.h"
 #include "common/mail/smtp.h"
+#include "common/tls/tls.h"
 
 #include "smtp/allowance.h"
 #include "smtp/hosts.h"
@@ -22,6 +23,7 @@ struct connection {
 	const char	*name;		/* "mx.example.net[192.0.2.1]" */
 	const char	*relay;		/* name and ":25", for the log */
 	const char	*endpoint;	/* whom else it may serve: cache.c */
+	const char	*protection;	/* the last word of that */
 	struct delivery	*user;		/* who speaks now, or NULL */
 	int64_t		 deadline;	/* of that delivery */
 	struct dialogue *dialogue;
@@ -29,12 +31,22 @@ struct connection {
 
 	struct target	 target;	/* to begin another one */
 
+	bool		 is_encrypted;
+	struct tls_stream *stream;	/* if it is */
+	struct tls_summary tls;
+
 	bool		 has_pipelining, has_8bit, has_size, has_dsn, has_utf8;
-	bool		 has_chunking;
+	bool		 has_chunking, has_starttls;
 	unsigned	 xforward;	/* attributes, as origin.h has them */
 	bool		 delays_dot;	/* pix.h */
 	struct allowance allowance;
 	int64_t		 size_limit;	/* 0: none told */
+
+	const char	*mechanisms;	/* of AUTH, as offered */
+	bool		 avoids_auth;	/* we were told to discard it */
+	bool		 is_authenticating, is_authenticated;
+	const char	*hidden[2];	/* what no log may show: a response, a
+					 * password; or NULL */
 
 	unsigned	 uses;
 	int64_t		 born, idle_since;
@@ -58,6 +70,7 @@ struct failure {
 	bool		 is_timeout;	/* he was there, and silent */
 	bool		 is_ours;	/* it tells nothing of the site */
 	bool		 wants_helo;	/* it hung up when it heard EHLO */
+	bool		 wants_clear;	/* TLS failed, and need not be */
 };
 
 /*
@@ -80,6 +93,10 @@ unsigned	 connection_unsaid(void);
  * be more than one command is none (-1, EINVAL). */
 WAITS int	 connection_say(struct connection *, const char *format, ...)
 		    __attribute__((format(printf, 2, 3)));
+
+/* The same with a secret in it: the log shows something else. */
+WAITS int	 connection_say_hidden(struct connection *, const char *shown,
+		    const char *line);
 
 /* Send what was written, within so many milliseconds. */
 WAITS int	 connection_flush(struct connection *, int64_t patience);

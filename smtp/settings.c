@@ -27,6 +27,8 @@ static const struct {
 	{ "smtp_skip_quit_response",	"lmtp_skip_quit_response", "no" },
 	{ "smtp_tcp_port",		"lmtp_tcp_port",	"24" },
 	{ "smtp_fallback_relay",	"lmtp_fallback_relay",	"" },
+	{ "smtp_tls_secure_cert_match",	"lmtp_tls_secure_cert_match",
+	    "nexthop" },
 	{ "smtp_always_send_ehlo",	NULL,			NULL },
 	{ "smtp_never_send_ehlo",	NULL,			NULL },
 	{ "smtp_skip_4xx_greeting",	NULL,			NULL },

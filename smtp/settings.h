@@ -6,6 +6,20 @@
 
 #include "common/param/param.h"
 
+/* TLS: security.c, starttls.c. */
+struct tls_settings {
+	char	*level, *policy_maps;
+	bool	 is_used, is_enforced, enforces_name, is_wrapped;
+	char	*protocols, *mandatory_protocols;
+	char	*ciphers, *mandatory_ciphers, *exclude, *mandatory_exclude;
+	char	*verify_match, *secure_match, *fingerprint_match, *digest;
+	char	*servername, *anchor_file, *policy_anchors;
+
+	char	*ca_file, *ca_path;
+	bool	 notes_offer, blocks_early;
+	int64_t	 depth, log_level, timeout, cache_time;
+};
+
 /* What main.cf says to smtp; times in milliseconds. Rows in their users. */
 struct settings {
 	/* settings.c */
@@ -49,11 +63,23 @@ struct settings {
 	bool	 caches_on_demand;
 	int64_t	 cache_time, reuse_time;
 	int64_t	 reuse_count;
+
+	struct tls_settings tls;
+
+	/* auth.c, login.c, refusals.c; options in clear, under TLS, and under
+	 * TLS with a verified host */
+	struct {
+		bool	 is_enabled, is_by_sender, is_soft, sends_dummy;
+		char	*password_maps, *token_maps;
+		char	*options[3], *filter;
+		char	*cache_name;
+		int64_t	 cache_time;
+	} sasl;
 };
 extern struct settings set;
 extern const struct param delivery_params[], hosts_params[], session_params[],
     transaction_params[], cache_params[], lmtp_params[], pix_params[],
-    xforward_params[];
+    xforward_params[], security_params[], starttls_params[];
 
 /*
  * The rows of all tables (ended by NULL) under the names of the program that

@@ -29,6 +29,9 @@ const struct param transaction_params[] = {
 	PARAM_BOOL("smtp_quote_rfc821_envelope", set.quotes_envelope, "yes",
 	    "Quote addresses in MAIL and RCPT as RFC 5321 wants them; no is "
 	    "for hosts that do not know quotes."),
+	PARAM_BOOL("smtp_send_dummy_mail_auth", set.sasl.sends_dummy, "no",
+	    "Say AUTH=<> in MAIL where we have logged in, as RFC 4954 wants "
+	    "it; some hosts cannot bear it."),
 	PARAM_END
 };
 
@@ -300,6 +303,10 @@ send_mail(struct transaction *t)
 	if (wire_wants_utf8(t))
 		str_add(&line, " SMTPUTF8");
 	add_mail_dsn(t, &line);
+	/* RFC 4954 5: whoever asked us to vouch for an author hears that we
+	 * do not. */
+	if (set.sasl.sends_dummy && t->c->is_authenticated)
+		str_add(&line, " AUTH=<>");
 	return connection_say(t->c, "%s", line.data);
 }
 

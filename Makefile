@@ -87,7 +87,7 @@ override CFLAGS	:= -std=gnu17 $(OPTIMIZE) -g -fno-omit-frame-pointer -pthread \
 override LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack \
 		   -Wl,--as-needed -Wl,--gc-sections \
 		   $(SANITIZERS) $(LDFLAGS)
-override LDLIBS	:= -lbsd -ldb -lcrypto \
+override LDLIBS	:= -lbsd -ldb -lssl -lcrypto -lcrypt \
 		   $(if $(HAVE_UNBOUND),-lunbound) $(if $(HAVE_PCRE2),-lpcre2-8) \
 		   $(if $(HAVE_SECCOMP),-lseccomp) $(if $(HAVE_LMDB),-llmdb) \
 		   $(if $(HAVE_CDB),-lcdb) $(if $(HAVE_IDN2),-lidn2) -lresolv \
@@ -98,14 +98,15 @@ unexport CPPFLAGS CFLAGS LDFLAGS LDLIBS
 # A program is a list of files of one directory; all of common/ is a library.
 
 DAEMONS		:= master log smtpd anvil cleanup pickup qmgr bounce resolve dns \
-		   smtp local helper mailbox error spawn
+		   smtp local helper mailbox error spawn keys auth token
 COMMANDS	:= sendmail postdrop postrider postrider-conf postrider-queue \
-		   postrider-map
+		   postrider-map postrider-user
 PROGRAMS	:= $(DAEMONS) $(COMMANDS)
 
 master_FILES	:= $(filter-out master/conf% master/log.c master/postrider% \
-		   master/check% master/exec.c,$(wildcard master/*.c))
+		   master/check% master/exec.c master/keys%,$(wildcard master/*.c))
 log_FILES	:= master/log.c
+keys_FILES	:= $(wildcard master/keys*.c)
 postrider_FILES	:= $(wildcard master/postrider*.c master/check*.c) \
 		   master/services.c \
 		   master/addresses.c master/directories.c master/sockets.c \
@@ -131,7 +132,10 @@ bounce_FILES	:= qmgr/bounce.c qmgr/report.c qmgr/template.c qmgr/postmaster.c \
 qmgr_FILES	:= $(filter-out $(bounce_FILES) qmgr/select.c qmgr/queue%,$(wildcard qmgr/*.c))
 postrider-queue_FILES := $(wildcard qmgr/queue*.c) qmgr/entry.c \
 		   qmgr/listing.c qmgr/select.c
-resolve_FILES	:= $(filter-out resolve/dns%.c resolve/map%,$(wildcard resolve/*.c))
+resolve_FILES	:= $(filter-out resolve/dns%.c resolve/map% resolve/auth% \
+		   resolve/user%,$(wildcard resolve/*.c))
+auth_FILES	:= $(wildcard resolve/auth*.c)
+postrider-user_FILES := $(wildcard resolve/user*.c)
 dns_FILES	:= $(wildcard resolve/dns*.c)
 postrider-map_FILES := $(wildcard resolve/map*.c)
 smtp_FILES	:= $(wildcard smtp/*.c)
@@ -147,7 +151,8 @@ mailbox_FILES	:= local/mailbox.c local/mbox.c local/mbox_lock.c \
 		   local/maildir.c local/copy.c \
 		   local/storing.c local/reading.c local/running.c
 error_FILES	:= local/refuse.c
-spawn_FILES	:= local/spawn.c
+spawn_FILES	:= local/spawn.c local/account.c local/child.c
+token_FILES	:= local/token.c local/account.c local/child.c
 
 LIB_FILES	:= $(wildcard common/*/*.c)
 TEST_FILES	:= $(wildcard t/common/*/*.c t/smtpd/*.c t/smtp/*.c t/qmgr/*.c \

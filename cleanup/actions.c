@@ -11,6 +11,7 @@
 #include "common/base/log.h"
 #include "common/daemon/peers.h"
 #include "common/mail/chars.h"
+#include "common/mail/origin.h"
 
 enum { SHOWN = 200 };		/* bytes in the log, as in Postfix */
 
@@ -56,7 +57,7 @@ action_log(struct transaction *t, const char *verb,
 		str_addf(&line, " to=<%s>",
 		    log_address(t->rows[0].address));
 	if (*m->protocol != '\0')
-		str_addf(&line, " proto=%s", m->protocol);
+		str_addf(&line, " proto=%s", origin_protocol(m->protocol));
 	if (*m->helo != '\0')
 		str_addf(&line, " helo=<%s>", m->helo);
 	if (*why != '\0')

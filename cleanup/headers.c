@@ -494,6 +494,7 @@ add_received(struct transaction *t)
 	struct str		 text;
 	struct trace		 trace = {
 		.helo = by_smtp ? m->helo : NULL,
+		.hides_client = (m->flags & MAIL_HIDES_CLIENT) != 0,
 		.client_name = m->client_name,
 		.client_address = m->client_address,
 		.myhostname = site.myhostname,

@@ -27,7 +27,7 @@ static const struct role roles[] = {
 	    .callers = { "smtpd", "smtp" } },
 	/* Knows the users' passwords, as far as they can be known. */
 	{ .program = "auth", .user = "postrider-auth", .jail = JAIL_PRIVATE,
-	    .needs = NEEDS_ACCEPT | NEEDS_FILES_READ | NEEDS_THREADS,
+	    .needs = NEEDS_ACCEPT | NEEDS_THREADS,
 	    .callers = { "smtpd" } },
 	{ .program = "smtpd", .user = "postrider-smtpd", .jail = JAIL_PRIVATE,
 	    .needs = NEEDS_ACCEPT | NEEDS_UNIX,
@@ -60,8 +60,8 @@ static const struct role roles[] = {
 	    .calls = { "cleanup" },
 	    .callers = { "qmgr", "smtpd", "smtp" } },
 	{ .program = "resolve", .user = "postrider-map", .jail = JAIL_NONE,
-	    .needs = NEEDS_ACCEPT | NEEDS_UNIX | NEEDS_FILES_READ |
-	    NEEDS_THREADS,
+	    .needs = NEEDS_ACCEPT | NEEDS_UNIX | NEEDS_INET |
+	    NEEDS_FILES_READ | NEEDS_THREADS,
 	    .calls = { "dns", "spawn", "token" },
 	    .reads = { "/" },
 	    .callers = { "smtpd", "cleanup", "pickup", "qmgr", "smtp",

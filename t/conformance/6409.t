@@ -1,24 +1,41 @@
-# 6409.t - RFC 6409: a service for our own users, as far as it is one without
-# a login.
+# 6409.t - RFC 6409: a service for our own users: those of our networks, and,
+# with a login, those of anywhere.
 use strict;
 use warnings;
 use IO::Select;
+use MIME::Base64;
 use Test::More;
 use Time::HiRes qw(time);
 use Postrider qw(free_port wait_for);
+use Postrider::AuthServer;
+use Postrider::CA;
 use Postrider::Fixture;
 
-my $submission = free_port();
+my ($submission, $login) = (free_port(), free_port());
 my $sut = Postrider::Fixture->new(settings => {
-	local_header_rewrite_clients => 'permit_mynetworks',
+	local_header_rewrite_clients =>
+	    'permit_mynetworks, permit_sasl_authenticated',
+	smtpd_sasl_type => 'dovecot', smtpd_sender_login_maps =>
+	    'inline:{alice@local.test=alice, bob@local.test=bob}',
 	append_dot_mydomain => 'yes', mydomain => 'remote.test',
 	smtpd_client_connection_count_limit => 0,
-    }, master => <<"END")->start;
+    }, master => <<"END");
 127.0.0.1:$submission inet n - n - - smtpd
   -o syslog_name=postrider/submission -o message_size_limit=5000000
   -o smtpd_discard_ehlo_keywords=etrn,silent-discard
   -o smtpd_client_restrictions=permit_mynetworks,reject
+127.0.0.1:$login inet n - n - - smtpd -o smtpd_sasl_auth_enable=yes
+  -o smtpd_tls_security_level=encrypt -o smtpd_hide_client_session=yes
+  -o smtpd_client_restrictions=permit_sasl_authenticated,reject
+  -o smtpd_sender_restrictions=reject_sender_login_mismatch
+  -o smtpd_relay_restrictions=permit_sasl_authenticated,reject
 END
+my $auth = Postrider::AuthServer->new($sut->dir . '/auth',
+    users => { alice => 'good' });
+my $mx = Postrider::CA->new($sut->etc . '/ca')->issue(name => 'sut.test');
+$sut->set(smtpd_sasl_path => $sut->dir . '/auth',
+    smtpd_tls_chain_files => $mx->{all});
+$sut->start;
 
 my $number = 0;
 
@@ -208,6 +225,45 @@ sub flaws
 		is(flaws($m), '', "6409-8-a $what: what goes out is mail")
 		    or diag substr $m->{data}, 0, 600;
 	}
+}
+
+# --- with a login ---------------------------------------------------------------
+
+{
+	my $c = $sut->stranger(port => $login, helo => undef);
+	$c->command('EHLO c.test', 250);
+	my $ehlo = $c->starttls;
+	like($ehlo, qr/^250[- ]$_\b/m, "6409-7-a $_") for 'AUTH PLAIN',
+	    qw(PIPELINING ENHANCEDSTATUSCODES SIZE 8BITMIME DSN CHUNKING
+	    SMTPUTF8);
+	like($c->command('MAIL FROM:<alice@local.test>'),
+	    qr/^530 5\.7\.0 Authentication required/,
+	    '6409-4.3-a MAIL of who has not logged in');
+	like($c->command('MAIL FROM:<>'), qr/^530 5\.7\.0 /,
+	    '6409-4.3-a whoever it is from');
+	$c->command('AUTH PLAIN ' . encode_base64("\0alice\0good", ''), 235);
+	$c->command('MAIL FROM:<bob@local.test>', 250);
+	like($c->command('RCPT TO:<far@remote.test>'), qr/^553 5\.7\.1 /,
+	    '6409-6.1-a a sender that is somebody else\'s');
+	$c->command('RSET', 250);
+	like($c->command('MAIL FROM:<>'), qr/^250 /,
+	    '6409-3.2-a the null sender is nobody\'s');
+	$c->command('RSET', 250);
+	my $subject = $sut->subject;
+	$sut->take($c, from => 'alice', to => ['far@remote.test'],
+	    text => "To: bob\nSubject: $subject\n\nx\n");
+	my ($m) = $sut->wait_remote(qr/^Subject: $subject\r$/m);
+	is($m->{from}, 'alice@local.test', '6409-4.2-a who has logged in');
+	is((fields($m, 'To'))[0], 'bob@local.test', '6409-4.2-b the header');
+	is(flaws($m), '', '6409-8-a what goes out is mail');
+	like((fields($m, 'Message-ID'))[0], $id, '6409-8.3-a with an id');
+	like((fields($m, 'Received'))[0], qr/^by sut\.test \(\S+\) with ESMTPSA id \w+\s+for <far\@remote\.test>;/s,
+	    '6409-6-a Received has no client in it');
+	unlike($m->{data}, qr/127\.0\.0\.2|c\.test/, '6409-6-a nor has the rest');
+	$c->command('QUIT', 221);
+	$c = $sut->stranger(port => $login, helo => undef);
+	like($c->command('EHLO c.test', 250), qr/^250[- ]STARTTLS$/m,
+	    '6409-7-a STARTTLS');
 }
 
 # --- in time ------------------------------------------------------------------

@@ -7,7 +7,9 @@ use warnings;
 use Cwd qw(abs_path);
 use File::Path qw(make_path);
 use IO::Socket::INET;
+use MIME::Base64;
 use Postrider qw(free_port is_root need_root slurp spew wait_for);
+use Postrider::AuthServer;
 use Socket qw(SOL_SOCKET SO_LINGER);
 use Test::More;
 
@@ -23,7 +25,7 @@ plan skip_all => 'the readers of logs are not there (make test-deps)'
     -e "$readers/usr/bin/fail2ban-regex" && -e "$readers/usr/sbin/logwatch";
 
 my %n;			# what happened, and how often
-my @doors = map { free_port() } 1 .. 4;
+my @doors = map { free_port() } 1 .. 5;
 my ($alice, $bob) = @Postrider::USERS;
 
 my $mail = Postrider->new(clock => 1, settings => {
@@ -47,6 +49,8 @@ my $mail = Postrider->new(clock => 1, settings => {
     -o smtpd_sender_restrictions=reject
 127.0.0.1:$doors[3] inet n - n - - smtpd
     -o smtpd_timeout=1s
+127.0.0.1:$doors[4] inet n - n - - smtpd
+    -o smtpd_sasl_auth_enable=yes -o smtpd_sasl_type=dovecot
 END
     files => { aliases => "postmaster root\nteam $alice, $bob\n" .
 	"robot \"|cat >> /tmp/robot.$$\"\naway someone\@far.test\n",
@@ -78,7 +82,10 @@ spew($mail->etc . '/transport', "far.test smtp:[127.0.0.1]:" . $far->port .
     "\nrude.test smtp:[127.0.0.1]:" . $rude->port .
     "\ndead.test smtp:[127.0.0.1]:$closed\n");
 $mail->set(transport_maps => 'texthash:' . $mail->etc . '/transport',
-    header_checks => 'regexp:' . $mail->etc . '/checks');
+    header_checks => 'regexp:' . $mail->etc . '/checks',
+    smtpd_sasl_path => $mail->dir . '/auth');
+my $auth = Postrider::AuthServer->new($mail->dir . '/auth',
+    users => { $alice => 'good' });
 $mail->start;
 
 # --- what is done ---------------------------------------------------------------
@@ -200,6 +207,23 @@ for (1 .. 20) {
 	}
 }
 
+# Who knows no password, and who does.
+{
+	my $c = talk('127.0.0.9', $doors[4]);
+	$c->command('AUTH LOGIN', 334);
+	$c->command(encode_base64('admin', ''), 334);
+	$c->command(encode_base64('guess', ''), 535);
+	$n{logins_refused}++;
+	bye($c);
+	$c = talk('127.0.0.10', $doors[4]);
+	$c->command('AUTH PLAIN ' . encode_base64("\0$alice\0good", ''), 235);
+	$c->script("MAIL FROM:<$alice\@local.test>" => 250,
+	    "RCPT TO:<$bob\@local.test>" => 250, DATA => 354);
+	$c->data("Subject: hello\n\nHello.\n", 250);
+	$n{by_login}++;
+	bye($c);
+}
+
 # Who errs too much, hangs up, is silent, talks too early, comes too often.
 for (1 .. 2) {
 	my $c = talk('127.0.0.5');
@@ -284,7 +308,7 @@ my $refused = $n{relay_denied} + $n{unknown_user} + $n{bad_helo} +
     $n{too_big} + $n{too_big_late} + $n{at_connect} + $n{reject_client} +
     $n{reject_sender} + $n{by_checks};
 my %really = (
-	received => $n{by_smtp} + $n{by_sendmail},
+	received => $n{by_smtp} + $n{by_sendmail} + $n{by_login},
 	delivered => $mailbox{$alice} + $mailbox{$bob} + $commands +
 	    $far->count,
 	forwarded => $n{forwarded}, bounced => ($tries =~ tr/N//),
@@ -345,7 +369,8 @@ subtest pflogsumm => sub {
 	    'reason: client host, at once and later');
 	my ($warnings) = $said =~ /^Warnings\n-+\n(.*?)\n\n/ms;
 	my %warnings = $warnings =~ /^  (\w+) \(total: (\d+)\)$/mg;
-	is_deeply(\%warnings, { smtpd => $n{too_many} + $n{bad_address},
+	is_deeply(\%warnings, { smtpd => $n{too_many} + $n{bad_address} +
+	    $n{logins_refused},
 	    cleanup => $n{too_big_late}, qmgr => $n{lost_reports} },
 	    'warnings');
 	like($said, qr/^Fatal Errors: none$/m, 'no fatal errors');
@@ -416,9 +441,8 @@ subtest logwatch => sub {
 	    diag($said =~ s/.*(?=\*\*Unmatched)//sr);
 };
 
-# The readers of attacks, by address. There is no AUTH here yet, and no list
-# of bad addresses is asked: their lines have the log's own frame around the
-# words that Postfix has.
+# The readers of attacks, by address. No list of bad addresses is asked: its
+# line has the log's own frame around the words that Postfix has.
 subtest 'fail2ban' => sub {
 	symlink Postrider::bin() . '/postrider', $mail->dir . '/postlog';
 	my $say = sub {
@@ -428,29 +452,26 @@ subtest 'fail2ban' => sub {
 		    $text);
 		is($status, 0, 'a line as it may be one day') or diag($said);
 	};
-	$say->('warn', 'unknown[192.0.2.1]: SASL LOGIN authentication ' .
-	    'failed: UGFzc3dvcmQ6, sasl_username=admin');
 	$say->('info', 'NOQUEUE: reject: RCPT from unknown[192.0.2.2]: 554 ' .
 	    '5.7.1 Service unavailable; Client host [192.0.2.2] blocked ' .
 	    'using bl.test; from=<a@far.test> to=<b@local.test> proto=ESMTP ' .
 	    'helo=<x>');
-	$say->('info', 'disconnect from unknown[192.0.2.3] ehlo=1 auth=0/1 ' .
-	    'quit=1 commands=2/3');
 	my %normal = (
 		'127.0.0.2' => $n{relay_denied} + $n{unknown_user},
 		'127.0.0.4' => $n{reject_client},
 		'127.0.0.5' => $n{too_many_errors},
 		'127.0.0.8' => $n{pipelining}, '192.0.2.2' => 1,
 	);
-	my %auth = ('192.0.2.1' => 1);
+	my %auth = ('127.0.0.9' => $n{logins_refused});
 	my %ddos = ('127.0.0.6' => $n{lost_after_ehlo} +
-	    $n{lost_after_connect}, '192.0.2.3' => 1);
+	    $n{lost_after_connect}, '127.0.0.9' => $n{logins_refused});
 	my %expected = (
 		normal => \%normal, more => \%normal, auth => \%auth,
 		rbl => { '192.0.2.2' => 1 }, ddos => \%ddos,
 		extra => { %normal, %auth },
 		errors => { '127.0.0.5' => $n{too_many_errors} },
-		aggressive => { %normal, %auth, %ddos },
+		aggressive => { %normal, %ddos,
+		    '127.0.0.9' => 2 * $n{logins_refused} },
 	);
 	for my $mode (sort keys %expected) {
 		my %found;

@@ -236,7 +236,7 @@ subtest 'lines with a mistake run nothing' => sub {
 		drop => qr/user=postrider-drop: commands do not run as/,
 		rootgroup => qr/user=nobody:root: .* with this group/,
 		ourgroup => qr/user=nobody:postrider-to-cleanup: .* this group/,
-		missing => qr/there is no user "prt-nosuchuser"/,
+		missing => qr/user=prt-nosuchuser: there is no user/,
 		wrong => qr{chroot=/ is not supported},
 		nouser => qr/user= is missing/,
 		noargv => qr/argv= is missing/,

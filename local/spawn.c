@@ -29,7 +29,7 @@
 #include "local/account.h"
 #include "local/child.h"
 
-enum { FORK_PAUSE = 1000 };		/* milliseconds, after a failure of ours */
+enum { FORK_PAUSE = 1000 };		/* after a failure of ours */
 
 static struct {
 	int64_t	 time_limit;

@@ -68,7 +68,7 @@ static struct {
 	char		**words, **envp;
 	size_t		 count;
 	int		 nothing;		/* /dev/null */
-	const char	*trouble;		/* why there are no tokens (O4) */
+	const char	*trouble;	/* why there are no tokens (O4) */
 } ready = { .nothing = -1 };
 static struct semaphore	places;
 

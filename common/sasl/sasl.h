@@ -31,7 +31,7 @@ bool		 sasl_is_allowed(const char *filter, const char *mechanism);
 /* Has the list words that only resolve can tell about: files, tables? */
 bool		 sasl_filter_has_tables(const char *filter);
 
-/* --- server ---------------------------------------------------------------- */
+/* --- server -------------------------------------------------------------- */
 
 struct sasl_server;
 struct sasl_exchange;
@@ -93,7 +93,7 @@ WAITS void	 sasl_continue(struct sasl_exchange *, struct pool *,
 /* The client gave up, or it is over; NULL is fine. */
 void		 sasl_end(struct sasl_exchange *);
 
-/* --- client ---------------------------------------------------------------- */
+/* --- client -------------------------------------------------------------- */
 
 struct sasl_credentials {
 	const char	*user, *authorize;	/* authorize: "" for himself */

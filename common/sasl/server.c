@@ -23,25 +23,24 @@ struct sasl_server *
 sasl_server_new(const char *type, const char *service,
     struct link *to_resolve, struct link *to_auth, const char **why)
 {
-	struct sasl_server	*s = mem_alloc(sizeof(*s));
+	bool			 is_builtin = strcmp(type, "postrider") == 0;
+	struct sasl_server	*s;
 
+	if (!is_builtin && strcmp(type, "dovecot") != 0) {
+		*why = strcmp(type, "cyrus") == 0 ? "Postrider has no Cyrus "
+		    "SASL: use smtpd_sasl_type = postrider with users of its "
+		    "own, or dovecot" : "expected postrider or dovecot";
+		return NULL;
+	}
+	s = mem_alloc(sizeof(*s));
 	*s = (struct sasl_server){ .service = mem_strdup(service) };
-	if (strcmp(type, "postrider") == 0) {
-		s->backend = &sasl_builtin;
-		s->link = to_auth;
+	s->backend = is_builtin ? &sasl_builtin : &sasl_dovecot;
+	s->link = is_builtin ? to_auth : to_resolve;
+	if (is_builtin)
 		sasl_builtin_open(s);
-		return s;
-	}
-	if (strcmp(type, "dovecot") == 0) {
-		s->backend = &sasl_dovecot;
-		s->link = to_resolve;
+	else
 		sasl_dovecot_open(s);
-		return s;
-	}
-	*why = strcmp(type, "cyrus") == 0 ? "Postrider has no Cyrus SASL: use "
-	    "smtpd_sasl_type = postrider with users of its own, or dovecot" :
-	    "expected postrider or dovecot";
-	return NULL;
+	return s;
 }
 
 /* --- what is offered ----------------------------------------------------- */

@@ -31,14 +31,20 @@
 /* How provider_key() hands a key to import(): by its address. */
 #define OUR_KEY		"postrider-key"
 
-/* Names as OpenSSL's own provider has them; the first is the shortest. */
+/* All names of a kind, as OpenSSL's own provider has them. */
+#define RSA_PSS_NAMES	"RSA-PSS:RSASSA-PSS:1.2.840.113549.1.1.10"
+#define RSA_NAMES	"RSA:rsaEncryption:1.2.840.113549.1.1.1"
+#define EC_NAMES	"EC:id-ecPublicKey:1.2.840.10045.2.1"
+#define ED25519_NAMES	"ED25519:1.3.101.112"
+
+/* A kind of keys, and what its signatures are called. */
 static const struct kind {
-	const char	*name, *names, *operation;
+	const char	*name, *operation;
 } kinds[] = {
-	{ "RSA-PSS",	"RSA-PSS:RSASSA-PSS:1.2.840.113549.1.1.10", "RSA" },
-	{ "RSA",	"RSA:rsaEncryption:1.2.840.113549.1.1.1", "RSA" },
-	{ "EC",		"EC:id-ecPublicKey:1.2.840.10045.2.1", "ECDSA" },
-	{ "ED25519",	"ED25519:1.3.101.112", "ED25519" }
+	{ "RSA-PSS",	"RSA" },
+	{ "RSA",	"RSA" },
+	{ "EC",		"ECDSA" },
+	{ "ED25519",	"ED25519" }
 };
 enum { RSA_PSS, RSA_PLAIN, EC, ED25519, KINDS };
 
@@ -293,17 +299,16 @@ static const OSSL_DISPATCH	of_ed25519[] = MANAGEMENT(ed25519_new,
 /* --- the provider --------------------------------------------------------- */
 
 static const OSSL_ALGORITHM	management[] = {
-	{ kinds[RSA_PSS].names,	PROPERTY, of_rsa_pss,	NULL },
-	{ kinds[RSA_PLAIN].names, PROPERTY, of_rsa,	NULL },
-	{ kinds[EC].names,	PROPERTY, of_ec,	NULL },
-	{ kinds[ED25519].names,	PROPERTY, of_ed25519,	NULL },
+	{ RSA_PSS_NAMES,	PROPERTY, of_rsa_pss,	NULL },
+	{ RSA_NAMES,		PROPERTY, of_rsa,	NULL },
+	{ EC_NAMES,		PROPERTY, of_ec,	NULL },
+	{ ED25519_NAMES,	PROPERTY, of_ed25519,	NULL },
 	{ NULL,			NULL,	  NULL,		NULL }
 };
 static const OSSL_ALGORITHM	signatures[] = {
-	{ "RSA:rsaEncryption:1.2.840.113549.1.1.1", PROPERTY,
-	    provider_signature, NULL },
+	{ RSA_NAMES,		PROPERTY, provider_signature, NULL },
 	{ "ECDSA",		PROPERTY, provider_signature, NULL },
-	{ "ED25519:1.3.101.112", PROPERTY, provider_signature, NULL },
+	{ ED25519_NAMES,	PROPERTY, provider_signature, NULL },
 	{ NULL,			NULL,	  NULL,		NULL }
 };
 

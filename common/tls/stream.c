@@ -55,7 +55,7 @@ leave(struct tls_stream *s, int result, unsigned *wants)
 	return EPROTO;
 }
 
-/* --- the layer ------------------------------------------------------------- */
+/* --- the layer ---------------------------------------------------------- */
 
 /* Read what has come. */
 static ssize_t
@@ -133,7 +133,7 @@ layer_close(void *state)
 	errno = error;
 }
 
-/* --- the handshake --------------------------------------------------------- */
+/* --- the handshake ------------------------------------------------------ */
 
 /* What the errno of a broken handshake is called. */
 static const char *

@@ -22,7 +22,7 @@ enum tls_role { TLS_SERVER, TLS_CLIENT };
 /* tls_high_cipherlist and what else server and client share (settings.c). */
 extern const struct param	tls_params[];
 
-/* --- settings.c: the words of main.cf ------------------------------------- */
+/* --- settings.c: the words of main.cf ----------------------------------- */
 
 enum tls_level {
 	TLS_LEVEL_NONE, TLS_LEVEL_MAY, TLS_LEVEL_ENCRYPT,
@@ -44,7 +44,7 @@ const char	*tls_check_ciphers(struct pool *, const char *grade,
 		    const char *exclude);
 const char	*tls_check_digest(struct pool *, const char *digest);
 
-/* --- context.c ------------------------------------------------------------ */
+/* --- context.c ---------------------------------------------------------- */
 
 /* OpenSSL as all of us use it: no configuration file, providers "default" and
  * our own (provider.h). Made at the first call; while files can be read. */
@@ -106,7 +106,7 @@ struct tls_context *tls_context_new(struct pool *, const struct tls_setup *,
 int		 tls_context_anchors(struct tls_context *, const char *file,
 		    const char **why);
 
-/* --- stream.c: one session ------------------------------------------------- */
+/* --- stream.c: one session ---------------------------------------------- */
 
 enum tls_trust {
 	TLS_ANONYMOUS,		/* the peer showed no certificate */

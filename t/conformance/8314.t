@@ -3,18 +3,21 @@ use strict;
 use warnings;
 use Test::More;
 use IO::Socket::SSL;
+use MIME::Base64;
 use Postrider qw(free_port slurp spew wait_for);
+use Postrider::AuthServer;
 use Postrider::CA;
 use Postrider::Fixture;
 
 my %port = map { $_ => free_port() } qw(submissions submission none nones);
 my $sut = Postrider::Fixture->new(settings => {
 	smtpd_tls_security_level => 'may', smtpd_tls_received_header => 'yes',
+	smtpd_sasl_type => 'dovecot',
 	tls_server_sni_maps => 'texthash:${config_directory}/sni' },
     master => "127.0.0.1:$port{submissions} inet n - n - - smtpd\n" .
-    "  -o smtpd_tls_wrappermode=yes\n" .
+    "  -o smtpd_tls_wrappermode=yes -o smtpd_sasl_auth_enable=yes\n" .
     "127.0.0.1:$port{submission} inet n - n - - smtpd\n" .
-    "  -o smtpd_tls_security_level=encrypt\n" .
+    "  -o smtpd_tls_security_level=encrypt -o smtpd_sasl_auth_enable=yes\n" .
     "127.0.0.1:$port{none} inet n - n - - smtpd\n" .
     "  -o smtpd_tls_chain_files=\n" .
     "127.0.0.1:$port{nones} inet n - n - - smtpd\n" .
@@ -23,7 +26,10 @@ my $ca = Postrider::CA->new($sut->etc . '/ca');
 my $mx = $ca->issue(name => 'sut.test');
 my $second = $ca->issue(name => 'mail.second.test');
 spew($sut->etc . '/sni', "mail.second.test $second->{all}\n");
-$sut->set(smtpd_tls_chain_files => $mx->{all});
+my $auth = Postrider::AuthServer->new($sut->dir . '/auth',
+    users => { alice => 'good' });
+$sut->set(smtpd_tls_chain_files => $mx->{all},
+    smtpd_sasl_path => $sut->dir . '/auth');
 $sut->start;
 
 # A friend inside TLS, where it begins at once or after STARTTLS.
@@ -67,6 +73,8 @@ sub s_client
 for my $name ('submissions', 'submission') {
 	my $subject = $sut->subject;
 	my $c = client($name);
+	like($c->command('AUTH PLAIN ' . encode_base64("\0alice\0good", '')),
+	    qr/^235 /, "8314-3.3-b with AUTH on $name");
 	$sut->take($c, from => 'alice@local.test', to => ['bob@local.test'],
 	    text => "Subject: $subject\n\nx\n");
 	$c->command('QUIT', 221);
@@ -81,6 +89,18 @@ for my $name ('submissions', 'submission') {
 	my $said = s_client('submissions', '-msg');
 	like($said, qr/<<< TLS 1\.3, Alert \[length 0002\], warning close_notify/,
 	    '8314-3.4-a close_notify comes before the end');
+}
+
+{
+	my @said = map {
+		my $c = $sut->stranger(port => $port{submission}, helo => undef);
+		$c->command('EHLO c.test', 250) . "\n" . $c->command('AUTH PLAIN ' .
+		    encode_base64("\0alice\0$_", ''));
+	} 'good', 'wrong';
+	is($said[0], $said[1],
+	    '8314-4.1-a in clear a good password and a bad one hear the same');
+	like($said[0], qr/^5[03]\d /m, '8314-4.1-a which is a refusal');
+	unlike($said[0], qr/^250[- ]AUTH/m, '8314-4.1-a of what was not offered');
 }
 
 # --- 4: servers ---------------------------------------------------------------

@@ -3,26 +3,32 @@ use strict;
 use warnings;
 use Test::More;
 use Postrider qw(free_port slurp spew wait_for);
+use Postrider::CA;
 use Postrider::Fixture;
 
 my ($few, $many) = (free_port(), free_port());
 my $sut = Postrider::Fixture->new(
 	settings => { smtpd_recipient_limit => 150, smtp_processes => 1,
 		smtp_connection_cache_on_demand => 'yes',
+		smtp_tls_security_level => 'may',
 		smtp_mx_session_limit => 2 },
 	master => "127.0.0.1:$few inet n - n - - smtpd\n" .
 	    "  -o smtpd_recipient_limit=3\n" .
 	    "127.0.0.1:$many inet n - n - - smtpd\n" .
 	    "  -o smtpd_recipient_limit=1000000\n");
 
-# A host that offers these limits; it refuses "bad", puts "later" off.
+# A host that offers these limits; it refuses "bad", puts "later" off. The one
+# with TLS is called "inside".
+my $mx = Postrider::CA->new($sut->etc . '/ca')->issue(name => 'inside.test');
 my %sink;
 sub host
 {
 	my ($name, $limits, @more) = @_;
 	my $offer = ref $limits ? $limits : sub { $limits };
 
-	$sink{$name} = $sut->sink(is_noting => 1, replies => sub {
+	$sink{$name} = $sut->sink(is_noting => 1, tls => $name eq 'inside' ?
+	    { cert => $mx->{chain}, key => $mx->{key} } : undef,
+	    replies => sub {
 		my ($verb, $line, $s) = @_;
 		return join "\r\n", '250-sink', '250-PIPELINING',
 		    (map { "250-$_" } $offer->($s)), '250 HELP'
@@ -43,6 +49,7 @@ host('half', 'LIMITS RCPTMAX=abc MAILMAX=3');
 host('zero', 'LIMITS RCPTMAX=0 MAILMAX=01 RCPTDOMAINMAX=1234567');
 host('noise', 'LIMITS ;;');
 host('empty', 'LIMITS');
+host('inside', sub { $_[0]{tls} ? () : ('STARTTLS', 'LIMITS RCPTMAX=1') });
 host('new', 'LIMITS FUTURE=1 RCPTMAX=2 OTHER');
 host('falling', sub { -e $lowered ? 'LIMITS MAILMAX=1 RCPTMAX=1' :
     'LIMITS MAILMAX=1 RCPTMAX=4' });
@@ -150,6 +157,14 @@ for my $service ([$sut->port, 150], [$few, 3], [$many, 999_999]) {
 	    '9422-3.8-a one that has none any more is not limited');
 	is(scalar(grep { (() = /^MAIL /mg) > 1 } $sink{falling}->raw), 0,
 	    '9422-3.8-a MAILMAX is kept to in all of it');
+}
+{
+	my ($line) = deliver(to('inside', 5));
+	like($line, qr/status=sent/, '9422-3.6-a a host with TLS gets it');
+	is(($sink{inside}->messages)[0]{tls} ? 1 : 0, 1,
+	    '9422-3.6-a by TLS');
+	is(asked('inside'), '5',
+	    '9422-3.6-a where the limit told in clear is none any more');
 }
 is(join('', $sut->complaints), '', 'nothing crashed');
 done_testing();

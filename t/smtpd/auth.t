@@ -7,9 +7,10 @@ use Time::HiRes qw(time);
 use Postrider qw(free_port wait_for);
 use Postrider::AuthServer;
 use Postrider::Fixture;
+use Postrider::Scram;
 
 my %port = map { $_ => free_port() }
-    qw(main rates slow filter cyrus hide brief hasty step);
+    qw(main rates slow filter cyrus hide brief hasty step own);
 sub service
 {
 	my ($name, @settings) = @_;
@@ -39,10 +40,16 @@ my $sut = Postrider::Fixture->new(settings => {
     service('hide', 'smtpd_hide_client_session = yes',
 	'smtpd_sasl_authenticated_header = yes') .
     service('brief', 'smtpd_sasl_response_limit = 512') .
-    service('hasty', 'smtpd_timeout = 2s') . service('step'));
+    service('hasty', 'smtpd_timeout = 2s') . service('step') .
+    service('own', 'smtpd_sasl_type = postrider'));
 my $auth = Postrider::AuthServer->new($sut->dir . '/auth',
     users => { alice => 'good', 'a(b)\\c' => 'good', "\xc3\xa9" => 'good' });
-$sut->set(smtpd_sasl_path => $sut->dir . '/auth');
+$sut->set(smtpd_sasl_path => $sut->dir . '/auth',
+    smtpd_sasl_users => 'texthash:' . $sut->etc . '/users',
+    smtpd_sasl_scram_iterations => 4096);
+$sut->write_config;
+is(($sut->run("sesame\n", Postrider::bin() . '/postrider', '-c', $sut->etc,
+    'user', 'add', 'ann', '-'))[0], 0, 'a user of our own');
 $sut->start;
 
 sub plain { return encode_base64(join("\0", '', @_), '') }
@@ -129,6 +136,33 @@ for (['127.0.0.3', 'smtpd_sasl_exceptions_networks'],
 	$c->command('*', 501);
 	ok($sut->wait_log(qr/warning: unknown\[127\.0\.0\.5\]: SASL LOGIN authentication aborted/),
 	    'who gives up');
+}
+
+# --- our own users ----------------------------------------------------------------
+
+{
+	my $c = session('own', undef, helo => undef);
+	like($c->command('EHLO c.test', 250),
+	    qr/^250[- ]AUTH (?=.*\bPLAIN\b)(?=.*\bLOGIN\b).*\bSCRAM-SHA-256\b/m,
+	    'smtpd_sasl_type = postrider: what it has');
+	$c->command('AUTH PLAIN ' . plain('ann', 'other'), 535);
+	$c->command('AUTH PLAIN ' . plain('ann', 'sesame'), 235);
+	for (['sesame', qr/^235 2\.7\.0 /], ['open', qr/^535 5\.7\.8 /]) {
+		my ($password, $re) = @$_;
+		my $scram = Postrider::Scram->new(user => 'ann',
+		    password => $password);
+		$c = session('own');
+		my ($first) = $c->command('AUTH SCRAM-SHA-256 ' .
+		    encode_base64($scram->first, ''), 334) =~ /^334 (.*)/;
+		my $reply = $c->command(encode_base64($scram->final(
+		    decode_base64($first)), ''));
+		if ($reply =~ /^334 (.*)/) {
+			ok($scram->is_server(decode_base64($1)),
+			    'the server shows who it is, too');
+			$reply = $c->command('');
+		}
+		like($reply, $re, "SCRAM with $password");
+	}
 }
 
 # --- failures -------------------------------------------------------------------

@@ -184,6 +184,42 @@ owned_descriptor_is_closed_with_the_pool(void **state)
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
 }
 
+#ifndef SANITIZED		/* where what moves is freed */
+static void
+a_secret_leaves_nothing_where_it_was(void **state)
+{
+	static const char	nothing[64];
+	struct pool		*p = pool_new("test", 0);
+	char			*old, *now;
+
+	(void)state;
+	pool_make_secret(p);
+	old = pool_alloc(p, sizeof(nothing));
+	memset(old, 'x', sizeof(nothing));
+	(void)pool_alloc(p, 1);		/* it has to move */
+	now = pool_resize(p, old, sizeof(nothing), 2 * sizeof(nothing));
+	assert_ptr_not_equal(now, old);
+	assert_int_equal(now[sizeof(nothing) - 1], 'x');
+	assert_memory_equal(old, nothing, sizeof(nothing));
+	pool_free(p);
+}
+#endif
+
+static void
+a_secret_can_grow_alone(void **state)
+{
+	struct pool	*p = pool_new("test", 0);
+	char		*data;
+
+	(void)state;
+	pool_make_secret(p);
+	data = pool_alloc(p, 10000);
+	memset(data, 'x', 10000);
+	data = pool_resize(p, data, 10000, 50000);
+	assert_int_equal(data[9999], 'x');
+	pool_free(p);
+}
+
 static void
 freeing_no_pool_is_fine(void **state)
 {
@@ -363,6 +399,10 @@ main(void)
 		cmocka_unit_test(a_growing_array_keeps_what_it_has),
 		cmocka_unit_test(undo_runs_newest_first_and_may_use_the_pool),
 		cmocka_unit_test(owned_descriptor_is_closed_with_the_pool),
+#ifndef SANITIZED
+		cmocka_unit_test(a_secret_leaves_nothing_where_it_was),
+#endif
+		cmocka_unit_test(a_secret_can_grow_alone),
 		cmocka_unit_test(freeing_no_pool_is_fine),
 		cmocka_unit_test(copies_are_ended_by_nul),
 		cmocka_unit_test(printf_takes_any_length),

@@ -15,6 +15,7 @@
 
 #include <cmocka.h>
 
+#include "common/ipc/inside.h"
 #include "common/ipc/packet.h"
 
 enum { ROWS = 2, TEXT = 12 };
@@ -35,13 +36,28 @@ some_text(const struct field *f)
 	return text;
 }
 
+/* Bytes of a length within the field's bounds. */
+static struct bytes
+some_data(const struct field *f)
+{
+	static const char	bytes[1024] = "some\0data";
+	size_t			len = 9;
+
+	if (f->min > (int64_t)len)
+		len = (size_t)f->min;
+	if (f->max < (int64_t)len)
+		len = (size_t)f->max;
+	assert_in_range(len, 0, sizeof(bytes));
+	return (struct bytes){ bytes, len };
+}
+
 /* A value that keeps to the bounds of one field. */
 static void
 fill_field(const struct field *f, char *object)
 {
 	char		*place = object + f->offset, *rows;
 	size_t		 i, count = ROWS;
-	struct bytes	 data = { "some\0data", 9 };
+	struct bytes	 data = some_data(f);
 	bool		 yes = true;
 
 	switch (f->kind) {
@@ -258,6 +274,18 @@ bounds_are_enforced_on_both_sides(void **state)
 	assert_non_null(parse(s.data, s.len, fds, 0, &out));
 }
 
+/* Their bytes stay in the datagram's buffer, which the channels share. */
+static void
+bytes_in_rows_are_bytes_of_the_packet(void **state)
+{
+	(void)state;
+	assert_true(packet_has_data(PACKET_ASK_SIGNATURE));
+	assert_true(packet_has_data(PACKET_CERTIFICATES));
+	assert_true(packet_has_data(PACKET_TICKETS));
+	assert_false(packet_has_data(PACKET_RECIPIENTS));
+	assert_false(packet_has_data(PACKET_TYPES));
+}
+
 int
 main(void)
 {
@@ -268,6 +296,7 @@ main(void)
 		cmocka_unit_test(a_packet_without_its_descriptors_is_refused),
 		cmocka_unit_test(no_damaged_byte_breaks_the_decoder),
 		cmocka_unit_test(bounds_are_enforced_on_both_sides),
+		cmocka_unit_test(bytes_in_rows_are_bytes_of_the_packet),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -103,6 +103,16 @@ a_server_names_what_it_knows(void **state)
 	assert_int_equal(origin_offered(""), 0);
 }
 
+static void
+protocols_are_smtp_or_esmtp(void **state)
+{
+	(void)state;
+	assert_string_equal(origin_protocol("ESMTPSA"), "ESMTP");
+	assert_string_equal(origin_protocol("ESMTP"), "ESMTP");
+	assert_string_equal(origin_protocol("SMTP"), "SMTP");
+	assert_string_equal(origin_protocol(""), "");
+}
+
 int
 main(void)
 {
@@ -111,6 +121,7 @@ main(void)
 		cmocka_unit_test(later_values_replace_earlier_ones),
 		cmocka_unit_test(what_is_wrong_is_told),
 		cmocka_unit_test(a_server_names_what_it_knows),
+		cmocka_unit_test(protocols_are_smtp_or_esmtp),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -101,6 +101,22 @@ the_clause_of_tls_comes_behind_all_others(void **state)
 }
 
 static void
+a_client_can_be_hidden(void **state)
+{
+	struct trace	t = plain;
+
+	(void)state;
+	t.hides_client = true;
+	t.extra = "(Authenticated sender: alice)";
+	t.protocol = "ESMTPA";
+	trace_received(&s, &t);
+	assert_non_null(strstr(s.data, "Received: by here.example (Postrider) "
+	    "with ESMTPA id 4XYZ\r\n\t(Authenticated sender: alice); "));
+	assert_null(strstr(s.data, "mx.example"));
+	assert_null(strstr(s.data, "192.0.2.1"));
+}
+
+static void
 local_mail_names_the_user(void **state)
 {
 	struct trace	t = plain;
@@ -198,6 +214,7 @@ main(void)
 		TEST(a_received_field_has_its_clauses_in_order),
 		TEST(there_is_no_for_clause_without_the_one_recipient),
 		TEST(the_clause_of_tls_comes_behind_all_others),
+		TEST(a_client_can_be_hidden),
 		TEST(local_mail_names_the_user),
 		TEST(a_hostile_name_is_reduced_to_an_atom),
 		TEST(no_value_brings_a_line_of_its_own),

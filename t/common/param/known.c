@@ -106,10 +106,10 @@ protecting_setting_stops_whom_it_is_for(void **state)
 	serves("qmgr", "smtpd_milters = inet:localhost:8891\n");
 	serves("cleanup", "header_checks = regexp:/etc/checks\n");
 	serves("cleanup", "content_filter = scan:[127.0.0.1]:10024\n");
-	refuses("smtp", "smtp_sasl_auth_enable = yes\n");
+	serves("smtp", "smtp_sasl_auth_enable = yes\n");
 	serves("local", "mailbox_delivery_lock = flock\n");
 	serves("local", "mailbox_command = /usr/bin/procmail\n");
-	refuses("smtpd", "smtpd_tls_security_level = encrypt\n");
+	serves("smtpd", "smtpd_tls_security_level = encrypt\n");
 	refuses("smtp", "smtp_tls_security_level = dane\n");
 	serves("smtp", "smtp_tls_policy_maps = hash:/etc/policy\n");
 	refuses("smtp", "smtp_tls_per_site = hash:/etc/policy\n");
@@ -126,8 +126,8 @@ harmless_values_stop_nobody(void **state)
 	    "$header_checks\n");
 	serves("cleanup", "message_drop_headers = bcc content-length, "
 	    "Resent-Bcc return-path\n");
-	serves("smtpd", "x = may\nsmtpd_tls_security_level = $x\n");
-	refuses("smtpd", "x = encrypt\nsmtpd_tls_security_level = $x\n");
+	serves("smtp", "x = may\nsmtp_tls_security_level = $x\n");
+	refuses("smtp", "x = dane\nsmtp_tls_security_level = $x\n");
 }
 
 static void
@@ -162,11 +162,11 @@ static void
 obsolete_setting_counts_as_what_it_means(void **state)
 {
 	(void)state;
-	refuses("smtpd", "smtpd_enforce_tls = yes\n");
+	refuses("postscreen", "postscreen_blacklist_action = drop\n");
+	serves("postscreen", "postscreen_blacklist_action = ignore\n");
+	serves("postscreen", "postscreen_blacklist_action = drop\n"
+	    "postscreen_denylist_action = ignore\n");
 	serves("smtpd", "smtpd_enforce_tls = no\nsmtpd_use_tls = yes\n");
-	serves("smtpd", "smtpd_enforce_tls = yes\n"
-	    "smtpd_tls_security_level = may\n");
-	serves("smtp", "smtp_enforce_tls = yes\n");
 	serves("smtp", "fallback_relay = [other.example.com]\n");
 }
 
@@ -180,15 +180,15 @@ report_tells_what_is_unknown_obsolete_or_refused(void **state)
 	mc = read_text("smtpd_timout = 5s\n"
 	    "mine = a\nbiff = $mine\n"
 	    "smtpd_restriction_classes = strict\nstrict = reject\n"
-	    "smtp_use_tls = yes\nlmtp_tls_per_site = x:y\nbiff = no\n");
+	    "smtpd_use_tls = yes\nlmtp_tls_per_site = x:y\nbiff = no\n");
 	str_init(&lines, pool, 0);
 	assert_int_equal(known_report(mc, &lines), 1);
 	assert_non_null(strstr(lines.data,
 	    "main.cf:1: smtpd_timout is not a parameter\n"));
 	assert_null(strstr(lines.data, "mine is not"));
 	assert_null(strstr(lines.data, "strict is not"));
-	assert_non_null(strstr(lines.data, "main.cf:6: smtp_use_tls is "
-	    "obsolete, smtp_tls_security_level replaces it\n"));
+	assert_non_null(strstr(lines.data, "main.cf:6: smtpd_use_tls is "
+	    "obsolete, smtpd_tls_security_level replaces it\n"));
 	assert_non_null(strstr(lines.data, "main.cf:7: lmtp_tls_per_site = "
 	    "x:y is not supported yet (stops lmtp)\n"));
 	assert_non_null(strstr(lines.data, "main.cf:3: biff is set again"));

@@ -34,6 +34,8 @@ static int			 listener;
 static struct loop_fd		 watch;
 static struct channel		*resolve;
 static struct sasl_server	*server;
+static struct sasl_server	*servers[100];	/* each lives for ever */
+static size_t			 server_count;
 static struct io		*peer;		/* the Dovecot's */
 
 /* --- the Dovecot --------------------------------------------------------- */
@@ -166,6 +168,7 @@ story(void *arg)
 	(void)arg;
 	server = sasl_server_new("dovecot", "submission/inet", to, NULL,
 	    &why);
+	servers[server_count++] = server;
 	converse(pool);
 	pool_free(pool);
 	if (resolve != NULL)

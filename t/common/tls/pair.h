@@ -31,7 +31,7 @@
 
 UNUSED static struct pool	*pool;
 
-/* --- certificates ---------------------------------------------------------- */
+/* --- certificates ------------------------------------------------------- */
 
 struct issued {
 	X509		*certificate;
@@ -146,7 +146,7 @@ pem_file(X509 *const *all, size_t count)
 	return path;
 }
 
-/* --- where identities come from -------------------------------------------- */
+/* --- where identities come from ----------------------------------------- */
 
 struct shelf {
 	struct { const char *name; struct tls_identity *identity; } rows[4];
@@ -210,7 +210,7 @@ shelf_empty(struct shelf *shelf)
 	memset(shelf, 0, sizeof *shelf);
 }
 
-/* --- contexts and sessions ------------------------------------------------- */
+/* --- contexts and sessions ---------------------------------------------- */
 
 UNUSED static struct tls_setup
 plain_setup(enum tls_role role)

@@ -16,6 +16,7 @@
 
 #include "common/base/log.h"
 #include "common/fiber/loop.h"
+#include "common/tls/tls.h"
 #include "t/common/tls/made.h"
 
 static OSSL_LIB_CTX	*library;
@@ -398,19 +399,8 @@ static int
 set_up(void **state)
 {
 	(void)state;
-	library = OSSL_LIB_CTX_new();
-	if (OSSL_PROVIDER_load(library, "default") == NULL ||
-	    provider_add(library) == -1)
-		return -1;
+	library = tls_library();
 	return provider_add(library);	/* once more does no harm */
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	OSSL_LIB_CTX_free(library);
-	return 0;
 }
 
 int
@@ -430,5 +420,5 @@ main(void)
 		cmocka_unit_test(P2_errors_of_others_are_not_found_after_a_wait)
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, NULL);
 }

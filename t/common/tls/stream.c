@@ -112,7 +112,7 @@ old_versions_are_spoken_only_when_named(void **state)
 	assert_string_equal(m.client.sum.protocol, "TLSv1.1");
 }
 
-/* --- peers who do not speak TLS -------------------------------------------- */
+/* --- peers who do not speak TLS ----------------------------------------- */
 
 /* After a failed handshake nothing goes in clear (S1). */
 static void
@@ -268,7 +268,7 @@ input_of_before_is_never_taken_over(void **state)
 	io_close(m.client.io);
 }
 
-/* --- the end of a session -------------------------------------------------- */
+/* --- the end of a session ----------------------------------------------- */
 
 /* Bytes go from one io to the other; towards the server `quota` of them once
  * the client has shaken hands, then the connection is cut. */
@@ -555,7 +555,7 @@ much_more_than_a_socket_holds_goes_through(void **state)
 	assert_true(is_whole);
 }
 
-/* --- secrets --------------------------------------------------------------- */
+/* --- secrets ------------------------------------------------------------ */
 
 enum { SECRET = 24, VEIL = 0x55 };
 
@@ -649,6 +649,9 @@ no_secret_stays_in_memory(void **state)
 	size_t				i, k;
 
 	(void)state;
+#ifdef SANITIZED
+	skip();		/* its shadow of the memory has no end */
+#endif
 	for (i = 0; i < 2; i++) {
 		memset(&secret, 0, sizeof secret);
 		for (k = 0; k < SECRET; k++)

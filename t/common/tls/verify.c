@@ -220,7 +220,7 @@ mandatory_sessions_refuse_weak_keys(void **state)
 	    TLS_UNTRUSTED);
 }
 
-/* --- certificates of clients ----------------------------------------------- */
+/* --- certificates of clients -------------------------------------------- */
 
 /* What a server that asks thinks of a client with this certificate. */
 static void

@@ -85,12 +85,20 @@ my $own = $$;
 END { kill 'KILL', -$liar if defined $own && $$ == $own && $liar }
 $sut->start;
 
+my @waiting;
 for my $lie (sort keys %lies) {
 	my $c;
 	wait_for(sub { $c = $sut->stranger(port => $lying, helo => undef);
 	    $c->command('EHLO c.test') =~ /AUTH/ }, 20, 'the liar');
 	$c->{patience} = 60;
-	my $reply = $c->command('AUTH PLAIN ' . plain($lie, 'x')) // '';
+	$c->raw('AUTH PLAIN ' . plain($lie, 'x') . "\r\n");
+	push @waiting, [$lie, $c];
+	# Some answers are none at all; their time passes for all at once.
+	$c->has_input(1);
+}
+for (@waiting) {
+	my ($lie, $c) = @$_;
+	my $reply = $c->reply // '';
 	# What can be a name is one.
 	like($reply, qr/^(?:454 4\.7\.0|535 5\.7\.8|501 5\.5\.2|334) /,
 	    "EXT-06 $lie: " . substr $reply, 0, 9);

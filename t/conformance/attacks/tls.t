@@ -142,35 +142,16 @@ for my $tail ("RSET\r\nEHLO inj\r\n", "NO", "\x16\x03\x01", "\r\n") {
 
 # --- names --------------------------------------------------------------------
 
-# A ClientHello for TLS 1.2 with this name.
-sub hello
-{
-	my ($name) = @_;
-	my $sni = pack 'n/a*', "\0" . pack 'n/a*', $name;
-	my $extensions = pack('n n/a*', 0, $sni) .
-	    pack('n n/a*', 10, pack 'n/a*', pack 'n*', 29, 23) .
-	    pack('n n/a*', 11, "\1\0") .
-	    pack('n n/a*', 13, pack 'n/a*', pack 'n*', 0x0403, 0x0804, 0x0401);
-	my $body = "\3\3" . 'r' x 32 . "\0" .
-	    pack('n/a*', pack 'n*', 0xc02b, 0xc02f) . "\1\0" .
-	    pack('n/a*', $extensions);
-	return "\x16\3\1" . pack 'n/a*', "\1\0" . pack('n/a*', $body);
-}
-
-# The type of the record that comes back: 22 is the server's hello, 21 alert.
+# What a ClientHello with this name is answered with: 22 is the server's hello,
+# 21 an alert.
 sub answer
 {
 	my ($name) = @_;
 	my $c = Postrider::Client->new($port{smtps}, from => '127.0.0.2');
+	my $type = $c->hello(name => $name);
 
-	$c->raw(hello($name));
-	my $got = '';
-	while (length $got < 7) {
-		sysread $c->socket, $got, 7 - length $got, length $got
-		    or last;
-	}
 	$c->close;
-	return length $got ? ord $got : -1;
+	return $type;
 }
 
 for my $name ('a\\', 'a' x 255, '../../etc/passwd', "a\0b", '%s%n%s%n',
@@ -198,7 +179,7 @@ for my $version ('tls1_2', 'tls1_3') {
 	    '-sess_in', $file) } qw(smtp need other smtps);
 	like($said{smtp}, qr/^Reused, /m,
 	    "TLS-11 $version: a ticket is good where it comes from");
-	like($said{$_}, qr/^New, /m, "TLS-11 $version: and not at $_")
+	like($said{$_}, qr/^New, TLSv1/m, "TLS-11 $version: and not at $_")
 	    for qw(need other smtps);
 }
 

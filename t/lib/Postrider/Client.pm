@@ -52,6 +52,7 @@ sub encrypt
 {
 	my ($self, %o) = @_;
 
+	local $SIG{PIPE} = 'IGNORE';
 	require IO::Socket::SSL;
 	return undef if IO::Socket::SSL->start_SSL($self->{socket},
 	    SSL_verify_mode => 0, Timeout => $self->{patience}, %o);
@@ -68,6 +69,27 @@ sub starttls
 	my $why = $self->encrypt(%o);
 	croak "TLS: $why" if defined $why;
 	return $self->command('EHLO c.test', 250);
+}
+
+# The type of the record that a hand-made ClientHello of TLS 1.2 is answered
+# with: 22 is a handshake, 21 an alert, -1 the end. name: of SNI; ciphers: their
+# numbers.
+sub hello
+{
+	my ($self, %o) = @_;
+	my $extension = sub { pack 'n n/a*', @_ };
+	my $extensions = join '', defined $o{name} ? $extension->(0,
+	    pack 'n/a*', "\0" . pack 'n/a*', $o{name}) : (),
+	    $extension->(10, pack 'n/a*', pack 'n*', 29, 23),
+	    $extension->(11, "\1\0"), $extension->(13,
+	    pack 'n/a*', pack 'n*', 0x0403, 0x0804, 0x0401, 0x0201);
+	my $body = "\3\3" . 'r' x 32 . "\0" . pack('n/a*', pack 'n*',
+	    @{ $o{ciphers} // [0xc02b, 0xc02f] }) . "\1\0" .
+	    pack('n/a*', $extensions);
+	my $answer = '';
+
+	$self->raw("\x16\3\1" . pack 'n/a*', "\1\0" . pack 'n/a*', $body);
+	return sysread($self->{socket}, $answer, 1) ? ord $answer : -1;
 }
 
 # Read what comes within so many seconds: bytes, 0 at the end, undef for

@@ -9,6 +9,8 @@ package Postrider::Dovecot;
 #	    or plan skip_all => 'no Dovecot: ' . Postrider::Dovecot::why();
 #	$dovecot->start;
 #	$dovecot->path, $dovecot->port	# the same by UNIX socket and TCP
+#
+# more => "lines of its configuration" come last, where DIR is its directory.
 
 use strict;
 use warnings;
@@ -63,6 +65,7 @@ sub new
 	    $class;
 	push @living, $self;
 	my $group = getgrgid((getpwnam $o{user})[3]);
+	my $more = ($o{more} // '') =~ s/\bDIR\b/$dir/gr;
 	spew("$dir/users", join '', map { "$_:{PLAIN}$o{users}{$_}\n" }
 	    sort keys %{ $o{users} });
 	spew("$dir/conf", <<"END");
@@ -94,11 +97,13 @@ service auth {
 service stats {
 	chroot =
 }
+$more
 END
 	make_path("$dir/base");
 	return $self;
 }
 
+sub dir	 { return $_[0]{dir} }
 sub path { return "$_[0]{dir}/auth" }
 sub port { return $_[0]{port} }
 sub log	 { return slurp("$_[0]{dir}/log") }

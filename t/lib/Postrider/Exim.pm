@@ -11,7 +11,14 @@ package Postrider::Exim;
 #	$exim->start;
 #
 # It relays everything that the lines in rcpt (of its ACL) do not refuse: to
-# the port on loopback of the first route that matches.
+# the port on loopback of the first route that matches. Instead of a port a
+# route may be { port => 2525, host => 'localhost', lines => "...\n" }, lines
+# of its transport in place of those that avoid TLS. More of new():
+#
+#	tls => { cert, key }	STARTTLS, and TLS at once at the port tls_port()
+#	authenticators => "..."	that part of the configuration
+#
+# $exim->own(FILE) lets its user read a file.
 
 use strict;
 use warnings;
@@ -58,6 +65,7 @@ sub new
 	    CLEANUP => 0) . '';
 	chmod 0755, $dir;
 	my $self = bless { dir => $dir, port => free_port(),
+	    tls_port => free_port(),
 	    program => "$unpacked/usr/sbin/exim4" }, $class;
 	push @living, $self;
 	$self->_make_user;
@@ -74,6 +82,20 @@ sub new
 
 sub dir { return $_[0]{dir} }
 sub port { return $_[0]{port} }
+sub tls_port { return $_[0]{tls_port} }
+
+# A copy of a file for its user; the name of that.
+sub own
+{
+	my ($self, $file) = @_;
+	my $copy = "$self->{dir}/" . ++$self->{copies} . '.pem';
+
+	spew($copy, slurp($file));
+	chown $self->{uid}, $self->{uid}, $copy;
+	chmod 0400, $copy;
+	return $copy;
+}
+
 sub log
 {
 	my ($self) = @_;
@@ -117,25 +139,35 @@ sub _write
 {
 	my ($self, %o) = @_;
 	my @routes = @{ $o{routes} };
-	my ($routers, $transports) = ('', '');
+	my ($routers, $transports, $tls, $number) = ('', '', '', 0);
 
-	while (my ($domains, $port) = splice @routes, 0, 2) {
+	while (my ($domains, $route) = splice @routes, 0, 2) {
+		$route = { port => $route } unless ref $route;
+		my $port = $route->{port};
+		my $host = $route->{host} // '127.0.0.1';
+		my $lines = $route->{lines} // "\thosts_avoid_tls = *\n";
+		my $name = 'to' . ++$number;
 		$routers .= <<"END";
-to$port:
+$name:
 	driver = manualroute
 	domains = $domains
-	route_list = * 127.0.0.1
+	route_list = * $host byname
 	self = send
-	transport = to$port
+	transport = $name
 END
 		$transports .= <<"END";
-to$port:
+$name:
 	driver = smtp
 	port = $port
 	allow_localhost
 	hosts_try_fastopen =
-	hosts_avoid_tls = *
+$lines
 END
+	}
+	if ($o{tls}) {
+		$tls = "tls_certificate = $o{tls}{cert}\n" .
+		    'tls_privatekey = ' . $self->own($o{tls}{key}) . "\n" .
+		    "tls_on_connect_ports = $self->{tls_port}\n";
 	}
 	spew("$self->{dir}/conf", <<"END");
 primary_hostname = exim.test
@@ -144,13 +176,13 @@ log_file_path = $self->{dir}/log/%s
 pid_file_path = $self->{dir}/spool/pid
 exim_path = $self->{program}
 local_interfaces = 127.0.0.1
-daemon_smtp_ports = $self->{port}
+daemon_smtp_ports = $self->{port} : $self->{tls_port}
 deliver_drop_privilege
 keep_environment =
 never_users =
 host_lookup =
-tls_advertise_hosts =
-rfc1413_query_timeout = 0s
+tls_advertise_hosts = @{[ $tls ? '*' : '' ]}
+${tls}rfc1413_query_timeout = 0s
 log_selector = +all -arguments
 acl_smtp_rcpt = rcpt
 @{[ $o{options} // '' ]}
@@ -161,6 +193,8 @@ begin routers
 $routers
 begin transports
 $transports
+begin authenticators
+@{[ $o{authenticators} // '' ]}
 END
 }
 

@@ -6,7 +6,7 @@ package Postrider::Postfix;
 #
 #	my $postfix = Postrider::Postfix->new(settings => { ... })
 #	    or plan skip_all => 'no Postfix: ' . Postrider::Postfix::why();
-#	$postfix->start;
+#	$postfix->start;		# master => "more lines for master.cf"
 #	my ($status, $text) = $postfix->run('postqueue', '-p');
 #
 # make test-deps fetches the package. Only root can run two mail systems with
@@ -72,7 +72,7 @@ sub new
 	make_path("$dir/etc", "$dir/spool", "$dir/data");
 	system('chown', 'prt-postfix', "$dir/data");
 	$self->_write_main($o{settings} // {});
-	$self->_write_master;
+	$self->_write_master($o{master} // '');
 	push @living, $self;
 	return $self;
 }
@@ -114,7 +114,7 @@ sub _write_main
 
 sub _write_master
 {
-	my ($self) = @_;
+	my ($self, $more) = @_;
 	my $text = '';
 
 	for (split /^/, slurp("$self->{unpacked}/usr/share/postfix/" .
@@ -131,7 +131,7 @@ sub _write_master
 	}
 	$text .= "postlog unix-dgram n - n - 1 postlogd\n"
 	    unless $text =~ /^postlog/m;
-	spew("$self->{dir}/etc/master.cf", $text);
+	spew("$self->{dir}/etc/master.cf", $text . $more);
 }
 
 # Run one of its programs: (exit status, output and errors).

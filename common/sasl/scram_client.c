@@ -17,6 +17,8 @@
 #include "common/mail/chars.h"
 #include "common/mail/encode.h"
 
+enum { COMPLAINT_MAX = 300 };
+
 struct scram_client {
 	struct pool		*pool;
 	const struct scram_binding *binding;
@@ -175,12 +177,16 @@ scram_client_verify(struct scram_client *c, const char *message, size_t len,
 {
 	char		*copy = scram_copy(c->pool, message, len), *value;
 	unsigned char	 signature[SCRAM_KEY];
+	struct str	 said;
 
 	*why = "it is malformed";
 	if (copy == NULL)
 		return false;
 	if ((value = scram_attribute(&copy, 'e')) != NULL) {
-		*why = pool_printf(c->pool, "it says: %s", value);
+		str_init(&said, c->pool, COMPLAINT_MAX);
+		str_add(&said, "it says: ");
+		str_add_escaped(&said, value, strlen(value));
+		*why = said.data;
 		return false;
 	}
 	if ((value = scram_attribute(&copy, 'v')) == NULL ||

@@ -101,6 +101,7 @@ struct tls_stream {
 	size_t			 chain_count;	/* installed */
 	/* client: resume.c */
 	bool			 wants_resume;
+	int64_t			 kept_until;	/* the session of before */
 	unsigned char		 key[KEY_SIZE];
 	STACK_OF(X509)		*anchors;	/* instead of the trust */
 	struct pool		*pool;		/* during the handshake */
@@ -134,6 +135,7 @@ void		 resume_key(unsigned char key[KEY_SIZE],
 		    const struct tls_wishes *);
 SSL_SESSION	*resume_take(struct tls_context *, const unsigned char *key);
 int		 resume_keep(SSL *, SSL_SESSION *);
+void		 resume_refuse(struct tls_stream *);
 void		 resume_forget(struct tls_context *);
 
 /* verify.c */

@@ -2,7 +2,8 @@
  * names.c - whose certificate is it.
  *
  * N1  Only dNSNames of subjectAltName count (RFC 9525 6.3); the common name
- *     stands in where a certificate has no dNSName at all, good or bad.
+ *     stands in where a certificate has no dNSName at all, good or bad, and
+ *     nothing there that cannot be read.
  * N2  A star is the whole left-most label of at least three, and stands for
  *     one label, unless tls_wildcard_matches_multiple_labels says otherwise.
  * N3  What a stranger wrote into a certificate reaches nobody but as bounded,
@@ -150,11 +151,12 @@ name_list(struct pool *pool, X509 *x, size_t *count)
 	GENERAL_NAMES	*all;
 	GENERAL_NAME	*one;
 	const char	**names;
-	bool		 has_dns = false;
-	int		 i, n;
+	bool		 has_dns;
+	int		 i, n, found;
 
 	*count = 0;
-	all = X509_get_ext_d2i(x, NID_subject_alt_name, NULL, NULL);
+	all = X509_get_ext_d2i(x, NID_subject_alt_name, &found, NULL);
+	has_dns = all == NULL && found != -1;	/* damaged, or there twice */
 	n = all == NULL ? 0 : sk_GENERAL_NAME_num(all);
 	names = pool_array(pool, (size_t)n + 1, sizeof *names);
 	for (i = 0; i < n; i++) {

@@ -5,6 +5,11 @@
  *     wishes: nothing that decided about it then is decided otherwise now.
  * Q2  A ticket of TLS 1.3 is used once (RFC 8446 C.4).
  * Q3  There are at most SESSIONS_MAX, two of the same key; the oldest goes.
+ * Q4  A session ends when the certificate that it began with does, and a
+ *     resumed one when the one before it would have: else a host that has
+ *     been good once need never show again that it is.
+ * Q5  One that did not verify is not kept: the host may have another
+ *     certificate the next time.
  */
 #include "common/tls/inside.h"
 
@@ -113,19 +118,41 @@ make_room(struct tls_context *c, const unsigned char *key)
 		drop(c, TAILQ_LAST(&c->kept, kept_list));
 }
 
-/* A session was made: keep it if it is wished so. 1: it is ours now. It lasts
- * as long as we say, whatever the server promises. */
+/* Until when it may be kept at most (Q4), whatever the server promises. */
+static int64_t
+end_of(const struct tls_stream *s)
+{
+	X509	*x = SSL_get0_peer_certificate(s->ssl);
+	int64_t	 now = time(NULL), end = now + s->context->setup.ticket_time;
+	int64_t	 over;
+	int	 days, seconds;
+
+	if (SSL_session_reused(s->ssl) && s->kept_until < end)
+		end = s->kept_until;
+	if (x == NULL)
+		return end;
+	if (ASN1_TIME_diff(&days, &seconds, NULL, X509_get0_notAfter(x)) != 1)
+		return now;
+	over = now + (int64_t)days * 86400 + seconds;
+	return over < end ? over : end;
+}
+
+/* A session was made: keep it if it is wished so. 1: it is ours now. */
 int
 resume_keep(SSL *ssl, SSL_SESSION *session)
 {
 	struct tls_stream	*s = stream_of(ssl);
 	struct tls_context	*c = s->context;
 	struct kept		*k;
+	int64_t			 rest;
 
 	if (!s->wants_resume || c->setup.ticket_time <= 0)
 		return 0;
-	if (SSL_SESSION_get_timeout(session) > c->setup.ticket_time)
-		SSL_SESSION_set_timeout(session, (long)c->setup.ticket_time);
+	rest = end_of(s) - (int64_t)SSL_SESSION_get_time(session);
+	if (rest <= 0)
+		return 0;
+	if (SSL_SESSION_get_timeout(session) > rest)
+		SSL_SESSION_set_timeout(session, (long)rest);
 	make_room(c, s->key);
 	k = mem_alloc(sizeof *k);
 	memcpy(k->key, s->key, KEY_SIZE);
@@ -133,6 +160,20 @@ resume_keep(SSL *ssl, SSL_SESSION *session)
 	TAILQ_INSERT_HEAD(&c->kept, k, next);
 	c->kept_count++;
 	return 1;
+}
+
+/* Not this one, nor others of its key, nor what tickets come yet (Q5). */
+void
+resume_refuse(struct tls_stream *s)
+{
+	struct kept	*k, *next;
+
+	if (!s->wants_resume)
+		return;
+	s->wants_resume = false;
+	TAILQ_FOREACH_SAFE(k, &s->context->kept, next, next)
+		if (memcmp(k->key, s->key, KEY_SIZE) == 0)
+			drop(s->context, k);
 }
 
 /* Forget them all. */

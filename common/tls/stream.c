@@ -238,6 +238,8 @@ set_resumption(struct tls_stream *s, const struct tls_wishes *w)
 	if ((session = resume_take(s->context, s->key)) == NULL)
 		return;
 	(void)SSL_set_session(s->ssl, session);
+	s->kept_until = (int64_t)SSL_SESSION_get_time(session) +
+	    SSL_SESSION_get_timeout(session);
 	SSL_SESSION_free(session);
 }
 

@@ -99,6 +99,22 @@ take_fingerprints(struct tls_stream *s, X509 *x, struct pool *pool,
 	EVP_MD_free(md);
 }
 
+/* The same digits, in any case, with colons or without? None are no match. */
+static bool
+is_same_print(const char *a, const char *b)
+{
+	size_t	digits = 0;
+
+	for (;; a++, b++, digits++) {
+		a += strspn(a, ":");
+		b += strspn(b, ":");
+		if (*a == '\0' || *b == '\0')
+			return *a == *b && digits > 0;
+		if (!text_equal_mem((char[]){ *a, '\0' }, b, 1))
+			return false;
+	}
+}
+
 /* Is one of the fingerprints wanted? */
 static bool
 is_print_wanted(const struct tls_wishes *w, const struct tls_summary *sum)
@@ -106,9 +122,8 @@ is_print_wanted(const struct tls_wishes *w, const struct tls_summary *sum)
 	size_t	i;
 
 	for (i = 0; i < w->match_count; i++)
-		if (*w->matches[i] != '\0' &&
-		    (text_equal(w->matches[i], sum->fingerprint) ||
-		    text_equal(w->matches[i], sum->key_fingerprint)))
+		if (is_same_print(w->matches[i], sum->fingerprint) ||
+		    is_same_print(w->matches[i], sum->key_fingerprint))
 			return true;
 	return false;
 }
@@ -201,4 +216,6 @@ verify_judge(struct tls_stream *s, const struct tls_wishes *w,
 	else if (sum->trust == TLS_TRUSTED && (w->level == TLS_LEVEL_VERIFY ||
 	    w->level == TLS_LEVEL_SECURE))
 		judge_name(x, w, pool, sum);
+	if (w->level >= TLS_LEVEL_FINGERPRINT && sum->trust != TLS_VERIFIED)
+		resume_refuse(s);
 }

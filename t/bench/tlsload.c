@@ -123,10 +123,8 @@ run(void *arg)
 		ssl = begin(before, &fd);
 		tell(fd, ssl, "QUIT\r\n");
 		expect(fd, ssl, "221");
-		if (resumes && i > 0 && !SSL_session_reused(ssl)) {
-			fprintf(stderr, "tlsload: it was not resumed\n");
-			exit(1);
-		}
+		if (resumes && i == 1 && !SSL_session_reused(ssl))
+			fprintf(stderr, "# port %d does not resume\n", port);
 		SSL_SESSION_free(before);
 		before = resumes ? SSL_get1_session(ssl) : NULL;
 		SSL_shutdown(ssl);

@@ -150,7 +150,8 @@ behind_doors(const struct role *role, void (*deed)(void))
 	(void)snprintf(directory, sizeof(directory),
 	    "daemon_directory=%s/rogue", facts.config);
 	if (role->needs & NEEDS_BECOME) {
-		daemon.name = "helper";
+		if (is_mailbox)
+			daemon.name = "helper";
 		daemon.params = params;
 		daemon.before = become_prepare;
 		daemon.start = is_mailbox ? start_mailbox : start;

@@ -372,6 +372,8 @@ const struct attempt	kernel_attempts[] = {
 	SIGNAL("postrider-dns"),
 	SIGNAL("postrider-smtp"),
 	SIGNAL("postrider-local"),
+	SIGNAL("postrider-key"),
+	SIGNAL("postrider-auth"),
 	{ "signal own user",	try_signal_own,	NULL },
 	{ "trace own user",	try_trace,	NULL },
 	{ "memory of own user",	try_memory,	NULL },

@@ -36,11 +36,12 @@
 #include "common/param/site.h"
 #include "t/daemon/rogue.h"
 
-enum { PATIENCE = 20 * 1000, VICTIMS = 16 };
+enum { PATIENCE = 20 * 1000, VICTIMS = 20 };
 
 static const char *const	roles[] = {
 	"smtpd", "anvil", "log", "dns", "smtp", "local", "error", "resolve",
-	"cleanup", "qmgr", "bounce", "pickup", "helper", "mailbox"
+	"cleanup", "qmgr", "bounce", "pickup", "helper", "mailbox", "keys",
+	"auth", "token"
 };
 enum { ROLES = sizeof(roles) / sizeof(roles[0]) };
 

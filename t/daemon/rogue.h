@@ -39,7 +39,7 @@ struct facts {
 	int	tcp, udp, low, high;	/* ports: two open, two free */
 	char	abstract[64];		/* an abstract socket, without NUL */
 	pid_t	own;			/* a process of the same user */
-	struct { char user[32]; pid_t pid; } victims[16];
+	struct { char user[32]; pid_t pid; } victims[20];
 };
 extern struct facts	facts;
 

@@ -192,163 +192,168 @@ is(join('', $mail->complaints), '', 'and nothing in it broke');
 done_testing();
 
 __DATA__
-#                      s a l d s l e r c q b p h m
-smtpd anvil log dns smtp local error resolve cleanup qmgr bounce pickup helper mailbox
+#                      s a l d s l e r c q b p h m k a t
+smtpd anvil log dns smtp local error resolve cleanup qmgr bounce pickup helper mailbox keys auth token
 
 # The queue belongs to cleanup (incoming) and qmgr; pickup has maildrop. A
 # mode is set on an open file, never by name; times are qmgr's.
-list incoming          u u u u u u u u + + l u u u
-read incoming          u u u u u u u u + + l u u u
-write incoming         u u u u u u u u + + l u u u
-create incoming        u u u u u u u u + + l u u u
-remove incoming        u u u u u u u u + + l u u u
-mode incoming          u u u u u u u u s s s u u u
-time incoming          u u u u u u u u s + s u u u
-list deferred          u u u u u u u u l + l u u u
-read deferred          u u u u u u u u l + l u u u
-write deferred         u u u u u u u u l + l u u u
-create deferred        u u u u u u u u l + l u u u
-remove deferred        u u u u u u u u l + l u u u
-mode deferred          u u u u u u u u s s s u u u
-time deferred          u u u u u u u u s + s u u u
-list hold              u u u u u u u u l + l u u u
-read hold              u u u u u u u u l + l u u u
-write hold             u u u u u u u u l + l u u u
-create hold            u u u u u u u u l + l u u u
-remove hold            u u u u u u u u l + l u u u
-mode hold              u u u u u u u u s s s u u u
-time hold              u u u u u u u u s + s u u u
-list corrupt           u u u u u u u u l + l u u u
-read corrupt           u u u u u u u u l + l u u u
-write corrupt          u u u u u u u u l + l u u u
-create corrupt         u u u u u u u u l + l u u u
-remove corrupt         u u u u u u u u l + l u u u
-mode corrupt           u u u u u u u u s s s u u u
-time corrupt           u u u u u u u u s + s u u u
-list maildrop          u u u u u u u u u u u + u u
-read maildrop          u u u u u u u u u u u + u u
-write maildrop         u u u u u u u u u u u + u u
-create maildrop        u u u u u u u u u u u + u u
-remove maildrop        u u u u u u u u u u u + u u
-mode maildrop          u u u u u u u u u u u s u u
-time maildrop          u u u u u u u u u u u s u u
+list incoming          u u u u u u u u + + l u u u u u u
+read incoming          u u u u u u u u + + l u u u u u u
+write incoming         u u u u u u u u + + l u u u u u u
+create incoming        u u u u u u u u + + l u u u u u u
+remove incoming        u u u u u u u u + + l u u u u u u
+mode incoming          u u u u u u u u s s s u u u u u u
+time incoming          u u u u u u u u s + s u u u u u u
+list deferred          u u u u u u u u l + l u u u u u u
+read deferred          u u u u u u u u l + l u u u u u u
+write deferred         u u u u u u u u l + l u u u u u u
+create deferred        u u u u u u u u l + l u u u u u u
+remove deferred        u u u u u u u u l + l u u u u u u
+mode deferred          u u u u u u u u s s s u u u u u u
+time deferred          u u u u u u u u s + s u u u u u u
+list hold              u u u u u u u u l + l u u u u u u
+read hold              u u u u u u u u l + l u u u u u u
+write hold             u u u u u u u u l + l u u u u u u
+create hold            u u u u u u u u l + l u u u u u u
+remove hold            u u u u u u u u l + l u u u u u u
+mode hold              u u u u u u u u s s s u u u u u u
+time hold              u u u u u u u u s + s u u u u u u
+list corrupt           u u u u u u u u l + l u u u u u u
+read corrupt           u u u u u u u u l + l u u u u u u
+write corrupt          u u u u u u u u l + l u u u u u u
+create corrupt         u u u u u u u u l + l u u u u u u
+remove corrupt         u u u u u u u u l + l u u u u u u
+mode corrupt           u u u u u u u u s s s u u u u u u
+time corrupt           u u u u u u u u s + s u u u u u u
+list maildrop          u u u u u u u u u u u + u u u u u
+read maildrop          u u u u u u u u u u u + u u u u u
+write maildrop         u u u u u u u u u u u + u u u u u
+create maildrop        u u u u u u u u u u u + u u u u u
+remove maildrop        u u u u u u u u u u u + u u u u u
+mode maildrop          u u u u u u u u u u u s u u u u u
+time maildrop          u u u u u u u u u u u s u u u u u
 
 # Directories of root: everybody on the machine may look into two of them.
 # helper is root, though without the right to pass by owners and modes.
-list pid               u u u u u u u + l l l l + +
-read pid               u u u u u u u + l l l l + +
-write pid              u u u u u u u u u u u u + u
-create pid             u u u u u u u u u u u u + u
-remove pid             u u u u u u u u u u u u + u
-mode pid               u u u u u u u u u u u u + u
-time pid               u u u u u u u u u u u u + u
-list private           u u u u u u u u u u u u + u
-read private           u u u u u u u u u u u u + u
-write private          u u u u u u u u u u u u + u
-create private         u u u u u u u u u u u u + u
-remove private         u u u u u u u u u u u u + u
-mode private           u u u u u u u u u u u u + u
-time private           u u u u u u u u u u u u + u
-list public            u u u u u u u + l l l l + +
-read public            u u u u u u u + l l l l + +
-write public           u u u u u u u u u u u u + u
-create public          u u u u u u u u u u u u + u
-remove public          u u u u u u u u u u u u + u
-mode public            u u u u u u u u u u u u + u
-time public            u u u u u u u u u u u u + u
-mkdir queue            u u u u u u u u u u u u + u
+list pid               u u u u u u u + l l l l + + u u +
+read pid               u u u u u u u + l l l l + + u u +
+write pid              u u u u u u u u u u u u + u u u +
+create pid             u u u u u u u u u u u u + u u u +
+remove pid             u u u u u u u u u u u u + u u u +
+mode pid               u u u u u u u u u u u u + u u u +
+time pid               u u u u u u u u u u u u + u u u +
+list private           u u u u u u u u u u u u + u u u +
+read private           u u u u u u u u u u u u + u u u +
+write private          u u u u u u u u u u u u + u u u +
+create private         u u u u u u u u u u u u + u u u +
+remove private         u u u u u u u u u u u u + u u u +
+mode private           u u u u u u u u u u u u + u u u +
+time private           u u u u u u u u u u u u + u u u +
+list public            u u u u u u u + l l l l + + u u +
+read public            u u u u u u u + l l l l + + u u +
+write public           u u u u u u u u u u u u + u u u +
+create public          u u u u u u u u u u u u + u u u +
+remove public          u u u u u u u u u u u u + u u u +
+mode public            u u u u u u u u u u u u + u u u +
+time public            u u u u u u u u u u u u + u u u +
+mkdir queue            u u u u u u u u u u u u + u u u +
 
 # Nothing but files and hash directories is made in a program's own directory.
-mkdir own              u u u u u u u u + + u + + +
-symlink own            u u u u u u u u l l u l + +
-fifo own               u u u u u u u u l l u l + +
-device own             u u u u u u u u u u u u u u
-execute own            u u u u u u u u l l u l + +
+mkdir own              u u u u u u u u + + u + + + u u +
+symlink own            u u u u u u u u l l u l + + u u +
+fifo own               u u u u u u u u l l u l + + u u +
+device own             u u u u u u u u u u u u u u u u u
+execute own            u u u u u u u u l l u l + + u u +
 
 # Files of the system: resolve reads what everybody may read.
-read passwd            u u u u u u u + u u u u + +
-read shadow            u u u u u u u u u u u u + u
-read main.cf           u u u u u u u + u u u u + +
-read root's table      u u u u u u u u u u u u + u
-read a mailbox         u u u u u u u u u u u u u u
-mailbox by group       u u u u u u u u u u u u u =
-read init's environ    u u u u u u u u u u u u u u
-read /dev/mem          u u u u u u u u u u u u u u
-write passwd           u u u u u u u u u u u u + u
-write /tmp             u u u u u u u l u u u u + +
-escape jail            u u u u u u u . u u u u . .
+read passwd            u u u u u u u + u u u u + + u u +
+read shadow            u u u u u u u u u u u u + u u u +
+read main.cf           u u u u u u u + u u u u + + u u +
+read root's table      u u u u u u u u u u u u + u u u +
+read a mailbox         u u u u u u u u u u u u u u u u u
+mailbox by group       u u u u u u u u u u u u u = u u u
+read init's environ    u u u u u u u u u u u u u u u u u
+read /dev/mem          u u u u u u u u u u u u u u u u u
+write passwd           u u u u u u u u u u u u + u u u +
+write /tmp             u u u u u u u l u u u u + + u u +
+escape jail            u u u u u u u . u u u u . . u u .
 
 # Who calls whom.
-connect anvil          + s u u u u u u u u u u u u
-connect cleanup        + u u u u + u u u u + + + u
-connect resolve        + u u u + + u u + + u + + u
-connect dns            + u u u + u u + u u u u + u
-connect qmgr           + u u u u u u u + u u u + u
-connect bounce         + u u u + u u u u + u u + u
-connect pickup         u u u u u u u u = + = u u u
-connect smtp           u u u u u u u u = + = u u u
-connect local          u u u u u u u u = + = u u u
-connect error          u u u u u u u u = + = u u u
-connect helper         u u u u u + s u u u u u u u
-connect control        u u u u u u u u u u u u + u
-connect public qmgr    u u u u u u u + + + + + + +
-connect public pickup  u u u u u u u + + + + + + +
-abstract socket        l l l l l l l l l l l l + +
-serve a socket         u u u u u u u u l l u l + +
+connect anvil          + s u u u u u u u u u u u u u u u
+connect cleanup        + u u u u + u u u u + + + u u u +
+connect resolve        + u u u + + u u + + u + + u u u +
+connect dns            + u u u + u u + u u u u + u u u +
+connect qmgr           + u u u u u u u + u u u + u u u +
+connect bounce         + u u u + u u u u + u u + u u u +
+connect pickup         u u u u u u u u = + = u u u u u u
+connect smtp           u u u u u u u u = + = u u u u u u
+connect local          u u u u u u u u = + = u u u u u u
+connect error          u u u u u u u u = + = u u u u u u
+connect helper         u u u u u + s u u u u u u u u u u
+connect keys           + u u u + u u u u u u u + u u u +
+connect auth           + s u u u u u u u u u u u u u u u
+connect token          u u u u u u u + u u u u u u u u u
+connect control        u u u u u u u u u u u u + u u u +
+connect public qmgr    u u u u u u u + + + + + + + u u +
+connect public pickup  u u u u u u u + + + + + + + u u +
+abstract socket        l l l l l l l l l l l l + + l l +
+serve a socket         u u u u u u u u l l u l + + u u +
 
 # The world: smtp calls out, resolve opens what is configured (a Dovecot's
 # port), dns asks, nobody else does either.
-tcp                    l l l + + l l + l l l l + +
-mptcp                  s s s + s s s s s s s s + +
-tcp by reuse           l . . . . . . . . . . . . .
-udp                    s s s + s s s s s s s s + +
-bind low port          u u u u u u u u u u u u u u
-bind high port         l l l l l l l l l l l l + +
-listen                 l l l s s l l s l l l l + +
-raw socket             u u u u u u u u u u u u u u
-packet socket          u u u u u u u u u u u u u u
-netlink                s s s + s s s s s s s s + +
-vsock                  s s s s s s s s s s s s + +
+tcp                    l l l + + l l + l l l l + + l l +
+mptcp                  s s s + s s s s s s s s + + s s +
+tcp by reuse           l . . . . . . . . . . . . . . . .
+udp                    s s s + s s s s s s s s + + s s +
+bind low port          u u u u u u u u u u u u u u u u u
+bind high port         l l l l l l l l l l l l + + l l +
+listen                 l l l s s l l s l l l l + + l l +
+raw socket             u u u u u u u u u u u u u u u u u
+packet socket          u u u u u u u u u u u u u u u u u
+netlink                s s s + s s s s s s s s + + s s +
+vsock                  s s s s s s s s s s s s + + s s +
 
 # Other processes.
-signal root            u u u u u u u u u u u u + u
-signal postrider       u u u u u u u u l l l u + u
-signal postrider-log   u u l u u u u u u u u u + u
-signal postrider-smtpd l l u u u u u u u u u u + u
-signal postrider-drop  u u u u u u u u u u u l + u
-signal postrider-map   u u u u u u u l u u u u + u
-signal postrider-dns   u u u l u u u u u u u u + u
-signal postrider-smtp  u u u u l u u u u u u u + u
-signal postrider-local u u u u u l l u u u u u + u
-signal own user        l l l l l l l l l l l l + +
-trace own user         d d d d d d d d d d d d d d
-memory of own user     d d d d d d d d d d d d d d
-its /proc/PID/mem      d d d d d d d d d d d d d d
-limits of own user     s s s s s s s s s s s s + u
-slow own user down     s s s s s s s s s s s s + +
+signal root            u u u u u u u u u u u u + u u u +
+signal postrider       u u u u u u u u l l l u + u u u +
+signal postrider-log   u u l u u u u u u u u u + u u u +
+signal postrider-smtpd l l u u u u u u u u u u + u u u +
+signal postrider-drop  u u u u u u u u u u u l + u u u +
+signal postrider-map   u u u u u u u l u u u u + u u u +
+signal postrider-dns   u u u l u u u u u u u u + u u u +
+signal postrider-smtp  u u u u l u u u u u u u + u u u +
+signal postrider-local u u u u u l l u u u u u + u u u +
+signal postrider-key   u u u u u u u u u u u u + u l u +
+signal postrider-auth  u u u u u u u u u u u u + u u l +
+signal own user        l l l l l l l l l l l l + + l l +
+trace own user         d d d d d d d d d d d d d d d d d
+memory of own user     d d d d d d d d d d d d d d d d d
+its /proc/PID/mem      d d d d d d d d d d d d d d d d d
+limits of own user     s s s s s s s s s s s s + u s s +
+slow own user down     s s s s s s s s s s s s + + s s +
 
 # More processes, other programs, other users.
-fork                   s s s s s s s s s s s s + +
-thread                 s s s + s s s + + + s + + +
-execute a program      u u u u u u u l u u u u + +
-execute memory         s s s s s s s s s s s s + +
-become root            u u u u u u u u u u u u + u
-group of root          u u u u u u u u u u u u + u
-become nobody          u u u u u u u u u u u u + u
+fork                   s s s s s s s s s s s s + + s s +
+thread                 s s s + s s s + + + s + + + + + +
+execute a program      u u u u u u u l u u u u + + u u +
+execute memory         s s s s s s s s s s s s + + s s +
+become root            u u u u u u u u u u u u + u u u +
+group of root          u u u u u u u u u u u u + u u u +
+become nobody          u u u u u u u u u u u u + u u u +
 
 # The kernel.
-chroot                 u u u u u u u u u u u u + u
-mount                  u u u u u u u u u u u u u u
-unshare                u u u u u u u s u u u u ? ?
-file by handle         u u u u u u u u u u u u u u
-kernel module          u u u u u u u u u u u u u u
-reboot                 u u u u u u u u u u u u u u
-swap                   u u u u u u u u u u u u u u
-clock                  u u u u u u u u u u u u u u
-host name              u u u u u u u u u u u u u u
-bpf                    s s s s s s s s s s s s ? ?
-io_uring               s s s s s s s s s s s s ? ?
-keys                   s s s s s s s s s s s s ? ?
-perf                   s s s s s s s s s s s s ? ?
-userfault              s s s s s s s s s s s s ? ?
-show memory            s s s s s s s s s s s s + +
+chroot                 u u u u u u u u u u u u + u u u u
+mount                  u u u u u u u u u u u u u u u u u
+unshare                u u u u u u u s u u u u ? ? u u ?
+file by handle         u u u u u u u u u u u u u u u u u
+kernel module          u u u u u u u u u u u u u u u u u
+reboot                 u u u u u u u u u u u u u u u u u
+swap                   u u u u u u u u u u u u u u u u u
+clock                  u u u u u u u u u u u u u u u u u
+host name              u u u u u u u u u u u u u u u u u
+bpf                    s s s s s s s s s s s s ? ? s s ?
+io_uring               s s s s s s s s s s s s ? ? s s ?
+keys                   s s s s s s s s s s s s ? ? s s ?
+perf                   s s s s s s s s s s s s ? ? s s ?
+userfault              s s s s s s s s s s s s ? ? s s ?
+show memory            s s s s s s s s s s s s + + s s +

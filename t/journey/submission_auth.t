@@ -7,6 +7,7 @@ use strict;
 use warnings;
 
 use lib 't/lib';
+use Cwd qw(abs_path);
 use Postrider qw(bin free_port need_root slurp spew wait_for);
 use Postrider::CA;
 use Postrider::Fixture;
@@ -18,7 +19,8 @@ my $python = '/usr/bin/python3';
 my $password = 'sesame & "open" 100%';
 my %port = map { $_ => free_port() } qw(submission submissions owned);
 
-# The lines of a service as they are shipped, at a port of the test.
+# The lines of a service as they are shipped, at a port of the test, and with
+# the name that fail2ban looks for.
 sub shipped
 {
 	my ($name, $port) = @_;
@@ -26,7 +28,8 @@ sub shipped
 	    /^(\Q$name\E[ ]+inet .*\n(?:[ \t]+-o .*\n)+)/m
 	    or die "no $name in conf/master.cf";
 
-	return $lines =~ s/^\S+/127.0.0.1:$port/r;
+	return $lines =~ s/^\S+/127.0.0.1:$port/r =~
+	    s/(syslog_name=)postrider/$1postfix/r;
 }
 
 my $sut = Postrider::Fixture->new(settings => {
@@ -42,7 +45,8 @@ my $dir = $sut->dir;
 my $ca = Postrider::CA->new("$dir/ca");
 my $mx = $ca->issue(name => 'sut.test', san => ['localhost', '127.0.0.1',
     'sut.test']);
-$sut->set(smtpd_tls_chain_files => $mx->{all});
+$sut->set(smtpd_tls_chain_files => $mx->{all},
+    default_transport => 'smtp:[127.0.0.1]:' . $sut->remote->port);
 for my $user ('ann', 'bob@local.test') {
 	my ($status, $text) = $sut->run("$password\n", bin() . '/postrider',
 	    '-c', $sut->etc, 'user', 'add', $user, '-');
@@ -129,7 +133,7 @@ END
 # How each says that the password is wrong, and that nobody may relay: a status
 # and what it says.
 my %verdict = (
-	swaks => [28, qr/<~\* 535 5\.7\.8 /, 24, qr/<~\* 5\d\d 5\.7\./],
+	swaks => [28, qr/<~\* 535 5\.7\.8 /, 23, qr/<~\* 5\d\d 5\.7\./],
 	curl => [67, qr/< 535 5\.7\.8 /, 55, qr/< 5\d\d 5\.7\./],
 	msmtp => [77, qr/535 5\.7\.8 /, 65, qr/5\d\d 5\.7\./],
 	smtplib => [9, qr/SMTPAuthenticationError\(535, b'5\.7\.8 /, 9,
@@ -150,12 +154,17 @@ sub arrived
 	return ($sut->wait_remote(qr/^Subject: $subject\r$/m))[0]{data};
 }
 
-my $refused = 0;
+my @refused;		# mechanisms
+
+# What the log has of failed logins.
 sub failures
 {
-	return scalar(() = $sut->log =~ /^\S+ \S+ \S+ \S+?\/smtpd\[\d+\]:\ warning:
-	    \ \S+\[127\.0\.0\.1\]:\ SASL\ (?:PLAIN|LOGIN|SCRAM-SHA-256)
-	    \ authentication\ failed:\ /mgx);
+	my ($mechanism, $user) = @_;
+
+	$user //= 'ann';
+	return scalar(() = $sut->log =~ /\ postfix\/submissions?\/smtpd\[\d+\]:
+	    \ warning:\ \S+\[127\.0\.0\.1\]:\ SASL\ (?:$mechanism)
+	    \ authentication\ failed:\ .*,\ sasl_username=$user\n/gx);
 }
 
 sub try_program
@@ -177,11 +186,14 @@ sub try_program
 		($status, $text) = $program{$name}->(%usual,
 		    mechanism => $mechanism, subject => $sut->subject,
 		    password => "$password!");
+		my @tried = $mechanism eq 'login()' ? ('PLAIN', 'LOGIN') :
+		    $mechanism;
 		is($status, $no, "$mechanism: the wrong password") or
 		    diag $text;
 		like($text, $why, 'she is told so');
-		cmp_ok(failures(), '>', $refused, 'and the log');
-		$refused = failures();
+		push @refused, @tried;
+		is(failures($tried[0]), scalar(grep { $_ eq $tried[0] }
+		    @refused), 'and the log');
 	}
 	my ($status, $text) = $program{$name}->(%usual,
 	    subject => $sut->subject);
@@ -197,6 +209,126 @@ for my $name (sort keys %program) {
 }
 
 # --- what the server minds ----------------------------------------------------
+
+my %ann = (service => 'owned', from => 'ann@local.test', user => 'ann',
+    to => 'far@remote.test', mechanism => 'PLAIN', password => $password);
+
+subtest 'senders have owners' => sub {
+	for (['ann', 'ann@local.test', 1], ['ann', 'bob@local.test', 0],
+	    ['bob@local.test', 'bob@local.test', 1],
+	    ['bob@local.test', 'ann@local.test', 0]) {
+		my ($user, $from, $may) = @$_;
+		my $subject = $sut->subject;
+		my ($status, $text) = $program{smtplib}->(%ann,
+		    user => $user, from => $from, subject => $subject);
+		is($status, $may ? 0 : 9, "$user as $from") or diag $text;
+		like($text, qr/SMTPRecipientsRefused.*\(553,\ b'5\.7\.1 .*not\ owned\ by\ user\ \Q$user\E/x,
+		    'is refused') unless $may;
+		ok(arrived($subject), 'arrives') if $may;
+	}
+	my ($status, $text) = $program{smtplib}->(%ann, mechanism => undef,
+	    subject => $sut->subject);
+	like($text, qr/SMTPSenderRefused\(530, b'5\.7\.0 /,
+	    'nobody is not ann') or diag $status;
+};
+
+subtest 'passwords go through TLS only' => sub {
+	my $words = join ' ', '--server', '127.0.0.1', '--from',
+	    'ann@local.test', '--to', 'far@remote.test', '--auth',
+	    '--auth-user', 'ann', '--auth-password', 'secret';
+	my ($status, $text) = $sut->run('', 'swaks', '--port',
+	    $port{submission}, split / /, $words);
+	is($status, 28, 'swaks has no way in without it') or diag $text;
+	unlike($text, qr/^.*< \d+-?AUTH/m, 'since there is none');
+	($status, $text) = $sut->run('', 'swaks', '--tls', '--port',
+	    $sut->port, split / /, $words);
+	is($status, 28, 'nor by TLS at port 25') or diag $text;
+	unlike($text, qr/^.*<~ .*AUTH/m, 'which is not for users');
+	my $c = $sut->_connect('127.0.0.1', port => $port{submission});
+	like($c->command('AUTH PLAIN AGFubgBzZWNyZXQ='),
+	    qr/^5[03]\d 5\.[57]\.\d /, 'who says it all the same is not heard');
+	like($c->command('MAIL FROM:<ann@local.test>'), qr/^530 5\.7\.0 /,
+	    'and must begin with STARTTLS');
+};
+
+subtest 'another password' => sub {
+	my ($status, $text) = $sut->run("new one\n", bin() . '/postrider',
+	    '-c', $sut->etc, 'user', 'password', 'ann', '-');
+	is($status, 0, 'postrider user password') or diag $text;
+	wait_for(sub { ($program{smtplib}->(%ann, password => 'new one',
+	    subject => 'x'))[0] == 0 }, 10, 'it to act');
+	($status, $text) = $program{smtplib}->(%ann, subject => 'x');
+	like($text, qr/\(535, /, 'the old one is none any more');
+	($status, $text) = $sut->postrider('user', 'delete', 'ann');
+	is($status, 0, 'postrider user delete') or diag $text;
+	wait_for(sub { ($program{smtplib}->(%ann, password => 'new one',
+	    subject => 'x'))[1] =~ /\(535, / }, 10, 'ann to be gone');
+	pass('she is gone');
+};
+
+# --- a server of ours as the client -------------------------------------------
+
+my @ours = qw(PLAIN LOGIN SCRAM-SHA-256 SCRAM-SHA-256-PLUS);
+my $office = Postrider->new(settings => {
+	smtpd_peername_lookup => 'no', disable_dns_lookups => 'yes',
+	smtp_host_lookup => 'native', smtp_sasl_auth_enable => 'yes',
+	smtp_sasl_security_options => 'noanonymous',
+	smtp_tls_CAfile => $ca->file, smtp_tls_security_level => 'verify',
+	smtp_sasl_password_maps => 'inline:{ { localhost = bob@local.test:' .
+	    $password =~ s/%/%/r . ' } }',
+	transport_maps => 'inline:{ ' . join(' ', map {
+	    my $n = $_; map { "{ $_->[0]$n.test = $_->[0]$n:[localhost]:" .
+	    "$port{$_->[1]} }" } ['start', 'submission'],
+	    ['wrap', 'submissions'], ['wrong', 'submission'] } 0 .. $#ours) .
+	    ' }',
+    }, master => join('', map {
+	my $o = "unix - - n - - smtp -o smtp_sasl_mechanism_filter=$ours[$_]";
+	"start$_ $o\nwrap$_ $o -o smtp_tls_wrappermode=yes\n" .
+	"wrong$_ $o -o smtp_sasl_password_maps=static:bob\@local.test:no\n"
+    } 0 .. $#ours))->start;
+
+subtest 'a server of ours as the client' => sub {
+	# These domains are the world's for the other server, too.
+	for my $n (0 .. $#ours) {
+		for my $way (qw(start wrap)) {
+			my $subject = $sut->subject;
+			my $to = "far\@$way$n.test";
+			$office->send(from => 'bob@local.test', to => [$to],
+			    text => "Subject: $subject\n\nx\n");
+			like($office->wait_log(qr/to=<\Q$to\E>, .*\n/),
+			    qr/status=sent/, "$ours[$n] by $way: sent");
+			like(arrived($subject), qr/with ESMTPSA id/,
+			    'and gone on');
+		}
+		my $to = "far\@wrong$n.test";
+		$office->send(from => 'bob@local.test', to => [$to]);
+		like($office->wait_log(qr/to=<\Q$to\E>, .*\n/),
+		    qr/dsn=4\.7\.8, status=deferred \(SASL authentication failed; server localhost\[127\.0\.0\.1\] said: 535 5\.7\.8 /,
+		    'the wrong password waits for a right one');
+		my $how = "sasl_method=$ours[$n], " .
+		    'sasl_username=bob@local.test';
+		is(scalar(() = $sut->log =~ /: client=\S+, \Q$how\E\n/g), 2,
+		    'the server knows how he came');
+	}
+	is(join('', $office->complaints), '', 'nothing crashed');
+};
+
+# --- fail2ban -----------------------------------------------------------------
+
+SKIP: {
+	my ($readers) = grep { -x "$_/usr/bin/fail2ban-regex" }
+	    map { abs_path($_) // () } ($ENV{BUILD} // 'build') . '/readers',
+	    'build/readers';
+	skip 'fail2ban is not there (make test-deps)', 1 unless $readers;
+	local $ENV{PYTHONPATH} = "$readers/usr/lib/python3/dist-packages";
+	my ($status, $text) = $sut->run('', $python,
+	    "$readers/usr/bin/fail2ban-regex", '-c',
+	    "$readers/etc/fail2ban", '--out', '<ip>', "$dir/log",
+	    'postfix[mode=auth]');
+	is(scalar(() = $text =~ /^127\.0\.0\.1$/mg),
+	    failures('PLAIN|LOGIN', '\S+'), 'fail2ban counts them') or
+	    diag $text;
+}
 
 $sut->stop;
 is(join('', $sut->complaints), '', 'nothing crashed');

@@ -455,6 +455,7 @@ sub search
 		next if $mode !~ /^r/ || /\[v(?:var|dso|syscall)/;
 		no warnings 'portable';
 		($from, $to) = (hex $from, hex $to);
+		next if $to - $from > 1 << 30;	# a sanitizer's notes
 		sysseek $mem, $from, 0 or next;
 		my $rest = '';
 		while ($from < $to) {

@@ -86,22 +86,26 @@ the_sockets_are_owned_as_the_design_says(void **state)
 	assert_string_equal(role_socket_user("pickup"), "postrider");
 	assert_string_equal(role_socket_user("mailbox"), "root");
 	assert_string_equal(role_socket_user("spawn"), "postrider-map");
+	assert_string_equal(role_socket_user("token"), "postrider-map");
+	assert_string_equal(role_socket_user("auth"), "postrider-smtpd");
+	assert_string_equal(role_socket_group("keys"), "postrider-to-keys");
 	/* a second question must not spoil the first answer */
 	assert_string_not_equal(role_socket_group("cleanup"),
 	    role_socket_group("dns"));
 }
 
 static void
-only_four_programs_are_root(void **state)
+only_five_programs_are_root(void **state)
 {
 	static const char *const	 root[] = { "master", "helper",
-					    "mailbox", "spawn", NULL };
+					    "mailbox", "spawn", "token",
+					    NULL };
 	const struct role		*r;
 
 	(void)state;
 	for (r = role_all(); r->program != NULL; r++)
 		assert_true((r->user == NULL) ==
-		    lists(root, 5, r->program));
+		    lists(root, 6, r->program));
 }
 
 /* Promise 2 of the design: who talks to the Internet can do nothing else. */
@@ -109,12 +113,13 @@ static void
 who_meets_strangers_has_no_files(void **state)
 {
 	static const char *const	 exposed[] = { "smtpd", "smtp", "dns",
-					    "anvil", "local", NULL };
+					    "anvil", "local", "keys", "auth",
+					    NULL };
 	const struct role		*r;
 
 	(void)state;
 	for (r = role_all(); r->program != NULL; r++) {
-		if (!lists(exposed, 6, r->program))
+		if (!lists(exposed, 8, r->program))
 			continue;
 		assert_int_equal(r->jail, JAIL_PRIVATE);
 		assert_int_equal(r->needs & (NEEDS_FILES_READ |
@@ -134,7 +139,7 @@ main(void)
 		cmocka_unit_test(every_caller_calls),
 		cmocka_unit_test(a_socket_belongs_to_one_user_or_to_one_group),
 		cmocka_unit_test(the_sockets_are_owned_as_the_design_says),
-		cmocka_unit_test(only_four_programs_are_root),
+		cmocka_unit_test(only_five_programs_are_root),
 		cmocka_unit_test(who_meets_strangers_has_no_files),
 	};
 

@@ -246,6 +246,23 @@ scram_is_not_content_with_another_proof(void **state)
 	assert_false(sasl_client_is_satisfied(c));
 }
 
+/* What it complains about goes to logs and reports. */
+static void
+scram_shows_a_server_s_error_in_printable_characters(void **state)
+{
+	struct sasl_client	*c = client("SCRAM-SHA-256", alice());
+	struct scram_server	*s = scram_server_new(pool, false, NULL, 0,
+				    NULL);
+
+	(void)state;
+	assert_string_not_equal(scram_round(c, s, "s3cret"), "");
+	assert_null(sasl_client_answer(c, encoded("e=no\r\nBcc: x\033[2J"
+	    "\302\233"), &why));
+	assert_non_null(strstr(why, "it says: no\\015\\012Bcc"));
+	for (; *why != '\0'; why++)
+		assert_in_range(*why, ' ', '~');
+}
+
 static void
 scram_plus_binds_the_channel(void **state)
 {
@@ -435,6 +452,7 @@ main(void)
 		CASE(oauthbearer_is_rfc_7628),
 		CASE(scram_wants_the_server_s_proof),
 		CASE(scram_is_not_content_with_another_proof),
+		CASE(scram_shows_a_server_s_error_in_printable_characters),
 		CASE(scram_plus_binds_the_channel),
 		CASE(scram_without_tls_does_not_bind),
 		CASE(the_strongest_is_chosen),

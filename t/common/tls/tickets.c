@@ -117,6 +117,88 @@ q1_only_by_the_same_text_and_wishes(void **state)
 	assert_true(resumes(server, "TLSv1.3", "mx1", NULL));
 }
 
+/* When the freshest session that is kept is over. */
+static int64_t
+end_of_kept(void)
+{
+	struct kept	*k = TAILQ_FIRST(&client->kept);
+
+	assert_non_null(k);
+	return (int64_t)SSL_SESSION_get_time(k->session) +
+	    SSL_SESSION_get_timeout(k->session);
+}
+
+/* However often a session is resumed: after its time who the server is has to
+ * be shown again (RFC 8446 4.6.1). */
+static void
+q4_resuming_does_not_lengthen_a_life(void **state)
+{
+	static const char *const	words[] = { "TLSv1.2", "TLSv1.3" };
+	SSL_SESSION			*kept;
+	int64_t				 end;
+	size_t				 i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		assert_false(resumes(server, words[i], words[i], NULL));
+		kept = TAILQ_FIRST(&client->kept)->session;
+		SSL_SESSION_set_time(kept, SSL_SESSION_get_time(kept) - 1800);
+		end = end_of_kept();
+		assert_true(resumes(server, words[i], words[i], NULL));
+		assert_true(end_of_kept() <= end);
+		assert_true(resumes(server, words[i], words[i], NULL));
+		assert_true(end_of_kept() <= end);
+	}
+}
+
+static void
+q4_a_session_ends_with_its_certificate(void **state)
+{
+	const struct issued	*all[] = { &rsa };
+	struct tls_setup	 other = setup;
+	struct shelf		 brief = shelf;
+
+	(void)state;
+	X509_gmtime_adj(X509_getm_notAfter(rsa.certificate), 600);
+	X509_sign(rsa.certificate, rsa.key, EVP_sha256());
+	brief.rows[0].identity = identity_of(all, 1);
+	other.source = shelf_source(&brief);
+	assert_false(resumes(new_context(&other), "", "mx", NULL));
+	assert_true(end_of_kept() <= (int64_t)time(NULL) + 600);
+	X509_gmtime_adj(X509_getm_notAfter(rsa.certificate), 86400 * 30);
+	X509_sign(rsa.certificate, rsa.key, EVP_sha256());
+	tls_identity_release(brief.rows[0].identity);
+}
+
+/* A host whose certificate does not do is asked to show it again: it may have
+ * another one by then. */
+static void
+q5_what_was_not_verified_is_not_resumed(void **state)
+{
+	static const char *const	words[] = { "TLSv1.2", "TLSv1.3" };
+	const char			*match = "other.example";
+	size_t				 i;
+	int				 n;
+
+	(void)state;
+	for (i = 0; i < 4; i++)
+		for (n = 0; n < 2; n++) {
+			arrange(&last, server, client);
+			last.client.wishes.protocols = words[i % 2];
+			last.client.wishes.resume = "mx";
+			last.client.wishes.level = i < 2 ? TLS_LEVEL_SECURE :
+			    TLS_LEVEL_FINGERPRINT;
+			last.client.wishes.matches = &match;
+			last.client.wishes.match_count = 1;
+			last.server.then = last.client.then = say_hello;
+			meet(&last);
+			assert_int_equal(last.client.sum.trust,
+			    TLS_UNTRUSTED);
+			assert_false(last.client.sum.is_resumed);
+		}
+	assert_int_equal(client->kept_count, 0);
+}
+
 /* Show the server the same session under another name. */
 static void
 q1b_a_server_does_not_resume_under_another_name(void **state)
@@ -219,6 +301,12 @@ main(void)
 		cmocka_unit_test_setup(q2_a_ticket_of_tls_1_3_is_used_once,
 		    refresh),
 		cmocka_unit_test_setup(q3_there_are_not_many_of_them, refresh),
+		cmocka_unit_test_setup(q4_resuming_does_not_lengthen_a_life,
+		    refresh),
+		cmocka_unit_test_setup(q4_a_session_ends_with_its_certificate,
+		    refresh),
+		cmocka_unit_test_setup(
+		    q5_what_was_not_verified_is_not_resumed, refresh),
 		cmocka_unit_test_setup(
 		    a_key_that_was_replaced_is_believed_until_it_ends, refresh),
 		cmocka_unit_test_setup(without_keys_there_are_no_tickets,

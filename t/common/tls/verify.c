@@ -204,6 +204,61 @@ fingerprints_of_certificate_and_key_verify(void **state)
 	assert_int_equal(again.trust, TLS_UNTRUSTED);
 }
 
+/* Tables have fingerprints without colons, too (smtp/policy.c). */
+static void
+a_fingerprint_may_be_without_colons(void **state)
+{
+	struct tls_summary	 s, again;
+	char			*bare, *to;
+	const char		*from;
+
+	(void)state;
+	s = judge(&stranger, "", TLS_LEVEL_FINGERPRINT, "AA:BB");
+	bare = to = pool_strdup(pool, s.fingerprint);
+	for (from = s.fingerprint; *from != '\0'; from++)
+		if (*from != ':')
+			*to++ = *from;
+	*to = '\0';
+	again = judge(&stranger, "", TLS_LEVEL_FINGERPRINT, bare);
+	assert_int_equal(again.trust, TLS_VERIFIED);
+	to[-1] = to[-1] == '0' ? '1' : '0';
+	again = judge(&stranger, "", TLS_LEVEL_FINGERPRINT, bare);
+	assert_int_equal(again.trust, TLS_UNTRUSTED);
+	to[-2] = '\0';
+	again = judge(&stranger, "", TLS_LEVEL_FINGERPRINT, bare);
+	assert_int_equal(again.trust, TLS_UNTRUSTED);
+	again = judge(&stranger, "", TLS_LEVEL_FINGERPRINT, ":::");
+	assert_int_equal(again.trust, TLS_UNTRUSTED);
+}
+
+/* Names that cannot be read are not names that are not there. */
+static void
+a_common_name_does_not_replace_damaged_names(void **state)
+{
+	unsigned char		 junk[] = { 0x30, 0x7f, 0x82, 0x01 };
+	ASN1_OCTET_STRING	*value = ASN1_OCTET_STRING_new();
+	X509_EXTENSION		*extension;
+	struct issued		 odd;
+	const char		**names;
+	size_t			 count;
+
+	(void)state;
+	odd = issue("EC", "mx.example", NULL, 30, &root, false);
+	names = name_list(pool, odd.certificate, &count);
+	assert_int_equal(count, 1);
+	assert_string_equal(names[0], "mx.example");
+	assert_int_equal(ASN1_OCTET_STRING_set(value, junk, sizeof junk), 1);
+	extension = X509_EXTENSION_create_by_NID(NULL, NID_subject_alt_name,
+	    0, value);
+	assert_non_null(extension);
+	assert_int_equal(X509_add_ext(odd.certificate, extension, -1), 1);
+	(void)name_list(pool, odd.certificate, &count);
+	assert_int_equal(count, 0);
+	X509_EXTENSION_free(extension);
+	ASN1_OCTET_STRING_free(value);
+	forget_issued(&odd);
+}
+
 static void
 mandatory_sessions_refuse_weak_keys(void **state)
 {
@@ -304,6 +359,8 @@ main(void)
 		cmocka_unit_test(anchors_are_trusted_alone),
 		cmocka_unit_test(anchors_that_were_not_loaded_end_it),
 		cmocka_unit_test(fingerprints_of_certificate_and_key_verify),
+		cmocka_unit_test(a_fingerprint_may_be_without_colons),
+		cmocka_unit_test(a_common_name_does_not_replace_damaged_names),
 		cmocka_unit_test(mandatory_sessions_refuse_weak_keys),
 		cmocka_unit_test(a_server_tells_who_the_client_is),
 		cmocka_unit_test(a_huge_certificate_ends_the_handshake),

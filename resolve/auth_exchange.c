@@ -9,11 +9,15 @@
 #include <sys/queue.h>
 #include <sys/tree.h>
 
-#include "common/base/log.h"
+#include "common/base/clock.h"
+#include "common/daemon/daemon.h"
 #include "common/sasl/sasl.h"
 #include "resolve/auth.h"
 
-enum { EACH_MAX = 5000 };	/* of one smtpd process */
+enum {
+	EACH_MAX = 5000,	/* of one smtpd process */
+	PATIENCE = 1000		/* milliseconds, at the end */
+};
 
 struct ongoing {
 	RB_ENTRY(ongoing) entry;
@@ -119,10 +123,14 @@ void
 exchanges_begin(struct request *r)
 {
 	const struct authenticate	*ask = r->object;
-	struct client			*c = find_client(r->channel, true);
+	struct client			*c;
 	struct ongoing			*e;
 	struct pool			*pool;
 
+	/* Who is gone was forgotten already, and would never be again. */
+	if (!channel_is_open(r->channel))
+		return;
+	c = find_client(r->channel, true);
 	if (c->count >= EACH_MAX)
 		return refuse(r, SASL_UNAVAILABLE, "too many log in at once");
 	if (find(r->channel, ask->exchange) != NULL)
@@ -181,9 +189,19 @@ exchanges_forget(struct channel *channel, void *context)
 	free(c);
 }
 
-/* What a drain waits for. */
+/*
+ * What a drain waits for. A client may take minutes for a word, and the fresh
+ * process, which knows the users as they are now, begins after us: who is not
+ * done soon has to begin again. Steps that run are waited for all the same.
+ */
 unsigned
 exchanges_count(void)
 {
-	return total;
+	static int64_t	end;
+
+	if (!daemon_is_draining())
+		return total;
+	if (end == 0)
+		end = clock_now() + PATIENCE;
+	return clock_now() < end ? total : 0;
 }

@@ -154,16 +154,17 @@ begin_scram(struct dialogue *d, struct pool *pool, const struct bytes *said,
 	if ((found = users_find(d->pool, name, &a)) == MAP_ERROR)
 		return answer(to, pool, SASL_UNAVAILABLE,
 		    "the table of users cannot be read");
+	d->user = pool_strdup(d->pool, found == MAP_FOUND ? a.name : name);
 	if (found == MAP_NOT_FOUND)
 		d->wrong = "user unknown";
 	else if (a.verifier == NULL || !scram_verifier_parse(&v, a.verifier))
 		d->wrong = "he has no verifier for SCRAM";
+	if (d->wrong != NULL)
+		users_decoy(d->pool, name, &a, &v);
+	/* The salt is his own, as it is without this wish. */
 	else if (*scram_server_authorize(d->scram) != '\0' &&
 	    !text_equal(scram_server_authorize(d->scram), name))
 		d->wrong = "nobody may act as somebody else";
-	d->user = pool_strdup(d->pool, found == MAP_FOUND ? a.name : name);
-	if (d->wrong != NULL)
-		users_decoy(d->pool, d->user, &a, &v);
 	challenge(to, pool, scram_server_challenge(d->scram, &v));
 	explicit_bzero(&v, sizeof(v));
 }

@@ -214,22 +214,25 @@ look_at_accounts(void)
 		    sizeof(setting));
 }
 
-/* The same name gets the same salt, and no password fits. */
+/* The same name, in any case of its letters, gets the same salt, and no
+ * password fits. */
 void
 users_decoy(struct pool *to, const char *name, struct account *a,
     struct scram_verifier *v)
 {
 	unsigned char	bytes[SCRAM_KEY];
+	char		*lower = pool_strdup(to, name);
 
+	text_lower(lower);
 	*a = sample;
-	a->name = pool_strdup(to, name);
+	a->name = lower;
 	if (sample.verifier == NULL ||
 	    !scram_verifier_parse(v, sample.verifier)) {
 		v->iterations = auth_set.iterations;
 		v->salt_length = SALT;
 	}
 	CLAIM(HMAC(EVP_sha256(), key, sizeof(key),
-	    (const unsigned char *)name, strlen(name), bytes, NULL) != NULL);
+	    (const unsigned char *)lower, strlen(lower), bytes, NULL) != NULL);
 	if (v->salt_length > sizeof(bytes))
 		v->salt_length = sizeof(bytes);
 	memcpy(v->salt, bytes, v->salt_length);

@@ -273,6 +273,16 @@ find_permitted(struct rules *r, struct pool *pool, const char *program,
 	return NULL;
 }
 
+/* Has the table keys of hosts beside those of senders? Then a local part alone
+ * is none: "relay.example@here" would get the password of that host, and show
+ * it to whom he likes. */
+static bool
+is_of_hosts(const struct row *row)
+{
+	return strstr(row->parameter, "_sasl_password_maps") != NULL ||
+	    strstr(row->parameter, "_sasl_token_maps") != NULL;
+}
+
 /* An address, in the usual order of its parts. smtpd has it as the client gave
  * it; "alice" owns no other mailbox than alice@$myorigin. */
 static WAITS enum map_result
@@ -291,7 +301,9 @@ find_address(struct rules *r, struct pool *pool, const struct source *s,
 		*why = pool_strdup(pool, "an address that cannot be completed");
 		return MAP_ERROR;
 	}
-	if (domain_is_ours(r, pool, address_domain(address), &is_ours,
+	if (is_of_hosts(s->row))
+		is_ours = false;
+	else if (domain_is_ours(r, pool, address_domain(address), &is_ours,
 	    why) == -1)
 		return MAP_ERROR;
 	result = table_find_address(table, pool, address, r->delimiters,

@@ -143,8 +143,8 @@ passes_tables(struct delivery *d, char *mechanism)
 	return found.result == LOOKUP_FOUND;
 }
 
-/* Of what is offered, what the filter's tables let through; NULL: they cannot
- * be asked. Only names that we could use are worth a question. */
+/* The filter as words: of what is offered, what its tables let through; NULL:
+ * they cannot be asked. Only names that we could use are worth a question. */
 WAITS static const char *
 filtered(struct delivery *d, const struct connection *c)
 {
@@ -154,7 +154,7 @@ filtered(struct delivery *d, const struct connection *c)
 	int		 passes;
 
 	if (!sasl_filter_has_tables(set.sasl.filter))
-		return c->mechanisms;
+		return set.sasl.filter;
 	words = text_words(d->pool, c->mechanisms, &count);
 	str_init(&left, d->pool, MECHANISMS_MAX);
 	for (i = 0; i < count; i++) {
@@ -165,7 +165,8 @@ filtered(struct delivery *d, const struct connection *c)
 		if (passes == 1)
 			str_addf(&left, " %s", words[i]);
 	}
-	return left.data;
+	/* An empty filter would let them all through. */
+	return left.len > 0 ? left.data : "none";
 }
 
 /* --- failures ------------------------------------------------------------- */
@@ -367,11 +368,11 @@ choose(struct delivery *d, struct connection *c, struct pool *pool,
 {
 	unsigned char		 exporter[BINDING], end_point[BINDING];
 	struct sasl_credentials	 who = credentials(d, c, exporter, end_point);
-	const char		*offered = filtered(d, c), *why;
+	const char		*allowed = filtered(d, c), *why;
 	size_t			 which = rules_for(c);
 	struct sasl_client	*client;
 
-	if (offered == NULL) {
+	if (allowed == NULL) {
 		(void)give_up_here(d, c, f, pool_printf(d->pool, "%s cannot "
 		    "be asked now",
 		    settings_name("smtp_sasl_mechanism_filter")));
@@ -382,8 +383,7 @@ choose(struct delivery *d, struct connection *c, struct pool *pool,
 		    "word in %s", settings_name(option_names[which])));
 		return NULL;
 	}
-	client = sasl_client_new(pool, offered,
-	    sasl_filter_has_tables(set.sasl.filter) ? "" : set.sasl.filter,
+	client = sasl_client_new(pool, c->mechanisms, allowed,
 	    rules[which].forbidden, rules[which].needed, &who, &why);
 	if (client != NULL)
 		return client;

@@ -35,7 +35,7 @@ const struct param login_params[] = {
 	    "smtp_sasl_password_maps."),
 	PARAM_BOOL("smtp_sender_dependent_authentication",
 	    set.sasl.is_by_sender, "no", "Look the sender's address up in "
-	    "these tables, too, and first."),
+	    "these tables, too, and first: user@domain, @domain."),
 	PARAM_END
 };
 

@@ -18,11 +18,16 @@
 #include "common/ipc/lookup.h"
 #include "common/ipc/tables.h"
 #include "common/mail/address.h"
+#include "common/mail/idn.h"
 
 #include "smtp/policy.h"
 #include "smtp/settings.h"
 
-enum { ASK_TIME = 30 * 1000 };
+enum {
+	ASK_TIME = 30 * 1000,
+	LABELS = 128,			/* of the longest domain */
+	KEYS_ROOM = 3 + (1 + IDN_OTHERS) * LABELS
+};
 
 const struct param security_params[] = {
 	PARAM_STRING("smtp_tls_security_level", set.tls.level, "", 0, 100,
@@ -197,20 +202,25 @@ add_matches(struct pool *pool, struct security *s)
 	    settings_name(parameter), why);
 }
 
-/* "nexthop" and "dot-nexthop" are names now. */
+/* "nexthop" and "dot-nexthop" are names now, in A-labels, as certificates have
+ * them. */
 static void
 name_nexthop(struct pool *pool, const struct nexthop *hop, struct security *s)
 {
-	size_t	i;
+	const char	*name = hop->name;
+	char		*ascii;
+	size_t		 i;
 
+	if (idn_to_ascii(pool, name, &ascii) == NULL)
+		name = ascii;
 	for (i = 0; i < s->match_count; i++) {
 		if (text_equal(s->matches[i], "nexthop"))
-			s->matches[i] = hop->name;
+			s->matches[i] = name;
 		else if (text_equal(s->matches[i], "dot-nexthop"))
-			s->matches[i] = pool_printf(pool, ".%s", hop->name);
+			s->matches[i] = pool_printf(pool, ".%s", name);
 	}
 	if (text_equal(s->servername, "nexthop"))
-		s->servername = hop->name;
+		s->servername = name;
 }
 
 /* Who alone is trusted, if that is said. */
@@ -328,9 +338,36 @@ security_complete(struct pool *pool, const struct nexthop *hop,
 
 /* --- the table ------------------------------------------------------------ */
 
+/* A domain's other spellings, and the domains above it in all of them, the
+ * nearest first. */
+static size_t
+add_domains(struct pool *pool, char *domain, struct key_row *keys, size_t n)
+{
+	char	*names[IDN_OTHERS + 2] = { domain };
+	bool	 has_more = true;
+	size_t	 i;
+
+	idn_others(pool, domain, names + 1);
+	for (i = 1; names[i] != NULL; i++)
+		keys[n++].key = names[i];
+	while (has_more) {
+		has_more = false;
+		for (i = 0; i < IDN_OTHERS + 1; i++) {
+			if (names[i] == NULL)
+				continue;
+			names[i] = strchr(names[i] + 1, '.');
+			if (names[i] != NULL)
+				keys[n++].key = names[i];
+			has_more |= names[i] != NULL;
+		}
+	}
+	return n;
+}
+
 /*
  * Under which keys a next hop may be: exactly as it is written; and a domain,
- * which has neither brackets nor a port, under the domains above it, too.
+ * which has neither brackets nor a port, in its other spellings and under the
+ * domains above it, too: whoever writes an address chooses how.
  */
 static size_t
 add_keys(struct pool *pool, const struct nexthop *hop, struct key_row *keys)
@@ -346,38 +383,61 @@ add_keys(struct pool *pool, const struct nexthop *hop, struct key_row *keys)
 		keys[n++].key = pool_strdup(pool, hop->name);
 	if (!domain_is_valid(key, true) || domain_is_literal(key))
 		return n;
-	while (n < KEYS_MAX && (key = strchr(key + 1, '.')) != NULL)
-		keys[n++].key = key;
-	return n;
+	return add_domains(pool, key, keys, n);
+}
+
+/* Ask for them all. 1 with the first that is there, 0, or -1: no answer. */
+WAITS static int
+ask_keys(struct pool *pool, struct key_row *keys, size_t count,
+    const char **value, const char **key)
+{
+	struct ask_lookup	 ask = {
+		.service = (char *)(uintptr_t)settings_service(),
+		.parameter = (char *)(uintptr_t)settings_name(
+		    "smtp_tls_policy_maps"),
+		.how = LOOKUP_KEYS
+	};
+	struct found		 found;
+	size_t			 done;
+
+	for (done = 0; done < count; done += ask.count) {
+		ask.keys = keys + done;
+		ask.count = count - done < KEYS_MAX ? count - done : KEYS_MAX;
+		if (lookup_ask(to_resolve, &ask, clock_now() + ASK_TIME, pool,
+		    &found) == -1 || found.result == LOOKUP_TEMPORARY)
+			return -1;
+		if (found.result == LOOKUP_NOT_FOUND)
+			continue;
+		*value = found.value;
+		*key = ask.keys[found.which].key;
+		return 1;
+	}
+	return 0;
 }
 
 /* What the table says. NULL, or why that is of no use. */
 WAITS static const char *
 ask_table(struct pool *pool, const struct nexthop *hop, struct security *s)
 {
-	struct key_row		*keys = pool_array(pool, KEYS_MAX,
-				    sizeof(*keys));
-	const char		*parameter = settings_name(
-				    "smtp_tls_policy_maps"), *why;
-	struct ask_lookup	 ask = {
-		.service = (char *)(uintptr_t)settings_service(),
-		.parameter = (char *)(uintptr_t)parameter,
-		.how = LOOKUP_KEYS, .keys = keys
-	};
-	struct found		 found;
+	struct key_row	*keys;
+	const char	*parameter = settings_name("smtp_tls_policy_maps");
+	const char	*value, *key, *why;
 
 	if (set.tls.policy_maps[0] == '\0')
 		return standard.wrong_level;
-	ask.count = add_keys(pool, hop, keys);
-	if (lookup_ask(to_resolve, &ask, clock_now() + ASK_TIME, pool,
-	    &found) == -1 || found.result == LOOKUP_TEMPORARY)
+	keys = pool_array(pool, KEYS_ROOM, sizeof(*keys));
+	switch (ask_keys(pool, keys, add_keys(pool, hop, keys), &value,
+	    &key)) {
+	case 0:
+		return standard.wrong_level;
+	case 1:
+		why = security_parse(pool, value, s);
+		return why == NULL ? NULL : pool_printf(pool, "%s: %s: %s",
+		    parameter, key, why);
+	default:
 		return pool_printf(pool, "the table of %s cannot be asked "
 		    "now", parameter);
-	if (found.result == LOOKUP_NOT_FOUND)
-		return standard.wrong_level;
-	why = security_parse(pool, found.value, s);
-	return why == NULL ? NULL : pool_printf(pool, "%s: %s: %s", parameter,
-	    keys[found.which].key, why);
+	}
 }
 
 int

@@ -55,6 +55,7 @@ const struct param starttls_params[] = {
 
 static struct tls_context	*context;
 static const char		*wrong_trust;	/* why ours is not there */
+static struct remote		*certificates;	/* of our own; NULL: none */
 
 /* Files of trust anchors, and why one could not be read. */
 struct anchors {
@@ -93,8 +94,9 @@ find_certificates(struct tls_setup *setup)
 	struct link	*to_keys = link_new("keys", site_processes("keys"),
 			    NULL);
 
-	setup->source = remote_source(remote_new(to_keys, settings_service(),
-	    set.is_lmtp ? "lmtp" : "smtp", TLS_CLIENT, 0));
+	certificates = remote_new(to_keys, settings_service(),
+	    set.is_lmtp ? "lmtp" : "smtp", TLS_CLIENT, 0);
+	setup->source = remote_source(certificates);
 }
 
 /* Read the files of trust anchors of a list. */
@@ -170,6 +172,9 @@ starttls_prepare(void)
 	if (!security_is_wanted())
 		return;
 	pool = pool_new("tls", 0);
+	/* The level that wants it has told so and waits (security.c). */
+	if (tls_check_digest(pool, setup.digest) != NULL)
+		setup.digest = "sha256";
 	if (has_certificates(pool))
 		find_certificates(&setup);
 	make_context(pool, &setup);
@@ -284,12 +289,18 @@ judge(struct delivery *d, struct connection *c, struct failure *f)
 	    "Server certificate not trusted");
 }
 
-/* Can certificates be checked as they are to be? */
-static const char *
+/* Can certificates be shown and checked as they are to be? Who knows us by
+ * ours would refuse for good what comes without it. */
+WAITS static const char *
 missing(const struct delivery *d)
 {
 	if (context == NULL)
 		return "TLS is required, but our TLS engine is unavailable";
+	if (starttls_is_mandatory(d) && certificates != NULL &&
+	    !remote_is_ready(certificates))
+		return pool_printf(d->pool, "the certificate of %s or %s "
+		    "cannot be used", settings_name("smtp_tls_chain_files"),
+		    settings_name("smtp_tls_cert_file"));
 	if (d->security->level < TLS_LEVEL_VERIFY)
 		return NULL;
 	return d->security->anchors == NULL ? wrong_trust :
@@ -408,8 +419,10 @@ starttls_begin(struct delivery *d, struct connection *c, struct failure *f)
 	if ((d->shy & SHY_OF_TLS) != 0)
 		return 0;
 	if ((why = missing(d)) != NULL) {
+		(void)fail(d, f, "4.7.5", why);
 		f->is_ours = true;
-		return fail(d, f, "4.7.5", why);
+		f->wants_clear = false;		/* security.c: S1 */
+		return -1;
 	}
 	if (ask(d, c, f) == -1 || shake_hands(d, c, f) == -1)
 		return -1;

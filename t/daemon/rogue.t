@@ -330,7 +330,7 @@ trace own user         d d d d d d d d d d d d d d d d d
 memory of own user     d d d d d d d d d d d d d d d d d
 its /proc/PID/mem      d d d d d d d d d d d d d d d d d
 limits of own user     s s s s s s s s s s s s + u s s +
-slow own user down     s s s s s s s s s s s s + + s s +
+slow own user down     s s s s s s s s s s s s + + s s u
 
 # More processes, other programs, other users.
 fork                   s s s s s s s s s s s s + + s s +

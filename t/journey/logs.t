@@ -321,7 +321,8 @@ my %really = (
 	connections => $n{connections},
 );
 cmp_ok($mailbox{$alice} + $mailbox{$bob}, '==', 100 + 2 * 50 + 2 * 5 + 4 +
-    $n{by_sendmail} + $n{reports}, 'the mailboxes have it all');
+    $n{by_sendmail} + $n{by_login} + $n{reports},
+    'the mailboxes have it all');
 is($commands, 4, 'and the command had its mail');
 is($far->count, 80 + 3, 'and the next host');
 is($really{bounced}, 6 + 2, 'each refused address was tried once');
@@ -431,6 +432,7 @@ subtest logwatch => sub {
 		    $n{pipelining},
 		'Connection failures (outbound)' => 1,
 		'Miscellaneous warnings' => $n{lost_reports},
+		'SASL authenticated messages' => $n{by_login},
 		'Postfix start' => 1, 'Postfix stop' => 1,
 	);
 	is($counted{$_}, $expected{$_}, "$_: $expected{$_}")

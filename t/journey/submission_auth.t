@@ -47,7 +47,7 @@ my $mx = $ca->issue(name => 'sut.test', san => ['localhost', '127.0.0.1',
     'sut.test']);
 $sut->set(smtpd_tls_chain_files => $mx->{all},
     default_transport => 'smtp:[127.0.0.1]:' . $sut->remote->port);
-for my $user ('ann', 'bob@local.test') {
+for my $user ('ann', 'bob@local.test', 'office@local.test') {
 	my ($status, $text) = $sut->run("$password\n", bin() . '/postrider',
 	    '-c', $sut->etc, 'user', 'add', $user, '-');
 	is($status, 0, "postrider user add $user") or diag $text;
@@ -274,7 +274,7 @@ my $office = Postrider->new(settings => {
 	smtp_host_lookup => 'native', smtp_sasl_auth_enable => 'yes',
 	smtp_sasl_security_options => 'noanonymous',
 	smtp_tls_CAfile => $ca->file, smtp_tls_security_level => 'verify',
-	smtp_sasl_password_maps => 'inline:{ { localhost = bob@local.test:' .
+	smtp_sasl_password_maps => 'inline:{ { localhost = office@local.test:' .
 	    $password =~ s/%/%/r . ' } }',
 	transport_maps => 'inline:{ ' . join(' ', map {
 	    my $n = $_; map { "{ $_->[0]$n.test = $_->[0]$n:[localhost]:" .
@@ -284,7 +284,7 @@ my $office = Postrider->new(settings => {
     }, master => join('', map {
 	my $o = "unix - - n - - smtp -o smtp_sasl_mechanism_filter=$ours[$_]";
 	"start$_ $o\nwrap$_ $o -o smtp_tls_wrappermode=yes\n" .
-	"wrong$_ $o -o smtp_sasl_password_maps=static:bob\@local.test:no\n"
+	"wrong$_ $o -o smtp_sasl_password_maps=static:office\@local.test:no\n"
     } 0 .. $#ours))->start;
 
 subtest 'a server of ours as the client' => sub {
@@ -306,7 +306,7 @@ subtest 'a server of ours as the client' => sub {
 		    qr/dsn=4\.7\.8, status=deferred \(SASL authentication failed; server localhost\[127\.0\.0\.1\] said: 535 5\.7\.8 /,
 		    'the wrong password waits for a right one');
 		my $how = "sasl_method=$ours[$n], " .
-		    'sasl_username=bob@local.test';
+		    'sasl_username=office@local.test';
 		is(scalar(() = $sut->log =~ /: client=\S+, \Q$how\E\n/g), 2,
 		    'the server knows how he came');
 	}

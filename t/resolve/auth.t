@@ -166,8 +166,9 @@ cmp_ok($unknown, '<', $known * 4, 'and not more');
 
 sub challenge
 {
-	my ($name) = @_;
-	my ($step) = converse('SCRAM-SHA-256', "n,,n=$name,r=abc");
+	my ($name, $authorize) = @_;
+	my ($step) = converse('SCRAM-SHA-256', 'n,' . ($authorize // '') .
+	    ",n=$name,r=abc");
 
 	return $step->{data} =~ s/^r=abc[^,]+,//r;
 }
@@ -176,6 +177,16 @@ my $salt = challenge('nobody');
 like($salt, qr/^s=[\w+\/]{22}==,i=4096$/, 'an unknown name has a salt');
 is(challenge('nobody'), $salt, 'which stays the same');
 isnt(challenge('somebody'), $salt, 'another name has another one');
+for my $name (qw(nobody bob)) {
+	is(challenge(uc $name), challenge($name),
+	    "$name has one salt in capitals, too");
+	is(challenge($name, 'a=eve'), challenge($name),
+	    "$name has the same salt when he wants to be somebody else");
+}
+$c = Postrider::Scram->new(user => 'bob', password => 'tiger',
+    header => 'n,a=eve,');
+is((scram('SCRAM-SHA-256', $c))[1]{result}, REFUSED,
+    'which nobody may, whose salt it ever is');
 $c = Postrider::Scram->new(user => 'nobody', password => 'tiger');
 is((scram('SCRAM-SHA-256', $c))[1]{result}, REFUSED, 'and no password');
 
@@ -232,8 +243,23 @@ sub leaves
 	return $gone;
 }
 
+# Those who begin and are gone at once, and one who never says his name.
+for (1 .. 100) {
+	delete $auth->{as}{smtpd};
+	syswrite $auth->channel('smtpd'), Alone::encode('AUTHENTICATE', 0, 1,
+	    ['int', 1], ['str', 'LOGIN'], ['bool', 0], ['bool', 1],
+	    ['data', ''], ['data', ''], ['data', ''], ['str', '192.0.2.1']);
+}
+delete $auth->{as}{smtpd};
+is(result('LOGIN', undef), CONTINUE, 'somebody logs in slowly');
 is(user("sesame\n", 'add', 'eve', '-'), 0, 'a user comes');
-ok(leaves(), 'the process leaves for a fresh one');
+syswrite $auth->channel('smtpd'), Alone::encode('GOODBYE', 0, 0);
+{
+	local $auth->{as} = {};		# stays open
+	ok(leaves(), 'the process leaves for a fresh one, and waits for '
+	    . 'nobody who is slow');
+}
+delete $auth->{as}{smtpd};
 $auth = Alone->new(program => 'auth', dir => $dir);
 is(result('PLAIN', "\0eve\0sesame"), OK, 'which knows her');
 is(challenge('nobody'), $salt, 'and has the same salts for nobody');

@@ -165,8 +165,10 @@ is(answer('sut.test'), 22, 'TLS-10 a good one with a handshake');
 	answer("n$_.test") for 1 .. 50;
 	my $before = memory();
 	answer("name$_.test") for 1 .. 1000;
+	# A sanitizer keeps what was freed.
 	cmp_ok(memory() - $before, '<', 4096,
-	    'TLS-10 a thousand names take no memory');
+	    'TLS-10 a thousand names take no memory')
+	    unless Postrider::is_sanitized();
 	unlike($sut->log, qr/[^ -~\n\t]/, 'TLS-10 nothing is logged raw');
 }
 

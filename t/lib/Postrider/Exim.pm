@@ -13,12 +13,13 @@ package Postrider::Exim;
 # It relays everything that the lines in rcpt (of its ACL) do not refuse: to
 # the port on loopback of the first route that matches. Instead of a port a
 # route may be { port => 2525, host => 'localhost', lines => "...\n" }, lines
-# of its transport in place of those that avoid TLS. More of new():
+# of its transport in place of those that avoid TLS, or a function of $exim that
+# says them. More of new():
 #
 #	tls => { cert, key }	STARTTLS, and TLS at once at the port tls_port()
 #	authenticators => "..."	that part of the configuration
 #
-# $exim->own(FILE) lets its user read a file.
+# $exim->own(FILE) is a copy of a file that its user may read.
 
 use strict;
 use warnings;
@@ -146,6 +147,7 @@ sub _write
 		my $port = $route->{port};
 		my $host = $route->{host} // '127.0.0.1';
 		my $lines = $route->{lines} // "\thosts_avoid_tls = *\n";
+		$lines = $lines->($self) if ref $lines;
 		my $name = 'to' . ++$number;
 		$routers .= <<"END";
 $name:

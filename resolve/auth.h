@@ -53,9 +53,9 @@ void		 watch_start(void);
 /* --- auth_check.c: passwords, on threads --------------------------------- */
 
 void		 check_prepare(void);
-/* 1, 0, -1: it cannot be found out now. */
+/* 1, 0, -1: it cannot be found out now. client: whose guess it is. */
 WAITS int	 check_password(struct pool *, const struct account *,
-		    const char *password, size_t len);
+		    const char *password, size_t len, const char *client);
 
 /* --- auth_mechanism.c: what is said -------------------------------------- */
 

@@ -3,12 +3,13 @@
  *
  * Finding out takes milliseconds on purpose, so threads do it: as many as
  * there are processors. Who has to wait for more than some seconds is told to
- * come again.
+ * come again, and before others who guesses many at once.
  */
 #include <crypt.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <unistd.h>
 
 #include <openssl/crypto.h>
@@ -19,10 +20,13 @@
 
 enum {
 	THREADS_MAX = 16,
-	WAITING_EACH = 100	/* of a thread: three seconds of yescrypt */
+	WAITING_EACH = 100,	/* of a thread: three seconds of yescrypt */
+	SHARES = 8		/* one of them for each when there are many */
 };
 
 struct check {
+	LIST_ENTRY(check)	 entry;
+	const char		*client;
 	const char		*hash;		/* or NULL */
 	struct scram_verifier	*verifier;
 	const char		*password;
@@ -30,7 +34,8 @@ struct check {
 	struct crypt_data	*room;		/* 32 KiB */
 };
 
-static unsigned	waiting, waiting_max;
+static LIST_HEAD(, check)	checks = LIST_HEAD_INITIALIZER(checks);
+static unsigned			waiting, waiting_max;
 
 /* How many threads there will be. */
 void
@@ -74,20 +79,41 @@ check(void *arg)
 	    scram_verifier_check(c->verifier, c->password, c->len);
 }
 
-/* The hash counts, if there is one: it knows every byte of the password. */
-WAITS int
-check_password(struct pool *pool, const struct account *a,
-    const char *password, size_t len)
+/* May one more of this client's wait? Half of the room is for anybody, the rest
+ * for those who have not had much of it. */
+static bool
+has_room(const char *client)
 {
-	struct check	c = { .hash = a->hash, .password = password,
-			    .len = len };
-	int		result;
+	const struct check	*c;
+	unsigned		 his = 0;
 
 	if (waiting >= waiting_max) {
 		log_warning("%u passwords wait to be checked: no more now",
 		    waiting);
-		return -1;
+		return false;
 	}
+	if (waiting < waiting_max / 2)
+		return true;
+	LIST_FOREACH(c, &checks, entry)
+		his += strcmp(c->client, client) == 0;
+	if (his < waiting_max / SHARES)
+		return true;
+	log_warning("%u passwords wait to be checked, %u of them from %s: no "
+	    "more of those now", waiting, his, client);
+	return false;
+}
+
+/* The hash counts, if there is one: it knows every byte of the password. */
+WAITS int
+check_password(struct pool *pool, const struct account *a,
+    const char *password, size_t len, const char *client)
+{
+	struct check	c = { .hash = a->hash, .password = password,
+			    .len = len, .client = client };
+	int		result;
+
+	if (!has_room(client))
+		return -1;
 	if (c.hash != NULL) {
 		c.room = mem_alloc(sizeof(*c.room));
 		memset(c.room, 0, sizeof(*c.room));
@@ -96,9 +122,11 @@ check_password(struct pool *pool, const struct account *a,
 		if (!scram_verifier_parse(c.verifier, a->verifier))
 			return 0;
 	}
+	LIST_INSERT_HEAD(&checks, &c, entry);
 	waiting++;
 	result = offload(check, &c);
 	waiting--;
+	LIST_REMOVE(&c, entry);
 	if (c.room != NULL)
 		explicit_bzero(c.room, sizeof(*c.room));
 	free(c.room);

@@ -21,6 +21,7 @@ struct dialogue {
 	struct scram_server	*scram;
 	const char		*wrong;		/* why no proof can be good */
 	char			*user;
+	const char		*client;	/* his address */
 };
 
 /* --- answers ------------------------------------------------------------- */
@@ -60,9 +61,10 @@ is_name(const char *name)
 
 /* Compare. Whoever is not there costs as much as who is. */
 static WAITS void
-check_login(struct pool *pool, char *name, const char *password, size_t len,
+check_login(struct dialogue *d, char *name, const char *password, size_t len,
     struct auth_step *to)
 {
+	struct pool		*pool = d->pool;
 	struct scram_verifier	 v;
 	struct account		 a;
 	enum map_result		 found = users_find(pool, name, &a);
@@ -71,7 +73,7 @@ check_login(struct pool *pool, char *name, const char *password, size_t len,
 	to->user = pool_strdup(pool, name);
 	if (found != MAP_FOUND)
 		users_decoy(pool, name, &a, &v);
-	is_right = check_password(pool, &a, password, len);
+	is_right = check_password(pool, &a, password, len, d->client);
 	if (found == MAP_ERROR || is_right == -1)
 		answer(to, pool, SASL_UNAVAILABLE, found == MAP_ERROR ?
 		    "the table of users cannot be read" :
@@ -106,7 +108,7 @@ step_plain(struct dialogue *d, struct pool *pool, const struct bytes *said,
 	    password == end || !is_name(name))
 		return answer(to, pool, SASL_MALFORMED,
 		    "not two names and a password");
-	check_login(d->pool, name, password, (size_t)(end - password), to);
+	check_login(d, name, password, (size_t)(end - password), to);
 	if (to->result == SASL_OK && *authorize != '\0' &&
 	    !text_equal(authorize, name))
 		answer(to, pool, SASL_REFUSED,
@@ -129,7 +131,7 @@ step_login(struct dialogue *d, struct pool *pool, const struct bytes *said,
 	}
 	if (said->len == 0)
 		return answer(to, pool, SASL_MALFORMED, "no password");
-	check_login(d->pool, d->login, pool_strndup(d->pool, said->data,
+	check_login(d, d->login, pool_strndup(d->pool, said->data,
 	    said->len), said->len, to);
 }
 
@@ -261,6 +263,7 @@ dialogue_new(struct pool *pool, const struct authenticate *ask)
 	d = pool_alloc(pool, sizeof(*d));
 	d->pool = pool;
 	d->step = m[i].step;
+	d->client = pool_strdup(pool, ask->client_address);
 	if (m[i].is_scram)
 		d->scram = new_scram(pool, &m[i], ask);
 	return d;

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <libgen.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -40,20 +41,58 @@ static struct pool	*pool;
 
 /* --- locking ------------------------------------------------------------- */
 
-/* The directory is what is locked: the file is another one after a change. */
+/* The file, which nobody can lock who may not read it; the directory while
+ * there is none. */
+static int
+open_for_lock(const char *path)
+{
+	char	*copy;
+	int	 fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+
+	if (fd == -1 && errno == ENOENT) {
+		copy = mem_strdup(path);
+		fd = fs_open_directory(AT_FDCWD, dirname(copy));
+		free(copy);
+	}
+	if (fd == -1)
+		die("%s: %s", path, strerror(errno));
+	return fd;
+}
+
+/* Is it still what whoever comes now would lock? */
+static bool
+is_current(int fd, const char *path)
+{
+	struct stat	locked, st;
+
+	if (fstat(fd, &locked) == -1)
+		return false;
+	if (stat(path, &st) == -1)
+		return S_ISDIR(locked.st_mode);
+	return st.st_dev == locked.st_dev && st.st_ino == locked.st_ino;
+}
+
+/* The file is another one after each change: look again. */
 void
 file_lock(const char *path)
 {
-	char	*copy = mem_strdup(path);
-	int	 fd = fs_open_directory(AT_FDCWD, dirname(copy));
+	bool	is_told = false;
+	int	fd;
 
-	if (fd == -1)
-		die("%s: %s", path, strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
-		return;
-	log_info("waiting for somebody else who changes %s", path);
-	if (flock(fd, LOCK_EX) == -1)
-		die("%s: cannot be locked: %s", path, strerror(errno));
+	while ((fd = open_for_lock(path)) != -1) {
+		if (flock(fd, LOCK_EX | LOCK_NB) == -1) {
+			if (!is_told)
+				log_info("waiting for somebody else who "
+				    "changes %s", path);
+			is_told = true;
+			if (flock(fd, LOCK_EX) == -1)
+				die("%s: cannot be locked: %s", path,
+				    strerror(errno));
+		}
+		if (is_current(fd, path))
+			return;
+		close(fd);
+	}
 }
 
 /* --- reading ------------------------------------------------------------- */

@@ -9,7 +9,8 @@
  * H2  Mail for which there is a login is not sent without it: no AUTH offered,
  *     no mechanism, a refusal all defer it, or bounce it if
  *     smtp_sasl_auth_soft_bounce says so and the host refused for good.
- * H3  No log and no transcript shows a secret, nor a host that repeats it.
+ * H3  No log and no transcript shows a secret, nor a host that repeats it in
+ *     the exchange.
  * H4  It is wiped: from our pools here, from the io's buffers, from packets.
  */
 #include "smtp/auth.h"

@@ -399,7 +399,8 @@ use_warm(struct delivery *d, struct connection *c, const struct nexthop *hop)
 	if (login_find(d, hop, t, &f) == -1)
 		delivery_fail(d, &f);
 	else
-		talk(d, t, hop, endpoint);
+		talk(d, t, hop, cache_endpoint(d->pool, t,
+		    login_protection(d)));
 	return true;
 }
 

@@ -457,7 +457,7 @@ security_find(struct delivery *d, const struct nexthop *hop,
 	log_warning("%s: TLS policy for %s: %s", d->mail->queue_id, hop->text,
 	    why);
 	*f = (struct failure){ .dsn = "4.7.5", .relay = "none", .remote = "",
-	    .diagnostic = "", .is_ours = true };
+	    .diagnostic = "", .is_ours = true, .is_final = true };
 	f->why = pool_printf(d->pool, "TLS policy for %s: %s", hop->text,
 	    why);
 	return -1;

@@ -117,6 +117,13 @@ auth_prepare(void)
 		die("smtpd_sasl_exceptions_networks: %s", why);
 	if (!set.sasl_enable)
 		return;
+	if (sasl_filter_has_tables(set.sasl_filter)) {
+		log_error("smtpd_sasl_mechanism_filter = %s: files and tables "
+		    "are not supported here; AUTH is answered with 454",
+		    set.sasl_filter);
+		if (daemon_is_checking())
+			die("nobody could log in");
+	}
 	if (strcmp(set.sasl_type, "postrider") != 0 &&
 	    strcmp(set.sasl_type, "dovecot") != 0) {
 		log_error("smtpd_sasl_type = %s: expected postrider or "
@@ -132,7 +139,8 @@ auth_start(void)
 	struct pool	*pool = pool_new("SASL", 0);
 	const char	*why = "";
 
-	if (set.sasl_enable) {
+	/* P1: without its tables, a filter would let more pass. */
+	if (set.sasl_enable && !sasl_filter_has_tables(set.sasl_filter)) {
 		to_auth = link_new("auth", site_processes("auth"), NULL);
 		server = sasl_server_new(set.sasl_type, pool_printf(pool,
 		    "%s/inet", daemon_service()), to_resolve, to_auth, &why);

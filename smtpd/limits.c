@@ -166,15 +166,21 @@ limits_junk(struct session *s)
 }
 
 int64_t
-limits_patience(void)
+limits_hasten(int64_t usual)
 {
 	unsigned	limit;
 
 	limit = daemon_limit();
-	if (limit > 0 && slots_used >= limit - limit / 5)
-		return set.overload_timeout < set.timeout ?
-		    set.overload_timeout : set.timeout;
-	return set.timeout;
+	if (limit > 0 && slots_used >= limit - limit / 5 &&
+	    set.overload_timeout < usual)
+		return set.overload_timeout;
+	return usual;
+}
+
+int64_t
+limits_patience(void)
+{
+	return limits_hasten(set.timeout);
 }
 
 void

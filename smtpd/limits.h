@@ -18,6 +18,8 @@ void		 limits_junk(struct session *);
 
 /* Milliseconds that a client may take for one command, less when busy. */
 int64_t		 limits_patience(void);
+/* The same for something else that usually has so many. */
+int64_t		 limits_hasten(int64_t usual);
 
 /* So many visits now: accept more, or let them wait outside. */
 void		 limits_slots_changed(unsigned visits);

@@ -25,6 +25,7 @@
 #include "smtpd/auth.h"
 #include "smtpd/commands.h"
 #include "smtpd/hear.h"
+#include "smtpd/limits.h"
 #include "smtpd/rates.h"
 #include "smtpd/replies.h"
 #include "smtpd/settings.h"
@@ -57,21 +58,23 @@ tell(const struct session *s, struct pool *pool)
 		    s->ident, t->doubt);
 }
 
-/* Shake hands. The client may take smtpd_starttls_timeout for all of it, and
- * is told to go like any other who waits when the system stops. */
+/* Shake hands. The client may take smtpd_starttls_timeout for all of it, less
+ * when most sessions are in use, and is told to go like any other who waits
+ * when the system stops. */
 WAITS static int
 shake(struct session *s)
 {
 	struct cover		*cover = pool_alloc(s->pool, sizeof(*cover));
 	struct tls_wishes	 wishes;
 	const char		*why;
+	int64_t			 patience = limits_hasten(set.tls_timeout);
 	int			 result;
 
 	if (set.tls_loglevel > 1)
 		log_info("setting up TLS connection from %s", s->ident);
 	tls_server_wishes(&wishes);
-	io_patience(s->io, set.tls_timeout);
-	io_deadline(s->io, clock_now() + set.tls_timeout);
+	io_patience(s->io, patience);
+	io_deadline(s->io, clock_now() + patience);
 	s->is_waiting = true;
 	result = tls_start(s->io, tls_server_context(), &wishes, s->pool,
 	    &cover->stream, &cover->summary, &why);

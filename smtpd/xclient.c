@@ -50,7 +50,7 @@ begin_again(struct session *s, const struct origin *f)
 {
 	xforward_forget(s);
 	s->is_denied = s->is_extended = false;
-	s->mechanisms[0] = '\0';
+	auth_forget(s);
 	s->helo[0] = '\0';
 	client_become(s, f);
 	if (f->values[ORIGIN_HELO] != NULL)

@@ -116,6 +116,17 @@ ask(struct sasl_exchange *e, unsigned type, const void *question,
 	return 0;
 }
 
+/* Whatever may still come of it: nobody wants it any more. */
+static void
+forget(const struct conversation *c)
+{
+	struct auth_end	question = { .exchange = c->number };
+
+	if (channel_is_open(c->channel))
+		(void)channel_post(c->channel, PACKET_AUTH_END,
+		    channel_next_id(c->channel), &question);
+}
+
 /* Find somebody who answers the first question. */
 static WAITS int
 ask_first(struct sasl_exchange *e, const struct authenticate *question,
@@ -134,6 +145,7 @@ ask_first(struct sasl_exchange *e, const struct authenticate *question,
 		    deadline) == 0)
 			return 0;
 		error = errno;
+		forget(c);
 		channel_release(c->channel);
 		c->channel = NULL;
 		errno = error;
@@ -208,14 +220,11 @@ static void
 end(struct sasl_exchange *e)
 {
 	struct conversation	*c = e->state;
-	struct auth_end		 question;
 
 	if (c == NULL || c->channel == NULL)
 		return;
-	question.exchange = c->number;
-	if (!e->is_over && channel_is_open(c->channel))
-		(void)channel_post(c->channel, PACKET_AUTH_END,
-		    channel_next_id(c->channel), &question);
+	if (!e->is_over)
+		forget(c);
 	channel_release(c->channel);
 }
 

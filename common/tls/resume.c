@@ -5,6 +5,7 @@
  *     wishes: nothing that decided about it then is decided otherwise now.
  * Q2  A ticket of TLS 1.3 is used once (RFC 8446 C.4).
  * Q3  There are at most SESSIONS_MAX, two of the same key; the oldest goes.
+ *     None is longer than SESSION_BYTES, chain and ticket together.
  * Q4  A session ends when the certificate that it began with does, and a
  *     resumed one when the one before it would have: else a host that has
  *     been good once need never show again that it is.
@@ -21,7 +22,7 @@
 
 #include "common/base/bug.h"
 
-enum { SESSIONS_MAX = 512, SAME_MAX = 2 };
+enum { SESSIONS_MAX = 512, SAME_MAX = 2, SESSION_BYTES = 16 * 1024 };
 
 /* Add a text with its length, so that no two lists of texts look alike. */
 static void
@@ -118,6 +119,23 @@ make_room(struct tls_context *c, const unsigned char *key)
 		drop(c, TAILQ_LAST(&c->kept, kept_list));
 }
 
+/* Q3: what a stranger makes us keep has a bound. */
+static bool
+is_small(SSL *ssl, SSL_SESSION *session)
+{
+	STACK_OF(X509)		*chain = SSL_get_peer_cert_chain(ssl);
+	const unsigned char	*ticket;
+	size_t			 size = 0;
+	int			 i, len;
+
+	SSL_SESSION_get0_ticket(session, &ticket, &size);
+	for (i = 0; i < sk_X509_num(chain); i++) {
+		len = i2d_X509(sk_X509_value(chain, i), NULL);
+		size += len < 0 ? SESSION_BYTES : (size_t)len;
+	}
+	return size <= SESSION_BYTES;
+}
+
 /* Until when it may be kept at most (Q4), whatever the server promises. */
 static int64_t
 end_of(const struct tls_stream *s)
@@ -146,7 +164,8 @@ resume_keep(SSL *ssl, SSL_SESSION *session)
 	struct kept		*k;
 	int64_t			 rest;
 
-	if (!s->wants_resume || c->setup.ticket_time <= 0)
+	if (!s->wants_resume || c->setup.ticket_time <= 0 ||
+	    !is_small(ssl, session))
 		return 0;
 	rest = end_of(s) - (int64_t)SSL_SESSION_get_time(session);
 	if (rest <= 0)

@@ -287,6 +287,11 @@ sub outcome
 	    '6.7' => '550 553', '7.0' => '220 221 235 421 450 454 500 501 ' .
 	    '503 504 530 535 550', '7.1' => '450 451 454 459 502 503 533 ' .
 	    '550 551 554');
+
+	# What other documents and log watchers want: 554 for TLS that is too
+	# weak (RFC 3207 4.1), 553 for a sender who is another's (as Postfix).
+	$basic{'7.0'} .= ' 554';
+	$basic{'7.1'} .= ' 553';
 	my ($count, $pairs, @unknown, @odd) = (0, 0);
 	for my $file (glob '{smtpd,smtp,local,qmgr,cleanup,resolve}/*.c ' .
 	    'common/{mail,net,daemon,queue}/*.c') {

@@ -433,6 +433,7 @@ subtest logwatch => sub {
 		'Connection failures (outbound)' => 1,
 		'Miscellaneous warnings' => $n{lost_reports},
 		'SASL authenticated messages' => $n{by_login},
+		'SASL authentication failed' => $n{logins_refused},
 		'Postfix start' => 1, 'Postfix stop' => 1,
 	);
 	is($counted{$_}, $expected{$_}, "$_: $expected{$_}")

@@ -4,6 +4,7 @@ use strict;
 use warnings;
 use Test::More;
 use Postrider qw(bin is_alive need_root slurp spew wait_for);
+use Postrider::Memory qw(search_memory);
 use Errno ();
 use POSIX ();
 use Socket qw(AF_UNIX SOCK_SEQPACKET MSG_DONTWAIT pack_sockaddr_un);
@@ -447,32 +448,10 @@ sub secrets
 sub search
 {
 	my ($pid, @secrets) = @_;
-	my %found;
+	my %name = map { $_->[1] => $_->[0] } @secrets;
 
-	open my $mem, '<:raw', "/proc/$pid/mem" or die "mem: $!";
-	for (split /\n/, slurp("/proc/$pid/maps")) {
-		my ($from, $to, $mode) = /^(\w+)-(\w+) (\S+)/ or next;
-		next if $mode !~ /^r/ || /\[v(?:var|dso|syscall)/;
-		no warnings 'portable';
-		($from, $to) = (hex $from, hex $to);
-		next if $to - $from > 1 << 30;	# a sanitizer's notes
-		sysseek $mem, $from, 0 or next;
-		my $rest = '';
-		while ($from < $to) {
-			my $size = $to - $from < 1 << 20 ? $to - $from :
-			    1 << 20;
-			my $bytes;
-			my $n = sysread $mem, $bytes, $size;
-			last unless $n;
-			$from += $n;
-			for my $s (@secrets) {
-				$found{$s->[0]} = 1
-				    if index($rest . $bytes, $s->[1]) >= 0;
-			}
-			$rest = substr $bytes, -64;
-		}
-	}
-	return join ', ', sort keys %found;
+	return join ', ', sort map { $name{$_} }
+	    search_memory($pid, keys %name);
 }
 
 my @secrets = map { secrets($_) } qw(rsa ec client);

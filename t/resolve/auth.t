@@ -10,6 +10,7 @@ use Time::HiRes qw(time);
 use Alone;
 use Postrider qw(bin is_root slurp spew wait_for);
 use Postrider::Scram;
+use Postrider::Memory qw(search_memory);
 
 use constant { OK => 0, CONTINUE => 1, REFUSED => 2, MALFORMED => 3,
     UNKNOWN => 4, UNAVAILABLE => 6 };
@@ -190,6 +191,22 @@ is((scram('SCRAM-SHA-256', $c))[1]{result}, REFUSED,
 $c = Postrider::Scram->new(user => 'nobody', password => 'tiger');
 is((scram('SCRAM-SHA-256', $c))[1]{result}, REFUSED, 'and no password');
 
+# --- nobody keeps the others out --------------------------------------------
+
+{
+	my $more = 10_000;
+	open my $cpus, '-|', 'getconf', '_NPROCESSORS_ONLN' or die;
+	my $guesses = 100 * <$cpus> + 20;
+	syswrite $auth->channel('smtpd'), Alone::encode('AUTHENTICATE', 0,
+	    $more + $_, ['int', $more + $_], ['str', 'PLAIN'], ['bool', 1],
+	    ['bool', 1], ['data', "\0bob\0guess$_"], ['data', ''],
+	    ['data', ''], ['str', '198.51.100.66']) for 1 .. $guesses;
+	is(result('PLAIN', "\0bob\0tiger"), OK,
+	    "$guesses guesses of one client leave room for another");
+	like($auth->log, qr/\d+ passwords wait to be checked, \d+ of them from 198\.51\.100\.66: no more of those now/,
+	    'the log has the guesser');
+}
+
 # --- what the process is ----------------------------------------------------
 
 SKIP: {
@@ -201,29 +218,14 @@ SKIP: {
 }
 
 # Does this text stand anywhere in the memory of the process?
-sub remembers
-{
-	my ($text) = @_;
-	no warnings 'portable';		# numbers of 64 bits
-
-	for (split /\n/, slurp("/proc/$auth->{pid}/maps")) {
-		my ($from, $to, $path) = /^(\w+)-(\w+) rw\S+ \S+ \S+ \S+\s*(.*)/
-		    or next;
-		next if hex($to) - hex($from) > 1 << 28;
-		open my $mem, '<:raw', "/proc/$auth->{pid}/mem" or die "$!";
-		sysseek $mem, hex $from, 0;
-		sysread $mem, my $bytes, hex($to) - hex($from) or next;
-		return $path || 'unnamed' if index($bytes, $text) >= 0;
-	}
-	return '';
-}
+sub remembers { return 0 + search_memory($auth->{pid}, @_) }
 
 my $secret = join '', map { chr(97 + ($_ * 7 + $$) % 26) } 1 .. 20;
 converse('PLAIN', "\0bob\0${secret}A");
 converse('LOGIN', 'bob', "${secret}B");
-is(remembers("postrider-auth-nowhere"), '', 'the search finds no fiction');
-isnt(remembers('SCRAM-SHA-256$4096:'), '', 'it finds what is there');
-is(remembers($secret), '', 'passwords are wiped from memory');
+is(remembers("postrider-auth-nowhere"), 0, 'the search finds no fiction');
+is(remembers('SCRAM-SHA-256$4096:'), 1, 'it finds what is there');
+is(remembers($secret), 0, 'passwords are wiped from memory');
 
 is($auth->ask_as('smtp', 'ASK_MECHANISMS', ['str', 'x']), undef,
     'others than smtpd have no business here');

@@ -3,7 +3,7 @@ use strict;
 use warnings;
 use lib 't/lib';
 
-use Fcntl qw(O_RDWR O_NOCTTY);
+use Fcntl qw(O_RDWR O_NOCTTY LOCK_EX);
 use File::Temp ();
 use IO::Handle;
 use POSIX ();
@@ -118,10 +118,10 @@ spew("$dir/main.cf", "smtpd_sasl_scram_iterations = 4096\n");
 
 # --- at a terminal ----------------------------------------------------------
 
-# Type these lines when asked; exit status and all that the screen showed.
-sub type
+# Start it at a terminal: our end of that.
+sub begin
 {
-	my ($words, @lines) = @_;
+	my ($words, $child) = @_;
 	my ($lock, $number) = (pack('i', 0), pack('I', 0));
 
 	sysopen my $pty, '/dev/ptmx', O_RDWR | O_NOCTTY or die "ptmx: $!";
@@ -136,8 +136,18 @@ sub type
 		exec bin() . '/postrider-user', '-c', $dir, @$words
 		    or POSIX::_exit(127);
 	}
-	my $seen = '';
+	$$child = $pid;
 	$pty->blocking(0);
+	return $pty;
+}
+
+# Type these lines when asked; exit status and all that the screen showed.
+sub type
+{
+	my ($words, @lines) = @_;
+	my $pty = begin($words, \my $pid);
+	my $seen = '';
+
 	for my $line (@lines) {
 		my $length = length $seen;
 		wait_for(sub {
@@ -165,8 +175,37 @@ is(crypt('sesame', $zoe), $zoe, 'it is hers');
 is($status, 1, 'two that differ');
 like($seen, qr/nothing was changed/, 'change nothing');
 
+# Who is interrupted finds his terminal as it was.
+for my $signal ('INT', 'TERM') {
+	my $echo = POSIX::Termios->new;
+	my $pid;
+	my $screen = begin(['password', 'zoe'], \$pid);
+	wait_for(sub {
+		sysread $screen, my $seen, 1000;
+		($seen // '') =~ /: \z/;
+	}, 10, 'the question');
+	$echo->getattr(fileno $screen);
+	is($echo->getlflag & POSIX::ECHO(), 0, "nothing is shown before $signal");
+	kill $signal, $pid;
+	waitpid $pid, 0;
+	is($? & 127, $signal eq 'INT' ? 2 : 15, "$signal ends it");
+	$echo->getattr(fileno $screen);
+	isnt($echo->getlflag & POSIX::ECHO(), 0, 'and all is shown again');
+}
+
 # --- two at once ------------------------------------------------------------
 
+# Anybody may lock a directory that he may read.
+{
+	open my $directory, '<', $dir or die "$dir: $!";
+	flock $directory, LOCK_EX or die "flock: $!";
+	local $SIG{ALRM} = sub { die "it waits for anybody\n" };
+	alarm 20;
+	is(status("pw\n", 'add', 'early', '-'), 0,
+	    'a lock that anybody may have keeps nobody out');
+	alarm 0;
+}
+unlink $table or die "$table: $!";
 my @pids;
 for my $i (1 .. 6) {
 	my $pid = fork // die;

@@ -4,7 +4,7 @@ use strict;
 use warnings;
 use lib 't/lib', 't/resolve';
 use Alone;
-use MIME::Base64 qw(decode_base64 encode_base64);
+use MIME::Base64 qw(decode_base64);
 use Test::More;
 use Postrider qw(free_port);
 use Postrider::CA;
@@ -28,19 +28,14 @@ my $mail = Postrider->new(settings => {
 	smtpd_peername_lookup => 'no', local_recipient_maps => '',
 	dns_servers => "127.0.0.1\@$dns", smtp_processes => 1,
 	minimal_backoff_time => '1000s', queue_run_delay => '1000s',
-	notify_classes => 'protocol', smtp_connection_cache_on_demand => 'no',
-	smtp_tls_CAfile => $ca->file, debug_peer_list => '127.0.0.1',
+	notify_classes => '', smtp_connection_cache_on_demand => 'no',
+	smtp_tls_CAfile => $ca->file,
 });
 my $etc = $mail->etc;
 my $clear = $mail->sink;
 my $good = $mail->sink(tls => { %tls });
 my $plus = $mail->sink(tls => { %tls }, auth => { %alice,
     mechanisms => 'SCRAM-SHA-256-PLUS SCRAM-SHA-256 PLAIN' });
-my $evil = $mail->sink(auth => { %alice, mechanisms => 'SCRAM-SHA-256' },
-    replies => sub {
-	return $_[0] ne 'RESPONSE' || $_[1] eq '*' ? undef :
-	    '334 ' . encode_base64("e=no\r\n\e[2Jstatus=sent", '');
-});
 my $thief = $mail->sink(auth => { %alice, mechanisms => 'PLAIN' },
     replies => sub { return $_[0] eq 'AUTH' ? '235 2.7.0 thanks' : undef });
 
@@ -54,7 +49,6 @@ my %services = (
 	nofilter => [$plus, 'smtp_sasl_auth_enable=yes ' .
 	    'smtp_tls_security_level=encrypt smtp_sasl_security_options= ' .
 	    "smtp_sasl_mechanism_filter=texthash:$etc/nothing"],
-	evil => [$evil, 'smtp_sasl_auth_enable=yes'],
 	thief => [$thief, 'smtp_sasl_auth_enable=yes ' .
 	    'smtp_sasl_security_options= ' .
 	    'smtp_sender_dependent_authentication=yes'],
@@ -80,8 +74,9 @@ my %domains = (
 	'ascii.test' => ['toclear', "xn--bcher-kva.test"],
 	'upper.test' => ['toclear', "B\xc3\x9cCHER.test"],
 	'thief.test' => ['thief'],
-	map({ ("$_.test" => [$_, 'mx.test']) } qw(filter nofilter evil digest
-	    options identity)),
+	'list.test' => ['toclear', 'bad.test,mx.test'],
+	map({ ("$_.test" => [$_, 'mx.test']) } qw(filter nofilter digest options
+	    identity)),
 );
 Postrider::spew("$etc/test.zone", <<'END' . join '', map { "$_. A 127.0.0.1\n" }
 $ORIGIN test.
@@ -97,7 +92,7 @@ Postrider::spew("$etc/routes", join '', map { my $d = $domains{$_};
 	"$_ $d->[0]:" . ($d->[1] // $_) . "\n" } sort keys %domains);
 Postrider::spew("$etc/policies", ".deep.test encrypt\n" .
     "m\xc3\xbcnchen.test encrypt\n.m\xc3\xbcnchen.test encrypt\n" .
-    "b\xc3\xbccher.test secure\n");
+    "b\xc3\xbccher.test secure\nbad.test encript\n");
 Postrider::spew("$etc/passwords", "mx.test alice:pass%word\n" .
     "[relay.test]:587 relay:pass%word\n" .
     "carol\@local.test carol:pass%word\n");
@@ -129,7 +124,8 @@ subtest 'the table of policies knows a domain' => sub {
 	is($clear->count, 0, 'nothing was sent in clear');
 	like(outcome('iu.test'), qr/status=sent/,
 	    'and a certificate has A-labels');
-	is(($good->messages)[-1]{tls}{sni}, 'xn--bcher-kva.test', 'as SNI');
+	is(($good->messages)[-1] && ($good->messages)[-1]{tls}{sni},
+	    'xn--bcher-kva.test', 'as SNI');
 };
 
 subtest 'smtp_sasl_mechanism_filter that is a table' => sub {
@@ -141,13 +137,6 @@ subtest 'smtp_sasl_mechanism_filter that is a table' => sub {
 	like(outcome('nofilter.test'),
 	    qr/status=deferred .*no mechanism available/,
 	    'that has none of them is not one that has all');
-};
-
-subtest 'what a server complains of' => sub {
-	my $line = outcome('evil.test');
-
-	like($line, qr/status=deferred .*it says: no\\+015\\+012\\+033\[2J/,
-	    'is told in printable characters') or diag $line;
 };
 
 # Whoever may choose his sender's address must not choose what password is
@@ -168,6 +157,10 @@ subtest 'a mistake beside the point' => sub {
 	ok($line !~ /status=sent/ || ($good->messages)[-1]{tls},
 	    'in smtp_tls_fingerprint_digest is none to speak in clear')
 	    or diag $line;
+	my $before_clear = $clear->count;
+	like(outcome('list.test'), qr/status=deferred .*bad\.test: "encript"/,
+	    'one in the policy of a next hop defers the mail');
+	is($clear->count, $before_clear, 'and the others of the list get none');
 	$line = outcome('options.test');
 	like($line, qr/status=deferred .*TLS engine is unavailable/,
 	    'nor one in tls_ssl_options');

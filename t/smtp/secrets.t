@@ -7,6 +7,7 @@ use MIME::Base64;
 use Test::More;
 use Postrider qw(wait_for);
 use Postrider::CA;
+use Postrider::Memory qw(search_memory);
 
 plan skip_all => 'the memory of others is root\'s to read'
     unless Postrider::is_root();
@@ -29,33 +30,6 @@ my $mx = Postrider::CA->new("$etc/ca")->issue(name => 'mx.test',
 # Words that are nowhere else: each is made from pieces when it is needed.
 my $n = 0;
 sub word { return 'Canary' . substr md5_hex($$ . ' ' . ++$n), 0, 18 }
-
-# Which of the words are in the memory of this process.
-sub find
-{
-	my ($pid, @words) = @_;
-	my %found;
-
-	open my $maps, '<', "/proc/$pid/maps" or die "maps: $!";
-	open my $mem, '<:raw', "/proc/$pid/mem" or die "mem: $!";
-	while (<$maps>) {
-		my ($from, $to) = /^([0-9a-f]+)-([0-9a-f]+) rw/ or next;
-		no warnings 'portable';
-		($from, $to) = (hex $from, hex $to);
-		sysseek $mem, $from, 0 or next;
-		for (my $rest = ''; $from < $to; ) {
-			my $want = $to - $from < 1 << 20 ? $to - $from :
-			    1 << 20;
-			my $got = sysread $mem, my $bytes, $want or last;
-			$from += $got;
-			$bytes = $rest . $bytes;
-			index($bytes, $_) < 0 or $found{$_} = 1 for @words;
-			$rest = substr $bytes, -1000;
-		}
-	}
-	my @found = sort keys %found;
-	return @found;
-}
 
 # All that a password may look like: as it is, and in base64 wherever it
 # stands.
@@ -128,26 +102,26 @@ like(outcome($cases[0]), qr/status=sent/, 'a first message');
 my ($pid) = client();
 for my $name (@cases) {
 	like(outcome($name), qr/status=sent/, "$name: sent");
-	is(join(' ', find($pid, shapes($secret{$name}))), '',
+	is(join(' ', search_memory($pid, shapes($secret{$name}))), '',
 	    "MEM-02 $name: nothing in memory while it is kept");
 }
 like(outcome($cases[0]), qr/conn_use=\d/, 'conversations are kept');
 
 for my $name (qw(refused broken)) {
 	like(outcome($name), qr/status=deferred/, "$name: deferred");
-	is(join(' ', find($pid, shapes($secret{$name}))), '',
+	is(join(' ', search_memory($pid, shapes($secret{$name}))), '',
 	    "MEM-02 $name: nothing in memory");
 }
 
 # Does the search find what is there?
 my $to = send_to('waiting');
-wait_for(sub { find($pid, $secret{waiting}) }, 20,
+wait_for(sub { search_memory($pid, $secret{waiting}) }, 20,
     'the password of a login that goes on');
 pass('the search finds a password while it is needed');
 Postrider::spew("$etc/go", '');
 like($mail->wait_log(qr/to=<\Q$to\E>, relay=.*\n/, 20), qr/status=deferred/,
     'the login is over');
-is(join(' ', find($pid, shapes($secret{waiting}))), '',
+is(join(' ', search_memory($pid, shapes($secret{waiting}))), '',
     'MEM-02 and then nothing');
 
 is((client())[0], $pid, 'it was the same process all the time');

@@ -10,7 +10,7 @@ use Postrider::Fixture;
 use Postrider::Scram;
 
 my %port = map { $_ => free_port() }
-    qw(main rates slow filter cyrus hide brief hasty step own);
+    qw(main rates slow filter cyrus tables hide brief hasty step own);
 sub service
 {
 	my ($name, @settings) = @_;
@@ -37,6 +37,8 @@ my $sut = Postrider::Fixture->new(settings => {
 	'inline:{ {AUTH PLAIN AAAA=QUIT}, {NOOP x=QUIT} }',
 	'smtpd_forbid_unauth_pipelining = yes') .
     service('cyrus', 'smtpd_sasl_type = cyrus') .
+    service('tables',
+	'smtpd_sasl_mechanism_filter = !/no/file, static:rest') .
     service('hide', 'smtpd_hide_client_session = yes',
 	'smtpd_sasl_authenticated_header = yes') .
     service('brief', 'smtpd_sasl_response_limit = 512') .
@@ -93,6 +95,12 @@ for (['127.0.0.3', 'smtpd_sasl_exceptions_networks'],
 	$c->command('EHLO c.test', 250);
 	like($c->command("AUTH PLAIN $good"), qr/^503 5\.5\.1 /,
 	    'whom XCLIENT has logged in needs no AUTH');
+	$c = session('main', '127.0.0.9');
+	$c->command("AUTH PLAIN $good", 235);
+	$c->command('XCLIENT ADDR=192.0.2.1', 220);
+	$c->script('EHLO c.test' => 250, 'MAIL FROM:<a@b.test>' => 250);
+	like($c->command('RCPT TO:<far@remote.test>'), qr/^554 5\.7\.1 /,
+	    'whom XCLIENT names did not log in, whoever said it');
 }
 
 # --- the dialogue ---------------------------------------------------------------
@@ -200,6 +208,14 @@ for (['127.0.0.3', 'smtpd_sasl_exceptions_networks'],
 	    'and lets nobody in');
 	ok($sut->wait_log(qr/error: smtpd_sasl_type = cyrus: /),
 	    'the log has the parameter');
+
+	$c = session('tables', undef, helo => undef);
+	unlike($c->command('EHLO c.test', 250), qr/AUTH/,
+	    'a filter with a file is no filter without it');
+	like($c->command("AUTH PLAIN $good"), qr/^454 4\.7\.0 /,
+	    'and lets nobody in');
+	ok($sut->wait_log(qr/error: smtpd_sasl_mechanism_filter = !\/no\/file/),
+	    'the log has its parameter');
 
 	$c = session('rates');
 	$c->command('AUTH PLAIN ' . plain('alice', 'bad'), 535) for 1 .. 2;

@@ -9,6 +9,7 @@ use Postrider qw(free_port slurp wait_for);
 use Postrider::AuthServer;
 use Postrider::CA;
 use Postrider::Fixture;
+use Postrider::Memory qw(search_memory);
 
 plan skip_all => 'the memory of others is root\'s to read'
     unless Postrider::is_root();
@@ -72,38 +73,6 @@ sub searched
 	die 'nobody has this session';
 }
 
-# Which of the words are in the memory of this process.
-sub find
-{
-	my ($pid, @words) = @_;
-	my %found;
-
-	open my $maps, '<', "/proc/$pid/maps" or die "maps: $!";
-	open my $mem, '<:raw', "/proc/$pid/mem" or die "mem: $!";
-	while (<$maps>) {
-		my ($from, $to) = /^([0-9a-f]+)-([0-9a-f]+) rw/ or next;
-		no warnings 'portable';
-		($from, $to) = (hex $from, hex $to);
-		sysseek $mem, $from, 0 or next;
-		my $rest = '';
-		while ($from < $to) {
-			my $want = $to - $from < 1 << 20 ? $to - $from :
-			    1 << 20;
-			my $bytes;
-			my $got = sysread $mem, $bytes, $want;
-			last unless $got;
-			$from += $got;
-			$bytes = $rest . $bytes;
-			for my $word (@words) {
-				$found{$word} = 1 if index($bytes, $word) >= 0;
-			}
-			$rest = substr $bytes, -1000;
-		}
-	}
-	my @found = sort keys %found;
-	return @found;
-}
-
 # All that a password may look like; base64 as the client sent it, and as it is
 # at each place among other bytes.
 sub shapes
@@ -130,7 +99,7 @@ sub session
 	$c->starttls if $is_tls;
 	$c->command("EHLO $planted", 250);
 	my $pid = searched($local);
-	is(join(' ', find($pid, $planted)), $planted,
+	is(join(' ', search_memory($pid, $planted)), $planted,
 	    'the search finds what is there, the name of EHLO');
 	return ($c, $pid);
 }
@@ -169,11 +138,11 @@ for my $place ([0, $port], [1, $port], [1, $own]) {
 		}
 		# The answer to the next command comes after the wait for it.
 		$c->command('NOOP', 250);
-		is(join(' ', find($pid, @shapes)), '',
+		is(join(' ', search_memory($pid, @shapes)), '',
 		    "MEM-02 $name: nothing while the session goes on");
 		$c->command('QUIT', 221);
 		$c->close;
-		is(join(' ', find($pid, @shapes)), '',
+		is(join(' ', search_memory($pid, @shapes)), '',
 		    "MEM-02 $name: nor afterwards");
 		push @pids, $pid;
 	}
@@ -200,14 +169,14 @@ for my $place ([0, $port], [1, $port], [1, $own]) {
 	$c->reply for 1 .. 3;
 	$c->raw("NOOP\r\nAUTH PLAIN $blob");
 	$c->reply;
-	wait_for(sub { find($pid, $blob) }, 10,
+	wait_for(sub { search_memory($pid, $blob) }, 10,
 	    'the line to arrive');
-	is(join(' ', find($pid, $blob)), $blob,
+	is(join(' ', search_memory($pid, $blob)), $blob,
 	    'a line that has not ended is in memory, and found');
 	$c->close;
 	$c = $sut->stranger(port => $port);
 	$c->command('NOOP', 250);
-	is(join(' ', find($pid, shapes($password, $blob, $long),
+	is(join(' ', search_memory($pid, shapes($password, $blob, $long),
 	    shapes($wrong, $refused))), '',
 	    'MEM-02 nor of lines in pieces, and of sessions that broke');
 }
@@ -224,12 +193,12 @@ for my $place ([0, $port], [1, $port], [1, $own]) {
 	push @keys, substr slurp($mx->{key}), 200, 64;
 	my %seen;
 	for my $pid (grep { !$seen{$_}++ } @pids) {
-		is(join(' ', map { unpack 'H*', $_ } find($pid, @keys)), '',
+		is(join(' ', map { unpack 'H*', $_ } search_memory($pid, @keys)), '',
 		    'MEM-02 no private key');
 	}
 	my ($keys) = grep { (readlink "/proc/$_/exe" // '') =~ m{/keys$} }
 	    $sut->children;
-	ok(scalar(find($keys, @keys)), 'the search finds it in keys')
+	ok(scalar(search_memory($keys, @keys)), 'the search finds it in keys')
 	    if defined $keys;
 }
 is(join('', $sut->complaints), '', 'nothing crashed');

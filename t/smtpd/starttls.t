@@ -11,7 +11,7 @@ use Postrider::Fixture;
 
 # Services that differ from the first one by a setting.
 my %port = map { $_ => free_port() }
-    qw(must need ask rates hasty strict plain early listed bare);
+    qw(must need ask rates hasty full strict plain early listed bare);
 sub service
 {
 	my ($name, @settings) = @_;
@@ -39,6 +39,7 @@ my $sut = Postrider::Fixture->new(
 	'reject_unauth_destination') .
     service('rates', 'smtpd_client_new_tls_session_rate_limit = 2') .
     service('hasty', 'smtpd_starttls_timeout = 2s') .
+    service('full', 'smtpd_overload_timeout = 2s') =~ s/- smtpd/1 smtpd/r .
     service('strict', 'smtpd_forbid_unauth_pipelining = yes') .
     service('plain', 'smtpd_sender_restrictions = ' .
 	'reject_plaintext_session') .
@@ -318,6 +319,10 @@ sub relays
 	cmp_ok($took, '>', 1.5, 'and not less');
 	ok($sut->wait_log(qr/SSL_accept error from unknown\[127\.0\.0\.2\]: .*time/i),
 	    'which the log tells');
+	$c = $sut->stranger(port => $port{full});
+	$c->command('STARTTLS', 220);
+	ok(IO::Select->new($c->socket)->can_read(20),
+	    'where all sessions are in use, smtpd_overload_timeout is');
 }
 
 # --- somebody else ------------------------------------------------------------

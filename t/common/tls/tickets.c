@@ -170,6 +170,35 @@ q4_a_session_ends_with_its_certificate(void **state)
 	tls_identity_release(brief.rows[0].identity);
 }
 
+/* Many hosts with much to say would fill our memory with it. */
+static void
+q3_a_session_with_a_huge_certificate_is_not_kept(void **state)
+{
+	static const char *const	words[] = { "TLSv1.2", "TLSv1.3" };
+	struct tls_setup		other = setup;
+	struct shelf			crowd = shelf;
+	struct issued			huge;
+	const struct issued		*all[] = { &huge };
+	struct str			names;
+	size_t				i;
+
+	(void)state;
+	str_init(&names, pool, 0);
+	for (i = 0; i < 1500; i++)
+		str_addf(&names, "%sDNS:name-%zu.of.example",
+		    i == 0 ? "" : ",", i);
+	huge = issue("EC", "huge", names.data, 30, NULL, false);
+	crowd.rows[0].identity = identity_of(all, 1);
+	other.source = shelf_source(&crowd);
+	for (i = 0; i < 2; i++) {
+		assert_false(resumes(new_context(&other), words[i], "mx",
+		    NULL));
+		assert_int_equal(client->kept_count, 0);
+	}
+	tls_identity_release(crowd.rows[0].identity);
+	forget_issued(&huge);
+}
+
 /* A host whose certificate does not do is asked to show it again: it may have
  * another one by then. */
 static void
@@ -301,6 +330,8 @@ main(void)
 		cmocka_unit_test_setup(q2_a_ticket_of_tls_1_3_is_used_once,
 		    refresh),
 		cmocka_unit_test_setup(q3_there_are_not_many_of_them, refresh),
+		cmocka_unit_test_setup(
+		    q3_a_session_with_a_huge_certificate_is_not_kept, refresh),
 		cmocka_unit_test_setup(q4_resuming_does_not_lengthen_a_life,
 		    refresh),
 		cmocka_unit_test_setup(q4_a_session_ends_with_its_certificate,

@@ -231,6 +231,100 @@ a_fingerprint_may_be_without_colons(void **state)
 	assert_int_equal(again.trust, TLS_UNTRUSTED);
 }
 
+/* Signed again, after a change. */
+static void
+sign(struct issued *made, const struct issued *by)
+{
+	assert_true(X509_sign(made->certificate, by->key, EVP_sha256()) > 0);
+}
+
+/* A good certificate with one more extension. */
+static struct issued
+with_extension(const struct issued *by, int nid, const char *value)
+{
+	struct issued	made = issue("EC", "mx.example", "DNS:mx.example", 30,
+			    by, false);
+
+	add_extension(made.certificate, by->certificate, nid, value);
+	sign(&made, by);
+	return made;
+}
+
+/* Not believed, by this file of authorities. */
+static void
+is_untrusted(struct issued made, const char *by, const char *doubt)
+{
+	struct tls_summary	s = judge(&made, by, TLS_LEVEL_SECURE,
+				    "mx.example");
+
+	assert_int_equal(s.trust, TLS_UNTRUSTED);
+	if (strstr(s.doubt, doubt) == NULL)
+		fail_msg("\"%s\" has no \"%s\"", s.doubt, doubt);
+	forget_issued(&made);
+}
+
+/* What X509_verify_cert() looks at is looked at. */
+static void
+v1_for_this_purpose_at_this_time_within_bounds(void **state)
+{
+	struct issued	bound = issue("EC", "Bound", NULL, 30, NULL, true);
+	struct issued	made = issue("EC", "mx.example", "DNS:mx.example", 30,
+			    &good, false);
+	const char	*bounds;
+
+	(void)state;
+	is_untrusted(made, roots, "untrusted issuer");	/* of no authority */
+	is_untrusted(with_extension(&root, NID_ext_key_usage, "clientAuth"),
+	    roots, "purpose");
+	is_untrusted(with_extension(&root, NID_key_usage, "keyCertSign"),
+	    roots, "purpose");
+	made = issue("EC", "mx.example", "DNS:mx.example", 30, &root, false);
+	X509_gmtime_adj(X509_getm_notBefore(made.certificate), 86400);
+	sign(&made, &root);
+	is_untrusted(made, roots, "not yet valid");
+
+	add_extension(bound.certificate, bound.certificate,
+	    NID_name_constraints, "critical,permitted;DNS:other.example");
+	sign(&bound, &bound);
+	bounds = pem_file(&bound.certificate, 1);
+	is_untrusted(issue("EC", "x", "DNS:mx.example", 30, &bound, false),
+	    bounds, "permitted subtree");
+	/* The common name has the same bounds where it counts. */
+	is_untrusted(issue("EC", "mx.example", NULL, 30, &bound, false),
+	    bounds, "permitted subtree");
+	unlink(bounds);
+	forget_issued(&bound);
+}
+
+/* "mx.example\0.evil.example" is no name, wherever it stands. */
+static void
+a_name_with_a_nul_is_none(void **state)
+{
+	static const char	 evil[] = "mx.example\0.evil.example";
+	struct issued		 made;
+	GENERAL_NAMES		*list = GENERAL_NAMES_new();
+	GENERAL_NAME		*one = GENERAL_NAME_new();
+	ASN1_IA5STRING		*text = ASN1_IA5STRING_new();
+	size_t			 count;
+
+	(void)state;
+	made = issue("EC", NULL, NULL, 30, &root, false);
+	assert_int_equal(X509_NAME_add_entry_by_txt(X509_get_subject_name(
+	    made.certificate), "CN", MBSTRING_UTF8,
+	    (const unsigned char *)evil, sizeof evil - 1, -1, 0), 1);
+	(void)name_list(pool, made.certificate, &count);
+	assert_int_equal(count, 0);
+	assert_int_equal(ASN1_STRING_set(text, evil, sizeof evil - 1), 1);
+	GENERAL_NAME_set0_value(one, GEN_DNS, text);
+	assert_int_not_equal(sk_GENERAL_NAME_push(list, one), 0);
+	assert_int_equal(X509_add1_ext_i2d(made.certificate,
+	    NID_subject_alt_name, list, 0, 0), 1);
+	(void)name_list(pool, made.certificate, &count);
+	assert_int_equal(count, 0);
+	GENERAL_NAMES_free(list);
+	forget_issued(&made);
+}
+
 /* Names that cannot be read are not names that are not there. */
 static void
 a_common_name_does_not_replace_damaged_names(void **state)
@@ -361,6 +455,9 @@ main(void)
 		cmocka_unit_test(fingerprints_of_certificate_and_key_verify),
 		cmocka_unit_test(a_fingerprint_may_be_without_colons),
 		cmocka_unit_test(a_common_name_does_not_replace_damaged_names),
+		cmocka_unit_test(
+		    v1_for_this_purpose_at_this_time_within_bounds),
+		cmocka_unit_test(a_name_with_a_nul_is_none),
 		cmocka_unit_test(mandatory_sessions_refuse_weak_keys),
 		cmocka_unit_test(a_server_tells_who_the_client_is),
 		cmocka_unit_test(a_huge_certificate_ends_the_handshake),

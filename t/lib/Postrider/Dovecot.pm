@@ -11,6 +11,9 @@ package Postrider::Dovecot;
 #	$dovecot->path, $dovecot->port	# the same by UNIX socket and TCP
 #
 # more => "lines of its configuration" come last, where DIR is its directory.
+# With oauth => 1 tokens are passwords, too, for XOAUTH2 and OAUTHBEARER (when
+# they are among the mechanisms): $dovecot->token('ann', 60) is good for a
+# minute.
 
 use strict;
 use warnings;
@@ -18,7 +21,9 @@ use warnings;
 use Cwd qw(abs_path);
 use File::Path qw(make_path remove_tree);
 use File::Temp ();
+use Digest::SHA qw(hmac_sha256);
 use IO::Socket::INET;
+use MIME::Base64 qw(encode_base64 encode_base64url);
 use POSIX qw(WNOHANG);
 
 use Postrider qw(free_port is_alive slurp spew wait_for);
@@ -83,7 +88,14 @@ default_login_user = $o{login}
 auth_mechanisms = @{[ $o{mechanisms} // 'plain login' ]}
 passdb {
 	driver = passwd-file
+	mechanisms = @{[ $o{oauth} ? 'plain login cram-md5 scram-sha-256' :
+	    '' ]}
 	args = $dir/users
+}
+service anvil {
+	unix_listener anvil-auth-penalty {
+		mode = 0
+	}
 }
 service auth {
 	unix_listener $dir/auth {
@@ -99,8 +111,43 @@ service stats {
 }
 $more
 END
+	$self->_prepare_oauth if $o{oauth};
 	make_path("$dir/base");
 	return $self;
+}
+
+# It judges tokens (JWT, RFC 7519) by a key in a file, and asks nobody.
+sub _prepare_oauth
+{
+	my ($self) = @_;
+	my $dir = $self->{dir};
+
+	make_path("$dir/keys/default/HS256");
+	$self->{secret} = 'only this test knows it, ' . rand;
+	spew("$dir/keys/default/HS256/default",
+	    encode_base64($self->{secret}, ''));
+	spew("$dir/oauth2", "introspection_mode = local\n" .
+	    "local_validation_key_dict = fs:posix:prefix=$dir/keys/\n" .
+	    "username_attribute = sub\n");
+	spew("$dir/conf", slurp("$dir/conf") . <<"END");
+passdb {
+	driver = oauth2
+	mechanisms = xoauth2 oauthbearer
+	args = $dir/oauth2
+}
+END
+}
+
+sub token
+{
+	my ($self, $user, $seconds) = @_;
+	my ($now, $end) = (time - 5, time + $seconds);
+	my $token = encode_base64url('{"alg":"HS256","typ":"JWT"}') . '.' .
+	    encode_base64url("{\"sub\":\"$user\",\"iat\":$now," .
+	    "\"nbf\":$now,\"exp\":$end}");
+
+	return "$token." . encode_base64url(hmac_sha256($token,
+	    $self->{secret}));
 }
 
 sub dir	 { return $_[0]{dir} }
@@ -130,21 +177,27 @@ sub start
 	return $self;
 }
 
+# now => 1: who asks it is not served to the end, which it allows 30 seconds.
 sub stop
 {
-	my ($self) = @_;
+	my ($self, %o) = @_;
 	my $pid = delete $self->{pid} // return;
+	my @children = split ' ', slurp("/proc/$pid/task/$pid/children");
 
 	kill 'TERM', $pid;
 	wait_for(sub { waitpid($pid, WNOHANG); !is_alive($pid) }, 15,
 	    'the end of dovecot');
+	return unless $o{now};
+	kill 'KILL', @children;
+	wait_for(sub { !grep { is_alive($_) } @children }, 10,
+	    'the end of its children');
 }
 
 END {
 	local $?;
 	if ($$ == $parent) {
 		for (@living) {
-			eval { $_->stop };
+			eval { $_->stop(now => 1) };
 			remove_tree($_->{dir});
 		}
 	}

@@ -22,12 +22,12 @@ enum {
 	MEMORY_LEAST = 4 << 20,		/* two thousand keys of RSA */
 	MEMORY_MOST = 64 << 20,
 	MEMORY_PIECE = 64,
-	CHAIN_MOST = 32 * 1024,		/* what packets take: one chain */
-	CHAINS_MOST = 60 * 1024		/* and all of a name */
+	CHAINS_MOST = 60 * 1024		/* of a name: what a packet takes */
 };
 
 static struct {
 	struct wallet	*wallet;
+	const struct wallet_row **rows;	/* by service, program, name */
 	struct keys_key	*keys;		/* by id */
 	size_t		 count;
 	int64_t		 generation;
@@ -134,6 +134,64 @@ index_keys(void)
 	unite();
 }
 
+/* The length of a chain in DER. */
+static size_t
+chain_length(const struct tls_chain *chain)
+{
+	size_t	len = (size_t)i2d_X509(chain->certificate, NULL);
+	int	i;
+
+	for (i = 0; i < sk_X509_num(chain->others); i++)
+		len += (size_t)i2d_X509(sk_X509_value(chain->others, i), NULL);
+	return len;
+}
+
+/* All that clients of a name are shown goes into one packet. */
+static void
+check_lengths(void)
+{
+	const struct wallet_row	*row;
+	size_t			 i, all;
+
+	for (row = store.wallet->rows; row < store.wallet->rows +
+	    store.wallet->count; row++) {
+		for (i = all = 0; i < row->count; i++)
+			all += chain_length(&row->chains[i]);
+		if (all <= CHAINS_MOST)
+			continue;
+		log_error("the certificates of \"%s\" have %zu bytes, "
+		    "expected %d at most: the last of them are left out",
+		    row->name, all, CHAINS_MOST);
+		store.has_faults = true;
+	}
+}
+
+/* The order of rows. */
+static int
+compare_rows(const void *one, const void *other)
+{
+	const struct wallet_row	*const *a = one, *const *b = other;
+	int			 order;
+
+	if ((order = strcmp((*a)->service, (*b)->service)) == 0 &&
+	    (order = strcmp((*a)->program, (*b)->program)) == 0)
+		order = strcmp((*a)->name, (*b)->name);
+	return order;
+}
+
+/* Put them in order: there may be many, and strangers have them looked for. */
+static void
+index_rows(void)
+{
+	struct wallet	*w = store.wallet;
+	size_t		 i;
+
+	store.rows = pool_array(w->pool, w->count + 1, sizeof(*store.rows));
+	for (i = 0; i < w->count; i++)
+		store.rows[i] = &w->rows[i];
+	qsort(store.rows, w->count, sizeof(*store.rows), compare_rows);
+}
+
 void
 keys_store_load(struct maincf *mc, const char *directory)
 {
@@ -150,6 +208,8 @@ keys_store_load(struct maincf *mc, const char *directory)
 	store.wallet = wallet_load(mc, file, tell, NULL);
 	store.generation = clock_wall_us();
 	index_keys();
+	index_rows();
+	check_lengths();
 	/* The wallet's rows point into master.cf's text: it stays. */
 	pool_on_free(store.wallet->pool, (void (*)(void *))pool_free, pool);
 	log_debug("%zu keys of %zu names", store.count, store.wallet->count);
@@ -163,37 +223,17 @@ keys_store_is_good(void)
 
 /* --- answers -------------------------------------------------------------- */
 
-/* Has this service certificates of its own? */
-static bool
-has_own(const char *service, const char *program)
-{
-	const struct wallet_row	*row;
-	size_t			 i;
-
-	for (i = 0; i < store.wallet->count; i++) {
-		row = &store.wallet->rows[i];
-		if (strcmp(row->service, service) == 0 &&
-		    strcmp(row->program, program) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* The row of just this name. */
 static const struct wallet_row *
 find_row(const char *service, const char *program, const char *name)
 {
-	const struct wallet_row	*row;
-	size_t			 i;
+	const struct wallet_row	 wanted = { .service = service,
+				    .program = program, .name = name };
+	const struct wallet_row	*key = &wanted, **found;
 
-	for (i = 0; i < store.wallet->count; i++) {
-		row = &store.wallet->rows[i];
-		if (strcmp(row->name, name) == 0 &&
-		    strcmp(row->service, service) == 0 &&
-		    strcmp(row->program, program) == 0)
-			return row;
-	}
-	return NULL;
+	found = bsearch(&key, store.rows, store.wallet->count,
+	    sizeof(*store.rows), compare_rows);
+	return found == NULL ? NULL : *found;
 }
 
 /* The row of the name or, by its parents, of the names below ".example". */
@@ -202,8 +242,8 @@ search(const char *service, const char *program, const char *name)
 {
 	const struct wallet_row	*row;
 
-	if (!has_own(service, program))
-		service = "";
+	if (find_row(service, program, "") == NULL)
+		service = "";		/* it has none of its own */
 	if ((row = find_row(service, program, name)) != NULL)
 		return row;
 	if (name[0] == '.')		/* a pattern is nobody's name */
@@ -214,18 +254,6 @@ search(const char *service, const char *program, const char *name)
 		name++;
 	}
 	return NULL;
-}
-
-/* The length of a chain in DER. */
-static size_t
-chain_length(const struct tls_chain *chain)
-{
-	size_t	len = (size_t)i2d_X509(chain->certificate, NULL);
-	int	i;
-
-	for (i = 0; i < sk_X509_num(chain->others); i++)
-		len += (size_t)i2d_X509(sk_X509_value(chain->others, i), NULL);
-	return len;
 }
 
 /* A chain in DER. */
@@ -257,11 +285,8 @@ keys_store_find(const struct ask_certificates *ask, enum tls_role role,
 	to->chains = pool_array(pool, TLS_CHAINS_MAX, sizeof(*to->chains));
 	for (i = 0; i < row->count; i++) {
 		len = chain_length(&row->chains[i]);
-		if (len > CHAIN_MOST || all + len > CHAINS_MOST) {
-			log_warning("the certificates of \"%s\" are too long",
-			    row->name);
-			continue;
-		}
+		if (all + len > CHAINS_MOST)
+			continue;	/* check_lengths() has told */
 		all += len;
 		to->chains[to->count++].der = chain_bytes(pool,
 		    &row->chains[i], len);
@@ -292,6 +317,7 @@ keys_store_wipe(void)
 {
 	store.count = 0;
 	store.keys = NULL;
+	store.rows = NULL;
 	wallet_free(store.wallet);
 	store.wallet = NULL;
 }

@@ -46,6 +46,27 @@ $(BUILD)/t/lib/fill: $(BUILD)/t/lib/fill.o $(LIB)
 	$(call say,LD $@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# Disks that remember, and what a power cut leaves of them.
+tests: $(BUILD)/t/crash/disk $(BUILD)/t/crash/cut $(BUILD)/t/crash/nosync.so
+$(BUILD)/t/crash/disk $(BUILD)/t/crash/cut: %: %.o
+	$(call say,LD $@)
+	$(Q)$(CC) $(LDFLAGS) -o $@ $<
+
+$(BUILD)/t/crash/nosync.so: t/crash/nosync.c $(BUILD)/.flags
+	$(call say,LD $@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 $(WARNINGS) -shared -fPIC \
+	    -o $@ $<
+
+# Ends one system call of a daemon otherwise.
+tests: $(BUILD)/t/crash/inject
+$(BUILD)/t/crash/inject: t/crash/inject.c t/crash/calls.c t/crash/calls.h \
+    $(BUILD)/.flags
+	$(call say,LD $@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -I. -O2 $(WARNINGS) -o $@ \
+	    $(filter %.c,$^)
+
 # Clients with TLS for the bench.
 $(BUILD)/t/bench/tlsload: $(BUILD)/t/bench/tlsload.o
 	$(call say,LD $@)
@@ -62,6 +83,8 @@ check-builds:
 # What the standards ask for, and which of it holds: a table by document.
 .PHONY: conformance
 conformance: test-deps users tests
+	$(Q)! command -v clang >/dev/null || \
+	    $(MAKE) --no-print-directory -j2 BUILD=$(BUILD) fuzz-build
 	$(Q)rm -f $(BUILD)/rows
 	$(Q)$(PROVE) -j$(JOBS) --merge $$(t/conformance/table --files | \
 	    sed 's,^,$(BUILD):,') || true

@@ -43,11 +43,22 @@ $(BUILD)/fuzz/obj/%.o: %.c $(BUILD)/common/param/known.inc
 $(FUZZ_LIB): $(LIB_FILES:%.c=$(BUILD)/fuzz/obj/%.o)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
+# A target of a daemon's file names what it needs besides the library, as unit
+# tests do: "needs: dir/file.c ...".
+fuzz_needs	= $(shell sed -n 's,.*needs: \(.*\)\.c.*,\1,p' $(1))
+
 $(FUZZ_NAMES:%=$(BUILD)/fuzz/%): $(BUILD)/fuzz/%: \
     $(BUILD)/fuzz/obj/t/fuzz/%.o $(FUZZ_LIB)
 	$(call say,FUZZ LD $@)
-	$(Q)clang -pthread -fsanitize=fuzzer,address,undefined -o $@ $< \
-	    $(FUZZ_LIB) $(LDLIBS)
+	$(Q)clang -pthread -fsanitize=fuzzer,address,undefined \
+	    $(FUZZ_LDFLAGS) -o $@ \
+	    $(filter %.o,$^) $(FUZZ_LIB) $(LDLIBS)
+
+$(foreach n,$(FUZZ_NAMES),$(eval $(BUILD)/fuzz/$(n): \
+    $(patsubst %,$(BUILD)/fuzz/obj/%.o,$(call fuzz_needs,t/fuzz/$(n).c))))
+
+# resolve is played by the target.
+$(BUILD)/fuzz/dovecot: FUZZ_LDFLAGS := -Wl,--wrap=link_ask
 
 .PHONY: fuzz fuzz-short fuzz-build
 fuzz-build: $(FUZZ_NAMES:%=$(BUILD)/fuzz/%)

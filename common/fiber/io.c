@@ -181,17 +181,17 @@ fail_writing(struct io *io, int error)
 /* Wait for what the last call wanted. A layer may have to write in order to
  * read; when somebody waits for room already, we come back a little later. */
 static int
-wait_for(struct io *io, unsigned wants)
+wait_for(struct io *io, unsigned wants, int64_t deadline)
 {
-	int64_t	deadline = wait_deadline(io);
-
 	if (!io->is_watched) {
 		if (loop_add(&io->watch, io->fd) == -1)
 			return -1;
 		io->is_watched = true;
 	}
-	if ((wants & EPOLLOUT ? io->watch.writer : io->watch.reader) != NULL)
-		return fiber_sleep(TURN_MS);
+	if ((wants & EPOLLOUT ? io->watch.writer : io->watch.reader) != NULL) {
+		errno = ETIMEDOUT;
+		return clock_now() < deadline ? fiber_sleep(TURN_MS) : -1;
+	}
 	if (wants & EPOLLOUT)
 		return loop_wait_writable(&io->watch, deadline);
 	return loop_wait_readable(&io->watch, deadline);
@@ -201,7 +201,7 @@ wait_for(struct io *io, unsigned wants)
 int
 io_wait(struct io *io, unsigned wants)
 {
-	return wait_for(io, wants);
+	return wait_for(io, wants, wait_deadline(io));
 }
 
 /* One read(2), or the layer's. */
@@ -300,6 +300,7 @@ int
 io_fill(struct io *io, size_t room)
 {
 	unsigned	wants;
+	int64_t		deadline;
 	ssize_t		n;
 
 	if (room > INPUT_MAX)
@@ -313,6 +314,8 @@ io_fill(struct io *io, size_t room)
 		return -1;
 	}
 	fiber_breathe();
+	/* One for all waits: under a layer many may bring bytes and no data. */
+	deadline = wait_deadline(io);
 	for (;;) {
 		make_room(io, room);
 		if ((n = read_into_buffer(io, &wants)) >= 0)
@@ -321,7 +324,7 @@ io_fill(struct io *io, size_t room)
 			return fail_reading(io, errno);
 		if (buffered(io) == 0)
 			free_input(io);
-		if (wait_for(io, wants) == -1)
+		if (wait_for(io, wants, deadline) == -1)
 			return fail_reading(io, errno);
 	}
 }
@@ -477,12 +480,14 @@ static ssize_t
 read_direct(struct io *io, void *to, size_t len)
 {
 	unsigned	wants;
+	int64_t		deadline;
 	ssize_t		n;
 
 	fiber_breathe();
 	free_input(io);
+	deadline = wait_deadline(io);
 	while ((n = read_once(io, to, len, &wants)) == -1)
-		if (errno != EAGAIN || wait_for(io, wants) == -1)
+		if (errno != EAGAIN || wait_for(io, wants, deadline) == -1)
 			return fail_reading(io, errno);
 	if (n == 0)
 		io->is_at_end = true;
@@ -538,7 +543,8 @@ write_all(struct io *io, const char *data, size_t len, size_t *done)
 		n = write_once(io, data + *done, len - *done, &wants);
 		if (n >= 0)
 			*done += (size_t)n;
-		else if (errno != EAGAIN || wait_for(io, wants) == -1)
+		else if (errno != EAGAIN || wait_for(io, wants,
+		    wait_deadline(io)) == -1)
 			return fail_writing(io, errno);
 	}
 	return 0;

@@ -9,11 +9,14 @@
 
 #include <string.h>
 
+#include "common/base/log.h"
 #include "common/base/text.h"
 
 #define DEFAULT_MEDIUM	"aNULL:-aNULL:HIGH:MEDIUM:+RC4:@STRENGTH"
 #define DEFAULT_HIGH	"aNULL:-aNULL:HIGH:@STRENGTH"
 #define DEFAULT_NULL	"eNULL:!aNULL"
+
+enum { TOLD_MAX = 10 };		/* warnings of one process */
 
 /* Nobody's own list is put into another order. Those that authenticate what
  * they encrypt come first, those without forward secrecy last. */
@@ -106,6 +109,86 @@ ciphers_list(struct pool *pool, enum tls_role role,
 	return why;
 }
 
+/* What older versions of OpenSSL had, by the parts of their names; many a
+ * main.cf excludes it still. */
+static bool
+is_gone(const char *word)
+{
+	static const char *const	parts[] = {
+		"3DES", "ADSS", "AECDH", "AFZA", "AKRB5", "CAMELLIA", "CBC3",
+		"DES", "DSS", "EDH", "EFZA", "EXP", "EXPORT", "EXPORT40",
+		"EXPORT56", "FZA", "GOST", "IDEA", "KDHD", "KDHR", "KECDH",
+		"KECDHE", "KECDHR", "KFZA", "KKRB5", "KRB5", "KSRP", "LOW",
+		"MD5", "MEDIUM", "PSK", "RC2", "RC4", "SEED", "SRP", "SSLV2",
+		"SSLV3"
+	};
+	char				part[16];
+	size_t				len, i;
+
+	for (; *word != '\0'; word += len + (word[len] != '\0')) {
+		len = strcspn(word, "-_");
+		if (len >= sizeof part)
+			continue;
+		memcpy(part, word, len);
+		part[len] = '\0';
+		for (i = 0; i < sizeof parts / sizeof *parts; i++)
+			if (text_equal(part, parts[i]))
+				return true;
+	}
+	return false;
+}
+
+/* Does OpenSSL know this name of ciphers? "A+B" is what both have. */
+static bool
+is_known(SSL_CTX *ssl, const char *word, struct pool *pool)
+{
+	char	*words = pool_strdup(pool, word), *one;
+
+	while ((one = strsep(&words, "+")) != NULL)
+		if (SSL_CTX_set_cipher_list(ssl, one) != 1 && !is_gone(one))
+			return false;
+	return true;
+}
+
+/* Of a list, the first name that nobody knows: OpenSSL passes it over, as if
+ * nothing had been excluded. NULL: there is none. */
+const char *
+ciphers_unknown(struct pool *pool, const char *list)
+{
+	char		*words = pool_strdup(pool, list), *word;
+	const char	*unknown = NULL;
+	SSL_CTX		*ssl;
+
+	if ((ssl = SSL_CTX_new_ex(tls_library(), NULL, TLS_method())) == NULL)
+		return NULL;
+	SSL_CTX_set_security_level(ssl, 0);
+	while (unknown == NULL &&
+	    (word = strsep(&words, " \t\r\n,:;")) != NULL) {
+		word += strspn(word, "!+-");
+		if (*word != '\0' && *word != '@' &&
+		    !is_known(ssl, word, pool))
+			unknown = word;
+	}
+	SSL_CTX_free(ssl);
+	ERR_clear_error();
+	return unknown;
+}
+
+/* Tell of a name that does nothing; not for ever, as tables may have one for
+ * each delivery. */
+static void
+tell_unknown(struct pool *pool, const char *what, const char *list)
+{
+	static unsigned	told;
+	const char	*word;
+
+	if (told >= TOLD_MAX || (word = ciphers_unknown(pool, list)) == NULL)
+		return;
+	told++;
+	log_warning("%s: OpenSSL knows no ciphers by the name \"%.60s\": it "
+	    "is without effect", what, word);
+}
+
 /* Is anything left? OpenSSL is asked, without its level of security. */
 static bool
 is_something(const char *list)
@@ -129,7 +212,7 @@ tls_check_ciphers(struct pool *pool, const char *grade, const char *exclude)
 	struct tls_wishes	 wishes = {
 		.ciphers = grade, .exclude = exclude, .is_mandatory = true
 	};
-	const char		*list, *why;
+	const char		*list, *why, *base;
 
 	why = ciphers_list(pool, TLS_SERVER, &wishes, &list);
 	if (why != NULL)
@@ -137,5 +220,10 @@ tls_check_ciphers(struct pool *pool, const char *grade, const char *exclude)
 	if (!is_something(list))
 		return pool_printf(pool, "grade \"%.40s\" without \"%.100s\" "
 		    "leaves no cipher", grade, exclude);
+	tell_unknown(pool, "ciphers to exclude", exclude);
+	base = grade_list(grade);
+	tell_unknown(pool, base == tls_set.high ? "tls_high_cipherlist" :
+	    base == tls_set.null ? "tls_null_cipherlist" :
+	    "tls_medium_cipherlist", base);
 	return NULL;
 }

@@ -9,7 +9,8 @@
  * X1  No renegotiation, no compression, no early data; a stream that ends
  *     without a close_notify has not ended.
  * X2  A session is resumed in the service that it began in, under the policy
- *     of certificates that it began with: both are in its id context.
+ *     of certificates that it began with, by those who trust the same
+ *     authorities: all are in its id context.
  */
 #include "common/tls/inside.h"
 
@@ -59,6 +60,27 @@ reason(struct pool *pool)
 	return text;
 }
 
+/* A number for all who are trusted, whatever their order: files keep their
+ * names when authorities are taken out of them. */
+static void
+sum_trust(X509_STORE *trust, unsigned char sum[KEY_SIZE])
+{
+	STACK_OF(X509_OBJECT)	*all = X509_STORE_get0_objects(trust);
+	unsigned char		 digest[EVP_MAX_MD_SIZE];
+	X509			*x;
+	int			 i, k;
+
+	for (i = 0; i < sk_X509_OBJECT_num(all); i++) {
+		x = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(all, i));
+		if (x == NULL)
+			continue;
+		if (X509_digest(x, EVP_sha256(), digest, NULL) != 1)
+			die("OpenSSL cannot compute SHA-256");
+		for (k = 0; k < KEY_SIZE; k++)
+			sum[k] ^= digest[k];
+	}
+}
+
 /* What no resumed session may change: who serves, whom it trusts, whether it
  * asks for a certificate. */
 static void
@@ -66,14 +88,19 @@ set_policy(struct tls_context *c)
 {
 	const struct tls_setup	*s = &c->setup;
 	struct pool		*pool = pool_new("policy", 0);
-	size_t			 size = KEY_SIZE;
-	char			*text;
+	unsigned char		 trusted[KEY_SIZE] = { 0 };
+	size_t			 i, size = KEY_SIZE;
+	struct str		 text;
 
-	text = pool_printf(pool, "%s\n%d\n%d\n%d\n%lld\n%s\n%s\n%d\n%s",
+	sum_trust(c->trust, trusted);
+	str_init(&text, pool, 0);
+	str_addf(&text, "%s\n%d\n%d\n%d\n%lld\n%s\n%s\n%d\n%s",
 	    s->service, s->role, s->asks_certificate, s->needs_certificate,
 	    (long long)s->depth, s->ca_file, s->ca_path,
 	    s->wants_system_ca || tls_set.appends_default_ca, s->digest);
-	if (EVP_Q_digest(tls_library(), "SHA256", NULL, text, strlen(text),
+	for (i = 0; i < KEY_SIZE; i++)
+		str_addf(&text, "%02x", trusted[i]);
+	if (EVP_Q_digest(tls_library(), "SHA256", NULL, text.data, text.len,
 	    c->policy, &size) != 1)
 		die("OpenSSL cannot compute SHA-256");
 	pool_free(pool);
@@ -131,8 +158,10 @@ tls_context_new(struct pool *pool, const struct tls_setup *setup,
 		die("OpenSSL has no memory");
 	c->trust = trust_new(pool, setup, c->names, why);
 	pool_on_free(pool, forget, c);
+	if (c->trust == NULL)
+		return NULL;
 	set_policy(c);
-	return c->trust == NULL ? NULL : c;
+	return c;
 }
 
 /* Load a file of trust anchors while files can be read. */

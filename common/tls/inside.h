@@ -37,6 +37,7 @@ const char	*protocols_parse(struct pool *, const char *words,
 const char	*ciphers_list(struct pool *, enum tls_role,
 		    const struct tls_wishes *, const char **list);
 bool		 ciphers_is_null(const char *grade);
+const char	*ciphers_unknown(struct pool *, const char *list);
 
 /* What is trusted, by files (trust.c). NULL with *why. */
 X509_STORE	*trust_new(struct pool *, const struct tls_setup *,
@@ -93,7 +94,8 @@ struct tls_stream {
 	bool			 is_deaf, is_mute;	/* nothing more to be
 						 * read, written */
 	size_t			 budget;	/* bytes that may be read from
-						 * the peer in this call */
+						 * the peer before there is
+						 * data */
 	int			 error;		/* errno of the last one */
 	/* server: hello.c */
 	const char		*sni;		/* "" or a good name */

@@ -403,6 +403,13 @@ kind_of(const EVP_PKEY *key)
 	return NULL;
 }
 
+/* Could a key of ours stand for it? */
+bool
+provider_knows(const EVP_PKEY *key)
+{
+	return kind_of(key) != NULL;
+}
+
 /* Let OpenSSL make a key of ours from this one. */
 static EVP_PKEY *
 make(OSSL_LIB_CTX *library, const struct kind *kind, struct remote_key *from)

@@ -31,6 +31,8 @@ int		 provider_add(OSSL_LIB_CTX *);
  * we do not know. The signer must outlive it. */
 EVP_PKEY	*provider_key(OSSL_LIB_CTX *, X509 *,
 		    const struct tls_signer *);
+/* Is it of a kind that provider_key() makes keys of? */
+bool		 provider_knows(const EVP_PKEY *);
 /* The id of a certificate's or a private key's public key. */
 int		 provider_key_id(EVP_PKEY *, unsigned char id[32]);
 

@@ -240,7 +240,8 @@ fetch(struct remote *r, struct known *k)
 
 	is_answered = h != NULL && ask(r, h, k->name, &identity) == 0;
 	TAILQ_REMOVE(&r->asked, k, entry);
-	if (!is_answered) {
+	/* Whose session was ended says nothing about the keys process. */
+	if (!is_answered && !fiber_is_cancelled()) {
 		complain(r, "certificates");
 		r->not_ready_until = clock_now() + NOT_READY_LIFE;
 	}

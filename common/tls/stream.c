@@ -8,7 +8,10 @@
  *     that nobody takes a message for whole that was cut.
  * S3  One fiber at a time is inside an SSL. A handshake may wait in there for
  *     a signature (provider.h); reading and writing never wait.
- * S4  The queue of errors belongs to the thread: it is emptied before each
+ * S4  What the peer sends besides data (new keys, tickets, empty records) has
+ *     a bound between two bytes of data, or he would have our time and never
+ *     come to an end.
+ * S5  The queue of errors belongs to the thread: it is emptied before each
  *     call and read before the next wait.
  */
 #include "common/tls/inside.h"
@@ -69,9 +72,10 @@ layer_read(void *state, void *to, size_t size, unsigned *wants)
 		errno = ECONNRESET;
 		return -1;
 	}
-	enter(s, READ_BUDGET);
+	enter(s, s->budget);
 	if ((result = SSL_read_ex(s->ssl, to, size, &n)) == 1) {
 		s->is_busy = false;
+		s->budget = READ_BUDGET;
 		return (ssize_t)n;
 	}
 	if (leave(s, result, wants) == 0) {
@@ -97,7 +101,7 @@ layer_write(void *state, const void *from, size_t size, unsigned *wants)
 		errno = ECONNRESET;
 		return -1;
 	}
-	enter(s, READ_BUDGET);
+	enter(s, s->budget);
 	if ((result = SSL_write_ex(s->ssl, from, size, &n)) == 1) {
 		s->is_busy = false;
 		return (ssize_t)n;
@@ -336,6 +340,7 @@ tls_start(struct io *io, struct tls_context *c, const struct tls_wishes *w,
 	}
 	s->is_done = true;
 	s->is_deaf = s->is_mute = false;
+	s->budget = READ_BUDGET;
 	summary_fill(s, pool, to);
 	verify_judge(s, w, pool, to);
 	ERR_clear_error();

@@ -14,8 +14,9 @@
 #include <openssl/pem.h>
 #include <openssl/x509_vfy.h>
 
-#include "common/base/log.h"
 #include "common/base/bug.h"
+#include "common/base/fs.h"
+#include "common/base/log.h"
 
 /* Where distributions keep all authorities in one file. */
 static const char *const	bundles[] = {
@@ -24,7 +25,10 @@ static const char *const	bundles[] = {
 	"/etc/ssl/ca-bundle.pem",
 	"/etc/ssl/cert.pem"
 };
-enum { BUNDLES = sizeof bundles / sizeof *bundles };
+enum {
+	BUNDLES = sizeof bundles / sizeof *bundles,
+	FILE_BYTES = 16 * 1024 * 1024	/* a system's have some 300 KB */
+};
 
 /* The next certificate of a PEM file; NULL at its end, and *is_bad then if
  * that was no good end. */
@@ -46,10 +50,29 @@ next_certificate(BIO *file, bool *is_bad)
 	return NULL;
 }
 
+/* The text of a file, for OpenSSL to read; NULL with *why. */
+static BIO *
+open_file(struct pool *pool, const char *path, const char **why)
+{
+	size_t	 len;
+	char	*text = fs_read_file(pool, path, FILE_BYTES, &len);
+	BIO	*file;
+
+	if (text == NULL) {
+		*why = pool_printf(pool, "%s: %s", path, errno == EINVAL ?
+		    "expected a regular file" : strerror(errno));
+		return NULL;
+	}
+	if ((file = BIO_new_mem_buf(text, (int)len)) == NULL)
+		die("OpenSSL has no memory");
+	return file;
+}
+
 /* All certificates of a file; NULL with *why, also if there are none. */
 static STACK_OF(X509) *
 read_file(struct pool *pool, const char *path, const char **why)
 {
+	struct pool	*scratch = pool_new("trust", 0);
 	STACK_OF(X509)	*all = sk_X509_new_null();
 	X509		*x;
 	BIO		*file;
@@ -57,10 +80,9 @@ read_file(struct pool *pool, const char *path, const char **why)
 
 	if (all == NULL)
 		die("OpenSSL has no memory");
-	errno = 0;
-	if ((file = BIO_new_file(path, "r")) == NULL) {
-		*why = pool_printf(pool, "%s: %s", path, strerror(errno));
-		ERR_clear_error();
+	if ((file = open_file(scratch, path, why)) == NULL) {
+		*why = pool_strdup(pool, *why);
+		pool_free(scratch);
 		sk_X509_free(all);
 		return NULL;
 	}
@@ -68,6 +90,7 @@ read_file(struct pool *pool, const char *path, const char **why)
 		if (sk_X509_push(all, x) == 0)
 			die("OpenSSL has no memory");
 	BIO_free(file);
+	pool_free(scratch);
 	if (!is_bad && sk_X509_num(all) > 0)
 		return all;
 	*why = pool_printf(pool, is_bad ? "%s: a certificate in it is damaged" :

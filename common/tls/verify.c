@@ -187,6 +187,18 @@ judge_print(const struct tls_wishes *w, struct pool *pool,
 		    "match: its fingerprint is %s", sum->fingerprint);
 }
 
+/* Was the chain good, and is it so still? What a ticket says was found when
+ * the session began. */
+static bool
+is_trusted(struct tls_stream *s, X509 *x, const char **doubt)
+{
+	if (!SSL_session_reused(s->ssl) ||
+	    X509_cmp_current_time(X509_get0_notAfter(x)) > 0)
+		return SSL_get_verify_result(s->ssl) == X509_V_OK;
+	*doubt = X509_verify_cert_error_string(X509_V_ERR_CERT_HAS_EXPIRED);
+	return false;
+}
+
 /* Who the peer is, and how much of that is to be believed. */
 void
 verify_judge(struct tls_stream *s, const struct tls_wishes *w,
@@ -205,9 +217,9 @@ verify_judge(struct tls_stream *s, const struct tls_wishes *w,
 		sum->peer_name = count > 0 ? names[0] : "";
 	}
 	take_fingerprints(s, x, pool, sum);
-	sum->trust = SSL_get_verify_result(s->ssl) == X509_V_OK ?
-	    TLS_TRUSTED : TLS_UNTRUSTED;
-	if (sum->trust == TLS_UNTRUSTED)
+	sum->trust = is_trusted(s, x, &sum->doubt) ? TLS_TRUSTED :
+	    TLS_UNTRUSTED;
+	if (sum->trust == TLS_UNTRUSTED && *sum->doubt == '\0')
 		sum->doubt = chain_doubt(s, pool, sum);
 	if (s->context->setup.role == TLS_SERVER)
 		return;

@@ -5,6 +5,8 @@
 #include "common/param/mastercf.h"
 #include "common/tls/tls.h"
 
+enum { WALLET_CHAIN_BYTES = 32 * 1024 };	/* DER of one chain at most */
+
 /*
  * The certificates and private keys that main.cf and master.cf name, as files:
  * smtpd_tls_chain_files (or cert_file, key_file and their ec and d kin), the

@@ -18,6 +18,7 @@
 
 #include "common/base/fs.h"
 #include "common/base/text.h"
+#include "common/tls/provider.h"
 #include "common/tls/wallet_inside.h"
 
 enum {
@@ -44,6 +45,19 @@ type_of(EVP_PKEY *key)
 	const char	*name = EVP_PKEY_get0_type_name(key);
 
 	return name == NULL ? "unknown" : name;
+}
+
+/* The same with its curve: "EC (secp256k1)". */
+static const char *
+exact_type_of(struct pool *pool, EVP_PKEY *key)
+{
+	char	curve[64];
+	size_t	len;
+
+	if (!EVP_PKEY_is_a(key, "EC") ||
+	    EVP_PKEY_get_group_name(key, curve, sizeof(curve), &len) != 1)
+		return type_of(key);
+	return pool_printf(pool, "%s (%s)", type_of(key), curve);
 }
 
 /* "2026-11-22" */
@@ -104,22 +118,16 @@ check_time(struct wallet_loading *l, const struct pem_item *item)
 static bool
 check_key(struct wallet_loading *l, const struct pem_item *item)
 {
-	static const char *const	good[] = {
-		"EC", "ED25519", "ED448", "RSA", "RSA-PSS"
-	};
-	int				bits = EVP_PKEY_get_bits(item->key);
-	size_t				i;
+	int	bits = EVP_PKEY_get_bits(item->key);
 
-	for (i = 0; i < sizeof(good) / sizeof(good[0]) &&
-	    !EVP_PKEY_is_a(item->key, good[i]); i++)
-		;
-	if (i == sizeof(good) / sizeof(good[0])) {
+	if (!provider_knows(item->key)) {
 		wallet_tell(l, false, "%s:%u: expected a key of type RSA, "
-		    "ECDSA or Ed25519, found %s, which is not used in TLS; "
-		    "left out", item->file, item->line, type_of(item->key));
+		    "ECDSA (P-256, P-384, P-521) or Ed25519, found %s, which "
+		    "clients do not take; left out", item->file, item->line,
+		    exact_type_of(l->wallet->pool, item->key));
 		return false;
 	}
-	if (strncmp(good[i], "RSA", 3) == 0 && bits < RSA_BITS)
+	if (strncmp(type_of(item->key), "RSA", 3) == 0 && bits < RSA_BITS)
 		wallet_tell(l, false, "%s:%u: the RSA key has %d bits, "
 		    "expected %d or more: clients may refuse it", item->file,
 		    item->line, bits, RSA_BITS);
@@ -220,6 +228,36 @@ keep(struct wallet_loading *l, struct wallet_known *to,
 		to->count++;
 }
 
+/* The bytes of certificates in DER. */
+static size_t
+length_of(const struct pem_item *certificates, size_t count)
+{
+	size_t	i, length = 0;
+	int	len;
+
+	for (i = 0; i < count; i++) {
+		len = i2d_X509(certificates[i].certificate, NULL);
+		length += len < 0 ? 0 : (size_t)len;
+	}
+	return length;
+}
+
+/* Is it short enough for those who show it? */
+static bool
+check_length(struct wallet_loading *l, const struct pem_item *certificates,
+    size_t count)
+{
+	size_t	length = length_of(certificates, count);
+
+	if (length <= WALLET_CHAIN_BYTES)
+		return true;
+	wallet_tell(l, true, "%s:%u: expected a chain of certificates of at "
+	    "most %d bytes, found %zu in the %zu that begin here",
+	    certificates->file, certificates->line, WALLET_CHAIN_BYTES,
+	    length, count);
+	return false;
+}
+
 /* A key and the certificates behind it. */
 static void
 add_chain(struct wallet_loading *l, struct wallet_known *to,
@@ -234,7 +272,8 @@ add_chain(struct wallet_loading *l, struct wallet_known *to,
 		    "this private key, found none", key->file, key->line);
 		return;
 	}
-	if (!check_key(l, key) || !check_pair(l, key, certificates, count))
+	if (!check_key(l, key) || !check_pair(l, key, certificates, count) ||
+	    !check_length(l, certificates, count))
 		return;
 	check_order(l, certificates, count);
 	chain = (struct tls_chain){

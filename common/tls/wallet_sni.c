@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "common/base/text.h"
+#include "common/mail/chars.h"
 #include "common/mail/encode.h"
 #include "common/map/map.h"
 #include "common/tls/wallet_inside.h"
@@ -55,6 +56,22 @@ has_row(const struct walk *k, const char *name)
 	return false;
 }
 
+/* Is it a name that a client can ask for (hello.c), perhaps behind a dot? */
+static bool
+is_askable(const char *name)
+{
+	size_t	i, label = 0, len = strlen(name);
+
+	for (i = *name == '.' ? 1 : 0; i < len; i++) {
+		if (name[i] == '.' && label > 0)
+			label = 0;
+		else if ((!is_alnum(name[i]) && name[i] != '-') ||
+		    ++label > 63)
+			return false;
+	}
+	return label > 0 && len <= 255;
+}
+
 /* One key and its value. */
 static void
 add_row(void *arg, const char *key, const char *value)
@@ -64,10 +81,12 @@ add_row(void *arg, const char *key, const char *value)
 	char			*name = pool_strdup(k->l->wallet->pool, key);
 
 	text_lower(name);
-	if (*name == '\0' || strpbrk(name, "*:/ \t") != NULL) {
-		wallet_tell(k->l, false, "%s: %s: expected a host's name, or "
-		    "a domain with a dot before it for all names below it",
-		    k->table, name);
+	if (!is_askable(name)) {
+		wallet_tell(k->l, false, "%s: %s: expected a host's name as "
+		    "clients send it (letters, digits, hyphens; xn--... for "
+		    "others; no dot at its end), or a domain with a dot "
+		    "before it for all names below it; left out", k->table,
+		    name);
 		return;
 	}
 	if (has_row(k, name))

@@ -2,7 +2,8 @@
  * wire.c - the bytes between OpenSSL and the peer, counted.
  *
  * W1  EAGAIN of the kernel, and nothing else, makes OpenSSL want to wait.
- * W2  One call into OpenSSL reads a bounded number of bytes. Whatever is no
+ * W2  OpenSSL reads a bounded number of bytes until it has data, or until the
+ *     next step of a handshake. Whatever is no
  *     data (renegotiations, new keys, tickets, warnings) is otherwise eaten
  *     in a loop in there for as long as the peer feeds it, and all other
  *     sessions of the process stand still.

@@ -34,7 +34,7 @@ my %password = (ann => 'open "sesame" & go', bob => 'tiger');
 my $dovecot = Postrider::Dovecot->new(user => $sut->user(1),
     login => $sut->user(0), users => \%password, oauth => 1,
     mechanisms => 'plain login cram-md5 scram-sha-256 xoauth2 oauthbearer',
-    more => <<"END") or plan skip_all => 'no Dovecot: ' . Postrider::Dovecot::why();
+    more => <<"END")
 protocols = lmtp
 ssl = yes
 ssl_cert = <$box->{chain}
@@ -53,6 +53,7 @@ service lmtp {
 	}
 }
 END
+    or plan skip_all => 'no Dovecot: ' . Postrider::Dovecot::why();
 $dovecot->start;
 
 sub service

@@ -51,7 +51,8 @@ my $postfix = Postrider::Postfix->new(settings => {
 	smtpd_relay_restrictions =>
 	    'permit_mynetworks, permit_sasl_authenticated, reject',
 	smtp_sasl_auth_enable => 'yes',
-	smtp_sasl_password_maps => 'inline:{ { localhost = bob:tiger } }', smtp_sasl_security_options => 'noanonymous',
+	smtp_sasl_password_maps => 'inline:{ { localhost = bob:tiger } }',
+	smtp_sasl_security_options => 'noanonymous',
 	smtp_host_lookup => 'native', smtp_address_preference => 'ipv4',
 	transport_maps => "texthash:$dir/postfix.transports",
 	maillog_file => "$dir/postfix.log", minimal_backoff_time => '1000s',
@@ -120,8 +121,9 @@ for my $mechanism (@there) {
 		$services .= "$name unix - - n - - smtp\n" . join '', map {
 		    '  -o { ' . s/MAPS/$maps/r . " }\n" }
 		    "smtp_sasl_mechanism_filter = $mechanism",
-		    "MAPS = texthash:$dir/$maps", 'smtp_tls_security_level = verify', 'smtp_tls_CAfile = ' .
-		    $ca->file, @{ $way{$way} };
+		    "MAPS = texthash:$dir/$maps",
+		    'smtp_tls_security_level = verify',
+		    'smtp_tls_CAfile = ' . $ca->file, @{ $way{$way} };
 		my $domain = lc "$way.$mechanism";
 		$rows .= "$domain.postfix.test $name:[localhost]:" .
 		    ($way eq 'wrap' ? $port{smtps} : $postfix->port) . "\n"

@@ -144,7 +144,7 @@ sub try_openssl
 	    'it is trusted');
 }
 
-# --- mail through another system ------------------------------------------------
+# --- mail through another system ----------------------------------------------
 
 # What a level is in a line of master.cf, and whether mail passes: the log's
 # word for it, or why it does not.
@@ -176,6 +176,10 @@ sub levels
 		    ",>=TLSv1.2", 'Untrusted'],
 		cert => ["$level=encrypt smtp_tls_chain_files=" .
 		    $cert{client}{all}, 'Untrusted'],
+		reuse => ["$level=encrypt smtp_connection_cache_on_demand=yes" .
+		    ' smtp_tls_connection_reuse=yes' .
+		    ' smtp_connection_cache_destinations=localhost',
+		    'Untrusted'],
 	);
 }
 my %ours = levels($their_print);
@@ -320,7 +324,46 @@ sub try_exim
 	    'its certificate is in the header');
 }
 
-# --- the systems ----------------------------------------------------------------
+# A message of some megabytes, with lines of all lengths and dots, in many
+# records of TLS; each domain is reached by a port.
+my $large = join '', map { ($_ % 7 ? '' : '.') .
+    chr(97 + $_ % 26) x ($_ % 900) . "\n" } 1 .. 6000;
+sub try_large
+{
+	my (@ways) = @_;
+	my @to;
+
+	while (my ($port, $domain) = splice @ways, 0, 2) {
+		push @to, 'n' . ++$count . "\@$domain";
+		$sut->take($sut->_connect('127.0.0.1', port => $port),
+		    from => 's@remote.test', to => [$to[-1]],
+		    text => "Subject: to $to[-1]\n\n$large");
+	}
+	for my $to (@to) {
+		my $data = arrived($to);
+		like($data, qr/^Received: .*(?:using TLSv1\.3|\(TLS1\.3\))/s,
+		    "$to: came in TLS");
+		my ($body) = $data =~ /\r\n\r\n(.*)\z/s;
+		ok($body eq $large =~ s/\n/\r\n/gr, 'every byte is there');
+	}
+}
+
+# Messages one after the other in one session of TLS.
+sub try_reuse
+{
+	my ($port, $log, $domain) = @_;
+
+	for (1 .. 4) {
+		my $to = post($port, $domain);
+		arrived($to);
+		wait_for(sub { $log->() =~ / to=<\Q$to\E>, .*status=sent/ },
+		    10, "the end of $to\n" . $log->());
+	}
+	like($log->(), qr/ to=<n\d+\@\Q$domain\E>, .*, conn_use=[23], .*status=sent/,
+	    'one conversation has several messages');
+}
+
+# --- the systems --------------------------------------------------------------
 
 my $postfix = Postrider::Postfix->new(settings => {
 	relayhost => '[127.0.0.1]:' . $sut->remote->port,
@@ -329,11 +372,13 @@ my $postfix = Postrider::Postfix->new(settings => {
 	smtpd_tls_cert_file => $cert{theirs}{chain},
 	smtpd_tls_key_file => $cert{theirs}{key},
 	smtpd_tls_CAfile => $ca->file, smtp_tls_loglevel => 1,
+	smtp_tls_security_level => 'may',	# for its tlsproxy
 	smtp_host_lookup => 'native', smtp_address_preference => 'ipv4',
 	transport_maps => "texthash:$dir/postfix.transports",
 	maillog_file => "$dir/postfix.log", minimal_backoff_time => '1000s',
     }, master => "127.0.0.1:$theirs inet n - n - - smtpd" .
-    " -o smtpd_tls_wrappermode=yes\n" . services(%postfix));
+    " -o smtpd_tls_wrappermode=yes\ntlsproxy unix - - n - 0 tlsproxy\n" .
+    services(%postfix));
 spew("$dir/postfix.transports", transports('here.test', $sut->port, $wrapped,
     %postfix));
 
@@ -350,13 +395,13 @@ spew("$dir/transports", ($postfix ? transports('postfix.test', $postfix->port,
 $sut->set(transport_maps => "texthash:$dir/transports",
     default_transport => 'smtp:[127.0.0.1]:' . $sut->remote->port);
 
-# --- the claims -----------------------------------------------------------------
+# --- the claims ---------------------------------------------------------------
 
 $sut->start;
 subtest 'openssl, STARTTLS' => sub { try_openssl('starttls') };
 subtest 'openssl, TLS at once' => sub { try_openssl('wrapped') };
 SKIP: {
-	skip 'no Postfix: ' . Postrider::Postfix::why(), 2 unless $postfix;
+	skip 'no Postfix: ' . Postrider::Postfix::why(), 4 unless $postfix;
 	$postfix->start;
 	my $log = sub { slurp("$dir/postfix.log") };
 	subtest 'Postfix is the client' => sub {
@@ -373,9 +418,20 @@ SKIP: {
 		like($log->(), qr/ Trusted TLS connection established from /,
 		    'it trusts a certificate of ours');
 	};
+	subtest 'conversations are used again' => sub {
+		try_reuse($postfix->port, $log, 'reuse.start.here.test');
+		try_reuse($sut->port, sub { $sut->log },
+		    'reuse.start.postfix.test');
+	};
+	subtest 'Postfix and large messages' => sub {
+		try_large($postfix->port, 'encrypt.start.here.test',
+		    $postfix->port, 'encrypt.wrap.here.test', $sut->port,
+		    'encrypt.start.postfix.test', $sut->port,
+		    'encrypt.wrap.postfix.test');
+	};
 }
 SKIP: {
-	skip 'no Exim: ' . Postrider::Exim::why(), 2 unless $exim;
+	skip 'no Exim: ' . Postrider::Exim::why(), 3 unless $exim;
 	$exim->start;
 	subtest 'Exim is the client' => sub { try_exim($exim) };
 	subtest 'Exim is the server' => sub {
@@ -384,6 +440,11 @@ SKIP: {
 		    qr/by exim\.test with esmtps\s+\(TLS1\.[23]\)/, %ours);
 		like($exim->log, qr/CV=yes DN="CN=client\.test"/,
 		    'it trusts a certificate of ours');
+	};
+	subtest 'Exim and large messages' => sub {
+		try_large($exim->port, 'encrypt.here.test', $exim->port,
+		    'wrap.here.test', $sut->port, 'encrypt.start.exim.test',
+		    $sut->port, 'encrypt.wrap.exim.test');
 	};
 }
 

@@ -299,7 +299,8 @@ sub start
 		open STDERR, '>>', "$dir/output";
 		$ENV{NOTIFY_SOCKET} = $path;
 		$self->_use_clock;
-		exec(bin() . '/master', '-c', "$dir/etc", '-f')
+		exec(@{ $self->{before_master} // [] }, bin() . '/master',
+		    '-c', "$dir/etc", '-f')
 		    or POSIX::_exit(127);
 	}
 	$self->{pid} = $pid;

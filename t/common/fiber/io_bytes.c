@@ -336,6 +336,75 @@ a_layer_takes_over_reading_and_writing(void **state)
 	assert_true(turner.is_closed);
 }
 
+/* A layer that has heard something and nothing for us. */
+static ssize_t
+mute_read(void *state, void *to, size_t size, unsigned *wants)
+{
+	char	c;
+
+	(void)to, (void)size;
+	*wants = EPOLLIN;
+	if (read(*(int *)state, &c, 1) == 1)
+		errno = EAGAIN;
+	return -1;
+}
+
+static void
+mute_close(void *state)
+{
+	(void)state;
+}
+
+static void
+hear_for_a_while(void *arg)
+{
+	struct talk	*talk = arg;
+	int64_t		 start = clock_now();
+	char		 data[8000];
+
+	talk->result = talk->limit == 0 ? io_fill(talk->io, 100) :
+	    io_read(talk->io, data, talk->limit);
+	talk->error = errno;
+	talk->count = (size_t)(clock_now() - start);
+	talk->is_held = false;
+}
+
+static void
+drip(void *arg)
+{
+	struct talk	*talk = arg;
+
+	while (talk->is_held && write(talk->peer, "x", 1) == 1)
+		fiber_sleep(10);
+}
+
+static void
+bytes_that_are_no_data_do_not_lengthen_a_wait(void **state)
+{
+	static const size_t	lengths[] = { 0, 8000 };
+	struct talk		talk;
+	size_t			i;
+	int			fd;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		open_talk(&talk, lengths[i]);
+		talk.is_held = true;
+		fd = io_fd(talk.io);
+		io_set_layer(talk.io, &(struct io_layer){ mute_read,
+		    turner_write, mute_close, &fd });
+		io_patience(talk.io, 60);
+		io_deadline(talk.io, clock_now() + 1000);
+		fiber_start(hear_for_a_while, &talk);
+		fiber_start(drip, &talk);
+		loop_run();
+		assert_int_equal(talk.result, -1);
+		assert_int_equal(talk.error, ETIMEDOUT);
+		assert_in_range(talk.count, 50, 700);
+		close_talk(&talk);
+	}
+}
+
 /* Listen as a session would, and wait for more. */
 static void
 measure_memory(void *arg)
@@ -379,6 +448,8 @@ main(void)
 		cmocka_unit_test(the_buffer_can_be_filled_seen_and_emptied),
 		cmocka_unit_test(input_in_the_kernel_is_seen_without_a_wait),
 		cmocka_unit_test(a_long_text_is_printed_whole),
+		cmocka_unit_test(
+		    bytes_that_are_no_data_do_not_lengthen_a_wait),
 		cmocka_unit_test(a_layer_takes_over_reading_and_writing),
 		cmocka_unit_test(a_silent_session_owns_no_buffer),
 	};

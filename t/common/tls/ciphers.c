@@ -104,6 +104,30 @@ what_is_wrong_is_said(void **state)
 	assert_non_null(tls_check_ciphers(pool, "high", "HIGH"));
 }
 
+/* OpenSSL would pass them over in silence. */
+static void
+names_that_nobody_knows_are_found(void **state)
+{
+	(void)state;
+	assert_string_equal(ciphers_unknown(pool, "aNULL, CHACHA2O"),
+	    "CHACHA2O");
+	assert_string_equal(ciphers_unknown(pool, "SHA348 aNULL"), "SHA348");
+	assert_string_equal(ciphers_unknown(pool, "HIGH:!aNUL:@STRENGTH"),
+	    "aNUL");
+	assert_string_equal(ciphers_unknown(pool, "ECDHE+AESGMC"),
+	    "ECDHE+AESGMC");
+	assert_string_equal(ciphers_unknown(pool, "TLS_AES_128_GCM_SHA256"),
+	    "TLS_AES_128_GCM_SHA256");
+	assert_null(ciphers_unknown(pool, ""));
+	assert_null(ciphers_unknown(pool,
+	    "aNULL:-aNULL:HIGH:MEDIUM:+RC4:@STRENGTH"));
+	assert_null(ciphers_unknown(pool, "aNULL, eNULL, EXPORT, DES, RC4, "
+	    "MD5, PSK, aECDH, EDH-DSS-DES-CBC3-SHA, "
+	    "EDH-RSA-DES-CBC3-SHA, KRB5-DES, CBC3-SHA"));
+	assert_null(ciphers_unknown(pool, "LOW,3DES,SEED,IDEA,RC2,SSLv2,aDSS"
+	    " kECDH kDHd EXP-RC4-MD5 CAMELLIA128 ECDHE+AESGCM"));
+}
+
 int
 main(void)
 {
@@ -115,6 +139,7 @@ main(void)
 		    authenticated_encryption_first_and_no_forward_secrecy_last),
 		cmocka_unit_test(exclusions_are_excluded),
 		cmocka_unit_test(what_is_wrong_is_said),
+		cmocka_unit_test(names_that_nobody_knows_are_found),
 	};
 
 	return cmocka_run_group_tests(tests, open_all, close_all);

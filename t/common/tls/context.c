@@ -1,6 +1,8 @@
 /*
  * context.c - what is loaded at start, and what is refused there.
  */
+#include <sys/stat.h>
+
 #include "t/common/tls/pair.h"
 
 /* Why there is no context with this setup; NULL: there is one. */
@@ -22,7 +24,7 @@ what_cannot_be_loaded_is_told_by_name(void **state)
 	setup.ca_file = "/nonexistent/ca.pem";
 	assert_non_null(strstr(refusal(&setup),
 	    "/nonexistent/ca.pem: No such file"));
-	setup.ca_file = "/dev/null";
+	setup.ca_file = "/proc/self/cmdline";
 	assert_non_null(strstr(refusal(&setup), "no certificate in it"));
 	setup.ca_file = "";
 	setup.ca_path = "/nonexistent";
@@ -30,6 +32,34 @@ what_cannot_be_loaded_is_told_by_name(void **state)
 	setup.ca_path = "";
 	setup.digest = "md17";
 	assert_non_null(strstr(refusal(&setup), "md17"));
+}
+
+/* A service that waits for ever at its start is told by nobody. */
+static void
+what_has_no_end_is_refused_and_not_waited_for(void **state)
+{
+	char			 path[] = "/tmp/prt-tls-XXXXXX";
+	struct tls_setup	 setup = plain_setup(TLS_CLIENT);
+	char			*fifo, *hashed;
+
+	(void)state;
+	assert_non_null(mkdtemp(path));
+	fifo = pool_printf(pool, "%s/fifo", path);
+	hashed = pool_printf(pool, "%s/01234567.0", path);
+	assert_int_equal(mkfifo(fifo, 0600), 0);
+	assert_int_equal(mkfifo(hashed, 0600), 0);
+	alarm(20);
+	setup.ca_file = fifo;
+	assert_non_null(strstr(refusal(&setup), "fifo: expected a regular"));
+	setup.ca_file = "/dev/zero";
+	assert_non_null(strstr(refusal(&setup), "expected a regular file"));
+	setup.ca_file = "";
+	setup.ca_path = path;
+	assert_null(refusal(&setup));		/* told and left out */
+	alarm(0);
+	unlink(fifo);
+	unlink(hashed);
+	assert_int_equal(rmdir(path), 0);
 }
 
 static void
@@ -136,6 +166,7 @@ main(void)
 {
 	static const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(what_cannot_be_loaded_is_told_by_name),
+		cmocka_unit_test(what_has_no_end_is_refused_and_not_waited_for),
 		cmocka_unit_test(a_damaged_file_is_not_half_trusted),
 		cmocka_unit_test(the_library_reads_no_configuration),
 		cmocka_unit_test(x1_what_every_session_has),

@@ -252,6 +252,7 @@ struct party {
 	void			(*then)(struct party *);
 	struct party		*other;
 	void			*arg;
+	bool			 is_slow;
 };
 struct meeting { struct party server, client; };
 

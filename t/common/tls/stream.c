@@ -462,6 +462,29 @@ renegotiation_is_refused(void **state)
 	assert_int_equal(count, 0);
 }
 
+/* Send it at once or, where the other side is listening already, as slowly as
+ * it hears. */
+static void
+send_in_slices(struct party *p, const char *data, long len)
+{
+	long	slice = p->is_slow ? 4000 : len, at;
+	ssize_t	n;
+
+	if (p->is_slow)
+		*(long *)p->arg = 1;
+	for (at = 0; at < len; at += slice) {
+		if (slice > len - at)
+			slice = len - at;
+		n = send(io_fd(p->io), data + at, (size_t)slice,
+		    MSG_NOSIGNAL);
+		if (n == -1 && p->is_slow)
+			break;
+		assert_int_equal(n, slice);
+		if (p->is_slow)
+			fiber_sleep(2);
+	}
+}
+
 /* New keys and nothing else, more than one read of the server takes. They
  * are collected and sent at once. */
 static void
@@ -479,7 +502,7 @@ send_key_updates(struct party *p)
 		    SSL_do_handshake(ssl) != 1)
 			break;
 	len = BIO_get_mem_data(all, &data);
-	assert_int_equal(send(io_fd(p->io), data, (size_t)len, 0), len);
+	send_in_slices(p, data, len);
 	*(long *)p->arg = len;
 	while (p->other->io != NULL)
 		fiber_sleep(1);
@@ -510,6 +533,23 @@ w2_who_sends_nothing_but_new_keys_is_cut_off(void **state)
 	m.client.arg = m.server.arg = &sent;
 	meet(&m);
 	assert_in_range(sent, 80 * 1024, 200 * 1024);
+	assert_int_equal(m.server.result, -1);
+	assert_int_equal(m.server.error, ECONNRESET);
+}
+
+static void
+s4_nor_does_it_help_to_send_them_slowly(void **state)
+{
+	struct meeting	m;
+	long		sent = 0;
+
+	(void)state;
+	arrange(&m, server, client);
+	m.client.then = send_key_updates;
+	m.server.then = wait_then_hear;
+	m.client.arg = m.server.arg = &sent;
+	m.client.is_slow = true;
+	meet(&m);
 	assert_int_equal(m.server.result, -1);
 	assert_int_equal(m.server.error, ECONNRESET);
 }
@@ -685,6 +725,7 @@ main(void)
 		cmocka_unit_test(s2_a_message_cut_at_any_byte_is_not_whole),
 		cmocka_unit_test(renegotiation_is_refused),
 		cmocka_unit_test(w2_who_sends_nothing_but_new_keys_is_cut_off),
+		cmocka_unit_test(s4_nor_does_it_help_to_send_them_slowly),
 		cmocka_unit_test(much_more_than_a_socket_holds_goes_through),
 		cmocka_unit_test(no_secret_stays_in_memory),
 	};

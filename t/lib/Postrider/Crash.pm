@@ -1,0 +1,473 @@
+package Postrider::Crash;
+
+# One message through a running system, and one system call of one of its
+# processes that ends otherwise (t/crash/inject.c); what became of the message:
+#
+#	my $lab = Postrider::Crash->new('mbox');	# a way, see %ways
+#	for my $call ($lab->record('qmgr')) {
+#		my $r = $lab->hit('qmgr', $call->{key}, 'before');
+#		# $r->{hit} state, said, lost, duplicates, damaged, ...
+#	}
+#
+# The ledger is here, outside the system: what the client, or sendmail, was
+# told, and what is in the mailboxes and at the next hops in the end.
+
+use strict;
+use warnings;
+
+use POSIX ();
+use Time::HiRes qw(sleep time);
+
+use Postrider qw(wait_for slurp spew bin is_alive);
+
+# How a message comes (in), for whom (to), who has to do with it (by), and how
+# often it must be where in the end (where). A sink defers what is for "later"
+# once and refuses what is for "refused". "helper:cold" is the helper when there
+# is no process of the recipient yet.
+my @takers = qw(smtpd cleanup qmgr resolve anvil log);
+my @storers = qw(local helper:cold mailbox);
+my %ways = (
+	relay => { to => ['x@relay.test'], where => { sink => 1 },
+	    by => [@takers, qw(smtp dns)] },
+	bdat => { in => 'bdat', to => ['x@relay.test'],
+	    where => { sink => 1 }, by => [@takers, 'smtp'] },
+	lmtp => { to => ['x@relay.test'], where => { sink => 1 },
+	    is_lmtp => 1, by => [@takers, 'lmtp'] },
+	mbox => { to => ['ALICE@local.test'], where => { ALICE => 1 },
+	    by => [@takers, @storers, 'mailbox:cold'] },
+	maildir => { to => ['ALICE@local.test'], where => { ALICE => 1 },
+	    is_maildir => 1, by => [@takers, @storers] },
+	alias => { to => ['several@local.test'],
+	    where => { ALICE => 1, BOB => 1, sink => 1 },
+	    by => [@takers, @storers, 'smtp'] },
+	later => { to => ['later@relay.test'], where => { sink => 1 },
+	    by => [@takers, 'smtp'] },
+	bounce => { to => ['refused@relay.test'], where => { BOB => 1 },
+	    is_report => 1, by => [@takers, @storers, qw(smtp bounce)] },
+	sendmail => { in => 'sendmail', to => ['ALICE@local.test'],
+	    where => { ALICE => 1 },
+	    by => [qw(sendmail pickup cleanup qmgr resolve log), @storers] },
+	down => { in => 'down', to => ['ALICE@local.test'],
+	    where => { ALICE => 1 },
+	    by => [qw(sendmail postdrop pickup cleanup qmgr resolve)] },
+);
+my %is_command = (sendmail => 1, postdrop => 1);
+
+sub ways { return sort keys %ways }
+sub processes { return @{ $ways{$_[-1]}{by} } }
+
+# --- the system ---------------------------------------------------------------
+
+sub new
+{
+	my ($class, $way) = @_;
+	my $w = $ways{$way} or die "no such way: $way";
+	my $mail = Postrider->new(master => $w->{is_lmtp} ?
+	    "inner unix - - n - - lmtp\n" : '', settings => {
+		smtpd_peername_lookup => 'no', relay_domains => 'relay.test',
+		minimal_backoff_time => '1s', maximal_backoff_time => '1s',
+		# A lock file outlives its maker.
+		stale_lock_time => '1s',
+		queue_run_delay => '1s', notify_classes => '',
+		smtpd_client_event_limit_exceptions => '',
+		smtpd_client_connection_rate_limit => 0 });
+	my $self = bless { way => $w, name => $way, mail => $mail,
+	    number => 0, owner => "m$$" . 'x' . int rand 1e6 }, $class;
+	my ($alice, $bob) = ($mail->user(0), $mail->user(1));
+
+	$self->{users} = { ALICE => $alice, BOB => $bob };
+	my $seen = $mail->dir . '/seen';
+	$self->{sink} = $mail->sink(lmtp => $w->{is_lmtp}, extensions =>
+	    [qw(PIPELINING 8BITMIME CHUNKING ENHANCEDSTATUSCODES)],
+	    replies => sub {
+		my ($verb, $line) = @_;
+		return undef unless $verb eq 'RCPT';
+		return '550 5.1.1 nobody' if $line =~ /<refused/;
+		return undef if $line !~ /<later/ || -e $seen;
+		spew($seen, '');
+		return '450 4.2.1 later';
+	    });
+	my $port = $self->{sink}->port;
+	my $dir = $mail->dir;
+	spew("$dir/etc/aliases",
+	    "several $alice, $bob, far\@relay.test\npostmaster $bob\n");
+	if ($w->{is_maildir}) {
+		mkdir "$dir/mail/dirs";
+		for my $user ($alice, $bob) {
+			mkdir "$dir/mail/dirs/$user";
+			chown +(getpwnam $user)[2, 3], "$dir/mail/dirs/$user";
+		}
+	}
+	$mail->set(relayhost => "[127.0.0.1]:$port", ($w->{is_lmtp} ?
+	    (relay_transport => "inner:inet:[127.0.0.1]:$port") : ()),
+	    ($w->{is_maildir} ?
+	    (mail_spool_directory => "$dir/mail/dirs/") : ()));
+	$mail->start;
+	$self->once for 1 .. 2;		# everybody who is called runs
+	return $self;
+}
+
+sub mail { return $_[0]{mail} }
+
+# The end of the system, and of all it has left.
+sub close { $_[0]{mail}->_end }
+
+# The processes of a program, wherever they hang.
+sub _pids
+{
+	my ($self, $program) = @_;
+
+	return $self->{mail}->children($program) if $program ne 'mailbox';
+	my @helpers = $self->{mail}->children('helper');
+	return (@helpers, map { split ' ', slurp("/proc/$_/task/$_/children") }
+	    @helpers);
+}
+
+# --- a message ----------------------------------------------------------------
+
+sub _text
+{
+	my ($self, $id) = @_;
+	my $body = join '', map { "$id line $_ " . 'x' x 60 . "\n" } 1 .. 40;
+
+	return ("X-Id: $id\nSubject: $id\n", $body);
+}
+
+# By SMTP: "accepted", "refused CODE", "unknown" if the reply to the end did
+# not come, "none" if the client did not say all.
+sub _speak
+{
+	my ($self, $header, $body, $is_bdat) = @_;
+	my $said = 'none';
+	my $from = $self->{users}{BOB} . '@local.test';
+	my $text = "$header\n$body" =~ s/\n/\r\n/gr;
+	my $answer = sub {
+		my ($c, $line, $want) = @_;
+		$c->raw($line) if length $line;
+		my $reply = $c->reply // die "closed\n";
+		return if $reply =~ /^$want/;
+		$said = 'refused ' . substr $reply, 0, 3;
+		$self->{refusal} = $reply;
+		die "refused\n";
+	};
+
+	eval {
+		my $c = Postrider::Client->new($self->{mail}->port,
+		    patience => 40);
+		$answer->($c, '', 2);
+		$answer->($c, "EHLO c.test\r\n", 2);
+		$answer->($c, "MAIL FROM:<$from>\r\n", 2);
+		$answer->($c, "RCPT TO:<$_>\r\n", 2) for $self->_recipients;
+		if ($is_bdat) {
+			my $half = int(length($text) / 2);
+			$answer->($c, "BDAT $half\r\n" .
+			    substr($text, 0, $half), 2);
+			$said = 'unknown';
+			$answer->($c, 'BDAT ' . (length($text) - $half) .
+			    " LAST\r\n" . substr($text, $half), 2);
+		} else {
+			$answer->($c, "DATA\r\n", 3);
+			$said = 'unknown';
+			$answer->($c, "$text.\r\n", 2);
+		}
+		$said = 'accepted';
+		$self->{accepted_at} = time;
+		eval { $c->command('QUIT') };
+		1;
+	};
+	$self->{trouble} = $@;
+	return $said;
+}
+
+sub _recipients
+{
+	my ($self) = @_;
+
+	return map { s/^(ALICE|BOB)/$self->{users}{$1}/r }
+	    @{ $self->{way}{to} };
+}
+
+# By sendmail, maybe with something before its command line.
+sub _submit
+{
+	my ($self, $header, $body, @before) = @_;
+	my $mail = $self->{mail};
+	my ($status, $output) = $mail->run("$header\n$body", @before,
+	    bin() . '/sendmail', '-C', $mail->etc, '-f',
+	    $self->{users}{BOB} . '@local.test', $self->_recipients);
+
+	$self->{refusal} = $output;
+	$self->{accepted_at} = time if $status == 0;
+	return $status == 0 ? 'accepted' : $status == 137 ? 'unknown' :
+	    "refused $status";
+}
+
+# --- what became of it --------------------------------------------------------
+
+# All that is at a place, as strings with \n.
+sub _copies_at
+{
+	my ($self, $place) = @_;
+
+	return map { $_->{data} =~ s/\r\n/\n/gr } $self->{sink}->messages
+	    if $place eq 'sink';
+	my $user = $self->{users}{$place};
+	return $self->{mail}->maildir($self->{mail}->dir . "/mail/dirs/$user")
+	    if $self->{way}{is_maildir};
+	return $self->{mail}->mbox($user);
+}
+
+# How often it is where, and what is wrong with it.
+sub _found
+{
+	my ($self, $id, $body) = @_;
+	my (%count, @damaged);
+
+	for my $place (qw(sink ALICE BOB)) {
+		$count{$place} = 0;
+		for my $text ($self->_copies_at($place)) {
+			next unless $text =~ /^X-Id: \Q$id\E$/m ||
+			    $text =~ /\Q$id\E/;
+			$count{$place}++;
+			next if $self->{way}{is_report} &&
+			    $text =~ /^Action: failed$/m &&
+			    $text =~ /^X-Id: \Q$id\E$/m;
+			push @damaged, "$place: " . length $text
+			    unless $text =~ /\n\n\Q$body\E\n?\z/;
+		}
+	}
+	return (\%count, \@damaged);
+}
+
+sub _wipe
+{
+	my ($self) = @_;
+	my $dir = $self->{mail}->dir;
+
+	unlink glob($self->{sink}{directory} . '/message.*'), "$dir/seen",
+	    glob("$dir/mail/dirs/*/new/*");
+	truncate $_, 0 for grep { -f } glob "$dir/mail/*";
+}
+
+# One message with nothing wrong; dies if it does not arrive.
+sub once
+{
+	my ($self) = @_;
+	my $r = $self->_pass('', [], 'once');
+
+	die "$self->{name}: a message without a fault: $r->{said}, lost " .
+	    "$r->{lost} $self->{trouble} " . ($self->{refusal} // '') .
+	    $self->{mail}->log if $r->{said} ne 'accepted' || $r->{lost};
+	return $r;
+}
+
+# The daemons on the way that master keeps.
+sub _daemons
+{
+	my ($self) = @_;
+
+	return grep { !$is_command{$_} && $_ ne 'mailbox' }
+	    map { s/:cold//r } @{ $self->{way}{by} };
+}
+
+# No process of a recipient is left.
+sub _chill
+{
+	my ($self) = @_;
+	my @helpers = $self->{mail}->children('helper');
+	my @warm = map { split ' ', slurp("/proc/$_/task/$_/children") }
+	    @helpers;
+
+	kill 'KILL', @warm;
+	wait_for(sub { !grep { is_alive($_) } @warm }, 10, 'no mailbox');
+}
+
+# Where everybody stands before a message comes: who was called once runs.
+sub _settle
+{
+	my ($self) = @_;
+	my $mail = $self->{mail};
+
+	return if $self->{name} eq 'down';
+	wait_for(sub { !grep { $self->{ran}{$_} && !$mail->children($_) }
+	    $self->_daemons }, 20, "all processes to run\n" . $mail->log);
+	wait_for(sub { $mail->queue_count == 0 }, 30, 'an empty queue');
+}
+
+# One message, with the injector's options; what became of it.
+sub _pass
+{
+	my ($self, $process, $options) = @_;
+	my $mail = $self->{mail};
+	my $way = $self->{way};
+	my $in = $way->{in} // 'smtp';
+	my $id = $self->{owner} . 'n' . $self->{number}++;
+	my ($header, $body) = $self->_text($id);
+	my $log_start = -s $mail->dir . '/log' // 0;
+	my ($file, $tracer, @before, @master) = ($mail->dir . '/calls');
+	my $is_cold = $process =~ s/:cold$//;
+	my %r;
+
+	if ($in eq 'down' && $mail->pid) {
+		$mail->stop;
+	}
+	$self->_settle;
+	$self->_chill if $is_cold;
+	$self->_wipe;
+	unlink $file;
+	if ($process ne '') {
+		my @command = ($self->_injector, '-o', $file, '-n', $process,
+		    '-s', $mail->spool, @$options);
+		if ($is_command{$process}) {
+			@before = (@command, '--');
+		} elsif ($in eq 'down') {
+			@master = (@command, '--');
+		} else {
+			my @pids = $self->_pids($process);
+			$tracer = fork // die;
+			if ($tracer == 0) {
+				exec @command, @pids or POSIX::_exit(127);
+			}
+			wait_for(sub { slurp($file) =~ /^ready/ }, 10,
+			    'the injector');
+		}
+	}
+	delete @$self{qw(refusal accepted_at)};
+	$self->{trouble} = '';
+	my $start = time;
+	$r{said} = $in eq 'smtp' || $in eq 'bdat' ?
+	    $self->_speak($header, $body, $in eq 'bdat') :
+	    $self->_submit($header, $body, @before);
+	if ($in eq 'down') {
+		local $mail->{before_master} = \@master;
+		$mail->start;
+	}
+
+	# Until it is everywhere, and gone from the queue; then what comes late.
+	my $is_done = sub {
+		return 0 if $mail->queue_count;
+		return 1 if $r{said} ne 'accepted';
+		my ($count) = $self->_found($id, $body);
+		return !grep { $count->{$_} < $way->{where}{$_} }
+		    keys %{ $way->{where} };
+	};
+	eval { wait_for($is_done, 40) };
+	$r{seconds} = time - $start;
+	my $wanted = grep { $_ eq '-k' } @$options;
+	eval { wait_for(sub { $wanted && slurp($file) =~ /^hit/m }, 0.3) }
+	    if $process ne '';
+	eval { wait_for($is_done, 40) };
+	if ($tracer) {
+		kill 'TERM', $tracer;
+		waitpid $tracer, 0;
+	} elsif ($process ne '') {
+		$self->_end_tracer($file);
+	}
+	$self->_judge(\%r, $id, $body, $log_start);
+	$r{calls} = slurp($file);
+	return \%r;
+}
+
+# The injector that has put itself behind a command is known by its file.
+sub _end_tracer
+{
+	my ($self, $file) = @_;
+
+	for my $pid (map { m{/(\d+)/} } glob '/proc/[0-9]*/cmdline') {
+		my @words = split /\0/, slurp("/proc/$pid/cmdline");
+		next unless @words > 2 && $words[0] =~ m{/inject$} &&
+		    $words[2] eq $file;
+		kill 'TERM', $pid;
+		eval { wait_for(sub { !is_alive($pid) }, 5) };
+	}
+}
+
+sub _judge
+{
+	my ($self, $r, $id, $body, $log_start) = @_;
+	my $way = $self->{way};
+	my ($count, $damaged) = $self->_found($id, $body);
+	my $left = $self->{mail}->queue_count;
+
+	@$r{qw(lost duplicates phantom)} = (0, 0, 0);
+	for my $place (keys %$count) {
+		my $want = $way->{where}{$place} // 0;
+		my $have = $count->{$place};
+		$r->{lost}++ if $r->{said} eq 'accepted' && $have < $want &&
+		    !$left;
+		$r->{duplicates} += $have - $want if $have > $want;
+		$r->{phantom} = 1 if $have && $r->{said} =~ /^(refused|none)/;
+	}
+	$r->{damaged} = @$damaged;
+	$r->{stuck} = $left;
+	$r->{count} = join ' ', map { "$_=$count->{$_}" } sort keys %$count;
+	my $log = substr $self->{mail}->log, $log_start;
+	$r->{crash} = join '', grep { /panic:|killed by signal (?!9\b)|Sanit/ }
+	    split /^/, $log;
+	$r->{log} = $log;
+	$r->{refusal} = $self->{refusal} // $self->{trouble};
+}
+
+sub _injector { return ($ENV{BUILD} // 'build') . '/t/crash/inject' }
+
+# --- calls --------------------------------------------------------------------
+
+# The calls of this process during one message: { key, kind, changes }, in
+# their order.
+sub record
+{
+	my ($self, $process) = @_;
+	my $r = $self->_pass($process, []);
+	my (@calls, %have);
+
+	die "$self->{name}: while $process was watched: $r->{said}, lost " .
+	    "$r->{lost}\n$r->{log}" if $r->{said} ne 'accepted' || $r->{lost};
+	for (split /\n/, $r->{calls}) {
+		my ($word, $kind, $name, $object, $changes, $result) =
+		    split /\t/;
+		next unless $word eq 'call';
+		push @calls, { kind => $kind, name => $name, key =>
+		    "$name $object", changes => $changes eq 'changes' }
+		    unless $have{"$name $object"}++;
+	}
+	return @calls;
+}
+
+# One message, and this call ends otherwise: killed "before" or "after" it, or
+# with this error's number. Then the system must be as before: with an error,
+# one more message shows it.
+sub hit
+{
+	my ($self, $process, $key, $when) = @_;
+	my $mail = $self->{mail};
+
+	$self->{ran}{$_} ||= $mail->children($_) for $self->_daemons;
+	my $r = $self->_pass($process, ['-k', $key, '-w', $when]);
+	my ($hit) = $r->{calls} =~ /^hit\t(.*)$/m;
+	$r->{hit} = defined $hit ? 1 : 0;
+	$r->{state} = $self->_state($process, $key, $when, $hit, $r);
+	return $r;
+}
+
+# Where a kill struck: the operation itself, or else where the message was.
+sub _state
+{
+	my ($self, $process, $key, $when, $hit, $r) = @_;
+	return 'unreached' unless defined $hit;
+	my $where = (split /\t/, $hit)[-1];
+	my ($name) = $key =~ /^(\w+)/;
+
+	return 'mailbox' if $process eq 'mailbox' && $key =~ m{ mail/} ||
+	    $process eq 'mailbox' && $key =~ m{/(tmp|new)/|/\.lock};
+	return 'cross-off' if $process eq 'qmgr' && $name eq 'pwrite64';
+	return 'rename' if $process eq 'qmgr' && $name =~ /^rename/;
+	return 'unlink' if $process eq 'qmgr' && $name =~ /^unlink/;
+	return 'commit' if $process eq 'cleanup' && $key =~ m{/?ID\b} &&
+	    $where eq 'none';
+	return 'after commit' if $where ne 'none';
+	return $r->{said} eq 'accepted' && $process =~
+	    /^(qmgr|smtp|lmtp|local|helper|mailbox|bounce)$/ ? 'end' :
+	    'before commit';
+}
+
+1;

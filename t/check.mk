@@ -114,7 +114,7 @@ bench: test-deps users
 
 .PHONY: crash
 crash: test-deps users
-	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build
+	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build tests
 	$(Q)POSTRIDER_KILLS=$${POSTRIDER_KILLS:-50} \
 	    POSTRIDER_MESSAGES=$${POSTRIDER_MESSAGES:-20000} \
 	    POSTRIDER_LEDGER=t/crash/LEDGER \

@@ -14,6 +14,9 @@
 #include "common/base/text.h"
 #include "common/param/lines.h"
 
+#define NAME_CHARS	"abcdefghijklmnopqrstuvwxyz" \
+			"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_"
+
 struct entry {
 	RB_ENTRY(entry)	 node;
 	const char	*name;
@@ -189,11 +192,40 @@ maincf_directory(const struct maincf *mc)
 	return mc->directory;
 }
 
+/* The value with `before` wherever it names itself as $name or ${name}. */
+static const char *
+put_before(struct pool *pool, const char *name, const char *value,
+    const char *before)
+{
+	const char	*p = value, *at, *end;
+	size_t		 len = strlen(name);
+	struct str	 to;
+
+	str_init(&to, pool, 0);
+	for (; (at = strchr(p, '$')) != NULL; p = end) {
+		end = at + 1 + (at[1] == '{' || at[1] == '$');
+		if (at[1] != '$' && strncmp(end, name, len) == 0 &&
+		    (at[1] == '{' ? end[len] == '}' :
+		    strspn(end + len, NAME_CHARS) == 0)) {
+			str_add_mem(&to, p, (size_t)(at - p));
+			str_add(&to, before);
+			end += len + (at[1] == '{');
+		} else
+			str_add_mem(&to, p, (size_t)(end - p));
+	}
+	str_add(&to, p);
+	return to.data;
+}
+
 /* Override one setting. */
 void
 maincf_set(struct maincf *mc, const char *name, const char *value,
     const char *where)
 {
+	const char	*before = maincf_text(mc, name);
+
+	if (before != NULL && strchr(value, '$') != NULL)
+		value = put_before(mc->pool, name, value, before);
 	put(mc, name, value, pool_strdup(mc->pool, where), 0);
 }
 
@@ -263,8 +295,7 @@ maincf_note_uses(struct maincf *mc, const char *text)
 			continue;
 		}
 		p += strspn(p, "{( \t");
-		len = strspn(p, "abcdefghijklmnopqrstuvwxyz"
-		    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_");
+		len = strspn(p, NAME_CHARS);
 		if (len > 0)
 			entry_get(mc, pool_strndup(mc->pool, p, len))->
 			    is_used = true;

@@ -31,7 +31,8 @@ struct pool	*maincf_pool(struct maincf *);
 /* The directory of the file; "" for an empty one. */
 const char	*maincf_directory(const struct maincf *);
 
-/* Override as -o name=value does; `where` is told instead of file and line. */
+/* Override as -o name=value does; `where` is told instead of file and line.
+ * "$name" in a value of its own is what it was before. */
 void		 maincf_set(struct maincf *, const char *name,
 		    const char *value, const char *where);
 

@@ -27,6 +27,10 @@ $sweep->run;
 $sweep->tell;
 $sweep->enter('kill at each call');
 
+my $lab = Postrider::Crash->new('later');
+is($lab->steal->{lost}, 1, 'a message that is stolen would be noticed');
+$lab->close;
+
 my @rows = $sweep->rows;
 cmp_ok(scalar(grep { $_->{outcome} ne 'unreached' } @rows), '>', 0,
     'processes were killed') unless $ENV{POSTRIDER_LEDGER};

@@ -110,7 +110,7 @@ converse(struct pool *pool, struct input *in, struct sasl_client *c,
 			MUST(why != NULL && is_one_line(why));
 			continue;
 		}
-		(void)try_response(pool, k, n, said);
+		(void)try_response(pool, k, responses + k->is_late, said);
 		MUST(++responses <= k->responses);
 	}
 	MUST(is_one_line(sasl_client_complaint(c)));

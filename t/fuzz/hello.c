@@ -28,6 +28,7 @@ static struct {
 	char		 heard[200];
 	size_t		 heard_len;
 	unsigned	 questions;
+	unsigned char	 first;			/* byte that it said */
 	char		 name[300];		/* asked for first */
 	const char	*why;
 } f;
@@ -135,6 +136,7 @@ meet(void (*be_client)(void *), void *arg)
 	fiber_start(be_server, (void *)(intptr_t)fds[0]);
 	fiber_start(be_client, arg);
 	loop_run();
+	(void)!read(f.fd, &f.first, 1);
 	close(f.fd);
 }
 
@@ -239,7 +241,6 @@ try_hello(struct pool *pool, struct input *in)
 	char		*name = input_line(pool, in);
 	struct str	 hello;
 	struct input	 bytes;
-	unsigned char	 record[1];
 
 	if (name == NULL || strlen(name) > 1000 || in->left > 4000)
 		return;
@@ -250,10 +251,9 @@ try_hello(struct pool *pool, struct input *in)
 	MUST(!f.is_done);
 	MUST(f.name[0] == '\0' || strcasecmp(f.name, name) == 0);
 	/* The first record is a message of the handshake, or an alert. */
-	MUST(read(f.fd, record, 1) == 1 && (record[0] == HANDSHAKE ||
-	    record[0] == ALERT));
+	MUST(f.first == HANDSHAKE || f.first == ALERT);
 	if (strlen(name) <= 255)
-		MUST((record[0] == HANDSHAKE) ==
+		MUST((f.first == HANDSHAKE) ==
 		    (in->left == 0 || has_smtp(in)));
 }
 

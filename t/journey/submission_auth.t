@@ -19,8 +19,7 @@ my $python = '/usr/bin/python3';
 my $password = 'sesame & "open" 100%';
 my %port = map { $_ => free_port() } qw(submission submissions owned);
 
-# The lines of a service as they are shipped, at a port of the test, and with
-# the name that fail2ban looks for.
+# The lines of a service as they are shipped, at a port of the test.
 sub shipped
 {
 	my ($name, $port) = @_;
@@ -28,11 +27,11 @@ sub shipped
 	    /^(\Q$name\E[ ]+inet .*\n(?:[ \t]+-o .*\n)+)/m
 	    or die "no $name in conf/master.cf";
 
-	return $lines =~ s/^\S+/127.0.0.1:$port/r =~
-	    s/(syslog_name=)postrider/$1postfix/r;
+	return $lines =~ s/^\S+/127.0.0.1:$port/r;
 }
 
 my $sut = Postrider::Fixture->new(settings => {
+	syslog_name => 'postfix',	# fail2ban looks for it
 	smtpd_tls_security_level => 'may', smtpd_tls_received_header => 'yes',
 	smtp_tls_security_level => 'may', smtpd_sasl_scram_iterations => 4096,
 	smtpd_sender_login_maps => 'inline:{ { ann@local.test = ann }, ' .

@@ -84,7 +84,7 @@ like($c->command('AUTH PLAIN ' . encode("\0bob\0tiger")), qr/^(?:454|502) /,
     'no Dovecot, no login');
 ok($sut->wait_log(qr{smtpd_sasl_path: private/nobody: No such file}),
     'the log says why');
-$dovecot->stop;
+$dovecot->stop(now => 1);
 ok(wait_for(sub {
 	session('unix')->command('AUTH PLAIN ' . encode("\0bob\0tiger")) =~
 	    /^(?:454|502) /

@@ -360,7 +360,7 @@ hear_for_a_while(void *arg)
 {
 	struct talk	*talk = arg;
 	int64_t		 start = clock_now();
-	char		 data[8000];
+	static char	 data[8000];
 
 	talk->result = talk->limit == 0 ? io_fill(talk->io, 100) :
 	    io_read(talk->io, data, talk->limit);

@@ -107,6 +107,21 @@ override_wins_and_says_where_it_is_from(void **state)
 }
 
 static void
+override_may_name_what_was_before(void **state)
+{
+	struct maincf	*mc = read_text("a = 1\nab = 3\n");
+
+	(void)state;
+	maincf_set(mc, "a", "$a/x ${a}$ab $$a ${a?y}", "-o");
+	assert_string_equal(maincf_text(mc, "a"), "1/x 1$ab $$a ${a?y}");
+	maincf_default(mc, "d", "$ab");
+	maincf_set(mc, "d", "<$d>", "-o");
+	assert_string_equal(maincf_text(mc, "d"), "<$ab>");
+	maincf_set(mc, "new", "$new", "-o");
+	assert_string_equal(maincf_text(mc, "new"), "$new");
+}
+
+static void
 default_counts_until_something_is_set(void **state)
 {
 	struct maincf	*mc = maincf_empty(pool);
@@ -177,6 +192,7 @@ main(void)
 		CLAIM_OF(carriage_returns_are_white_space),
 		CLAIM_OF(line_that_is_no_setting_is_an_error_with_its_place),
 		CLAIM_OF(override_wins_and_says_where_it_is_from),
+		CLAIM_OF(override_may_name_what_was_before),
 		CLAIM_OF(default_counts_until_something_is_set),
 		CLAIM_OF(names_used_by_values_are_noted),
 		CLAIM_OF(file_knows_its_directory),

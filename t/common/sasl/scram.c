@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "common/mail/encode.h"
+#include "common/sasl/scram_inside.h"
 
 #define CLIENT_NONCE	"rOprNGfwEbeRWgbNEkqO"
 #define SERVER_NONCE	"%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0"
@@ -331,6 +332,32 @@ other_texts_are_no_verifiers(void **state)
 			fail_msg("'%s' was taken", bad[i]);
 }
 
+/* Base64 without its "=" is as long as that with, and holds more. */
+#define WIDE	"eXl5eXl5eXl5eXl5eXl5eXl5eXl5eXl5eXl5eXl5eXl5"	/* 33 bytes */
+
+static void
+keys_and_salts_stay_in_their_place(void **state)
+{
+	unsigned char		 room[40];
+	struct scram_verifier	 v;
+	struct scram_client	*c;
+	const char		*text;
+
+	(void)state;
+	memset(room, 'r', sizeof(room));
+	assert_false(scram_key_decode(room, WIDE, SCRAM_KEY));
+	assert_int_equal(room[SCRAM_KEY], 'r');
+	assert_false(scram_verifier_parse(&v, "SCRAM-SHA-256$4096:" WIDE WIDE
+	    "$WG5d8oPm3OtcPnkdi4Uo7BkeZkBFzpcXkuLmtbsT4qY=:"
+	    "wfPLwcE6nTWhTAmQ7tl2KeoiWGPlZqQxSrmfPwDl2dU="));
+	assert_true(v.salt_length <= SCRAM_SALT_MAX);
+	c = scram_client_new(pool, "user", "", "pencil", NULL, false,
+	    CLIENT_NONCE, &why);
+	text = "r=" CLIENT_NONCE "x,s=" WIDE WIDE ",i=4096";
+	assert_null(scram_client_final(c, text, strlen(text), &why));
+	assert_string_equal(why, "its salt is malformed");
+}
+
 static void
 passwords_are_ascii(void **state)
 {
@@ -359,6 +386,7 @@ main(void)
 		TEST(bad_servers_are_refused),
 		TEST(a_verifier_is_a_line_of_text),
 		TEST(other_texts_are_no_verifiers),
+		TEST(keys_and_salts_stay_in_their_place),
 		TEST(passwords_are_ascii),
 	};
 

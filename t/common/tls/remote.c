@@ -54,7 +54,8 @@ on_certificates(struct request *r)
 		(void)fiber_sleep(20);
 	len = i2d_X509(k->certificate, &der);
 	row.der = (struct bytes){ der, (size_t)len };
-	if (ask->name[0] == '\0' || strcmp(ask->name, "sni.test") == 0) {
+	if (ask->name[0] == '\0' || strcmp(ask->name, "sni.test") == 0 ||
+	    strcmp(ask->name, "other.test") == 0) {
 		answer.is_there = true;
 		answer.chains = &row;
 		answer.count = 1;
@@ -169,7 +170,8 @@ static struct {
 	size_t		 old_signature;
 	unsigned	 old_signed, closed_before, closed_after;
 	bool		 tickets_gone;
-	unsigned	 found_many;
+	unsigned	 found_many, found_after_cancel;
+	bool		 is_ready_after_cancel;
 } seen;
 
 static struct remote		*remote;
@@ -218,6 +220,36 @@ crowd(struct keys *k)
 	seen.asked_many = k->asked - before;
 }
 
+/* One of those who want a name whose asker is sent away. */
+static void
+want_other(void *unused)
+{
+	struct tls_identity	*identity = source.find(source.state,
+				    "other.test");
+
+	(void)unused;
+	seen.found_after_cancel += identity != NULL;
+	tls_identity_release(identity);
+}
+
+/* Somebody asks, others wait for the same answer, he is cancelled. */
+static void
+cancel_asker(struct keys *k)
+{
+	struct fiber	*asker;
+	int		 i;
+
+	k->is_slow = true;
+	asker = fiber_start(want_other, NULL);
+	for (i = 0; i < 5; i++)
+		fiber_start(want_other, NULL);
+	(void)fiber_sleep(5);
+	fiber_cancel(asker);
+	(void)fiber_sleep(100);
+	k->is_slow = false;
+	seen.is_ready_after_cancel = remote_is_ready(remote);
+}
+
 /* Wait until this is so, for a second at most. */
 static bool
 becomes(const unsigned *value, unsigned wanted)
@@ -258,6 +290,7 @@ names(struct keys *k)
 	tls_identity_release(two);
 	seen.is_ready = remote_is_ready(remote);
 	seen.asked_again = k->asked;
+	cancel_asker(k);
 	crowd(k);
 	two = source.find(source.state, "sni.test");
 	seen.is_sni = two != NULL;
@@ -420,6 +453,14 @@ R2_a_crowd_is_one_question(void **state)
 }
 
 static void
+who_is_cancelled_takes_nobody_with_him(void **state)
+{
+	(void)state;
+	assert_int_equal(seen.found_after_cancel, 5);
+	assert_true(seen.is_ready_after_cancel);
+}
+
+static void
 R2_strange_names_push_out_none_that_exist(void **state)
 {
 	(void)state;
@@ -467,6 +508,7 @@ main(void)
 		    without_a_keys_process_it_is_not_ready_and_does_not_wait),
 		cmocka_unit_test(an_identity_is_asked_for_once),
 		cmocka_unit_test(R2_a_crowd_is_one_question),
+		cmocka_unit_test(who_is_cancelled_takes_nobody_with_him),
 		cmocka_unit_test(R2_strange_names_push_out_none_that_exist),
 		cmocka_unit_test(its_keys_sign_and_a_refusal_is_no_signature),
 		cmocka_unit_test(R3_the_key_that_seals_is_one_that_all_know),

@@ -105,6 +105,117 @@ x2_not_in_another_service_or_under_another_policy(void **state)
 	    resumes(new_context(&setup), "TLSv1.2", "mx", NULL));
 }
 
+/* An authority that was taken out of the file is trusted no more, though the
+ * file's name is the same. */
+static void
+x2_nor_by_those_who_trust_others_now(void **state)
+{
+	static const char *const	words[] = { "TLSv1.2", "TLSv1.3" };
+	struct issued			ca = issue("EC", "CA", NULL, 30, NULL,
+					    true);
+	struct tls_context		*all, *fewer;
+	X509				*two[] = { ca.certificate,
+					    rsa.certificate };
+	const char			*path;
+	size_t				i;
+
+	(void)state;
+	path = pem_file(two, 2);
+	setup.ca_file = path;
+	all = new_context(&setup);
+	assert_int_equal(rename(pem_file(two, 1), path), 0);
+	fewer = new_context(&setup);
+	for (i = 0; i < 2; i++) {
+		assert_false(resumes(all, words[i], "mx", NULL));
+		assert_true(resumes(all, words[i], "mx", NULL));
+		assert_false(resumes(fewer, words[i], "mx", NULL));
+	}
+	unlink(path);
+	forget_issued(&ca);
+}
+
+/* Is it done? If not, what there is to wait for comes soon. */
+static bool
+is_done(SSL *ssl, int result)
+{
+	int	what = SSL_get_error(ssl, result);
+
+	if (what != SSL_ERROR_NONE && what != SSL_ERROR_WANT_READ &&
+	    what != SSL_ERROR_WANT_WRITE)
+		fail_msg("%d: %s", what,
+		    ERR_error_string(ERR_get_error(), NULL));
+	ERR_clear_error();
+	if (result != 1)
+		fiber_sleep(1);
+	return result == 1;
+}
+
+/* A client that does not wait until he is heard. */
+static void
+speak_early(void *arg)
+{
+	struct party	*p = arg;
+	SSL_CTX		*c = SSL_CTX_new_ex(tls_library(), NULL,
+			    TLS_client_method());
+	SSL		*ssl = SSL_new(c);
+	SSL_SESSION	*session = p->arg;
+	size_t		 n;
+	char		 heard[64] = "";
+	int		 fd = io_fd(p->io), what = 0;
+
+	SSL_set_fd(ssl, fd);
+	assert_int_equal(SSL_SESSION_set_max_early_data(session, 16000), 1);
+	assert_int_equal(SSL_set_session(ssl, session), 1);
+	while (!is_done(ssl, SSL_write_early_data(ssl, "early\r\n", 7, &n)))
+		continue;
+	while (!is_done(ssl, SSL_connect(ssl)))
+		continue;
+	what = SSL_get_early_data_status(ssl);
+	while (!is_done(ssl, SSL_write_ex(ssl, "late\r\n", 6, &n)))
+		continue;
+	while (!is_done(ssl, SSL_read_ex(ssl, heard, sizeof heard - 1, &n)))
+		continue;
+	assert_int_equal(what, SSL_EARLY_DATA_REJECTED);
+	assert_string_equal(heard, "<late>");
+	SSL_free(ssl);
+	SSL_CTX_free(c);
+	io_close(p->io);
+	p->io = NULL;
+}
+
+/* Tell what was heard. */
+static void
+echo(struct party *p)
+{
+	char	*line;
+	size_t	 len;
+
+	assert_int_equal(io_line(p->io, &line, &len, 100, NULL), 1);
+	assert_int_equal(io_printf(p->io, "<%s>", line), 0);
+	assert_int_equal(io_flush(p->io), 0);
+	while (p->other->io != NULL)
+		fiber_sleep(1);
+}
+
+/* X1, on the wire: RFC 8446 8 (replays). */
+static void
+x1_what_is_said_early_is_not_heard(void **state)
+{
+	struct meeting	m;
+
+	(void)state;
+	assert_false(resumes(server, "TLSv1.3", "mx", NULL));
+	assert_int_equal(client->kept_count, 1);	/* one ticket, no more */
+	arrange(&m, server, client);
+	m.client.arg = TAILQ_FIRST(&client->kept)->session;
+	m.server.then = echo;
+	fiber_start(attend, &m.server);
+	fiber_start(speak_early, &m.client);
+	loop_run();
+	assert_int_equal(m.server.result, 0);
+	assert_true(m.server.sum.is_resumed);
+}
+
 static void
 q1_only_by_the_same_text_and_wishes(void **state)
 {
@@ -323,6 +434,10 @@ main(void)
 		cmocka_unit_test_setup(both_versions_resume, refresh),
 		cmocka_unit_test_setup(
 		    x2_not_in_another_service_or_under_another_policy, refresh),
+		cmocka_unit_test_setup(x2_nor_by_those_who_trust_others_now,
+		    refresh),
+		cmocka_unit_test_setup(x1_what_is_said_early_is_not_heard,
+		    refresh),
 		cmocka_unit_test_setup(q1_only_by_the_same_text_and_wishes,
 		    refresh),
 		cmocka_unit_test_setup(

@@ -19,12 +19,17 @@
 
 /* What Postrider::CA makes for us. */
 static const char	script[] =
-    "use Postrider::CA; my $d = shift; umask 022;"
+    "use Postrider::CA; my $d = shift; umask 022; mkdir $d;"
+    "system \"openssl ecparam -genkey -noout -name secp256k1 -out "
+    "$d/odd.key; openssl genpkey -algorithm ed448 -out $d/ed448.key\";"
     "my $ca = Postrider::CA->new($d); my $mid = $ca->intermediate;"
     "for (['rsa', key => 'rsa'], ['ec', key => 'ec'],"
     "    ['ed', key => 'ed25519'], ['short', key => 'rsa1024'],"
     "    ['old', days => -3], ['soon', days => 5.5], ['new', starts => 2],"
-    "    ['ec2', key => 'ec'], ['client', client => 1]) {"
+    "    ['ec2', key => 'ec'], ['client', client => 1],"
+    "    ['odd', key => \"$d/odd.key\"], ['ed448', key => \"$d/ed448.key\"],"
+    "    ['long', extensions => 'nsComment=' . 'x' x 33000],"
+    "    ) {"
     "    my ($file, @o) = @$_;"
     "    $ca->issue(file => $file, name => \"$file.test\", ca => $mid, @o);"
     "}";
@@ -338,6 +343,36 @@ sni_tables_of_text_name_files(void **state)
 }
 
 static void
+names_that_nobody_can_ask_for_are_told(void **state)
+{
+	static const char *const	bad[] = {
+		"mx.test.", "mx_1.test", "b\xc3\xbc" "cher.test", "a..test",
+		"*.test", "..test", "."
+	};
+	struct str			table;
+	size_t				i;
+
+	(void)state;
+	set("smtpd_tls_chain_files", "@ec.all.pem");
+	str_init(&table, pool, 0);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		str_addf(&table, "%s @rsa.all.pem\n", bad[i]);
+	str_addf(&table, "good-1.test @rsa.all.pem\nxn--bcher-kva.test "
+	    "@rsa.all.pem\n");
+	assert_int_equal(fs_replace_file(path("names"), in_dir(table.data),
+	    strlen(in_dir(table.data)), 0600), 0);
+	set("tls_server_sni_maps", "texthash:@names");
+	assert_int_equal(load(), 0);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		assert_said(pool_printf(pool, "names: %s: expected a host's "
+		    "name", bad[i]));
+		assert_null(row("", "smtpd", bad[i]));
+	}
+	assert_non_null(row("", "smtpd", "good-1.test"));
+	assert_non_null(row("", "smtpd", "xn--bcher-kva.test"));
+}
+
+static void
 sni_tables_with_an_index_have_the_text(void **state)
 {
 	const char	*why, *table = pool_printf(pool, "hash:%s/sni", dir);
@@ -403,6 +438,30 @@ files_are_known_before_they_are_read(void **state)
 }
 
 /* --- what is wrong ------------------------------------------------------- */
+
+/* What smtpd and smtp would only find out in a handshake. */
+static void
+keys_that_nobody_signs_with_are_told(void **state)
+{
+	(void)state;
+	set("smtpd_tls_chain_files", "@odd.all.pem, @ed448.all.pem, "
+	    "@ec.all.pem");
+	(void)load();
+	assert_said("found EC (secp256k1), which clients do not take");
+	assert_said("found ED448, which clients do not take");
+	assert_int_equal(row("", "smtpd", "")->count, 1);
+}
+
+static void
+chains_that_no_packet_holds_are_told(void **state)
+{
+	(void)state;
+	set("smtpd_tls_chain_files", "@long.all.pem");
+	assert_int_equal(load(), 1);
+	assert_said("expected a chain of certificates of at most 32768 bytes, "
+	    "found ");
+	assert_null(row("", "smtpd", ""));
+}
 
 /* C2 */
 static void
@@ -603,9 +662,12 @@ main(void)
 		TEST(clients_have_their_own),
 		TEST(a_line_of_master_cf_may_have_others),
 		TEST(sni_tables_of_text_name_files),
+		TEST(names_that_nobody_can_ask_for_are_told),
 		TEST(sni_tables_with_an_index_have_the_text),
 		TEST(sni_tables_without_a_list_are_refused),
 		TEST(files_are_known_before_they_are_read),
+		TEST(keys_that_nobody_signs_with_are_told),
+		TEST(chains_that_no_packet_holds_are_told),
 		TEST(missing_files_are_named_once),
 		TEST(a_key_that_is_missing_leaves_the_others),
 		TEST(a_key_of_another_certificate_is_refused),

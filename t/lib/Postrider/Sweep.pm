@@ -33,10 +33,12 @@ use Postrider::Crash;
 my @columns = qw(programs way process key when outcome state said lost
     duplicates damaged phantom seconds why);
 
-# What a way's processes may deliver twice when they end at the wrong moment:
-# who delivers, who notes it, and whose answer says that a message is safe.
-my %may_repeat = map { $_ => 1 } qw(smtp lmtp local helper mailbox qmgr bounce
-    cleanup pickup sendmail);
+# Whose end at the wrong moment makes one further copy: who delivers, and who
+# notes it; and, where the one who posts asks again until he has an answer, who
+# takes mail. A client of SMTP would send it again; ours does not.
+my %may_repeat = map { $_ => 1 } qw(smtp lmtp local helper mailbox qmgr bounce);
+my %may_ask_again = map { $_ => 1 } qw(sendmail down bounce alias);
+my %takes_mail = map { $_ => 1 } qw(cleanup pickup sendmail postdrop);
 
 sub new
 {
@@ -50,7 +52,7 @@ sub new
 	$self->{file} = "$build/crash/$name" .
 	    ($self->{is_long} ? '' : ".short.$$");
 	$self->{seconds} = $ENV{POSTRIDER_SECONDS} //
-	    ($self->{is_long} ? 86400 : 10);
+	    ($self->{is_long} ? 3600 : 8);
 	$self->{systems} = $ENV{POSTRIDER_SYSTEMS} //
 	    ($self->{is_long} ? 4 : 2);
 	$self->{programs} = _programs();
@@ -196,7 +198,7 @@ sub _try
 		    s/\n.*//sr);
 		return 0;
 	}
-	my $why = _fault($process, $r);
+	my $why = _fault($way, $process, $r);
 	$self->_keep("@about: $why\n$r->{count}", $r->{log})
 	    if defined $why;
 	$self->_note(@about, outcome => defined $why ? 'fault' :
@@ -209,8 +211,10 @@ sub _try
 # What is wrong with a result, or undef.
 sub _fault
 {
-	my ($process, $r) = @_;
+	my ($way, $process, $r) = @_;
 	my $name = $process =~ s/:.*//r;
+	my $most = $may_repeat{$name} ||
+	    $takes_mail{$name} && $may_ask_again{$way} ? 1 : 0;
 
 	return "lost: $r->{count}" if $r->{lost};
 	return "damaged: $r->{count}" if $r->{damaged};
@@ -220,8 +224,7 @@ sub _fault
 	    if $r->{said} =~ /^refused (5|(?!4\d\d|75$))/;
 	return "$r->{said}, and is there: $r->{count}"
 	    if $r->{phantom} && $r->{state} !~ /commit/;
-	return "twice: $r->{count}"
-	    if $r->{duplicates} && !$may_repeat{$name};
+	return "twice: $r->{count}" if $r->{most} > $most;
 	return undef;
 }
 

@@ -156,6 +156,17 @@ my %reason = map { my ($why, @names) = @$_; map { $_ => $why } @names } (
 	[ 'a process holds many sessions', qw(default_process_limit) ],
 	[ 'no NIS', qw(alias_maps) ],
 	[ 'safer', qw(smtpd_forbid_bare_newline smtpd_per_request_deadline) ],
+	[ 'RFC 9325: TLS 1.2 at least, and the order of the server',
+	    qw(smtpd_tls_protocols smtpd_tls_mandatory_protocols
+	    smtp_tls_protocols smtp_tls_mandatory_protocols
+	    lmtp_tls_protocols lmtp_tls_mandatory_protocols
+	    tls_preempt_cipherlist) ],
+	[ 'RFC 9525: a wildcard is one label',
+	    qw(tls_wildcard_matches_multiple_labels) ],
+	[ 'MD5 is no fingerprint any more, whatever the level',
+	    qw(smtpd_tls_fingerprint_digest smtp_tls_fingerprint_digest
+	    lmtp_tls_fingerprint_digest) ],
+	[ 'there is no Cyrus SASL', qw(smtpd_sasl_type) ],
 	[ 'RFC 6531 3.7.1 asks for it', qw(strict_smtputf8) ],
 	[ 'a packet is answered at once', qw(ipc_timeout) ],
 	[ 'the environment has other names', qw(import_environment) ],

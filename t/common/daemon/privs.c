@@ -56,7 +56,7 @@ set_up(void **state)
 	put("group", "root:x:0:\npostrider:x:4001:\npostrider-smtpd:x:4002:\n"
 	    "postrider-to-cleanup:x:4011:\npostrider-to-resolve:x:4012:\n"
 	    "postrider-to-dns:x:4013:\npostrider-to-qmgr:x:4014:\n"
-	    "postrider-to-bounce:x:4015:\n");
+	    "postrider-to-bounce:x:4015:\npostrider-to-keys:x:4016:\n");
 	return 0;
 }
 
@@ -129,9 +129,9 @@ be_smtpd(void)
 		return 1;
 	if (getegid() != 4002)
 		return 2;
-	if (getgroups(16, groups) != 5 || groups[0] != 4011 ||
+	if (getgroups(16, groups) != 6 || groups[0] != 4011 ||
 	    groups[1] != 4012 || groups[2] != 4013 || groups[3] != 4014 ||
-	    groups[4] != 4015)
+	    groups[4] != 4015 || groups[5] != 4016)
 		return 3;
 	if (setuid(0) != -1 || setgid(0) != -1 || setgroups(0, NULL) != -1)
 		return 4;

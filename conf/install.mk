@@ -9,7 +9,7 @@ DEPS_OPTIONAL	:= libunbound-dev libpcre2-dev libseccomp-dev liblmdb-dev \
 		   libcdb-dev libidn2-dev
 TEST_DEPS	:= perl libcmocka-dev nsd swaks curl msmtp clang universal-ctags strace \
 		   valgrind gdb cppcheck procps util-linux iproute2 openssl \
-		   python3 python3-flufl.bounce python3-aiosmtpd \
+		   python3 python3-flufl.bounce python3-aiosmtpd spin \
 		   libgnutls-dane0 libnsl2 libidn12 libsasl2-modules \
 		   libmail-deliverystatus-bounceparser-perl \
 		   libio-socket-ssl-perl \

@@ -48,6 +48,7 @@
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/daemon/daemon.h"
+#include "common/daemon/roles.h"
 #include "common/daemon/handover.h"
 #include "common/ipc/packets.h"
 #include "common/param/site.h"
@@ -162,20 +163,53 @@ check_user(const struct passwd *pw, const char *name)
 	return pw;
 }
 
+/* Is one of ours in the user database, who is always there? Not root, whom
+ * some sources make up. */
+static bool
+is_database_there(void)
+{
+	return site.is_root ? getpwnam(role_find("local")->user) != NULL :
+	    getpwuid(geteuid()) != NULL;
+}
+
+/* The user's entry, or why there is none: 0, or an error of now. libc says
+ * that there is no such user, too, when a source could not be read (out of
+ * descriptors, a bad block) and the next one has no such name. So who is not
+ * there is looked for once more, after somebody who must be. */
+static const struct passwd *
+ask_user(const char *name, int *error)
+{
+	const struct passwd	*pw;
+	int			 i;
+
+	for (i = 0; i < 2; i++) {
+		errno = 0;
+		pw = getpwnam(name);
+		*error = errno == ENOENT || errno == ESRCH ? 0 : errno;
+		if (pw != NULL || *error != 0)
+			return pw;
+		if (!is_database_there()) {
+			*error = EIO;
+			return NULL;
+		}
+	}
+	return NULL;
+}
+
 /* The user's entry; what is no entry for sure and what only failed now are
  * two things: the first returns the mail. */
 static const struct passwd *
 find_user(const char *name)
 {
 	const struct passwd	*pw;
+	int			 error;
 
-	errno = 0;
-	pw = getpwnam(name);
-	if (pw == NULL && (errno == 0 || errno == ENOENT || errno == ESRCH))
+	pw = ask_user(name, &error);
+	if (pw == NULL && error == 0)
 		fail(ROUTE_IMPOSSIBLE, "unknown user: \"%s\"", name);
 	if (pw == NULL)
 		fail(ROUTE_TEMPORARY, "cannot look up user \"%s\": %s", name,
-		    strerror(errno));
+		    strerror(error));
 	return check_user(pw, name);
 }
 

@@ -8,8 +8,8 @@
  * default one of fcntl(2), then FILE.lock (Debian policy 11.6).
  *
  * P1  "sent" is said only after fsync and close of the file returned 0, each
- *     at the first try; for a file that was new or empty, after the directory
- *     was synced as well.
+ *     at the first try. The directory of a file that is new or empty is synced
+ *     before anything is written to it.
  * P2  After any failure the file is as long as before, still under the locks.
  *     After a kill the next message begins on a line of its own.
  * P3  No line of a message can be taken for the beginning of another one.
@@ -167,14 +167,16 @@ append(struct storing *s, struct mbox *m)
 	    what->content_length, m->fd);
 	c->quotes_from = true;
 	s->position = m->size + (int64_t)strlen(ends);
+	/* First of all: were we killed behind our part of the message, who
+	 * comes next would not see that the name may still be new. */
+	if (m->size == 0 && storing_sync_parent(m->path) == -1)
+		return -1;
 	if (copy_text(c, ends) == -1 ||
 	    copy_text(c, what->from_line) == -1 || copy_text(c, "\n") == -1 ||
 	    copy_text(c, what->head) == -1 || copy_message(c) == -1 ||
 	    copy_text(c, "\n") == -1 || copy_flush(c) == -1)
 		return -1;
-	if (fs_sync(m->fd) == -1)
-		return -1;
-	return m->size == 0 ? storing_sync_parent(m->path) : 0;
+	return fs_sync(m->fd);
 }
 
 /* Make the file what it was (P2). */

@@ -9,11 +9,13 @@
 
 #include <string.h>
 
+#include <openssl/bn.h>
+
 enum {
 	SPACES = 64,
 	RANDOMS = 2 * 32,
 	NAMED_CURVE = 3,
-	DH_MIN = 1024 / 8, DH_MAX = 8192 / 8
+	DH_MIN = 2048 / 8, DH_MAX = 8192 / 8
 };
 
 /* Bytes that are still to be looked at. */
@@ -42,6 +44,30 @@ skip(struct rest *r, size_t bytes)
 	r->at += bytes;
 	r->left -= bytes;
 	return true;
+}
+
+/*
+ * A piece of DER of just this length, as certificates, requests, lists of
+ * revoked ones, OCSP's answers (SEQUENCE) and CMS's attributes (SET) are. An
+ * exchange can be one, too: 64 bytes of it, and most of a key, are whatever he
+ * who asks wants. By chance one in a million is, and refused.
+ */
+static bool
+is_der(struct rest r)
+{
+	size_t	outer, len, first;
+
+	if (!take_number(&r, 1, &outer) || (outer != 0x30 && outer != 0x31) ||
+	    !take_number(&r, 1, &len))
+		return false;
+	if (len == 0x80)			/* to its end */
+		len = r.left;
+	else if (len > 0x80 && !take_number(&r, len & 0x7f, &len))
+		return false;
+	if (len != r.left || !take_number(&r, 1, &first))
+		return false;
+	return first == 0x30 || (outer == 0x30 &&
+	    (first == 0x02 || (first >= 0xa0 && first <= 0xa2)));
 }
 
 /* --- TLS 1.3 -------------------------------------------------------------- */
@@ -85,21 +111,42 @@ is_ecdhe(struct rest r)
 	return false;
 }
 
-/* RFC 5246 7.4.3: a prime, a generator, a public value, and no more. */
+/* One of the primes of RFC 3526, which are all that OpenSSL chooses by itself:
+ * of any other a thousand bytes would be what he who asks wants. */
+static bool
+is_known_prime(const unsigned char *bytes, size_t len)
+{
+	static BIGNUM	*(*const known[])(BIGNUM *) = {
+		BN_get_rfc3526_prime_2048, BN_get_rfc3526_prime_3072,
+		BN_get_rfc3526_prime_4096, BN_get_rfc3526_prime_8192
+	};
+	BIGNUM		*prime = BN_bin2bn(bytes, (int)len, NULL), *one;
+	bool		 is_known = false;
+	size_t		 i;
+
+	for (i = 0; i < sizeof(known) / sizeof(known[0]) && !is_known; i++) {
+		one = known[i](NULL);
+		is_known = prime != NULL && one != NULL &&
+		    BN_cmp(prime, one) == 0;
+		BN_free(one);
+	}
+	BN_free(prime);
+	return is_known && bytes[0] != 0;
+}
+
+/* RFC 5246 7.4.3: a prime, the generator 2, a public value, and no more. */
 static bool
 is_dhe(struct rest r)
 {
-	size_t	prime, other;
-	int	i;
+	size_t	prime, generator, len, value;
 
 	if (!take_number(&r, 2, &prime) || prime < DH_MIN || prime > DH_MAX ||
-	    r.left == 0 || r.at[0] == 0 || !skip(&r, prime))
+	    r.left < prime || !is_known_prime(r.at, prime))
 		return false;
-	for (i = 0; i < 2; i++)
-		if (!take_number(&r, 2, &other) || other == 0 ||
-		    other > prime || !skip(&r, other))
-			return false;
-	return r.left == 0;
+	return skip(&r, prime) && take_number(&r, 2, &len) && len == 1 &&
+	    take_number(&r, 1, &generator) && generator == 2 &&
+	    take_number(&r, 2, &value) && value > 0 && value <= prime &&
+	    r.left == value;
 }
 
 /* --- TLS 1.2, client ------------------------------------------------------ */
@@ -172,7 +219,7 @@ keys_server_form(const unsigned char *data, size_t len)
 	if (is_certificate_verify(data, len,
 	    "TLS 1.3, server CertificateVerify"))
 		return KEYS_TLS_1_3;
-	if (skip(&r, RANDOMS) && (is_ecdhe(r) || is_dhe(r)))
+	if (!is_der(r) && skip(&r, RANDOMS) && (is_ecdhe(r) || is_dhe(r)))
 		return KEYS_TLS_1_2;
 	return KEYS_NO_FORM;
 }

@@ -117,6 +117,7 @@ crash: test-deps users
 	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build tests
 	$(Q)POSTRIDER_KILLS=$${POSTRIDER_KILLS:-50} \
 	    POSTRIDER_MESSAGES=$${POSTRIDER_MESSAGES:-20000} \
+	    POSTRIDER_IMAGES=$${POSTRIDER_IMAGES:-240} \
 	    POSTRIDER_LEDGER=t/crash/LEDGER \
 	    $(PROVE) -v $(CRASH_TESTS:%=build:%)
 

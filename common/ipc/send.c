@@ -5,7 +5,8 @@
  * sends it and those behind it; channel_send() waits its turn until nothing
  * is kept, so that it adds at most one packet, while channel_post() only adds,
  * up to KEPT_MAX. The kernel's limit for descriptors in flight (ETOOMANYREFS)
- * gives no event when it is over, so that one is tried again by time.
+ * gives no event when it is over, so that one is tried again by time. If a
+ * packet that somebody waits for can never be sent the channel is closed.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -61,6 +62,13 @@ is_full(int error)
 	    error == ENOMEM;
 }
 
+/* Is nobody there? */
+static bool
+is_gone(int error)
+{
+	return error == EPIPE || error == ENOTCONN || error == ECONNRESET;
+}
+
 /* Forget one packet. */
 static void
 kept_free(struct channel *c, struct kept *k)
@@ -90,6 +98,18 @@ wait_for_room(struct channel *c, int error)
 	return fiber_sleep(RETRY_PAUSE);
 }
 
+/* What was promised cannot be sent, though the other side is there: it would
+ * wait in vain, but for the end of the channel. */
+static void
+give_up(struct channel *c, int error)
+{
+	if (!c->is_open || is_gone(error))
+		return;
+	log_warning("cannot send to %s: %s: closed", c->name, strerror(error));
+	channel_close(c);
+	errno = error;
+}
+
 /*
  * The life of the fiber that empties `kept`. When the other side is gone the
  * rest is dropped; the receiving fiber will read what came before the end.
@@ -105,7 +125,10 @@ flush(void *arg)
 		if (packet_send(c->fd, k->data, k->len, k->fds, k->nfds) == 0) {
 			kept_free(c, k);
 			fiber_breathe();
-		} else if (!is_full(errno) || wait_for_room(c, errno) == -1)
+		} else if (!is_full(errno)) {
+			give_up(c, errno);
+			send_forget(c);
+		} else if (wait_for_room(c, errno) == -1)
 			send_forget(c);
 	}
 	c->is_flushing = false;
@@ -171,7 +194,7 @@ send_encoded(struct channel *c)
 		return 0;
 	if (is_full(errno))
 		return keep(c);
-	if (errno == EPIPE || errno == ENOTCONN)
+	if (is_gone(errno))
 		errno = ECONNRESET;
 	return -1;
 }
@@ -224,8 +247,8 @@ channel_send(struct channel *c, unsigned type, uint64_t id,
 	return result;
 }
 
-/* A reply. One that cannot be encoded becomes a refusal, so that the asker
- * does not wait for it. */
+/* A reply. One that cannot be encoded becomes a refusal, and with one that
+ * cannot be sent the channel ends, so that the asker does not wait for it. */
 int
 channel_reply_to(struct channel *c, uint64_t id, unsigned type,
     const void *object)
@@ -235,9 +258,9 @@ channel_reply_to(struct channel *c, uint64_t id, unsigned type,
 
 	if (send_post(c, type, PACKET_IS_REPLY, id, object) == 0)
 		return 0;
-	if (errno == EMSGSIZE)
-		(void)send_post(c, PACKET_REFUSED, PACKET_IS_REPLY, id,
-		    &refused);
+	if (errno != EMSGSIZE || send_post(c, PACKET_REFUSED, PACKET_IS_REPLY,
+	    id, &refused) == -1)
+		give_up(c, errno);
 	return -1;
 }
 

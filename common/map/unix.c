@@ -9,6 +9,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/fiber/fiber.h"
 #include "common/fiber/offload.h"
@@ -27,18 +28,56 @@ struct question {
 	int		 error;
 };
 
-/* Ask once; on a thread when called from a fiber. */
-static int
-ask_once(void *arg)
+/* Ask for the name. */
+static void
+ask_name(struct question *q)
 {
-	struct question	*q = arg;
-
 	if (q->is_group)
 		q->error = getgrnam_r(q->name, &q->group, q->buffer, q->size,
 		    &q->found_group);
 	else
 		q->error = getpwnam_r(q->name, &q->user, q->buffer, q->size,
 		    &q->found_user);
+	/* A name service that has no such name may say so by these two. */
+	if (q->error == ENOENT || q->error == ESRCH)
+		q->error = 0;
+}
+
+/* Who asks must be there himself. (Root would be no proof: some sources make
+ * him up.) */
+static bool
+is_database_there(struct question *q)
+{
+	struct passwd	*user = NULL;
+	struct group	*group = NULL;
+
+	if (q->is_group)
+		(void)getgrgid_r(getegid(), &q->group, q->buffer, q->size,
+		    &group);
+	else
+		(void)getpwuid_r(geteuid(), &q->user, q->buffer, q->size,
+		    &user);
+	return user != NULL || group != NULL;
+}
+
+/*
+ * Ask once; on a thread when called from a fiber. libc says that there is no
+ * such name, too, when a source could not be read (out of descriptors, a bad
+ * block) and the next one does not have it. So such a name is asked for once
+ * more, after one that must be there.
+ */
+static int
+ask_once(void *arg)
+{
+	struct question	*q = arg;
+
+	ask_name(q);
+	if (q->error != 0 || q->found_user != NULL || q->found_group != NULL)
+		return 0;
+	if (is_database_there(q))
+		ask_name(q);
+	else
+		q->error = EIO;
 	return 0;
 }
 
@@ -98,8 +137,7 @@ unix_find(struct map *m, struct pool *pool, const char *key, char **value,
 		*value = group_line(pool, q.found_group);
 	if (*value != NULL)
 		result = MAP_FOUND;
-	/* A name service that has no such name may say so by these two. */
-	else if (q.error != 0 && q.error != ENOENT && q.error != ESRCH)
+	else if (q.error != 0)
 		result = map_failed(pool, why, "%s: %s: %s", m->name, key,
 		    strerror(q.error));
 	free(q.buffer);

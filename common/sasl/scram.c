@@ -108,14 +108,27 @@ scram_verifier_check(const struct scram_verifier *v, const char *password,
 	return result;
 }
 
+/* base64 into room that is smaller than it may be: a text without "=" is as
+ * long as one with, and has more in it. */
+size_t
+scram_decode(unsigned char *to, size_t room, const char *text, size_t len)
+{
+	unsigned char	all[SALT_TEXT / 4 * 3];
+	ssize_t		n = len <= SALT_TEXT ? base64_decode(all, text, len) :
+			    -1;
+
+	if (n < 1 || (size_t)n > room)
+		n = 0;
+	memcpy(to, all, (size_t)n);
+	OPENSSL_cleanse(all, sizeof(all));
+	return (size_t)n;
+}
+
 /* base64 of just so many bytes. */
 bool
 scram_key_decode(unsigned char *to, const char *text, size_t len)
 {
-	size_t	text_len = strlen(text);
-
-	return text_len == (len + 2) / 3 * 4 &&
-	    base64_decode(to, text, text_len) == (ssize_t)len;
+	return scram_decode(to, len, text, strlen(text)) == len;
 }
 
 /* "ITERATIONS:SALT". */
@@ -124,21 +137,17 @@ parse_salt(struct scram_verifier *v, const char *text, size_t len)
 {
 	char		 number[NUMBER_TEXT + 1];
 	const char	*salt = memchr(text, ':', len);
-	size_t		 salt_len;
-	ssize_t		 n;
 
 	if (salt == NULL || salt - text > NUMBER_TEXT)
 		return false;
 	memcpy(number, text, (size_t)(salt - text));
 	number[salt - text] = '\0';
 	salt++;
-	salt_len = len - (size_t)(salt - text);
-	if (text_integer(number, 1, SCRAM_MAX, &v->iterations) != NULL ||
-	    salt_len > SALT_TEXT)
+	if (text_integer(number, 1, SCRAM_MAX, &v->iterations) != NULL)
 		return false;
-	n = base64_decode(v->salt, salt, salt_len);
-	v->salt_length = n > 0 ? (size_t)n : 0;
-	return n > 0;
+	v->salt_length = scram_decode(v->salt, SCRAM_SALT_MAX, salt,
+	    len - (size_t)(salt - text));
+	return v->salt_length > 0;
 }
 
 /* "STOREDKEY:SERVERKEY". */

@@ -15,7 +15,6 @@
 #include "common/base/bug.h"
 #include "common/base/text.h"
 #include "common/mail/chars.h"
-#include "common/mail/encode.h"
 
 enum { COMPLAINT_MAX = 300 };
 
@@ -97,7 +96,6 @@ take_challenge(struct scram_client *c, char *message, const char **nonce,
     struct scram_verifier *v)
 {
 	char		*salt, *iterations;
-	ssize_t		 n = -1;
 	size_t		 len = strlen(c->nonce);
 
 	if (*message == 'm')
@@ -110,11 +108,10 @@ take_challenge(struct scram_client *c, char *message, const char **nonce,
 		return "it is malformed";
 	if (strncmp(*nonce, c->nonce, len) != 0 || (*nonce)[len] == '\0')
 		return "its nonce does not go on from ours";
-	if (strlen(salt) <= (SCRAM_SALT_MAX + 2) / 3 * 4)
-		n = base64_decode(v->salt, salt, strlen(salt));
-	if (n < 1)
+	v->salt_length = scram_decode(v->salt, SCRAM_SALT_MAX, salt,
+	    strlen(salt));
+	if (v->salt_length == 0)
 		return "its salt is malformed";
-	v->salt_length = (size_t)n;
 	return text_integer(iterations, SCRAM_MIN, SCRAM_MAX,
 	    &v->iterations) == NULL ? NULL :
 	    "its number of iterations is below 4096 or above 1000000";

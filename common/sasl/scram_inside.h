@@ -24,6 +24,9 @@ int		 scram_hash(const unsigned char in[SCRAM_KEY],
 /* A fresh nonce, or a copy of that one. */
 const char	*scram_nonce(struct pool *, const char *nonce);
 const char	*scram_base64(struct pool *, const void *, size_t);
+/* How many bytes it was, 0: none, more than there is room for, or no base64. */
+size_t		 scram_decode(unsigned char *to, size_t room,
+		    const char *text, size_t len);
 /* Exactly `len` bytes; false: it is something else. */
 bool		 scram_key_decode(unsigned char *to, const char *text,
 		    size_t len);

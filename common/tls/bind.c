@@ -57,7 +57,7 @@ server_certificate(const struct tls_stream *s)
 		return SSL_get0_peer_certificate(s->ssl);
 	if (SSL_session_reused(s->ssl) && s->chain_count > 1)
 		return NULL;
-	return SSL_get_certificate(s->ssl);
+	return s->shown;
 }
 
 /* Fill in the binding. */

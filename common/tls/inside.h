@@ -107,6 +107,7 @@ struct tls_stream {
 	unsigned char		 key[KEY_SIZE];
 	STACK_OF(X509)		*anchors;	/* instead of the trust */
 	struct pool		*pool;		/* during the handshake */
+	X509			*shown;		/* ours, after it; or NULL */
 };
 struct tls_stream *stream_of(SSL *);
 

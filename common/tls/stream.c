@@ -132,6 +132,7 @@ layer_close(void *state)
 		ERR_clear_error();
 	}
 	SSL_free(s->ssl);
+	X509_free(s->shown);
 	OPENSSL_cleanse(s, sizeof *s);
 	free(s);
 	errno = error;
@@ -310,6 +311,17 @@ prepare(struct tls_stream *s, const struct tls_wishes *w, const char **why)
 	return 0;
 }
 
+/* Nothing more will be signed: who has our keys need not stay because of us
+ * when others come in their place. What we have shown may be asked for. */
+static void
+let_keys_go(struct tls_stream *s)
+{
+	s->shown = SSL_get_certificate(s->ssl);
+	if (s->shown != NULL)
+		X509_up_ref(s->shown);
+	SSL_certs_clear(s->ssl);
+}
+
 /* Speak TLS from now on. */
 int
 tls_start(struct io *io, struct tls_context *c, const struct tls_wishes *w,
@@ -343,6 +355,7 @@ tls_start(struct io *io, struct tls_context *c, const struct tls_wishes *w,
 	s->budget = READ_BUDGET;
 	summary_fill(s, pool, to);
 	verify_judge(s, w, pool, to);
+	let_keys_go(s);
 	ERR_clear_error();
 	s->pool = NULL;
 	s->sni = "";

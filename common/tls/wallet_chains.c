@@ -79,11 +79,14 @@ subject(struct pool *pool, X509 *x)
 {
 	X509_NAME	*name = X509_get_subject_name(x);
 	char		 text[256];
+	struct str	 printable;
 
 	if (X509_NAME_get_text_by_NID(name, NID_commonName, text,
 	    sizeof(text)) <= 0)
 		(void)X509_NAME_oneline(name, text, sizeof(text));
-	return pool_strdup(pool, text);
+	str_init(&printable, pool, 0);
+	str_add_escaped(&printable, text, strlen(text));
+	return printable.data;
 }
 
 /* Is it its time? */

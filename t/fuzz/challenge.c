@@ -64,7 +64,8 @@ nonce_of(struct pool *pool, const struct bytes *first)
 	return found;
 }
 
-/* A challenge as it is said; NULL when it asks for too much work. */
+/* A challenge as it is said; NULL when it asks for too much work, or has the
+ * secrets in it, which a nonce would bring back. */
 static const char *
 encode(struct pool *pool, const char *line, const char *nonce, bool is_whole)
 {
@@ -77,6 +78,9 @@ encode(struct pool *pool, const char *line, const char *nonce, bool is_whole)
 			str_add(&text, nonce);
 		else
 			str_add_char(&text, *i);
+	if (strstr(text.data, SECRET) != NULL ||
+	    strstr(text.data, TOKEN) != NULL)
+		return NULL;
 	for (i = text.data; (i = strstr(i, "i=")) != NULL; i += 2)
 		if (strtoul(i + 2, NULL, 10) > DEAR)
 			return NULL;

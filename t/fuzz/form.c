@@ -78,9 +78,11 @@ try_der(const unsigned char *data, size_t len)
 	if (data[0] != 0x30 && data[0] != 0x31)
 		return;
 	if (ASN1_get_object(&at, &inside, &tag, &class, (long)len) !=
-	    V_ASN1_CONSTRUCTED || at + inside != data + len)
+	    V_ASN1_CONSTRUCTED || inside == 0 || at + inside != data + len)
 		return;
-	MUST(at[0] != 0x02 && at[0] != 0x30 && (at[0] < 0xa0 || at[0] > 0xa2));
+	if (data[0] == 0x30)
+		MUST(at[0] != 0x02 && (at[0] < 0xa0 || at[0] > 0xa2));
+	MUST(at[0] != 0x30);
 }
 
 /* --- RFC 5246 7.4.8 ------------------------------------------------------ */

@@ -14,6 +14,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <openssl/bn.h>
+
 static unsigned char	text[8192];
 static size_t		text_len;
 
@@ -169,16 +171,23 @@ ecdhe_parameters_of_known_curves(void **state)
 	}
 }
 
-/* Two randoms, prime, generator, public value. */
+/* Two randoms, prime (that of RFC 3526, if it has the length), generator,
+ * public value. */
 static void
 dhe(size_t prime, size_t generator, size_t value)
 {
+	BIGNUM	*known = BN_get_rfc3526_prime_2048(NULL);
+
 	text_len = 0;
 	fill('r', 64);
 	put_number(prime, 2);
 	fill('p', prime);
+	if (prime == 256)
+		assert_int_equal(BN_bn2bin(known, text + text_len - 256),
+		    256);
+	BN_free(known);
 	put_number(generator, 2);
-	fill('g', generator);
+	fill(2, generator);
 	put_number(value, 2);
 	fill('y', value);
 }
@@ -196,10 +205,59 @@ dhe_parameters(void **state)
 	assert_int_equal(keys_server_form(text, text_len), KEYS_NO_FORM);
 	dhe(2000, 1, 2000);			/* too large */
 	assert_int_equal(keys_server_form(text, text_len), KEYS_NO_FORM);
+	dhe(384, 1, 384);			/* nobody's prime */
+	assert_int_equal(keys_server_form(text, text_len), KEYS_NO_FORM);
+	dhe(256, 1, 256);
+	text[64 + 2 + 100] ^= 1;
+	assert_int_equal(keys_server_form(text, text_len), KEYS_NO_FORM);
+	dhe(256, 2, 256);
+	assert_int_equal(keys_server_form(text, text_len), KEYS_NO_FORM);
 	dhe(256, 0, 256);
 	assert_int_equal(keys_server_form(text, text_len), KEYS_NO_FORM);
 	dhe(256, 1, 257);
 	assert_int_equal(keys_server_form(text, text_len), KEYS_NO_FORM);
+}
+
+/* A TBSCertificate (RFC 5280 4.1) whose common name has the parameters of an
+ * exchange by X448 in it. */
+static void
+a_certificate_is_no_exchange(void **state)
+{
+	static const char	 head[] =
+		"\x30\x7a\x02\1\1\x30\x0a\6\x08\x2a\x86\x48\xce\x3d\4\3\2"
+		"\x30\0\x30\x1e\x17\r260101000000Z\x17\r360101000000Z\x30\x1b"
+		"\x31\x19\x30\x17\6\3\x55\4\3\x0c\x10";
+	static const char	 key[] =
+		"\x30\x2a\x30\5\6\3\x2b\x65\x70\3\x21\0";
+	static const struct { const char *start; size_t len; } others[] = {
+		{ "\x30\x7a\xa0", 3 }, { "\x31\x7a\x30", 3 },
+		{ "\x30\x81\x79\x30", 4 }, { "\x30\x84\0\0\0\x76\2", 7 },
+		{ "\x30\x80\2", 3 }
+	};
+	static const struct { const char *start; size_t len; } good[] = {
+		{ "\x30\x7b\2", 3 }, { "\x30\x7a\4", 3 },
+		{ "\x31\x7a\2", 3 }, { "\x32\x7a\2", 3 }
+	};
+	size_t			 i;
+
+	(void)state;
+	text_len = 0;
+	put(head, sizeof(head) - 1);
+	assert_int_equal(text_len, 64);
+	put("\3\0\x1e\x38" "bbbbbbbbbbbb", 16);
+	put(key, sizeof(key) - 1);
+	fill('K', 32);
+	assert_int_equal(keys_server_form(text, text_len), KEYS_NO_FORM);
+	for (i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		memcpy(text, others[i].start, others[i].len);
+		assert_int_equal(keys_server_form(text, text_len),
+		    KEYS_NO_FORM);
+	}
+	for (i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		memcpy(text, good[i].start, good[i].len);
+		assert_int_equal(keys_server_form(text, text_len),
+		    KEYS_TLS_1_2);
+	}
 }
 
 static void
@@ -255,7 +313,7 @@ nothing_is_read_beyond_the_end(void **state)
 		else if (kind == 1)
 			ecdhe(3, 25, 133, 4);
 		else if (kind == 2)
-			dhe(128, 2, 128);
+			dhe(256, 1, 256);
 		else
 			messages("\1\2\13\14\15\16\13\20");
 		for (len = 0; len < text_len; len++) {
@@ -280,6 +338,7 @@ main(void)
 		cmocka_unit_test(certificate_verify_is_exact),
 		cmocka_unit_test(ecdhe_parameters_of_known_curves),
 		cmocka_unit_test(dhe_parameters),
+		cmocka_unit_test(a_certificate_is_no_exchange),
 		cmocka_unit_test(a_clients_transcript),
 		cmocka_unit_test(nothing_is_read_beyond_the_end)
 	};

@@ -3,6 +3,8 @@
  */
 #include "common/ipc/channel.h"
 
+#include <sys/resource.h>
+
 #include "common/ipc/packet.h"
 #include "t/common/ipc/pair.h"
 
@@ -13,6 +15,7 @@ static int		 reader;
 static char		 big[BIG];
 static unsigned		 kept, order_broken, received;
 static int		 result, error;
+static bool		 is_open;
 
 /* A channel to a reader that does not read yet. */
 static void
@@ -262,6 +265,48 @@ a_lost_reader_is_econnreset(void **state)
 	assert_int_equal(error, ECONNRESET);
 }
 
+/* A reply with a descriptor, to be kept by a process that has no other left. */
+static void
+reply_without_descriptors(void *unused)
+{
+	struct content	content = { { big, BIG }, false, false };
+	struct deliver	deliver = { .queue_id = "ID", .transport = "smtp",
+			    .nexthop = "", .site = "", .sender = "",
+			    .envelope_id = "", .return_what = "",
+			    .client_name = "", .client_address = "",
+			    .helo = "", .protocol = "", .login = "",
+			    .ident = "" };
+	struct rlimit	usual, none;
+	unsigned	i;
+
+	(void)unused;
+	begin();
+	for (i = 1; channel_unsent() == 0; i++)
+		(void)channel_post(sender, PACKET_CONTENT, i, &content);
+	if (getrlimit(RLIMIT_NOFILE, &usual) == -1)
+		abort();
+	none = (struct rlimit){ 1, usual.rlim_max };
+	if (setrlimit(RLIMIT_NOFILE, &none) == -1)
+		abort();
+	deliver.message = reader;
+	result = channel_reply_to(sender, i, PACKET_DELIVER, &deliver);
+	error = errno;
+	is_open = channel_is_open(sender);
+	if (setrlimit(RLIMIT_NOFILE, &usual) == -1)
+		abort();
+	end();
+}
+
+static void
+who_waits_for_what_cannot_be_sent_sees_the_end(void **state)
+{
+	(void)state;
+	run(reply_without_descriptors);
+	assert_int_equal(result, -1);
+	assert_int_equal(error, EMFILE);
+	assert_false(is_open);
+}
+
 static void
 send_out_of_bounds(void *unused)
 {
@@ -294,6 +339,8 @@ main(void)
 		cmocka_unit_test(a_deadline_ends_the_wait_for_room),
 		cmocka_unit_test(a_kept_packet_keeps_its_descriptor),
 		cmocka_unit_test(a_lost_reader_is_econnreset),
+		cmocka_unit_test(
+		    who_waits_for_what_cannot_be_sent_sees_the_end),
 		cmocka_unit_test(what_breaks_its_bounds_is_not_sent),
 	};
 

@@ -61,6 +61,36 @@ both_versions_shake_hands_and_carry_lines(void **state)
 	}
 }
 
+/* No session keeps a process of keys alive. */
+static void
+has_no_key(struct party *p)
+{
+	say_hello(p);
+	*(bool *)p->arg = SSL_get_privatekey(p->stream->ssl) == NULL &&
+	    SSL_get_certificate(p->stream->ssl) == NULL;
+}
+
+static void
+keys_are_let_go_after_the_handshake(void **state)
+{
+	static const char *const	words[] = { "TLSv1.2", "TLSv1.3" };
+	struct meeting			m;
+	bool				is_gone;
+	size_t				i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		is_gone = false;
+		arrange(&m, server, client);
+		m.client.wishes.protocols = words[i];
+		m.server.then = has_no_key;
+		m.client.then = say_hello;
+		m.server.arg = &is_gone;
+		meet(&m);
+		assert_true(is_gone);
+	}
+}
+
 static void
 the_client_chooses_among_kinds_of_keys(void **state)
 {
@@ -709,11 +739,25 @@ no_secret_stays_in_memory(void **state)
 	}
 }
 
+#ifndef __SANITIZE_ADDRESS__
+/* A signature by somebody else is waited for inside of OpenSSL: what is on the
+ * stack then must leave half of it, for every session has one. The deepest of
+ * all that was done here. */
+static void
+a_handshake_takes_less_than_half_a_stack(void **state)
+{
+	(void)state;
+	print_message("# deepest stack: %zu\n", fiber_deepest());
+	assert_in_range(fiber_deepest(), 2 * 1024, 32 * 1024);
+}
+#endif
+
 int
 main(void)
 {
 	static const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(both_versions_shake_hands_and_carry_lines),
+		cmocka_unit_test(keys_are_let_go_after_the_handshake),
 		cmocka_unit_test(the_client_chooses_among_kinds_of_keys),
 		cmocka_unit_test(old_versions_are_spoken_only_when_named),
 		cmocka_unit_test(garbage_is_refused_and_nothing_goes_in_clear),
@@ -728,7 +772,11 @@ main(void)
 		cmocka_unit_test(s4_nor_does_it_help_to_send_them_slowly),
 		cmocka_unit_test(much_more_than_a_socket_holds_goes_through),
 		cmocka_unit_test(no_secret_stays_in_memory),
+#ifndef __SANITIZE_ADDRESS__
+		cmocka_unit_test(a_handshake_takes_less_than_half_a_stack),
+#endif
 	};
 
+	setenv("POSTRIDER_PAINT_STACKS", "1", 1);
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }

@@ -164,6 +164,7 @@ speak_early(void *arg)
 	int		 fd = io_fd(p->io), what = 0;
 
 	SSL_set_fd(ssl, fd);
+	SSL_set_session_id_context(ssl, client->policy, KEY_SIZE);
 	assert_int_equal(SSL_SESSION_set_max_early_data(session, 16000), 1);
 	assert_int_equal(SSL_set_session(ssl, session), 1);
 	while (!is_done(ssl, SSL_write_early_data(ssl, "early\r\n", 7, &n)))

@@ -28,6 +28,7 @@ static const char	script[] =
     "    ['old', days => -3], ['soon', days => 5.5], ['new', starts => 2],"
     "    ['ec2', key => 'ec'], ['client', client => 1],"
     "    ['odd', key => \"$d/odd.key\"], ['ed448', key => \"$d/ed448.key\"],"
+    "    ['strange', name => \"a\\e[1mb\", san => ['a.test'], days => -3],"
     "    ['long', extensions => 'nsComment=' . 'x' x 33000],"
     "    ) {"
     "    my ($file, @o) = @$_;"
@@ -346,7 +347,7 @@ static void
 names_that_nobody_can_ask_for_are_told(void **state)
 {
 	static const char *const	bad[] = {
-		"mx.test.", "mx_1.test", "b\xc3\xbc" "cher.test", "a..test",
+		"mx.test.", "mx_1.test", ("b\xc3\xbc" "cher.test"), "a..test",
 		"*.test", "..test", "."
 	};
 	struct str			table;
@@ -602,6 +603,15 @@ time_is_told_and_stops_nothing(void **state)
 }
 
 static void
+a_certificate_says_nothing_to_a_terminal(void **state)
+{
+	(void)state;
+	set("smtpd_tls_chain_files", "@strange.all.pem");
+	assert_int_equal(load(), 0);
+	assert_said("the certificate of a\\033[1mb expired on 20");
+}
+
+static void
 weak_and_double_keys_are_told(void **state)
 {
 	(void)state;
@@ -677,6 +687,7 @@ main(void)
 		TEST(a_file_without_end_is_refused),
 		TEST(keys_with_a_pass_phrase_are_refused),
 		TEST(time_is_told_and_stops_nothing),
+		TEST(a_certificate_says_nothing_to_a_terminal),
 		TEST(weak_and_double_keys_are_told),
 		TEST(a_server_needs_a_certificate_for_servers),
 		TEST(keys_that_others_reach_are_told)

@@ -17,7 +17,8 @@ is("@built", "@targets", 'PRS-24 every target is built');
 # What each of them is for.
 my %for = (
 	'PRS-24' => [qw(command dialogue address header mime answer reply postfix
-	    packet maincf mastercf table data encode expand haproxy)],
+	    packet maincf mastercf table data encode expand haproxy scram
+	    dovecot challenge policy hello names form pem)],
 	'PRS-21' => [qw(envelope journal)],
 );
 for my $id (sort keys %for) {

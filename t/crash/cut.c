@@ -12,7 +12,7 @@
  * them, half of those only up to a sector within). With CACHE "shared" the
  * flush of one disk is a flush of both, as on two partitions of one disk;
  * with "apart" it is not. The last line is the number of records, of writes,
- * of flushes, and of writes that were in the caches.
+ * of flushes, of writes that were in the caches, and the time of the cut in ns.
  */
 #include <sys/stat.h>
 
@@ -34,6 +34,7 @@ enum { SECTOR = 512 };
 static const char	*log_data;
 static size_t		 log_len;
 static long		 writes, flushes, cached;
+static int64_t		 when_ns;
 static uint64_t		 state;
 
 /* A number below n. */
@@ -98,7 +99,7 @@ tell_marks(void)
 			printf("%ld %lld %.*s\n", i, (long long)r.when_ns,
 			    (int)strcspn(data, "\n"), data);
 	}
-	printf("%ld %ld %ld 0\n", i, writes, flushes);
+	printf("%ld %ld %ld 0 0\n", i, writes, flushes);
 }
 
 /* The record of the last flush of each disk before the cut. */
@@ -159,6 +160,7 @@ build(long cut, enum what what, const long flushed[DISKS], const int fd[DISKS])
 	long		 i;
 
 	for (i = 0; i < cut && next(&at, &r, &data); i++) {
+		when_ns = r.when_ns;
 		if (r.kind != RECORD_WRITE && r.kind != RECORD_ZERO)
 			continue;
 		writes++;
@@ -169,7 +171,8 @@ build(long cut, enum what what, const long flushed[DISKS], const int fd[DISKS])
 		}
 		apply(fd[r.disk], &r, data, len);
 	}
-	printf("%ld %ld %ld %ld\n", i, writes, flushes, cached);
+	printf("%ld %ld %ld %ld %lld\n", i, writes, flushes, cached,
+	    (long long)when_ns);
 }
 
 /* A file for an image. */

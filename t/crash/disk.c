@@ -300,7 +300,7 @@ serve(void)
 static void
 create(const char *log)
 {
-	char	path[1000];
+	char	path[300];
 	int	i;
 
 	log_fd = open(log, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
@@ -318,7 +318,7 @@ create(const char *log)
 int
 main(int argc, char **argv)
 {
-	char	options[200];
+	char	options[100];
 	ssize_t	n;
 
 	if (argc != 4)

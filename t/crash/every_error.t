@@ -6,8 +6,9 @@
 # client hears no 5xx; no daemon crashes; the next message passes as if nothing
 # had been.
 #
-# Not tried is what the kernel never answers: the calls of %only are to say
-# nothing but what their manual pages have.
+# Not tried is what the kernel never answers: the calls of %only say nothing but
+# what their manual pages have. EAGAIN belongs to this where there is something
+# to be read: it would promise an event that has come before.
 use strict;
 use warnings;
 use Errno;
@@ -37,14 +38,18 @@ my %only = (
 	    setsockopt shutdown listen),
 );
 
-# eventfd in memory: it can only be read too early and be interrupted.
 sub errors_of
 {
 	my ($call) = @_;
 	my $names = $only{$call->{name}} //
 	    ($call->{kind} =~ /^(file|memory|ipc)$/ ? \@errors : []);
 
-	$names = ['EAGAIN'] if $call->{key} =~ /\[eventfd\]/;
+	# A number in memory: it can be read too early.
+	$names = $call->{name} eq 'read' ? ['EAGAIN'] : []
+	    if $call->{key} =~ /\[eventfd\]/;
+	$names = [grep { $_ ne 'EAGAIN' } @$names]
+	    if $call->{name} =~ /^(recv|accept)|^read$/ &&
+	    $call->{key} !~ /\[eventfd\]/;
 	no strict 'refs';
 	return map { &{"Errno::$_"}() } @$names;
 }

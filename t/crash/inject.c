@@ -173,7 +173,9 @@ id_length(const char *text)
 
 	n = strspn(text, "0123456789BCDFGHJKLMNPQRSTVWXYZ"
 	    "bcdfghjklmnpqrstvwxyz");
-	return n == 15 && !isalnum((unsigned char)text[n]) ? n : 0;
+	/* Until 2058 they begin with 0, which names of Maildir do not. */
+	return n == 15 && text[0] == '0' &&
+	    !isalnum((unsigned char)text[n]) ? n : 0;
 }
 
 /* A path as it is in the next message and in the next test, too. */

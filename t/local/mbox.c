@@ -223,9 +223,24 @@ a_failed_sync_is_no_delivery(void **state)
 	assert_string_equal(content_of("box"), old);
 	write_file("box", "");
 	s = storing_of("box", "A: b\r\n\r\nhi\r\n");
-	sync_fails = 2;			/* of the directory */
+	sync_fails = 2;			/* behind the directory's */
 	assert_int_equal(mbox_store(s), -1);
 	assert_string_equal(content_of("box"), "");
+}
+
+/* P1: what was written could not be taken back, and nothing is there. */
+static void
+a_new_name_is_synced_before_anything_is_written(void **state)
+{
+	struct storing	*s;
+
+	(void)state;
+	write_file("box", "");
+	s = storing_of("box", "A: b\r\n\r\nhi\r\n");
+	sync_fails = truncate_fails = 1;
+	assert_int_equal(mbox_store(s), -1);
+	assert_string_equal(content_of("box"), "");
+	sync_fails = truncate_fails = 0;
 }
 
 /* P2 */
@@ -547,6 +562,8 @@ main(void)
 		CLAIM_OF(a_failed_write_leaves_the_mailbox_as_it_was),
 		ROW_OF("DLV-06", whichever_write_fails_the_mailbox_is_as_it_was),
 		ROW_OF("DLV-06", a_failed_sync_is_no_delivery),
+		CLAIM_OF(
+		    a_new_name_is_synced_before_anything_is_written),
 		ROW_OF("DLV-06",
 		    part_of_a_message_that_cannot_be_removed_is_told),
 		CLAIM_OF(a_message_that_was_cut_in_the_queue_leaves_nothing),

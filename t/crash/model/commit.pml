@@ -261,7 +261,8 @@ inline qmgr_dies()
 /* An agent is killed: qmgr hands its recipient out again. */
 inline agent_dies(m, r)
 {
-	agent[BOX(m, r)] = 0; was_empty = 0;
+	agent[BOX(m, r)] = 0;
+	was_empty = was_empty && BOX(m, r) != 1;
 	if
 	:: orphan[BOX(m, r)]
 	:: else -> W(m, r) = WAITING

@@ -11,7 +11,7 @@ package Postrider::Disk;
 #	Postrider::Disk::attach($disk->path('queue'), $place);
 #	$disk->mark("something happened\n");
 #	my ($marks, $records) = $disk->marks;	# [number, seconds, text]...
-#	my ($images, $said) = $disk->cut($number, 'some', 'apart', $seed);
+#	my ($images, $said, $when) = $disk->cut($number, 'some', 'apart', $seed);
 #	my $trouble = Postrider::Disk::check('ext4', $image);
 
 use strict;
@@ -137,8 +137,8 @@ sub marks
 	return (\@marks, $end->[0]);
 }
 
-# The images of a cut before this record, and how many records, writes and
-# flushes were before it, and writes in the caches.
+# The images of a cut before this record; how many records, writes and flushes
+# were before it, and writes in the caches; and its time.
 sub cut
 {
 	my ($self, $number, $what, $cache, $seed) = @_;
@@ -146,8 +146,8 @@ sub cut
 	my $said = _run("$self->{build}/t/crash/cut", "$self->{dir}/log",
 	    $number, $what, $cache, $seed, $size, @images);
 
-	chomp $said;
-	return (\@images, $said);
+	my ($numbers, $when) = $said =~ /^(.*) (\d+)$/;
+	return (\@images, $numbers, $when / 1e9);
 }
 
 # Is a file system whole, its journal replayed? '' or what the checker said.

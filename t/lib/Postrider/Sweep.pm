@@ -13,7 +13,7 @@ package Postrider::Sweep;
 # A short round takes calls by chance: POSTRIDER_SEED tells which; it is
 # printed. With POSTRIDER_LEDGER it takes all of them, in any case until
 # POSTRIDER_SECONDS are over, and writes a line for each in BUILD/crash/; what
-# has a line for the same programs is not done again. POSTRIDER_SYSTEMS
+# went well with the same programs is not done again. POSTRIDER_SYSTEMS
 # is how many systems there are. POSTRIDER_ONLY="way process" takes one.
 
 use strict;
@@ -100,9 +100,10 @@ sub run
 	@units = shuffle @units;
 	# A way's system is started once if its units come together.
 	@units = sort { $a->[0] cmp $b->[0] } @units if $self->{is_long};
+	my @known = $self->_known;
+	$self->{first} = @known;
 	$self->{done} = { map { (join("\t", @$_{qw(way process key when)})
-	    => 1) } $self->_known };
-	$self->{first} = keys %{ $self->{done} };
+	    => 1) } grep { $_->{outcome} eq 'ok' } @known };
 	$self->{end} = time + $self->{seconds};
 
 	pipe my $take, my $give or die;
@@ -138,7 +139,8 @@ sub _work
 	my ($self, $take, @units) = @_;
 	my $lab;
 
-	local $SIG{TERM} = sub { die "ended\n" };
+	# Whatever catches that, there is no time left.
+	local $SIG{TERM} = sub { $self->{end} = 0; die "ended\n" };
 	my $is_good = eval {
 		while (time < $self->{end} && sysread($take, my $n, 2) == 2) {
 			my ($way, $process) = @{ $units[unpack 'n', $n] };
@@ -218,6 +220,8 @@ sub _fault
 
 	return "lost: $r->{count}" if $r->{lost};
 	return "damaged: $r->{count}" if $r->{damaged};
+	return "returned, though nothing is wrong with it: $r->{count}"
+	    if $r->{is_returned};
 	return 'something stays in the queue' if $r->{stuck};
 	return "crashed: $r->{crash}" if $r->{crash} ne '';
 	return "refused for good: $r->{said} $r->{refusal}"

@@ -47,7 +47,7 @@ inline answer(a)
 	agent[a] = 0; has_copied[a] = 0
 }
 
-inline end(q)
+inline leave(q)
 {
 	qmgr[q] = GONE;
 	out[q] = 0; number[q] = 0;
@@ -75,7 +75,7 @@ inline end(q)
 	:: atomic { qmgr[q] == WAITS && MAY_HOLD(q) -> \
 		qmgr[q] = HAS; holder = q } \
 	:: atomic { qmgr[q] == HAS -> qmgr[q] = DRAINS; DRAINING } \
-	:: atomic { qmgr[q] == DRAINS && !out[q] -> end(q) } \
+	:: atomic { qmgr[q] == DRAINS && !out[q] -> leave(q) } \
 	:: atomic { qmgr[q] == HAS && !out[q] && !crossed && \
 		(FREE(0) || FREE(1) || FREE(2) || FREE(3)) -> \
 		latest++; number[q] = latest; out[q] = 1; \
@@ -86,7 +86,7 @@ inline end(q)
 		:: !FREE(0) && !FREE(1) && FREE(2) -> agent[2] = latest \
 		:: else -> agent[3] = latest \
 		fi } \
-	:: atomic { LIVES(q) && kills < KILLS -> kills++; end(q) }
+	:: atomic { LIVES(q) && kills < KILLS -> kills++; leave(q) }
 
 #define AGENT(a) \
 	:: atomic { !FREE(a) && !has_copied[a] -> \

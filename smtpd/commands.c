@@ -198,8 +198,10 @@ run(struct session *s, size_t n, const char *verb, char *args)
 	int	result;
 
 	if (s->is_denied && (n == UNKNOWN ||
-	    commands[n].run != command_quit))
+	    commands[n].run != command_quit)) {
+		leave_chunk(s, verb);
 		return greet_repeat(s);
+	}
 	result = gate_pipeline(s, s->last_command, n == UNKNOWN ||
 	    commands[n].ends_group);
 	if (result != DONE)

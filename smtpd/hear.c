@@ -59,11 +59,14 @@ read_line(struct session *s, char **line, size_t *len, size_t limit,
 	}
 }
 
-/* The line is no command. */
+/* The line is no command. P1 of bdat.c: if it was to be one with octets behind
+ * it, nobody may take those for commands. */
 WAITS static int
 refuse_line(struct session *s, int result)
 {
 	s->errors++;
+	if (s->hears_chunk)
+		s->is_over = true;
 	return result == GONE ? GONE : REFUSED;
 }
 
@@ -78,21 +81,23 @@ refuse_bare(struct session *s)
 	return refuse_line(s, say(s, REPLY_BARE_LF, code, site.myhostname));
 }
 
-/* Is it a line of AUTH that comes? Reads as much of it as tells. */
-WAITS static bool
-is_auth_next(struct session *s)
+/* Is it AUTH, or BDAT, with something behind it that comes? Reads as much of
+ * the line as tells. */
+WAITS static void
+look_ahead(struct session *s, bool *is_auth, bool *is_chunk)
 {
 	const char	*unread;
 	size_t		 have;
 
-	if (!set.sasl_enable)
-		return false;
+	*is_auth = *is_chunk = false;
 	while ((have = io_peek(s->io, &unread)) < 5 &&
 	    memchr(unread, '\n', have) == NULL)
 		if (io_fill(s->io, GLANCE) != 1)
-			return false;	/* io_line() will tell why */
-	return have >= 5 && text_equal_mem("AUTH", unread, 4) &&
-	    (unread[4] == ' ' || unread[4] == '\t');
+			return;		/* io_line() will tell why */
+	if (have < 5 || (unread[4] != ' ' && unread[4] != '\t'))
+		return;
+	*is_auth = set.sasl_enable && text_equal_mem("AUTH", unread, 4);
+	*is_chunk = text_equal_mem("BDAT", unread, 4);
 }
 
 /* Take the line away from where others follow it. */
@@ -114,9 +119,11 @@ read_either(struct session *s, char **line, size_t *len, bool is_response,
     bool *is_cut)
 {
 	size_t	limit = (size_t)site.line_length_limit;
-	bool	is_auth = !is_response && is_auth_next(s);
+	bool	is_auth = false;
 	int	got;
 
+	if (!is_response)
+		look_ahead(s, &is_auth, &s->hears_chunk);
 	if (is_response)
 		limit = (size_t)set.sasl_response_limit;
 	else if (is_auth && limit < (size_t)set.sasl_response_limit +

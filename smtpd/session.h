@@ -83,6 +83,7 @@ struct session {
 	const char		*discards;	/* EHLO keywords; or NULL */
 	char			*filtered;	/* a command; gate.c */
 	bool			 is_denied;	/* only QUIT is heard */
+	bool			 hears_chunk;	/* the line begins with BDAT */
 	int64_t			 received;	/* bytes after DATA */
 
 	/* how it behaved: limits.c */

@@ -270,6 +270,16 @@ $mail->reload;
 	like($c->reply, qr/^521 5\.5\.2/, 'the code of the refusal is ours');
 	ok($c->is_closed, 'and 521 hangs up');
 }
+# A BDAT that is refused before it is understood has octets behind it all the
+# same (found by the model of t/crash/model).
+for ([ "BDAT 6\0\r\n", 'with a NUL' ], [ "BDAT 6\nx\r\n", 'with an LF' ],
+    [ 'BDAT 6 ' . 'x' x 5000 . "\r\n", 'that is too long' ]) {
+	my ($line, $how) = @$_;
+	my $c = session();
+	$c->raw("${line}NOOP\r\nQUIT\r\n");
+	like($c->reply, qr/^5/, "BDAT $how is refused");
+	ok($c->is_closed, 'and its octets are no commands');
+}
 is($sink->count, $sent, 'nothing else arrived');
 
 $mail->stop;

@@ -116,6 +116,11 @@ $mail->reload;
 	    'or say that there is no mail here at all');
 	like($c->command('EHLO c.test'), qr/^521 5\.3\.2/, 'again and again');
 	like($c->command('QUIT'), qr/^221/, 'until QUIT');
+	$c = client($gone, '127.0.0.2');
+	$c->expect(521);
+	$c->raw("BDAT 6\r\nQUIT\r\n");
+	like($c->reply, qr/^521 5\.3\.2/, 'so does who says BDAT');
+	ok($c->is_closed, 'whose octets are no commands');
 }
 
 # Who waits when the system stops hears 421, as all do.

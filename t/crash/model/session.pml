@@ -136,7 +136,7 @@ proctype server()
 		:: !chunk && what == LAST -> read_octets(1)
 		/* a line that hear() or the gate refuses, or no length */
 		:: !chunk && what == BAD_BDAT ->
-#ifdef OPEN_BAD_LINE
+#ifdef MUTANT_BAD_LINE
 			skip
 #else
 			over = 1

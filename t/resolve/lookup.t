@@ -50,7 +50,7 @@ relay unix - - n - - smtp
   -o { smtp_reply_filter = regexp:\$set/status }
 silent unix - - n - - smtp -o smtp_generic_maps= -o smtp_header_checks=
 missing unix - - n - - smtp -o smtp_generic_maps=texthash:$e/nowhere
-circle unix - - n - - smtp -o smtp_generic_maps=\$smtp_generic_maps
+circle unix - - n - - smtp -o smtp_generic_maps=\$round -o round=\$smtp_generic_maps
 post unix - - n - - lmtp -o lmtp_generic_maps=static:here
 local unix - n n - - local
 box unix - n n - - local -o mailbox_transport_maps=static:box

@@ -6,7 +6,7 @@ use lib 't/lib', 't/resolve';
 use Alone;
 use MIME::Base64 qw(decode_base64);
 use Test::More;
-use Postrider qw(free_port);
+use Postrider qw(bin free_port);
 use Postrider::CA;
 use File::Temp;
 
@@ -115,18 +115,21 @@ sub outcome
 }
 my $waits = qr/dsn=4\.\d\.\d, status=deferred .*TLS is required/;
 
-subtest 'the table of policies knows a domain' => sub {
+subtest 'the table of policies knows a domain' => sub { SKIP: {
 	like(outcome($deep), $waits, 'however many labels it has');
+	is($clear->count, 0, 'nothing was sent in clear');
+	skip 'built without libidn2: tables have domains in A-labels only', 6
+	    if `ldd @{[bin()]}/smtp` !~ /libidn2/;
 	like(outcome('xn--mnchen-3ya.test'), $waits, 'in A-labels');
 	like(outcome('a.xn--mnchen-3ya.test'), $waits, 'and what is below it');
 	like(outcome('ascii.test'), $waits, 'as a next hop');
 	like(outcome('upper.test'), $waits, 'in capitals');
-	is($clear->count, 0, 'nothing was sent in clear');
+	is($clear->count, 0, 'none of it was sent in clear');
 	like(outcome('iu.test'), qr/status=sent/,
 	    'and a certificate has A-labels');
 	is(($good->messages)[-1] && ($good->messages)[-1]{tls}{sni},
 	    'xn--bcher-kva.test', 'as SNI');
-};
+} };
 
 subtest 'smtp_sasl_mechanism_filter that is a table' => sub {
 	like(outcome('filter.test'), qr/status=sent/, 'lets mail through');

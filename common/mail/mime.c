@@ -301,28 +301,8 @@ take_line(struct mime_reader *r, const char *data, size_t len, bool has_end)
 		leave_head(r, has_end);
 }
 
-static int	find_boundary(const struct mime_reader *, const char *line,
-		    size_t len, bool *is_close);
-static void	take_boundary(struct mime_reader *, unsigned level,
-		    bool is_close, const char *line, size_t len, bool has_end);
-
-/* A line that ended a header without being one of it. It may be the boundary
- * that this header is the first to tell. */
-static void
-take_spill(struct mime_reader *r, const char *data, size_t len, bool has_end)
-{
-	size_t	text = has_end ? len - 2 : len;
-	bool	is_close;
-	int	level = -1;
-
-	if (!r->in_head && !r->is_inside && (has_end || r->is_final))
-		level = find_boundary(r, data, text, &is_close);
-	if (level >= 0)
-		take_boundary(r, (unsigned)level, is_close, data, text,
-		    has_end);
-	else
-		take_line(r, data, len, has_end);
-}
+static void	sort_line(struct mime_reader *, const char *data, size_t len,
+		    bool has_end);
 
 /* The header is over; what of its last line was none of it comes behind. */
 static void
@@ -334,8 +314,11 @@ leave_head(struct mime_reader *r, bool has_end)
 
 	r->spilled = !r->spilled;
 	end_head(r);
-	if (spill->len > 0)
-		take_spill(r, spill->data, spill->len, has_end);
+	/* It may be the boundary that this header is the first to tell. */
+	if (spill->len > 0 && r->in_head)
+		take_line(r, spill->data, spill->len, has_end);
+	else if (spill->len > 0)
+		sort_line(r, spill->data, spill->len, has_end);
 	str_clear(spill);
 }
 
@@ -405,9 +388,9 @@ take_boundary(struct mime_reader *r, unsigned level, bool is_close,
 		begin_head(r, MIME_PART);
 }
 
-/* A whole line, or a piece of a long one. */
+/* A whole line, or a piece of a long one: a boundary, or not. */
 static void
-judge_line(struct mime_reader *r, const char *data, size_t len, bool has_end)
+sort_line(struct mime_reader *r, const char *data, size_t len, bool has_end)
 {
 	size_t	text = has_end ? len - 2 : len;
 	bool	is_close;
@@ -420,6 +403,13 @@ judge_line(struct mime_reader *r, const char *data, size_t len, bool has_end)
 		    has_end);
 	else
 		take_line(r, data, len, has_end);
+}
+
+/* The next line, or piece of one, of the message. */
+static void
+judge_line(struct mime_reader *r, const char *data, size_t len, bool has_end)
+{
+	sort_line(r, data, len, has_end);
 	if (!r->is_final)
 		r->is_inside = !has_end;
 }

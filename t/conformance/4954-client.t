@@ -57,7 +57,7 @@ sub outcome
 
 	$sut->take($c, from => 's@remote.test', to => [$to], %o);
 	$c->close;
-	return $sut->wait_log(qr/to=<\Q$to\E>, relay=.*\n/, 20);
+	return $sut->wait_recipient($to);
 }
 sub heard { return join '', $sink{$_[0]}->raw }
 

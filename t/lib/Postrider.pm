@@ -511,6 +511,24 @@ sub send
 	return $reply;
 }
 
+# One message to a new recipient of a domain; his line of the log.
+sub try_domain
+{
+	my ($self, $domain, $from) = @_;
+	my $to = 'r' . ++$self->{tries} . "\@$domain";
+
+	$self->send(from => $from // '', to => [$to]);
+	return $self->wait_recipient($to);
+}
+
+# What became of a recipient.
+sub wait_recipient
+{
+	my ($self, $to) = @_;
+
+	return $self->wait_log(qr/to=<\Q$to\E>, relay=.*\n/, 20);
+}
+
 # --- mail out -----------------------------------------------------------------
 
 # A server that takes mail; see Sink.pm.

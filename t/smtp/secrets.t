@@ -92,8 +92,7 @@ sub send_to
 }
 sub outcome
 {
-	my $to = send_to(@_);
-	return $mail->wait_log(qr/to=<\Q$to\E>, relay=.*\n/, 20);
+	return $mail->wait_recipient(send_to(@_));
 }
 sub client { return grep { (readlink "/proc/$_/exe" // '') =~ m{/smtp$} }
     $mail->children }
@@ -119,7 +118,7 @@ wait_for(sub { search_memory($pid, $secret{waiting}) }, 20,
     'the password of a login that goes on');
 pass('the search finds a password while it is needed');
 Postrider::spew("$etc/go", '');
-like($mail->wait_log(qr/to=<\Q$to\E>, relay=.*\n/, 20), qr/status=deferred/,
+like($mail->wait_recipient($to), qr/status=deferred/,
     'the login is over');
 is(join(' ', search_memory($pid, shapes($secret{waiting}))), '',
     'MEM-02 and then nothing');

@@ -5,9 +5,12 @@
  * are opened anew and swapped in; who was in the middle of the old one keeps
  * it until he is done. A new state that cannot be opened (half written, or a
  * mistake in it) fails every question, for a time: the old one might call a
- * recipient unknown whom the new one has. Only when the reason is that nobody
- * but root may read it, the old state goes on answering, and this process
- * leaves, so that a fresh one opens the table as root.
+ * recipient unknown whom the new one has. A file that is written where it is,
+ * not put in place of the old one, is read when nobody has written for a
+ * second: half of a text looks like a table with half of the rows. Only when
+ * the reason is that nobody but root may read it, the old state goes on
+ * answering, and this process leaves, so that a fresh one opens the table as
+ * root.
  */
 #include <sys/queue.h>
 
@@ -24,6 +27,7 @@
 
 enum {
 	LOOK_EVERY	= 1000,		/* milliseconds */
+	SETTLES_IN	= 10000,	/* at most */
 	BUSY_PAUSE	= 20,		/* between tries of a busy table */
 	BUSY_TRIES	= 100
 };
@@ -43,6 +47,7 @@ struct table {
 	char		*list;
 	struct opened	*now;
 	int64_t		 look_at;	/* when to look at the files again */
+	int64_t		 settles_by;	/* 0: nobody is writing */
 	char		 told[200];	/* the last complaint */
 };
 
@@ -232,6 +237,20 @@ make_room(struct table *t)
 	daemon_leave();
 }
 
+/* Somebody is writing the files: what we have, if only a failure, is better
+ * than half of them. */
+static bool
+can_wait(struct table *t, struct maps *maps)
+{
+	if (!maps_are_unsettled(maps)) {
+		t->settles_by = 0;
+		return false;
+	}
+	if (t->settles_by == 0)
+		t->settles_by = clock_now() + SETTLES_IN;
+	return clock_now() < t->settles_by;
+}
+
 /* Look at the files if it is time. The same failure again is no news. */
 static void
 refresh(struct table *t)
@@ -242,11 +261,15 @@ refresh(struct table *t)
 	if (now < t->look_at)
 		return;
 	t->look_at = now + LOOK_EVERY;
-	if (!maps_have_changed(old->maps))
+	if (!maps_have_changed(old->maps) ||
+	    (old->why == NULL && can_wait(t, old->maps)))
 		return;
 	fresh = open_now(t->parameter, t->list);
 	if (fresh->why == NULL) {
-		swap(t, fresh);
+		if (old->why != NULL && can_wait(t, fresh->maps))
+			discard(fresh);
+		else
+			swap(t, fresh);
 	} else if (old->why != NULL) {
 		if (strcmp(fresh->why, old->why) == 0)
 			discard(fresh);

@@ -122,7 +122,9 @@ open_locked(struct berkeley *b)
 		errno = EINVAL;
 		return -1;
 	}
-	error = open_handle(&b->db, b->file, b->type, DB_RDONLY, 0);
+	/* A mapped file that becomes shorter would be the end of us. */
+	error = open_handle(&b->db, b->file, b->type, DB_RDONLY | DB_NOMMAP,
+	    0);
 	if (error != 0) {
 		/* Negative errors are Berkeley DB's own. */
 		errno = error > 0 ? error : EINVAL;

@@ -5,11 +5,20 @@
  * Such a file is built once and never written again, so there are no locks: a
  * new one takes its name. Other programs may count a NUL, so both forms of a
  * key are asked for.
+ *
+ * People copy a table over the old one all the same. The library maps files
+ * into memory, where one that becomes shorter is the end of the process; so
+ * questions read the file here, and a file that is written at the time, or
+ * does not fit together, is a temporary failure, never "not found". The
+ * format (cr.yp.to/cdb/cdb.txt) is numbers of four bytes, lowest first: 256
+ * pairs of place and slots of a hash table; rows of lengths, key and data;
+ * the tables, whose slots are a hash and the place of a row, 0 for none.
  */
 #ifdef HAVE_CDB
 
 #include <cdb.h>
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -18,35 +27,104 @@
 #include "common/base/fs.h"
 #include "common/map/inside.h"
 
+enum { TABLES = 256, PAIR = 8, HEAD = TABLES * PAIR };
+
 struct constant {
-	struct cdb	cdb;
-	int		fd;		/* -1: not open */
+	int			 fd;		/* -1: not open */
+	char			*file;
+	struct map_stamp	 stamp;
 };
 
-/* The errno of the library's last failure; a file that lies has EPROTO. */
+/* The errno of a failure in words; a file that lies has EPROTO. */
 static const char *
 reason(void)
 {
+	if (errno == EAGAIN)
+		return "the table is being written";
 	return errno == EPROTO || errno == EINVAL ?
 	    "this is no constant database, or it is damaged" :
 	    strerror(errno);
 }
 
+/* That many bytes from a place. 0 or -1 with errno. */
+static int
+read_at(int fd, void *to, size_t len, uint64_t place)
+{
+	ssize_t	n = pread(fd, to, len, (off_t)place);
+
+	if (n == (ssize_t)len)
+		return 0;
+	if (n >= 0)
+		errno = EPROTO;
+	return -1;
+}
+
+/* Two numbers from a place. 0 or -1 with errno. */
+static int
+read_pair(int fd, uint64_t place, uint32_t *first, uint32_t *second)
+{
+	uint32_t	pair[2];
+
+	if (read_at(fd, pair, sizeof(pair), place) == -1)
+		return -1;
+	*first = le32toh(pair[0]);
+	*second = le32toh(pair[1]);
+	return 0;
+}
+
+/* Are all hash tables within the file? One that has rows and no table is not
+ * finished: its head is written last. */
+static bool
+is_whole(int fd, uint64_t size)
+{
+	uint32_t	place, slots;
+	uint64_t	sum = 0;
+	unsigned	i;
+
+	for (i = 0; i < TABLES; i++) {
+		if (read_pair(fd, i * PAIR, &place, &slots) == -1)
+			return false;
+		if (slots > 0 && (place < HEAD ||
+		    place + (uint64_t)slots * PAIR > size))
+			return false;
+		sum += slots;
+	}
+	return sum > 0 || size == HEAD;
+}
+
+/* Has the content been written since we opened it? The change time is no
+ * sign: it moves when another file takes the name, too. */
+static bool
+is_rewritten(const struct constant *c)
+{
+	struct stat	now;
+
+	return fstat(c->fd, &now) == -1 || now.st_size != c->stamp.size ||
+	    now.st_mtim.tv_sec != c->stamp.modified.tv_sec ||
+	    now.st_mtim.tv_nsec != c->stamp.modified.tv_nsec;
+}
+
 /* Open the file there is. 0 or -1 with errno. */
 static int
-open_constant(struct constant *c, const char *file, struct map_stamp *stamp)
+open_constant(struct constant *c)
 {
 	struct stat	st;
-	int		error;
+	int		error = 0;
 
-	c->fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	c->fd = open(c->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (c->fd == -1)
 		return -1;
-	if (fstat(c->fd, &st) == 0 && cdb_init(&c->cdb, c->fd) == 0) {
-		map_stamp_take(stamp, &st);
-		return 0;
+	if (fstat(c->fd, &st) == -1) {
+		error = errno;
+	} else {
+		map_stamp_take(&c->stamp, &st);
+		if (!is_whole(c->fd, (uint64_t)st.st_size))
+			error = EPROTO;
+		else if (is_rewritten(c))
+			error = EAGAIN;
 	}
-	error = errno;
+	if (error == 0)
+		return 0;
 	close(c->fd);
 	c->fd = -1;
 	errno = error;
@@ -57,15 +135,14 @@ open_constant(struct constant *c, const char *file, struct map_stamp *stamp)
 static const char *
 constant_open(struct map *m)
 {
-	struct constant		*c = m->state = pool_alloc(m->pool, sizeof(*c));
-	struct map_stamp	 stamp = { 0 };
-	char			*file = pool_printf(m->pool, "%s.cdb", m->rest);
+	struct constant	*c = m->state = pool_alloc(m->pool, sizeof(*c));
 
-	if (open_constant(c, file, &stamp) == -1)
+	c->file = pool_printf(m->pool, "%s.cdb", m->rest);
+	if (open_constant(c) == -1)
 		return errno == ENOENT ? pool_printf(m->pool, "%s: no such "
-		    "file (build it with \"postrider map\")", file) :
-		    pool_printf(m->pool, "%s: %s", file, reason());
-	map_watch(m, file, &stamp);
+		    "file (build it with \"postrider map\")", c->file) :
+		    pool_printf(m->pool, "%s: %s", c->file, reason());
+	map_watch(m, c->file, &c->stamp);
 	return NULL;
 }
 
@@ -77,38 +154,118 @@ constant_close(struct map *m)
 
 	if (c->fd == -1)
 		return;
-	cdb_free(&c->cdb);
 	close(c->fd);
 	c->fd = -1;
 }
 
-/* Ask for both forms of the key. */
+/* The hash of a key. */
+static uint32_t
+hash_of(const char *key, size_t len)
+{
+	uint32_t	hash = 5381;
+
+	while (len-- > 0)
+		hash = (hash * 33) ^ (unsigned char)*key++;
+	return hash;
+}
+
+/* Is the row at a place the key's? 1 with its value, 0, or -1 with errno. */
+static int
+read_row(const struct constant *c, struct pool *pool, uint64_t place,
+    const char *key, size_t len, char **value)
+{
+	uint64_t	 size = (uint64_t)c->stamp.size;
+	uint32_t	 key_len, data_len;
+	char		*text;
+
+	if (read_pair(c->fd, place, &key_len, &data_len) == -1)
+		return -1;
+	if (place + PAIR + key_len + data_len > size) {
+		errno = EPROTO;
+		return -1;
+	}
+	if (key_len != len)
+		return 0;
+	text = pool_alloc(pool, len + data_len + 1);
+	if (read_at(c->fd, text, len + data_len, place + PAIR) == -1)
+		return -1;
+	if (memcmp(text, key, len) != 0)
+		return 0;
+	*value = pool_strndup(pool, text + len, data_len);
+	return 1;
+}
+
+/* One form of the key. 1 with its value, 0, or -1 with errno. */
+static int
+look_up(const struct constant *c, struct pool *pool, const char *key,
+    size_t len, char **value)
+{
+	uint32_t	hash = hash_of(key, len), place, slots, found, row, i;
+	int		result;
+
+	if (read_pair(c->fd, hash % TABLES * PAIR, &place, &slots) == -1)
+		return -1;
+	for (i = 0; i < slots; i++) {
+		if (read_pair(c->fd, place + (uint64_t)((hash / TABLES +
+		    (uint64_t)i) % slots) * PAIR, &found, &row) == -1)
+			return -1;
+		if (row == 0)
+			return 0;
+		if (found % TABLES != hash % TABLES) {
+			errno = EPROTO;
+			return -1;
+		}
+		if (found != hash)
+			continue;
+		result = read_row(c, pool, row, key, len, value);
+		if (result != 0)
+			return result;
+	}
+	return 0;
+}
+
+/* Both forms, of a file that stays as it is meanwhile. */
+static int
+ask(const struct constant *c, struct pool *pool, const char *key, char **value)
+{
+	size_t	len = strlen(key);
+	int	result;
+
+	if ((result = look_up(c, pool, key, len, value)) == 0)
+		result = look_up(c, pool, key, len + 1, value);
+	if (is_rewritten(c)) {
+		errno = EAGAIN;
+		return -1;
+	}
+	return result;
+}
+
+/* Ask, of a file that is fresh and whole. */
 static enum map_result
 constant_find(struct map *m, struct pool *pool, const char *key, char **value,
     char **why)
 {
 	struct constant	*c = m->state;
-	unsigned	 len = (unsigned)strlen(key);
-	int		 found = cdb_find(&c->cdb, key, len);
-	const void	*data;
+	int		 found = -1, error;
 
-	if (found == 0)
-		found = cdb_find(&c->cdb, key, len + 1);
-	if (found == 0)
-		return MAP_NOT_FOUND;
-	data = found < 0 ? NULL : cdb_get(&c->cdb, cdb_datalen(&c->cdb),
-	    cdb_datapos(&c->cdb));
-	if (data == NULL)
-		return map_failed(pool, why, "%s: %s", m->name, reason());
-	*value = pool_strndup(pool, data, cdb_datalen(&c->cdb));
-	return MAP_FOUND;
+	if (c->fd != -1 && is_rewritten(c))
+		constant_close(m);
+	if (c->fd != -1 || open_constant(c) == 0)
+		found = ask(c, pool, key, value);
+	if (found >= 0)
+		return found == 0 ? MAP_NOT_FOUND : MAP_FOUND;
+	error = errno;
+	(void)map_failed(pool, why, "%s: %s", m->name, reason());
+	errno = error;
+	return MAP_ERROR;
 }
 
 /* --- writing ------------------------------------------------------------- */
 
 struct writing {
-	struct constant	 old;		/* only walked */
+	struct cdb	 old;		/* only walked */
 	struct cdb_make	 make;
+	int		 fd;
 	bool		 is_new;
 };
 
@@ -120,11 +277,11 @@ create(struct pool *pool, const char *file, bool is_btree, void **state)
 
 	(void)is_btree;
 	w->is_new = true;
-	w->old.fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
-	if (w->old.fd == -1)
+	w->fd = open(file, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+	if (w->fd == -1)
 		return pool_printf(pool, "%s: %s", file, strerror(errno));
-	if (cdb_make_start(&w->make, w->old.fd) == -1) {
-		close(w->old.fd);
+	if (cdb_make_start(&w->make, w->fd) == -1) {
+		close(w->fd);
 		return pool_printf(pool, "%s: %s", file, strerror(errno));
 	}
 	*state = w;
@@ -136,15 +293,22 @@ static const char *
 change(struct pool *pool, const char *file, bool is_btree, bool only_reads,
     void **state)
 {
-	struct writing		*w = pool_alloc(pool, sizeof(*w));
-	struct map_stamp	 stamp;
+	struct writing	*w = pool_alloc(pool, sizeof(*w));
+	int		 error;
 
 	(void)is_btree;
 	if (!only_reads)
 		return pool_printf(pool, "%s: tables of type cdb are built as "
 		    "a whole; single keys cannot be changed", file);
-	if (open_constant(&w->old, file, &stamp) == -1)
+	w->fd = open(file, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	if (w->fd == -1)
 		return pool_printf(pool, "%s: %s", file, reason());
+	if (cdb_init(&w->old, w->fd) == -1) {
+		error = errno;
+		close(w->fd);
+		errno = error;
+		return pool_printf(pool, "%s: %s", file, reason());
+	}
 	*state = w;
 	return NULL;
 }
@@ -187,7 +351,7 @@ walk(struct pool *pool, void *state,
     void (*each)(void *, const char *, const char *), void *context)
 {
 	struct writing	*w = state;
-	struct cdb	*cdb = &w->old.cdb;
+	struct cdb	*cdb = &w->old;
 	struct pool	*scratch;
 	char		*key, *value;
 	unsigned	 place;
@@ -218,10 +382,10 @@ finish(void *state)
 	const char	*why = NULL;
 
 	if (!w->is_new)
-		cdb_free(&w->old.cdb);
+		cdb_free(&w->old);
 	else if (cdb_make_finish(&w->make) == -1)
 		why = strerror(errno);
-	close(w->old.fd);
+	close(w->fd);
 	return why;
 }
 

@@ -1,6 +1,11 @@
 /*
  * lmdb.c - lmdb:, files of the Lightning database as Postfix has them: one
  * file without a lock file beside it, keys and values with their NUL.
+ *
+ * The library maps the file into memory and takes its content on trust; a page
+ * that is not there any more would be the end of the process. So whether all
+ * are there is looked at before each question. What is left is a file that
+ * somebody cuts in the microseconds of a look into it.
  */
 #ifdef HAVE_LMDB
 
@@ -23,6 +28,7 @@ struct lightning {
 	MDB_env	*env;
 	MDB_dbi	 dbi;
 	int	 fd;		/* for the lock */
+	unsigned page_size;
 };
 
 /* 0 or an error of LMDB's; the file is `l->fd`'s already. */
@@ -52,6 +58,41 @@ open_env(struct lightning *l, const char *file, unsigned flags)
 	return error;
 }
 
+/* Has the file all the pages that it tells of? The first two tell it. 0, with
+ * how it looks, or an error of LMDB's. */
+static int
+check_size(const struct lightning *l, struct map_stamp *stamp)
+{
+	MDB_envinfo	info;
+	struct stat	st;
+	int		error;
+
+	if (fstat(l->fd, &st) == -1)
+		return errno;
+	map_stamp_take(stamp, &st);
+	if ((uint64_t)st.st_size < 2 * (uint64_t)l->page_size)
+		return MDB_CORRUPTED;
+	if ((error = mdb_env_info(l->env, &info)) != 0)
+		return error;
+	return (uint64_t)st.st_size / l->page_size > info.me_last_pgno ?
+	    0 : MDB_CORRUPTED;
+}
+
+/* Open what the name means now, under the lock. 0 or an error of LMDB's. */
+static int
+open_locked(struct lightning *l, const char *file, struct map_stamp *stamp)
+{
+	MDB_stat	pages;
+	int		error;
+
+	if ((error = open_env(l, file, MDB_RDONLY)) != 0)
+		return error;
+	if ((error = mdb_env_stat(l->env, &pages)) != 0)
+		return error;
+	l->page_size = pages.ms_psize;
+	return check_size(l, stamp);
+}
+
 /* Open the file under its lock, and watch it. */
 static const char *
 lmdb_open(struct map *m)
@@ -70,9 +111,8 @@ lmdb_open(struct map *m)
 	if (l->fd == -1 || fstat(l->fd, &st) == -1 ||
 	    map_lock_shared(l->fd) == -1)
 		return pool_printf(m->pool, "%s: %s", file, strerror(errno));
-	map_stamp_take(&stamp, &st);
 	error = st.st_size == 0 ? MDB_INVALID :
-	    open_env(l, file, MDB_RDONLY);
+	    open_locked(l, file, &stamp);
 	map_unlock(l->fd);
 	if (error != 0)
 		return pool_printf(m->pool, "%s: %s", file,
@@ -119,6 +159,26 @@ get(struct lightning *l, struct pool *pool, const char *key, char **value)
 	return error;
 }
 
+/* Ask a file that is whole, and does not change meanwhile: not everybody who
+ * writes takes a lock. 0, MDB_NOTFOUND, EAGAIN, or an error of LMDB's. */
+static int
+ask(struct lightning *l, struct pool *pool, const char *key, char **value)
+{
+	struct map_stamp	before = { 0 }, after = { 0 };
+	struct stat		st;
+	int			error;
+
+	if ((error = check_size(l, &before)) != 0)
+		return error;
+	error = get(l, pool, key, value);
+	if (fstat(l->fd, &st) == -1)
+		return errno;
+	map_stamp_take(&after, &st);
+	/* Another file may take its name. */
+	after.changed = before.changed;
+	return map_stamp_equal(&before, &after) ? error : EAGAIN;
+}
+
 /* Ask, while nobody writes. */
 static enum map_result
 lmdb_find(struct map *m, struct pool *pool, const char *key, char **value,
@@ -137,13 +197,15 @@ lmdb_find(struct map *m, struct pool *pool, const char *key, char **value,
 		errno = error;
 		return MAP_ERROR;
 	}
-	error = get(l, pool, key, value);
+	error = ask(l, pool, key, value);
 	map_unlock(l->fd);
 	if (error == 0)
 		return MAP_FOUND;
 	if (error == MDB_NOTFOUND)
 		return MAP_NOT_FOUND;
-	return map_failed(pool, why, "%s: %s", m->name, mdb_strerror(error));
+	(void)map_failed(pool, why, "%s: %s", m->name, mdb_strerror(error));
+	errno = error;
+	return MAP_ERROR;
 }
 
 /* --- writing ------------------------------------------------------------- */

@@ -12,8 +12,11 @@
 #include <string.h>
 
 #include "common/base/bug.h"
+#include "common/base/clock.h"
 #include "common/base/text.h"
 #include "common/map/inside.h"
+
+enum { SETTLES = 1000000 };	/* microseconds after it was written */
 
 static const struct map_type *const types[] = {
 	&map_hash, &map_btree, &map_texthash, &map_static, &map_inline,
@@ -187,6 +190,27 @@ map_has_changed(struct map *m)
 		memset(&now, 0, sizeof now);
 		map_stamp_take(&now, &st);
 		if (!map_stamp_equal(&now, &file->stamp))
+			return true;
+	}
+	return false;
+}
+
+/* Is the file that was opened being written? */
+bool
+map_is_unsettled(struct map *m)
+{
+	struct map_file	*file;
+	struct stat	 st;
+	int64_t		 age;
+
+	for (file = m->files; file != NULL; file = file->next) {
+		if (stat(file->path, &st) == -1 ||
+		    st.st_dev != file->stamp.device ||
+		    st.st_ino != file->stamp.inode)
+			continue;
+		age = clock_wall_us() - ((int64_t)st.st_mtim.tv_sec * 1000000 +
+		    st.st_mtim.tv_nsec / 1000);
+		if (age >= 0 && age < SETTLES)
 			return true;
 	}
 	return false;

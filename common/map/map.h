@@ -24,6 +24,9 @@ void		 map_close(struct map *);
 const char	*map_name(const struct map *);
 /* Did the files change since it was opened? */
 bool		 map_has_changed(struct map *);
+/* Was a file written, where it is, less than a second ago? Text that somebody
+ * is writing looks like a shorter table. */
+bool		 map_is_unsettled(struct map *);
 /* Ask it for keys as they are, not folded. */
 void		 map_keep_case(struct map *);
 /* Does the type take addresses whole (regexp, pcre, cidr, static ...)? */
@@ -48,6 +51,7 @@ struct maps	*maps_open_none(struct pool *, const char *list,
 		    const char *why);
 void		 maps_close(struct maps *);
 bool		 maps_have_changed(struct maps *);
+bool		 maps_are_unsettled(struct maps *);
 bool		 maps_are_empty(const struct maps *);
 /*
  * The first table of patterns whose results take parts of the key ($1), which

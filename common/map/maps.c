@@ -99,6 +99,18 @@ maps_have_changed(struct maps *all)
 	return false;
 }
 
+/* Is any of them being written? */
+bool
+maps_are_unsettled(struct maps *all)
+{
+	size_t	i;
+
+	for (i = 0; i < all->count; i++)
+		if (map_is_unsettled(all->maps[i]))
+			return true;
+	return false;
+}
+
 /* Is there no table at all? */
 bool
 maps_are_empty(const struct maps *all)

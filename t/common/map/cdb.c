@@ -127,7 +127,49 @@ rubbish_is_no_table_and_a_damaged_one_no_answer(void **state)
 		assert_int_equal(write(fd, index, sizeof(index)),
 		    sizeof(index));
 	close(fd);
-	assert_string_equal(answer(open_table("cdb:l"), "a"), "(error)");
+	assert_non_null(strstr(refusal("cdb:l"), "damaged"));
+}
+
+/* Make a file over the old one, without another name in between. */
+static void
+overwrite(const char *path, const void *content, size_t len)
+{
+	int	fd = open(path, O_WRONLY | O_TRUNC);
+
+	assert_true(fd != -1);
+	assert_int_equal(write(fd, content, len), len);
+	close(fd);
+}
+
+static void
+a_file_that_is_cut_or_written_over_is_a_failure_until_it_is_whole(void **state)
+{
+	static const char	zeros[4096];
+	static char		whole[4096];
+	struct map		*m;
+	size_t			 len;
+	int			 fd;
+
+	(void)state;
+	write_file("o", "a b\nc d\n");
+	assert_string_equal(build("cdb:o", false, 2), "");
+	assert_true((fd = open("o.cdb", O_RDONLY)) != -1);
+	len = (size_t)read(fd, whole, sizeof(whole));
+	close(fd);
+	m = open_table("cdb:o");
+
+	overwrite("o.cdb", whole, 0);
+	assert_string_equal(answer(m, "a"), "(error)");
+	overwrite("o.cdb", whole, 2048);
+	assert_string_equal(answer(m, "nobody"), "(error)");
+	overwrite("o.cdb", whole, len - 1);
+	assert_string_equal(answer(m, "nobody"), "(error)");
+	/* The head comes last. */
+	overwrite("o.cdb", zeros, len);
+	assert_string_equal(answer(m, "a"), "(error)");
+	overwrite("o.cdb", whole, len);
+	assert_string_equal(answer(m, "a"), "b");
+	assert_string_equal(answer(m, "nobody"), "(none)");
 }
 
 #else
@@ -155,6 +197,8 @@ main(void)
 		cmocka_unit_test(a_new_build_is_noticed),
 		cmocka_unit_test(
 		    rubbish_is_no_table_and_a_damaged_one_no_answer),
+		cmocka_unit_test(
+	    a_file_that_is_cut_or_written_over_is_a_failure_until_it_is_whole),
 #else
 		cmocka_unit_test(a_build_without_the_library_says_so),
 #endif

@@ -26,6 +26,23 @@ what_is_built_is_found(void **state)
 }
 
 static void
+a_file_that_is_cut_is_a_failure(void **state)
+{
+	struct map	*m;
+
+	(void)state;
+	write_file("cut", "a b\n");
+	assert_string_equal(build("lmdb:cut", false, 1), "");
+	m = open_table("lmdb:cut");
+	assert_string_equal(answer(m, "a"), "b");
+	assert_int_equal(truncate("cut.lmdb", 8192), 0);
+	assert_string_equal(answer(m, "a"), "(error)");
+	assert_non_null(strstr(refusal("lmdb:cut"), "MDB_CORRUPTED"));
+	assert_int_equal(truncate("cut.lmdb", 0), 0);
+	assert_string_equal(answer(m, "a"), "(error)");
+}
+
+static void
 rubbish_is_no_table(void **state)
 {
 	(void)state;
@@ -65,6 +82,7 @@ main(void)
 	const struct CMUnitTest	tests[] = {
 #ifdef HAVE_LMDB
 		cmocka_unit_test(what_is_built_is_found),
+		cmocka_unit_test(a_file_that_is_cut_is_a_failure),
 		cmocka_unit_test(rubbish_is_no_table),
 		cmocka_unit_test(a_key_longer_than_any_is_not_there),
 #else

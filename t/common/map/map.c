@@ -1,6 +1,8 @@
 /*
  * map.c - claims about what all tables have in common.
  */
+#include <time.h>
+
 #include "t/common/map/table.h"
 
 static void
@@ -84,6 +86,29 @@ a_change_of_the_file_is_noticed(void **state)
 }
 
 static void
+a_file_that_is_written_where_it_is_settles_after_a_second(void **state)
+{
+	struct timespec	 times[2] = { { .tv_nsec = UTIME_NOW },
+			    { .tv_sec = time(NULL) - 2 } };
+	struct map	*m;
+
+	(void)state;
+	write_file("t", "a 1\n");
+	m = open_table("texthash:t");
+	assert_true(map_is_unsettled(m));
+	write_file("t", "");
+	assert_true(map_has_changed(m));
+	assert_true(map_is_unsettled(m));
+	assert_int_equal(utimensat(AT_FDCWD, "t", times, 0), 0);
+	assert_true(map_has_changed(m));
+	assert_false(map_is_unsettled(m));
+	write_file("u", "a 2\n");
+	assert_int_equal(rename("u", "t"), 0);
+	assert_true(map_has_changed(m));
+	assert_false(map_is_unsettled(m));
+}
+
+static void
 closing_twice_does_nothing(void **state)
 {
 	struct map	*m = open_table("static:x");
@@ -104,6 +129,8 @@ main(void)
 		cmocka_unit_test(empty_and_endless_keys_are_in_no_table),
 		cmocka_unit_test(values_have_a_limit),
 		cmocka_unit_test(a_change_of_the_file_is_noticed),
+		cmocka_unit_test(
+		    a_file_that_is_written_where_it_is_settles_after_a_second),
 		cmocka_unit_test(closing_twice_does_nothing),
 	};
 

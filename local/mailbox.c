@@ -39,6 +39,7 @@
 #include "common/fiber/queue.h"
 #include "common/ipc/channel.h"
 
+#include "local/mbox.h"
 #include "local/reading.h"
 #include "local/run.h"
 #include "local/store.h"
@@ -345,6 +346,7 @@ main(int argc, char **argv)
 {
 	read_options(argc, argv);
 	self.only_stores |= geteuid() == 0;
+	mbox_mark_prepare();
 	close_doors();
 	if (fcntl(HANDOVER_LOG, F_GETFD) != -1)
 		log_to_socket(HANDOVER_LOG);

@@ -5,14 +5,14 @@
  * at a time, so that the file system merges their syncs. The name is
  * SECONDS.MmicrosPpidQn.host: no two deliveries of one host have the same.
  *
- * P1  "sent" is said only after the file was synced, moved from tmp/ to new/,
- *     and new/ was synced, each at the first try. With the home on another
- *     file system than the queue, the last of them is what keeps a power cut
- *     from losing the message.
- * P2  A reader never sees part of a message in new/.
- * P3  After any failure nothing of the message is left; after a kill only a
- *     file in tmp/, which readers ignore and clean up.
- * P4  Directories that had to be made are synced with those above them.
+ * mailbox-4  "sent" is said only after the file was synced, moved from tmp/ to
+ *            new/, and new/ was synced, each at the first try. With the home
+ *            on another file system than the queue, the last of them is what
+ *            keeps a power cut from losing the message.
+ * mailbox-5  A reader never sees part of a message in new/.
+ * mailbox-6  After any failure nothing of the message is left; after a kill
+ *            only a file in tmp/, which readers ignore and clean up.
+ * mailbox-7  Directories that had to be made are synced with those above them.
  */
 #include "local/store.h"
 
@@ -37,7 +37,7 @@ struct maildir {
 
 /* --- directories --------------------------------------------------------- */
 
-/* Make `path` and what is missing above it; sync each parent (P4). */
+/* Make `path` and what is missing above it; sync each parent (mailbox-7). */
 static int
 make_path(struct storing *s, const char *path)
 {
@@ -203,7 +203,8 @@ publish(const struct maildir *m, const char *name)
 	return 0;
 }
 
-/* Write the file and make it visible (P1-P3). NULL, or what did not work. */
+/* Write the file and make it visible (mailbox-4 to mailbox-6). NULL, or what
+ * did not work. */
 static const char *
 deliver(struct storing *s, const struct maildir *m, const char *name)
 {

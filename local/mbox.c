@@ -7,13 +7,13 @@
  * empty line at the end. Readers are kept off by locks (mbox_lock.c): by
  * default one of fcntl(2), then FILE.lock (Debian policy 11.6).
  *
- * P1  "sent" is said only after fsync and close of the file returned 0, each
- *     at the first try. The directory of a file that is new or empty is synced
- *     before anything is written to it.
- * P2  After any failure the file is as long as before, still under the locks.
- *     After a kill the next message begins on a line of its own.
- * P3  No line of a message can be taken for the beginning of another one.
- * P4  Only a regular file with one name, which belongs to the recipient, and
+ * mailbox-1  "sent" is said only after fsync and close of the file returned 0,
+ *            each at the first try. The directory of a file that is new or
+ *            empty is synced before anything is written to it.
+ * mailbox-2  After any failure the file is as long as before, still under the
+ *            locks. After a kill the next message begins on a line of its own.
+ * P1  No line of a message can be taken for the beginning of another one.
+ * P2  Only a regular file with one name, which belongs to the recipient, and
  *     which the path still names under the locks, is written to. A file that
  *     an alias names may be somebody else's, but no program. /dev/null takes
  *     everything.
@@ -59,7 +59,7 @@ open_file(struct storing *s, struct mbox *m)
 	return ATTEMPT_FAILED;
 }
 
-/* Is it a file that we write to (P4)? */
+/* Is it a file that we write to (P2)? */
 static enum attempt
 check_file(struct storing *s, struct mbox *m)
 {
@@ -140,7 +140,7 @@ mbox_open(struct storing *s, struct mbox *m)
 
 /* --- writing ------------------------------------------------------------- */
 
-/* The line ends that are missing at the end of what is there (P2). */
+/* The line ends that are missing at the end of what is there (mailbox-2). */
 static const char *
 missing_line_ends(const struct mbox *m)
 {
@@ -179,7 +179,7 @@ append(struct storing *s, struct mbox *m)
 	return fs_sync(m->fd);
 }
 
-/* Make the file what it was (P2). */
+/* Make the file what it was (mailbox-2). */
 static void
 cut_back(struct storing *s, struct mbox *m)
 {

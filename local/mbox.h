@@ -24,6 +24,13 @@ enum attempt	 mbox_lock(struct storing *, struct mbox *);
 /* Give FILE.lock back; the others end with the descriptor. */
 void		 mbox_unlock(struct storing *, struct mbox *);
 
+/* mbox_mark.c: whose lock files these are. Once, at the start. */
+void		 mbox_mark_prepare(void);
+/* Create a lock file: 0, or -1 with errno, EEXIST if there is one. */
+int		 mbox_mark_make(const char *lock);
+/* Is it one of ours, and is whoever made it gone for sure? */
+bool		 mbox_mark_is_dead(const char *lock);
+
 /* How often, and how long between: milliseconds. */
 int		 mbox_lock_tries(const struct store *, int *pause);
 

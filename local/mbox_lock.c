@@ -8,8 +8,9 @@
  * them back before the next attempt, so that two programs with another order
  * do not wait for each other for ever.
  *
- * O1  A lock file is removed as stale only when it was old in the moment in
- *     which it was taken away; one that was made in between is put back.
+ * O1  A lock file is removed as stale only when it was old, or one of ours
+ *     whose maker cannot be alive (mbox_mark.c), in the moment in which it
+ *     was taken away; one that was made in between is put back.
  * O2  Where FILE.lock may not be made, another lock has to be held; a file
  *     that an alias names may do without.
  */
@@ -37,32 +38,36 @@ lock_path(char to[LOCK_PATH], const char *path)
 	return snprintf(to, LOCK_PATH, "%s.lock", path) < LOCK_PATH ? 0 : -1;
 }
 
-/* Is it there, and so old that its owner cannot be alive any more? */
+/* Is it there, and its owner not alive any more, because we know or because
+ * it is so old? */
 static bool
 is_stale(const char *lock, int64_t age)
 {
 	struct stat	st;
 
 	return lstat(lock, &st) == 0 &&
-	    (time(NULL) - st.st_mtime) * 1000 > age;
+	    ((time(NULL) - st.st_mtime) * 1000 > age ||
+	    mbox_mark_is_dead(lock));
 }
 
 /* Take away a stale lock file (O1). */
-static void
+static bool
 remove_stale(const struct storing *s, const char *lock)
 {
 	const int64_t	age = s->what->stale_time;
 	char		aside[LOCK_PATH + 40];
+	bool		is_gone;
 
 	if (!is_stale(lock, age))
-		return;
+		return false;
 	snprintf(aside, sizeof(aside), "%s.%d.%u", lock, (int)getpid(),
 	    s->number);
 	if (rename(lock, aside) == -1)
-		return;
-	if (!is_stale(aside, age))
+		return false;
+	if (!(is_gone = is_stale(aside, age)))
 		(void)!link(aside, lock);
 	(void)unlink(aside);
+	return is_gone;
 }
 
 /* Is this the only lock that is wanted? */
@@ -104,21 +109,21 @@ static enum attempt
 dotlock(struct storing *s, struct mbox *m)
 {
 	char	lock[LOCK_PATH];
-	int	fd;
+	int	result;
 
 	if (lock_path(lock, m->path) == -1)
 		return no_dotlock(s, m, ENAMETOOLONG);
 	storing_raise(s);
-	fd = open(lock, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-	    0600);
-	if (fd == -1 && errno == EEXIST) {
-		remove_stale(s, lock);
-		errno = EEXIST;
+	result = mbox_mark_make(lock);
+	if (result == -1 && errno == EEXIST) {
+		if (remove_stale(s, lock))
+			result = mbox_mark_make(lock);
+		else
+			errno = EEXIST;
 	}
 	storing_lower(s);
-	if (fd == -1)
+	if (result == -1)
 		return no_dotlock(s, m, errno);
-	close(fd);
 	m->is_dotlocked = true;
 	return ATTEMPT_DONE;
 }

@@ -1,5 +1,5 @@
 /*
- * maildir.c - claims about Maildirs; P1 to P4 of local/maildir.c.
+ * maildir.c - claims about Maildirs; the promises of local/maildir.c.
  */
 /* needs: local/maildir.c local/copy.c local/storing.c */
 #include "t/local/mailboxes.h"
@@ -99,7 +99,7 @@ an_incomplete_maildir_is_completed(void **state)
 	assert_int_equal(access("box/cur", F_OK), 0);
 }
 
-/* P3 */
+/* mailbox-6 */
 static void
 a_failed_write_leaves_nothing(void **state)
 {

@@ -1,8 +1,10 @@
 /*
- * mbox.c - claims about mbox files; P1 to P4 of local/mbox.c.
+ * mbox.c - claims about mbox files; the promises of local/mbox.c.
+ *
+ * needs: local/mbox.c local/mbox_lock.c local/mbox_mark.c local/copy.c local/storing.c
  */
-/* needs: local/mbox.c local/mbox_lock.c local/copy.c local/storing.c */
 #include "t/local/mailboxes.h"
+#include "local/mbox.h"
 
 #include <signal.h>
 #include <sys/file.h>
@@ -53,11 +55,22 @@ ftruncate(int fd, off_t len)
 	    (int)syscall(SYS_ftruncate, fd, len);
 }
 
+/* The lock file comes now. */
+static void
+lock_file(const char *path)
+{
+	void	(*act)(void) = before_lock_file;
+
+	if (act != NULL && strcmp(path, "box.lock") == 0) {
+		before_lock_file = NULL;
+		act();
+	}
+}
+
 /* open(2), seen by mbox.c as well. */
 int
 open(const char *path, int flags, ...)
 {
-	void	(*act)(void) = before_lock_file;
 	va_list	 ap;
 	mode_t	 mode = 0;
 
@@ -65,11 +78,15 @@ open(const char *path, int flags, ...)
 	if (flags & (O_CREAT | O_TMPFILE))
 		mode = va_arg(ap, mode_t);
 	va_end(ap);
-	if (act != NULL && strcmp(path, "box.lock") == 0) {
-		before_lock_file = NULL;
-		act();
-	}
+	lock_file(path);
 	return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
+}
+
+int
+linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
+{
+	lock_file(to);
+	return (int)syscall(SYS_linkat, from_fd, from, to_fd, to, flags);
 }
 
 static void
@@ -89,7 +106,7 @@ a_message_is_appended_with_lf_and_an_empty_line(void **state)
 	    HEADER "Subject: x\n\nhi\n\n" HEADER "A: b\n\n\n");
 }
 
-/* P3 */
+/* P1 */
 static void
 no_line_of_a_message_begins_another_message(void **state)
 {
@@ -100,7 +117,7 @@ no_line_of_a_message_begins_another_message(void **state)
 	    ">From me\n>From me\nFromage\n from me\n>From \n\n");
 }
 
-/* P3 */
+/* P1 */
 static void
 from_is_quoted_wherever_a_buffer_ends(void **state)
 {
@@ -121,7 +138,7 @@ from_is_quoted_wherever_a_buffer_ends(void **state)
 	}
 }
 
-/* P2 */
+/* mailbox-2 */
 static void
 a_message_begins_on_its_own_line_behind_a_broken_one(void **state)
 {
@@ -136,7 +153,7 @@ a_message_begins_on_its_own_line_behind_a_broken_one(void **state)
 	    "From x\nA: b\n\nend\n\n" HEADER "\nnew\n\n");
 }
 
-/* P2 */
+/* mailbox-2 */
 static void
 a_failed_write_leaves_the_mailbox_as_it_was(void **state)
 {
@@ -176,7 +193,7 @@ long_message(void)
 	return text;
 }
 
-/* P2 */
+/* mailbox-2 */
 static void
 whichever_write_fails_the_mailbox_is_as_it_was(void **state)
 {
@@ -207,7 +224,7 @@ whichever_write_fails_the_mailbox_is_as_it_was(void **state)
 	    strlen(HEADER) + strlen("A: b\n\n") + LINES * 49 + 1);
 }
 
-/* P1, P2 */
+/* mailbox-1, mailbox-2 */
 static void
 a_failed_sync_is_no_delivery(void **state)
 {
@@ -228,7 +245,7 @@ a_failed_sync_is_no_delivery(void **state)
 	assert_string_equal(content_of("box"), "");
 }
 
-/* P1: what was written could not be taken back, and nothing is there. */
+/* mailbox-1: what was written could not be taken back, and nothing is there. */
 static void
 a_new_name_is_synced_before_anything_is_written(void **state)
 {
@@ -243,7 +260,7 @@ a_new_name_is_synced_before_anything_is_written(void **state)
 	sync_fails = truncate_fails = 0;
 }
 
-/* P2 */
+/* mailbox-2 */
 static void
 part_of_a_message_that_cannot_be_removed_is_told(void **state)
 {
@@ -270,7 +287,7 @@ append_another(void)
 	close(fd);
 }
 
-/* P2 */
+/* mailbox-2 */
 static void
 what_others_wrote_under_the_lock_file_survives_a_failure(void **state)
 {
@@ -296,7 +313,7 @@ replace_mailbox(void)
 	write_file("box", "From x\n\nnew\n\n");
 }
 
-/* P4 */
+/* P2 */
 static void
 a_mailbox_that_was_replaced_under_the_lock_file_is_opened_again(void **state)
 {
@@ -309,7 +326,7 @@ a_mailbox_that_was_replaced_under_the_lock_file_is_opened_again(void **state)
 	    "From x\n\nnew\n\n" HEADER "A: b\n\n\n");
 }
 
-/* P2 */
+/* mailbox-2 */
 static void
 a_message_that_was_cut_in_the_queue_leaves_nothing(void **state)
 {
@@ -342,7 +359,7 @@ a_full_mailbox_returns_the_message(void **state)
 	assert_string_equal(content_of("box"), "From x\nA: b\n\nold\n\n");
 }
 
-/* P4 */
+/* P2 */
 static void
 links_and_other_things_are_no_mailboxes(void **state)
 {
@@ -369,7 +386,7 @@ links_and_other_things_are_no_mailboxes(void **state)
 	assert_string_equal(content_of("victim"), "precious\n");
 }
 
-/* P4 */
+/* P2 */
 static void
 a_mailbox_of_somebody_else_is_not_written_to(void **state)
 {
@@ -396,6 +413,29 @@ a_stale_lock_file_is_removed(void **state)
 	assert_int_equal(utimensat(AT_FDCWD, "box.lock", old, 0), 0);
 	assert_int_equal(mbox_store(storing_of("box", "A: b\r\n\r\n")), 0);
 	assert_int_equal(access("box.lock", F_OK), -1);
+}
+
+/* A power cut, or a kill, left our lock. */
+static void
+the_lock_file_of_a_dead_maker_of_ours_is_removed_at_once(void **state)
+{
+	struct storing	*s = storing_of("box", "A: b\r\n\r\n");
+	struct store	 what = *s->what;
+
+	(void)state;
+	mbox_mark_prepare();
+	write_file("box.lock", "1\npostrider another-boot 1\n");
+	what.lock_attempts = 1;
+	s->what = &what;
+	assert_int_equal(mbox_store(s), 0);
+	assert_int_equal(access("box.lock", F_OK), -1);
+	write_file("box.lock", "1\n");
+	s = storing_of("box", "A: b\r\n\r\n");
+	what.lock_delay = 1;
+	what.message = s->what->message;
+	s->what = &what;
+	assert_int_equal(mbox_store(s), -1);
+	assert_int_equal(access("box.lock", F_OK), 0);
 }
 
 /* O1: a lock file that is made just when the old one is taken away. */
@@ -575,6 +615,8 @@ main(void)
 		CLAIM_OF(links_and_other_things_are_no_mailboxes),
 		CLAIM_OF(a_mailbox_of_somebody_else_is_not_written_to),
 		CLAIM_OF(a_stale_lock_file_is_removed),
+		CLAIM_OF(
+		    the_lock_file_of_a_dead_maker_of_ours_is_removed_at_once),
 		CLAIM_OF(a_lock_file_that_was_made_anew_is_put_back),
 		CLAIM_OF(the_locks_are_those_that_are_asked_for),
 		CLAIM_OF(o2_without_a_lock_file_another_lock_is_held),

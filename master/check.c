@@ -37,6 +37,7 @@ static struct {
 	size_t		 told_count;
 	bool		 had_lines;
 	bool		 is_start, is_lenient;	/* errors do not count */
+	bool		 is_ours;	/* not looked at by an ordinary user */
 	struct maincf	*mc;
 } run;
 
@@ -314,7 +315,9 @@ check_services(const struct services *services)
 	bool			 is_running;
 	size_t			 i;
 
-	is_running = pid_file_holder(run.pool, site.queue_directory) != 0;
+	/* Whoever may not open the port himself learns nothing by trying. */
+	is_running = !run.is_ours ||
+	    pid_file_holder(run.pool, site.queue_directory) != 0;
 	for (unit = services->units; unit < services->units + services->count;
 	    unit++) {
 		if (!is_repeated(services, unit))
@@ -356,6 +359,8 @@ check_mastercf(void)
 	if (services == NULL)
 		return;
 	check_services(services);
+	if (!run.is_ours)
+		return;
 	str_init(&errors, run.pool, 0);
 	str_init(&warnings, run.pool, 0);
 	check_files(run.pool, services, &errors, &warnings);
@@ -363,9 +368,21 @@ check_mastercf(void)
 	each(&warnings, warning);
 }
 
+/* What only who runs the instance can judge. */
+static void
+check_ours(void)
+{
+	struct str	errors;
+
+	str_init(&errors, run.pool, 0);
+	(void)directories_check(run.pool, &errors);
+	each(&errors, error);
+	check_log();
+}
+
 /* Check everything. */
 unsigned
-check_all(struct pool *pool, const char *directory, bool is_start)
+check_all(struct pool *pool, const char *directory, enum check_what what)
 {
 	struct mastercf	*file;
 	struct maincf	*mc;
@@ -373,7 +390,7 @@ check_all(struct pool *pool, const char *directory, bool is_start)
 	char		*why;
 
 	run.pool = pool;
-	run.is_start = is_start;
+	run.is_start = what == CHECK_START;
 	str_init(&text, pool, 0);
 	mc = site_try(pool, directory, &text);
 	each(&text, error);
@@ -390,14 +407,22 @@ check_all(struct pool *pool, const char *directory, bool is_start)
 	check_file(pool_printf(pool, "%s/main.cf", site.config_directory));
 	check_file(pool_printf(pool, "%s/master.cf", site.config_directory));
 	check_users();
-	str_init(&text, pool, 0);
-	(void)directories_check(pool, &text);
-	each(&text, error);
-	check_log();
+	run.is_ours = directories_are_ours();
+	if (run.is_ours)
+		check_ours();
+	else
+		note(pool_printf(pool, "%s belongs to somebody else: owners, "
+		    "modes, ports and the log are not looked at; root sees "
+		    "more", site.queue_directory));
 	check_postdrop();
 	str_init(&text, pool, 0);
 	check_paths(pool, mc, &text);
 	each(&text, warning);
 	check_mastercf();
+	if (what == CHECK_ALL && run.is_ours) {
+		str_init(&text, pool, 0);
+		check_strays(pool, mc, &text);
+		each(&text, warning);
+	}
 	return run.errors;
 }

@@ -13,9 +13,13 @@
  * settings are loaded as far as they are good. Before a start, what is wrong
  * with certificates does not count: a machine that boots with a broken one has
  * its mail all the same, and no service goes on without TLS that demands it.
+ * Strays are looked for by CHECK_ALL only: the queue may be long. An instance
+ * of root's is seen by others as far as they may look; what they cannot know is
+ * not told as wrong.
  */
+enum check_what { CHECK_START, CHECK_RELOAD, CHECK_ALL };
 unsigned	 check_all(struct pool *, const char *directory,
-		    bool is_start);
+		    enum check_what);
 
 /* Lines about settings that name a transport which master.cf has not. */
 void		 check_transports(struct pool *, struct maincf *,
@@ -36,6 +40,15 @@ void		 check_relay(struct pool *, struct maincf *,
 /* Lines about programs that others call and that are not ours. */
 void		 check_paths(struct pool *, struct maincf *,
 		    struct str *warnings);
+
+/* Lines about what lies about and is nobody's, with what to do about it. */
+void		 check_strays(struct pool *, struct maincf *,
+		    struct str *warnings);
+
+/* Repair owners, modes and missing directories of the queue: a line for each
+ * thing done, and for each that could not be. */
+void		 check_repair(struct pool *, struct str *done,
+		    struct str *errors);
 
 /* Lines about owners and modes that are not as they must be, or should. */
 void		 check_files(struct pool *, const struct services *,

@@ -116,37 +116,103 @@ directories_make(struct pool *pool)
 	return why;
 }
 
-/* Give an existing directory its owner and mode; never through a link. */
-static const char *
-fix(struct pool *pool, const struct directory *d)
+/* Give a directory its owner and mode, or make it; never through a link. */
+static void
+fix(const char *path, mode_t mode, uid_t uid, gid_t gid, struct str *done,
+    struct str *errors)
 {
-	const char	*path, *why;
-	uid_t		 uid;
-	gid_t		 gid;
-	int		 fd;
+	struct stat	st;
+	bool		has_owner;
+	int		fd;
 
-	path = pool_printf(pool, "%s/%s", site.queue_directory, d->path);
-	if ((why = find_owner(pool, d->owner, &uid, &gid)) != NULL)
-		return why;
+	if (lstat(path, &st) == -1 && errno == ENOENT) {
+		if (fs_make_directory(path, mode, uid, gid) == 0)
+			str_addf(done, "%s: created\n", path);
+		else
+			str_addf(errors, "cannot create %s: %s\n", path,
+			    strerror(errno));
+		return;
+	}
 	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd == -1 || fchown(fd, uid, gid) == -1 ||
-	    fchmod(fd, mode_of(d)) == -1)
-		why = pool_printf(pool, "%s: %s", path, strerror(errno));
-	if (fd != -1)
+	if (fd == -1 || fstat(fd, &st) == -1) {
+		str_addf(errors, "%s: %s\n", path, strerror(errno));
+		if (fd != -1)
+			close(fd);
+		return;
+	}
+	has_owner = uid == (uid_t)-1 || (st.st_uid == uid && st.st_gid == gid);
+	if ((!has_owner && fchown(fd, uid, gid) == -1) ||
+	    ((st.st_mode & 07777) != mode && fchmod(fd, mode) == -1)) {
+		str_addf(errors, "%s: %s\n", path, strerror(errno));
 		close(fd);
-	return why;
+		return;
+	}
+	close(fd);
+	if (!has_owner)
+		str_addf(done, "%s: owner %u:%u, was %u:%u\n", path, uid, gid,
+		    st.st_uid, st.st_gid);
+	if ((st.st_mode & 07777) != mode)
+		str_addf(done, "%s: mode %04o, was %04o\n", path, mode,
+		    st.st_mode & 07777);
+}
+
+/* The queue directory itself is root's, and others may be allowed to look in;
+ * nobody may write to it. */
+static void
+fix_top(struct str *done, struct str *errors)
+{
+	mode_t		mode = site.is_root ? 0755 : 0700;
+	struct stat	st;
+
+	if (lstat(site.queue_directory, &st) == 0 && S_ISDIR(st.st_mode) &&
+	    (st.st_mode & (S_IWGRP | S_IWOTH)) == 0)
+		mode = st.st_mode & 07777;
+	fix(site.queue_directory, mode, site.is_root ? 0 : (uid_t)-1,
+	    site.is_root ? 0 : (gid_t)-1, done, errors);
 }
 
 /* Make the queue what it should be. */
-const char *
-directories_fix(struct pool *pool)
+void
+directories_fix(struct pool *pool, struct str *done, struct str *errors)
 {
-	const char	*why = directories_make(pool);
+	const char	*why;
+	uid_t		 uid;
+	gid_t		 gid;
 	size_t		 i;
 
-	for (i = 0; i < DIRECTORIES && why == NULL; i++)
-		why = fix(pool, &directories[i]);
-	return why;
+	fix_top(done, errors);
+	for (i = 0; i < DIRECTORIES; i++)
+		if ((why = find_owner(pool, directories[i].owner, &uid,
+		    &gid)) != NULL)
+			str_addf(errors, "%s\n", why);
+		else
+			fix(pool_printf(pool, "%s/%s", site.queue_directory,
+			    directories[i].path), mode_of(&directories[i]),
+			    uid, gid, done, errors);
+	if (find_owner(pool, OWNER_MAIL, &uid, &gid) == NULL)
+		fix(site.data_directory, 0700, uid, gid, done, errors);
+}
+
+/* Is it a directory of the queue? */
+bool
+directories_has(const char *name)
+{
+	size_t	i;
+
+	for (i = 0; i < DIRECTORIES; i++)
+		if (strcmp(directories[i].path, name) == 0)
+			return true;
+	return false;
+}
+
+/* Is the queue ours to judge? */
+bool
+directories_are_ours(void)
+{
+	struct stat	st;
+
+	return site.is_root || stat(site.queue_directory, &st) == -1 ||
+	    st.st_uid == geteuid();
 }
 
 /* Compare one directory with what it should be. */

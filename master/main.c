@@ -41,11 +41,13 @@
 #include "master/services.h"
 #include "master/sink.h"
 #include "master/spawn.h"
+#include "master/turns.h"
 #include "master/watch.h"
 
 enum {
 	START_TIME = 60 * 1000,
 	RELOAD_TIME = 20 * 1000,
+	RELOAD_PACE = 1000,	/* when somebody asks for another one */
 	STOP_TIME = 30 * 1000,
 	STOP_NOW_TIME = 2 * 1000,
 	LOG_STOP_TIME = 3 * 1000,
@@ -172,6 +174,22 @@ load(struct pool *pool, struct maincf *mc, struct messages *m)
 	return services;
 }
 
+/* May this be used? An empty file is one that somebody is writing now. */
+static bool
+is_possible(struct pool *pool, const struct maincf *mc, struct str *problems)
+{
+	size_t	before = problems->len;
+
+	if (maincf_at(mc, 0) == NULL && maincf_at(self.services->maincf, 0))
+		str_addf(problems, "%s/main.cf: it is empty, and was not\n",
+		    self.directory);
+	else if (strcmp(site.queue_directory, self.queue) != 0)
+		str_addf(problems, "%s: queue_directory = %s: it cannot change "
+		    "while the system runs\n", maincf_where(pool,
+		    maincf_find(mc, "queue_directory")), site.queue_directory);
+	return problems->len == before;
+}
+
 /* Read everything again: the new table with its sockets open, or NULL. */
 static struct services *
 load_again(struct pool *pool, struct messages *m)
@@ -180,13 +198,9 @@ load_again(struct pool *pool, struct messages *m)
 	struct maincf	*mc;
 	const char	*why;
 
-	if ((mc = site_try(pool, self.directory, &m->problems)) == NULL)
+	if ((mc = site_try(pool, self.directory, &m->problems)) == NULL ||
+	    !is_possible(pool, mc, &m->problems))
 		return NULL;
-	if (strcmp(site.queue_directory, self.queue) != 0) {
-		str_addf(&m->problems, "queue_directory cannot change while "
-		    "the system runs\n");
-		return NULL;
-	}
 	if ((services = load(pool, mc, m)) == NULL)
 		return NULL;
 	if ((why = listeners_open(services)) == NULL)
@@ -217,9 +231,21 @@ tell_script(const char *doing)
 	log_name(site.syslog_name, "master");
 }
 
+/* Until the fresh daemons serve; who asks for another reload meanwhile does not
+ * wait for one that cannot start. */
+static WAITS void
+settle(void)
+{
+	int64_t	deadline = clock_now() + RELOAD_TIME;
+
+	while (!watch_settle(clock_now() + RELOAD_PACE) &&
+	    clock_now() < deadline && !turns_are_wanted())
+		continue;
+}
+
 /* Hand over to fresh daemons, or change nothing (M2, M3). */
 static WAITS int
-reload(struct str *problems)
+reload_once(struct str *problems)
 {
 	struct pool	*pool;
 	struct site	 before = site;
@@ -248,8 +274,15 @@ reload(struct str *problems)
 	listeners_sweep(services);
 	self.services = services;
 	certificates_use(services);
-	watch_settle(clock_now() + RELOAD_TIME);
+	settle();
 	return 0;
+}
+
+/* The same, one at a time. */
+static WAITS int
+reload(struct str *problems)
+{
+	return turns_take(reload_once, problems);
 }
 
 /* --- the end ------------------------------------------------------------- */

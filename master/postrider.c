@@ -30,7 +30,7 @@ postrider_usage(void)
 	    "  stop [--now]          end it, when deliveries are done\n"
 	    "  reload                read the configuration again\n"
 	    "  status                what runs\n"
-	    "  check                 what is wrong\n"
+	    "  check [-r]            what is wrong; repair owners and modes\n"
 	    "  flush                 try all deferred mail again\n"
 	    "  log [-f] [-n lines] [-s since] [word ...]\n"
 	    "                        what was logged about it\n"

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -45,10 +44,9 @@ static const struct param	params[] = {
 
 /* Check; say how many errors, if any. */
 static unsigned
-check_first(struct pool *pool, bool is_start)
+check_first(struct pool *pool, enum check_what what)
 {
-	unsigned	errors = check_all(pool, postrider_directory,
-			    is_start);
+	unsigned	errors = check_all(pool, postrider_directory, what);
 
 	if (errors > 0)
 		fprintf(stderr, "postrider: %u error%s\n", errors,
@@ -56,12 +54,34 @@ check_first(struct pool *pool, bool is_start)
 	return errors;
 }
 
-/* check */
+/* Repair what can be; say what was done. */
+static int
+repair(struct pool *pool)
+{
+	struct str	done, errors;
+
+	(void)site_load(postrider_directory);
+	str_init(&done, pool, 0);
+	str_init(&errors, pool, 0);
+	check_repair(pool, &done, &errors);
+	fputs(done.data, stdout);
+	(void)fflush(stdout);
+	fputs(errors.data, stderr);
+	return errors.len > 0 ? 1 : 0;
+}
+
+/* check [-r] */
 int
 postrider_check(struct pool *pool, char **argv)
 {
-	(void)argv;
-	return check_first(pool, false) > 0 ? 1 : 0;
+	bool	repairs = argv[1] != NULL && strcmp(argv[1], "-r") == 0;
+	int	status = 0;
+
+	if (argv[1] != NULL && (!repairs || argv[2] != NULL))
+		postrider_usage();
+	if (repairs)
+		status = repair(pool);
+	return check_first(pool, CHECK_ALL) > 0 ? 1 : status;
 }
 
 /* Where master is; the end if it is nowhere. */
@@ -96,7 +116,7 @@ prepare_start(struct pool *pool)
 {
 	int	pid;
 
-	if (check_first(pool, true) > 0)
+	if (check_first(pool, CHECK_START) > 0)
 		exit(1);
 	if ((pid = pid_file_holder(pool, site.queue_directory)) == 0)
 		return;
@@ -190,7 +210,7 @@ postrider_reload(struct pool *pool, char **argv)
 {
 	(void)argv;
 	(void)postrider_need_master(pool);
-	if (check_first(pool, false) > 0) {
+	if (check_first(pool, CHECK_RELOAD) > 0) {
 		fprintf(stderr, "postrider: nothing was changed\n");
 		return 1;
 	}
@@ -206,36 +226,12 @@ postrider_status(struct pool *pool, char **argv)
 	return postrider_ask_master("status");
 }
 
-/* The set-gid posting command, when there is one. */
-static void
-fix_postdrop(struct pool *pool)
-{
-	const struct group	*gr = getgrnam(site.setgid_group);
-	char			*path;
-	int			 fd;
-
-	path = pool_printf(pool, "%s/postdrop", site.command_directory);
-	if ((fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC)) == -1)
-		return;
-	if (gr == NULL || fchown(fd, 0, gr->gr_gid) == -1 ||
-	    fchmod(fd, 02755) == -1)
-		die("cannot make %s set-gid %s", path, site.setgid_group);
-	close(fd);
-}
-
 /* set-permissions: after an installation. */
 int
 postrider_set_permissions(struct pool *pool, char **argv)
 {
-	const char	*why;
-
 	(void)argv;
-	(void)site_load(postrider_directory);
-	if ((why = directories_fix(pool)) != NULL)
-		die("%s", why);
-	if (site.is_root)
-		fix_postdrop(pool);
-	return 0;
+	return repair(pool);
 }
 
 /* Compress the file; it stays as it is when that fails. */

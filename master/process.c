@@ -85,7 +85,8 @@ channel_gone(struct channel *channel, void *context)
 	free(p);
 }
 
-/* It serves: those before it in the same place may leave. */
+/* It serves: those before it in the same place may leave. It stays itself,
+ * though another reload has made it old, until its own successor serves. */
 static void
 on_ready(struct request *request)
 {
@@ -94,7 +95,10 @@ on_ready(struct request *request)
 	if (p->is_dead)
 		return;
 	p->is_ready = true;
-	TAILQ_FOREACH(old, &processes, entry)
+	if (p->worker != NULL)
+		p->worker->falls = 0;
+	for (old = TAILQ_FIRST(&processes); old != p;
+	    old = TAILQ_NEXT(old, entry))
 		if (old->worker == NULL && old->number == p->number &&
 		    strcmp(old->service, p->service) == 0)
 			process_drain(old);

@@ -42,6 +42,7 @@ struct worker {
 	struct process		*process;
 	struct fiber		*keeper;
 	int64_t			 pause, not_before;	/* after a death */
+	unsigned		 falls;		/* since one was ready */
 	struct listener		**listeners;
 	size_t			 listener_count;
 };

@@ -37,7 +37,9 @@
 
 enum {
 	LOG_SOCKET_BYTES = 8 << 20,	/* a burst that log has not read yet */
-	OUT_OF_THE_WAY = 200		/* where descriptors wait for dup2 */
+	OUT_OF_THE_WAY = 200,		/* where descriptors wait for dup2 */
+	OOM_STEP = 200,			/* a fifth of all memory */
+	OOM_MOST = 1000			/* proc(5) */
 };
 
 static int	log_write_fd = -1, log_read_fd = -1;
@@ -252,15 +254,23 @@ reset_signals(void)
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Child: the kernel may choose it before it chooses master. */
+/* Child: the kernel may choose it before it chooses master; also where master
+ * was not allowed to make itself less worth (a container). */
 static void
 be_expendable(void)
 {
-	int	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	int	fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	char	now[16] = "", then[24];
+	long	score;
 
 	if (fd == -1)
 		return;
-	(void)fs_write(fd, "0", 1);
+	(void)fs_pread(fd, now, sizeof(now) - 1, 0);
+	score = strtol(now, NULL, 10);
+	score = score < -OOM_STEP ? 0 : score + OOM_STEP;
+	(void)snprintf(then, sizeof(then), "%ld",
+	    score < OOM_MOST ? score : OOM_MOST);
+	(void)fs_write(fd, then, strlen(then));
 	close(fd);
 }
 

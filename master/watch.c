@@ -6,16 +6,23 @@
  * reload made old has no place any more; it leaves when it has finished what
  * it has.
  *
+ * whole-4  No process is one that may not die: whichever is killed, at any
+ *          moment, nothing is lost, and mail flows again without anybody's
+ *          help.
  * W1  A service that was called once is kept running from then on.
- * W2  A process that ends is replaced; after a death within a minute a pause
- *     of one second comes first, and each attempt that does not even become
- *     ready doubles it, up to service_throttle_time.
+ * W2  A process that ends is replaced; one that died within a minute not
+ *     before a second after its own start. After each attempt that does not
+ *     even become ready there is a pause, twice as long as the one before, up
+ *     to service_throttle_time (pause.c).
  * W3  After a reload an old process serves until its successor is ready. If
  *     that cannot start, the old one goes on.
  * W4  Of a service that must be alone (qmgr, pickup) a second process is
  *     started only when the first has gone.
  * W5  While the system stops, who is called is still started until its own
  *     turn to end comes: a delivery that began can end.
+ * W6  A start is given up when a program says that it cannot work here, or
+ *     when a place has fallen START_TRIES times: who was killed, or found no
+ *     memory, is tried again.
  */
 #include "master/watch.h"
 
@@ -24,15 +31,17 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "common/base/log.h"
+#include "common/fiber/queue.h"
 #include "common/ipc/packets.h"
 #include "master/listeners.h"
+#include "master/pause.h"
 #include "master/process.h"
 
 enum {
-	FIRST_PAUSE = 1000,
-	LONG_LIFE = 60 * 1000,
+	START_TRIES = 4,		/* 1, 2, 4 seconds in between */
 	REAP_TIME = 5000		/* for the end of a killed process */
 };
 
@@ -56,15 +65,14 @@ static const struct {
 static struct services		*current;
 static bool			 is_stopping;
 static unsigned			 stage;		/* rows that were told to end */
-static struct fiber		*waiting;	/* in wait_ready() or stop() */
+static struct fiber_queue	 changed;	/* who waits for a change */
 static char			 failure[512];	/* for wait_ready() */
 
 /* Wake the fiber that waits for a change. */
 void
 watch_changed(void)
 {
-	if (waiting != NULL)
-		fiber_wake(waiting);
+	fiber_queue_wake_all(&changed);
 }
 
 /* Let every keeper look again. */
@@ -85,23 +93,15 @@ wake_keepers(void)
 
 /* --- deaths -------------------------------------------------------------- */
 
-/* Set the time before which its place is not filled again (W2). */
-static void
-punish(struct worker *w, const struct process *p, int status)
+/* Would it end like this again? Whoever exits has found something wrong, but
+ * for EX_TEMPFAIL; who is killed, by the kernel for lack of memory perhaps, may
+ * have better luck. (W6) */
+static bool
+is_hopeless(struct worker *w, int status)
 {
-	int64_t	lived = clock_now() - p->started;
-
-	if (status == 0 || lived >= LONG_LIFE)
-		w->pause = 0;
-	else if (w->pause == 0 || p->is_ready)
-		w->pause = FIRST_PAUSE;
-	else
-		w->pause *= 2;
-	if (w->pause > watch_throttle_time)
-		w->pause = watch_throttle_time;
-	w->not_before = clock_now() + w->pause;
-	if (status == 0)		/* its own wish: until called again */
-		w->not_before = clock_now() + FIRST_PAUSE;
+	if (WIFEXITED(status) && WEXITSTATUS(status) != EX_TEMPFAIL)
+		return true;
+	return w != NULL && ++w->falls >= START_TRIES;
 }
 
 /* Was it told to leave, so early that nothing in it heard SIGTERM? */
@@ -124,11 +124,11 @@ ended(struct process *p, int status)
 		log_warning("%s", text);
 	if (status != 0 && !p->is_ready && !is_stopping)
 		log_warning("%s: bad command startup -- throttling", p->path);
-	if (!p->is_ready)
+	if (!p->is_ready && is_hopeless(w, status))
 		strlcpy(failure, text, sizeof(failure));
 	if (w != NULL) {
 		w->process = NULL;
-		punish(w, p, status);
+		pause_after_death(w, p, status);
 	}
 }
 
@@ -184,12 +184,10 @@ next_look(const struct worker *w)
 static void
 refused(struct worker *w)
 {
-	(void)snprintf(failure, sizeof(failure), "cannot start %s",
-	    w->unit->program);
-	w->pause = w->pause == 0 ? FIRST_PAUSE : w->pause * 2;
-	if (w->pause > watch_throttle_time)
-		w->pause = watch_throttle_time;
-	w->not_before = clock_now() + w->pause;
+	if (++w->falls >= START_TRIES)
+		(void)snprintf(failure, sizeof(failure), "cannot start %s",
+		    w->unit->program);
+	pause_after_refusal(w);
 	watch_changed();
 }
 
@@ -259,6 +257,7 @@ void
 watch_start(struct services *services)
 {
 	current = services;
+	fiber_queue_init(&changed);
 	listeners_on_call(wake_keepers);
 	start_keepers(services);
 }
@@ -286,14 +285,12 @@ watch_wait_ready(int64_t deadline)
 {
 	const char	*why = NULL;
 
-	waiting = fiber_self();
 	while (!is_stopping && !is_all_ready() && why == NULL) {
 		if (failure[0] != '\0')
 			why = failure;
-		else if (fiber_park(deadline) == -1)
+		else if (fiber_queue_wait(&changed, deadline) == -1)
 			why = "the daemons do not become ready";
 	}
-	waiting = NULL;
 	return why;
 }
 
@@ -455,16 +452,15 @@ ignore(const struct watch_row *row, void *context)
  * Wait for the end of a reload. Orders are obeyed one after the other: who
  * answers for its status has done what DRAIN asked for before.
  */
-void
+bool
 watch_settle(int64_t deadline)
 {
-	waiting = fiber_self();
-	while (!is_stopping && !is_all_ready() && fiber_park(deadline) == 0)
-		continue;
-	if (waiting == fiber_self())
-		waiting = NULL;
+	while (!is_stopping && !is_all_ready())
+		if (fiber_queue_wait(&changed, deadline) == -1)
+			return false;
 	if (!is_stopping)
 		watch_status(ignore, NULL);
+	return true;
 }
 
 /* --- stop ---------------------------------------------------------------- */
@@ -524,7 +520,8 @@ drain_programs(const char *const *programs, int64_t deadline)
 		}
 	do
 		close_abandoned(programs);
-	while (is_running(programs) && fiber_park(deadline) == 0);
+	while (is_running(programs) &&
+	    fiber_queue_wait(&changed, deadline) == 0);
 }
 
 /* End what did not end itself: all but log, or log. */
@@ -541,7 +538,8 @@ kill_rest(bool is_log)
 			    "it", p->path, (int)p->pid);
 			(void)kill(p->pid, SIGKILL);
 		}
-	while (is_running(is_log ? log : NULL) && fiber_park(deadline) == 0)
+	while (is_running(is_log ? log : NULL) &&
+	    fiber_queue_wait(&changed, deadline) == 0)
 		continue;
 }
 
@@ -553,7 +551,6 @@ watch_stop(int64_t deadline)
 	size_t	i;
 
 	is_stopping = true;
-	waiting = fiber_self();
 	for (i = 0; i < STAGES; i++) {
 		stage++;
 		wake_keepers();
@@ -561,7 +558,6 @@ watch_stop(int64_t deadline)
 		    deadline - time * stop_order[i].time_left / 6);
 	}
 	kill_rest(false);
-	waiting = NULL;
 }
 
 /* The very last: log writes what it still has. */
@@ -570,10 +566,8 @@ watch_stop_log(int64_t deadline)
 {
 	static const char *const	log[] = { "log", NULL };
 
-	waiting = fiber_self();
 	drain_programs(log, deadline);
 	kill_rest(true);
-	waiting = NULL;
 }
 
 /* --- status -------------------------------------------------------------- */

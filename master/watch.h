@@ -20,8 +20,9 @@ WAITS const char *watch_wait_ready(int64_t deadline);
 /* Another table: fresh processes take over, those before them are told to
  * finish what they have when the fresh ones are ready. */
 void		 watch_replace(struct services *);
-/* Wait until they have: the fresh ones serve, the old ones listen no more. */
-WAITS void	 watch_settle(int64_t deadline);
+/* Wait until they have: the fresh ones serve, the old ones listen no more.
+ * False: not all are ready at that time. */
+WAITS bool	 watch_settle(int64_t deadline);
 
 /* Let a fresh process take the place of each one of this program (W3), and
  * nothing else. False: one is just starting; try again later. */

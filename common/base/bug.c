@@ -1,10 +1,11 @@
 /*
- * bug.c - the two ways in which a process ends itself.
+ * bug.c - the ways in which a process ends itself.
  */
 #include "common/base/bug.h"
 
 #include <stdarg.h>
 #include <stdlib.h>
+#include <sysexits.h>
 
 #include "common/base/log.h"
 
@@ -30,4 +31,16 @@ die(const char *format, ...)
 	log_line(LOG_LEVEL_FATAL, format, ap);
 	va_end(ap);
 	exit(1);
+}
+
+/* Hard times: say it and leave. */
+void
+die_for_now(const char *format, ...)
+{
+	va_list	ap;
+
+	va_start(ap, format);
+	log_line(LOG_LEVEL_FATAL, format, ap);
+	va_end(ap);
+	exit(EX_TEMPFAIL);
 }

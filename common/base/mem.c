@@ -81,7 +81,7 @@ _Noreturn static void
 out_of_memory(size_t size)
 {
 	errno = ENOMEM;
-	die("out of memory: %zu bytes were refused", size);
+	die_for_now("out of memory: %zu bytes were refused", size);
 }
 
 /* Round up to the alignment; a size that nobody can mean is our mistake. */

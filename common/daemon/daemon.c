@@ -35,7 +35,9 @@
 
 enum {
 	STOPPING_TIME = 5000,	/* from SIGTERM to the end, milliseconds */
-	LOOK_EVERY = 20		/* for the end of the last session */
+	LOOK_EVERY = 20,	/* for the end of the last session */
+	READINGS_MAX = 200,	/* changed configurations that are kept, of */
+	READINGS_APART = 16	/* some 150 KB; more in the next worker */
 };
 
 static struct {
@@ -107,11 +109,10 @@ apply_overrides(struct maincf *mc)
 	}
 }
 
-/* Read main.cf and set every parameter; NULL with the problems told. */
+/* Read main.cf, with the settings that are ours; it sets `site`. */
 static struct maincf *
-read_configuration(struct str *problems)
+read_settings(struct pool *pool, struct str *problems)
 {
-	struct pool	*pool = pool_new("configuration", 0);
 	struct maincf	*mc;
 
 	if ((mc = site_try(pool, self.options.directory, problems)) == NULL)
@@ -121,14 +122,32 @@ read_configuration(struct str *problems)
 	 * "-o smtpd_enforce_tls=yes" must not be lost. */
 	if (self.options.override_count > 0 && site_apply(mc, problems) == -1)
 		return NULL;
+	return mc;
+}
+
+/* Set every parameter of our own; -1 with the problems told, and nothing
+ * changed. */
+static int
+use_settings(struct maincf *mc, struct str *problems)
+{
 	if (self.daemon->params != NULL &&
 	    param_load(mc, self.daemon->params, problems) == -1)
-		return NULL;
+		return -1;
 	self.unsupported = known_unsupported(mc, self.daemon->name);
 	if (self.unsupported == NULL && self.options.stands_for != NULL)
 		self.unsupported = known_unsupported(mc,
 		    self.options.stands_for);
-	return mc;
+	return 0;
+}
+
+/* Both; NULL with the problems told. */
+static struct maincf *
+read_configuration(struct str *problems)
+{
+	struct maincf	*mc = read_settings(pool_new("configuration", 0),
+			    problems);
+
+	return mc != NULL && use_settings(mc, problems) == 0 ? mc : NULL;
 }
 
 /* The same, or the end. */
@@ -147,27 +166,49 @@ configure(void)
 	log_name(site.syslog_name, self.daemon->name);
 }
 
-/* Read main.cf once more, in a daemon that still can. What was read before
- * stays in memory: sessions keep the settings that they began with. */
+/* What was read before stays in memory, since sessions keep the settings that
+ * they began with. Once it is much, a fresh process forgets it; not all of the
+ * service's at a time. */
+static void
+count_reading(void)
+{
+	static unsigned	readings;
+
+	if (++readings == READINGS_MAX + READINGS_APART * self.options.worker) {
+		log_info("the settings have changed %u times: leaving, so that "
+		    "a fresh process takes over", readings);
+		daemon_leave();
+	}
+}
+
+/* Read main.cf once more, in a daemon that still can. One that says what it
+ * said changes nothing, and costs nothing. */
 int
 daemon_read_again(void)
 {
-	struct str	 problems;
-	struct pool	*pool = pool_new("problems", 0);
-	const char	*unsupported = self.unsupported;
-	struct maincf	*mc;
+	const struct site	 before = site;
+	const int		 facility = log_facility_code();
+	struct pool		*pool = pool_new("configuration", 0);
+	struct maincf		*mc;
+	struct str		 problems;
+	bool			 is_same;
 
 	str_init(&problems, pool, 0);
-	mc = read_configuration(&problems);
-	if (mc == NULL) {
+	mc = read_settings(pool, &problems);
+	is_same = mc != NULL && maincf_is_same(self.maincf, mc);
+	if (mc != NULL && !is_same && use_settings(mc, &problems) == 0) {
+		self.maincf = mc;
+		count_reading();
+		return 0;
+	}
+	site = before;
+	log_facility_again(facility);
+	if (!is_same) {
 		log_problems(problems.data);
 		log_error("the old configuration stays in force");
-		self.unsupported = unsupported;
-	} else {
-		self.maincf = mc;
 	}
 	pool_free(pool);
-	return mc == NULL ? -1 : 0;
+	return is_same ? 0 : -1;
 }
 
 /* --- alone: --parameters and --check ------------------------------------- */

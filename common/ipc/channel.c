@@ -159,6 +159,18 @@ admit_stranger(struct channel *c)
 		refuse(c, why);
 }
 
+/*
+ * While an upgrade is under way old and new processes call each other, and
+ * fresh daemons call a master that is older than they: neighbours understand
+ * each other, both ways. A packet whose meaning changes needs a new type, and
+ * the old one for one version more.
+ */
+static bool
+is_understood(int64_t version)
+{
+	return version >= IPC_VERSION - 1 && version <= IPC_VERSION + 1;
+}
+
 /* The first packet: who are you, and which language do you speak? */
 static void
 hear_hello(struct channel *c, const struct packet *p)
@@ -175,7 +187,7 @@ hear_hello(struct channel *c, const struct packet *p)
 	strlcpy(c->name, hello.service, sizeof(c->name));
 	pool_free(pool);
 	c->is_known = true;
-	if (hello.version != IPC_VERSION && hello.version != IPC_VERSION - 1)
+	if (!is_understood(hello.version))
 		refuse(c, "another version of Postrider is running here");
 	else if (has_row(c->peers, c->name)) {
 		if (!may_be(c->name, c->uid))

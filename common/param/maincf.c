@@ -281,6 +281,30 @@ maincf_text(const struct maincf *mc, const char *name)
 	return e->set != NULL ? e->set->value : e->standard;
 }
 
+/* What is set must be set alike. Who has been in use has more defaults. */
+bool
+maincf_is_same(const struct maincf *before, const struct maincf *again)
+{
+	struct entries	*all = (struct entries *)(uintptr_t)&again->entries;
+	struct entry	*e, *old;
+
+	if (before->in_force.count != again->in_force.count)
+		return false;
+	RB_FOREACH(e, entries, all) {
+		if (e->set == NULL && e->standard == NULL)
+			continue;	/* only used */
+		if ((old = entry_find(before, e->name)) == NULL)
+			return false;
+		if (e->set != NULL && (old->set == NULL ||
+		    strcmp(e->set->value, old->set->value) != 0))
+			return false;
+		if (e->standard != NULL && (old->standard == NULL ||
+		    strcmp(e->standard, old->standard) != 0))
+			return false;
+	}
+	return true;
+}
+
 /* Every name behind a dollar sign, in whatever depth of braces. */
 void
 maincf_note_uses(struct maincf *mc, const char *text)

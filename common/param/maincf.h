@@ -53,6 +53,11 @@ void		 maincf_default(struct maincf *, const char *name,
 /* The setting's value, else the default, else NULL; not expanded. */
 const char	*maincf_text(const struct maincf *, const char *name);
 
+/* Does a file that was read again say what it said before, and are the defaults
+ * that it was given the same? Where a setting stands does not matter. */
+bool		 maincf_is_same(const struct maincf *before,
+		    const struct maincf *again);
+
 /*
  * Note the names that a text uses as $name (values of master.cf's -o, say),
  * and ask whether any text so noted, or any setting of the file, uses one.

@@ -57,6 +57,33 @@ is $status, 1, 'start fails when pickup cannot start';
 like $text, qr/did not start: process \S+pickup pid \d+ exit status 9/,
     'and says which program failed';
 is +($mail->postrider('status'))[0], 1, 'nothing is left running';
+
+# W6: who is killed before he is ready, or finds no memory, is tried again.
+sub weak
+{
+	my ($lives, $end) = @_;
+	my $dir = $mail->dir;
+
+	unlink "$dir/bin/pickup", "$dir/tries";
+	spew("$dir/bin/pickup", "#!/bin/sh\n" .
+	    "[ \"\$1\" = --check ] && exec " . bin() . "/pickup \"\$@\"\n" .
+	    "echo >>$dir/tries\n" .
+	    "[ `wc -l <$dir/tries` -gt $lives ] && exec " . bin() .
+	    "/pickup \"\$@\"\n$end\n");
+	chmod 0755, "$dir/bin/pickup";
+	($status, $text) = $mail->postrider('start');
+	return length slurp("$dir/tries");
+}
+is weak(2, 'kill -KILL $$'), 3, 'pickup is started a third time';
+is $status, 0, 'and the system starts' or diag $text;
+is +($mail->postrider('stop'))[0], 0, 'it runs';
+is weak(1, 'exit 75'), 2, 'who says "not now" is asked again';
+is $status, 0, 'and the system starts' or diag $text;
+is +($mail->postrider('stop'))[0], 0, 'it runs';
+is weak(100, 'kill -SEGV $$'), 4, 'who always dies is given up';
+is $status, 1, 'and the start with him';
+like $text, qr/did not start: process \S+pickup pid \d+ killed by signal 11/,
+    'which is said';
 unlink $mail->dir . '/bin/pickup';
 symlink bin() . '/pickup', $mail->dir . '/bin/pickup';
 

@@ -233,29 +233,37 @@ another_version_is_told_so(void **state)
 {
 	(void)state;
 	name = "one";
-	version = IPC_VERSION + 1;
+	version = IPC_VERSION + 2;
 	table = strict;
+	run(present_ourselves);
+	assert_int_equal(answer, PACKET_REFUSED);
+	assert_string_equal(heard, "");
+	version = IPC_VERSION - 2;
 	run(present_ourselves);
 	assert_int_equal(answer, PACKET_REFUSED);
 	assert_string_equal(heard, "");
 }
 
 static void
-speak_old_version(void *unused)
+speak_near_version(void *unused)
 {
 	int	fd = begin(strict);
 
 	(void)unused;
-	say_hello(fd, "one", IPC_VERSION - 1);
+	say_hello(fd, "one", version);
 	say_control(fd, "a");
 	close(fd);
 }
 
 static void
-the_version_before_is_understood(void **state)
+the_versions_beside_are_understood(void **state)
 {
 	(void)state;
-	run(speak_old_version);
+	version = IPC_VERSION - 1;
+	run(speak_near_version);
+	assert_string_equal(heard, "one:a ");
+	version = IPC_VERSION + 1;
+	run(speak_near_version);
 	assert_string_equal(heard, "one:a ");
 }
 
@@ -519,7 +527,7 @@ main(void)
 		cmocka_unit_test(who_does_not_say_hello_first_is_cut_off),
 		cmocka_unit_test(a_stranger_is_told_so),
 		cmocka_unit_test(another_version_is_told_so),
-		cmocka_unit_test(the_version_before_is_understood),
+		cmocka_unit_test(the_versions_beside_are_understood),
 		cmocka_unit_test(a_name_belongs_to_its_user),
 		cmocka_unit_test(a_packet_without_a_row_closes_the_channel),
 		cmocka_unit_test(nonsense_closes_the_channel_and_is_counted),

@@ -155,6 +155,40 @@ names_used_by_values_are_noted(void **state)
 }
 
 static void
+a_file_that_says_the_same_is_the_same(void **state)
+{
+	const struct maincf	*before;
+
+	(void)state;
+	before = read_text("a = $b\nc = 1\n");
+	assert_true(maincf_is_same(before, read_text("# x\nc=1\na = $b\n")));
+	assert_false(maincf_is_same(before, read_text("a = $b\n")));
+	assert_false(maincf_is_same(before, read_text("a = $b\nc = 2\n")));
+	assert_false(maincf_is_same(before, read_text("a = $b\nd = 1\n")));
+	assert_false(maincf_is_same(read_text("a = 1\n"),
+	    read_text("a = 1\nb = 2\n")));
+}
+
+static void
+other_defaults_are_a_difference(void **state)
+{
+	struct maincf	*before, *again;
+
+	(void)state;
+	before = read_text("a = $b\n");
+	again = read_text("a = $b\n");
+	maincf_default(before, "b", "1");
+	maincf_default(before, "later", "given");
+	maincf_default(again, "b", "1");
+	assert_true(maincf_is_same(before, again));
+	maincf_default(again, "b", "2");
+	assert_false(maincf_is_same(before, again));
+	maincf_default(again, "b", "1");
+	maincf_default(again, "new", "");
+	assert_false(maincf_is_same(before, again));
+}
+
+static void
 file_knows_its_directory(void **state)
 {
 	struct maincf	*mc;
@@ -195,6 +229,8 @@ main(void)
 		CLAIM_OF(override_may_name_what_was_before),
 		CLAIM_OF(default_counts_until_something_is_set),
 		CLAIM_OF(names_used_by_values_are_noted),
+		CLAIM_OF(a_file_that_says_the_same_is_the_same),
+		CLAIM_OF(other_defaults_are_a_difference),
 		CLAIM_OF(file_knows_its_directory),
 		CLAIM_OF(thousands_of_settings_stay_in_order),
 	};

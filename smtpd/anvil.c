@@ -1,6 +1,8 @@
 /*
  * anvil.c - one owner of counts and rates per client, for all smtpd processes.
  *
+ * A client is what smtpd calls by one name: an address, or a network.
+ *
  * smtpd tells when a client comes and goes; the answer to the coming holds
  * how many connections it has now and how many it made in the current unit
  * of time. Messages and recipients are counted in the same unit. When a smtpd
@@ -22,7 +24,7 @@
 #include "common/param/param.h"
 
 /* A walk over so many entries takes a few milliseconds. */
-enum { KEY_MAX = 104, ENTRIES_MAX = 200000 };
+enum { KEY_MAX = 104, ENTRIES_MAX = 200000, WARN_EVERY = 60000 };
 
 static struct {
 	int64_t	 rate_unit, report_interval;
@@ -82,6 +84,22 @@ source_of(struct channel *channel)
 	return place;
 }
 
+/* There is no room for another client: it is not counted before others are
+ * forgotten, which somebody should know. */
+static void
+tell_full(void)
+{
+	static int64_t	next_warning;
+
+	if (clock_now() < next_warning)
+		return;
+	next_warning = clock_now() + WARN_EVERY;
+	log_warning("more than %d clients in anvil_rate_time_unit: new ones "
+	    "are not counted; with smtpd_client_ipv4_prefix_length and "
+	    "smtpd_client_ipv6_prefix_length whole networks are",
+	    ENTRIES_MAX);
+}
+
 /* The client's entry; made if asked for, NULL when there are too many. */
 static struct client *
 find(const char *service, const char *address, bool make)
@@ -91,8 +109,10 @@ find(const char *service, const char *address, bool make)
 	snprintf(key.key, sizeof(key.key), "%s:%s", service, address);
 	if ((c = RB_FIND(clients, &clients, &key)) != NULL || !make)
 		return c;
-	if (client_count == ENTRIES_MAX)
+	if (client_count == ENTRIES_MAX) {
+		tell_full();
 		return NULL;
+	}
 	c = mem_alloc(sizeof(*c));
 	memset(c, 0, sizeof(*c));
 	memcpy(c->key, key.key, sizeof(c->key));

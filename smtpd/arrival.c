@@ -19,6 +19,7 @@
 #include "common/param/site.h"
 
 #include "smtpd/auth.h"
+#include "smtpd/commands.h"
 #include "smtpd/data.h"
 #include "smtpd/refuse.h"
 #include "smtpd/replies.h"
@@ -92,7 +93,6 @@ arrival_open(struct session *s)
 	c->session = s;
 	if ((c->posting = open_posting(s)) == NULL)
 		return NULL;
-	c->repaired = pool_alloc(s->mail->pool, 2 * (ARRIVAL_ROOM + 2));
 	return s->mail->arrival = c;
 }
 
@@ -110,6 +110,9 @@ arrival_write(struct arrival *c, const char *in, size_t len, bool is_clean)
 	if (is_clean)
 		c->repair.had_cr = in[len - 1] == '\r';
 	else {
+		if (c->repaired == NULL)
+			c->repaired = pool_alloc(c->session->mail->pool,
+			    2 * (ARRIVAL_ROOM + 2));
 		n = crlf_encode(&c->repair, in, len, c->repaired);
 		c->bare_lf += (int64_t)(n - len);
 		in = c->repaired;
@@ -181,6 +184,7 @@ arrival_settle(struct arrival *c)
 		    s->ident);
 		return say(s, REPLY_NO_SERVICE);
 	}
+	envelope_note_refusal(&answer);
 	reply_soften(line, answer.reply);
 	if (answer.code / 100 == 2)
 		log_info("%s: client=%s%s", answer.queue_id, s->ident,

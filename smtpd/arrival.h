@@ -17,7 +17,7 @@ struct arrival {
 	struct session	*session;
 	struct posting	*posting;	/* NULL when it is settled */
 	struct crlf	 repair;
-	char		*repaired;
+	char		*repaired;	/* NULL until it is needed */
 	int64_t		 bytes;		/* of the message, dots unstuffed */
 	int64_t		 bare_lf;	/* line ends without CR */
 	bool		 is_lost;	/* cleanup gave up or refused */

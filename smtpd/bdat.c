@@ -30,6 +30,7 @@
 #include "smtpd/refuse.h"
 #include "smtpd/replies.h"
 #include "smtpd/settings.h"
+#include "smtpd/turns.h"
 
 /* What a command says, and how much of it is still to come. */
 struct chunk {
@@ -70,22 +71,13 @@ parse(struct chunk *c, char *args)
  * client may be waiting for them.
  */
 WAITS static ssize_t
-next_octets(struct session *s, struct chunk *c, int64_t start,
-    const char **in)
+next_octets(struct session *s, struct chunk *c, const char **in)
 {
 	size_t	len;
-	int	got;
 
-	while ((len = io_peek(s->io, in)) == 0) {
-		if (io_flush(s->io) == -1)
+	while ((len = io_peek(s->io, in)) == 0)
+		if (turn_flush(s, true) == -1 || data_fill(s) == -1)
 			return -1;
-		io_deadline(s->io, data_deadline(start, c->size - c->left));
-		if ((got = io_fill(s->io, ARRIVAL_ROOM)) <= 0) {
-			if (got == 0)
-				errno = ECONNRESET;
-			return -1;
-		}
-	}
 	if (len > ARRIVAL_ROOM)
 		len = ARRIVAL_ROOM;
 	return (int64_t)len > c->left ? (ssize_t)c->left : (ssize_t)len;
@@ -97,23 +89,21 @@ receive(struct session *s, struct chunk *c, struct arrival *to)
 {
 	const char	*in;
 	ssize_t		 len;
-	int64_t		 start = clock_now();
 	int		 result = 0;
 
-	io_patience(s->io, limits_patience());
 	while (c->left > 0) {
-		if ((len = next_octets(s, c, start, &in)) == -1)
+		if ((len = next_octets(s, c, &in)) == -1)
 			return -1;
 		if (to != NULL) {
 			result = arrival_write(to, in, (size_t)len, false);
 			to->bytes += len;
 		}
 		io_consume(s->io, (size_t)len);
+		turn_credit(s, len);
 		c->left -= len;
 		if (result == -1)
 			return -1;
 	}
-	io_deadline(s->io, NEVER);
 	return 0;
 }
 

@@ -22,6 +22,7 @@
 #include "common/net/match.h"
 #include "common/param/site.h"
 
+#include "smtpd/crowd.h"
 #include "smtpd/limits.h"
 #include "smtpd/proxy.h"
 #include "smtpd/settings.h"
@@ -128,7 +129,8 @@ find_name(struct session *s)
 	pool = pool_new("reverse name", 0);
 	question.address = s->address_text;
 	if (link_ask(to_dns, PACKET_ASK_REVERSE, &question, PACKET_REVERSE,
-	    &answer, pool, clock_now() + REVERSE_PATIENCE, true) == 0) {
+	    &answer, pool, clock_now() + crowd_hasten(REVERSE_PATIENCE),
+	    true) == 0) {
 		s->name = pool_strdup(s->pool, answer.name);
 		if (answer.claimed[0] != '\0')
 			s->reverse_name = pool_strdup(s->pool, answer.claimed);

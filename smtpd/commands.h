@@ -1,6 +1,8 @@
 #ifndef SMTPD_COMMANDS_H
 #define SMTPD_COMMANDS_H
 
+#include "common/ipc/packets.h"
+
 #include "smtpd/session.h"
 
 /* Run one command line: DONE, REFUSED or GONE (replies.h). */
@@ -17,6 +19,9 @@ bool		 extension_is_offered(const struct session *,
 /* envelope.c, data.c, bdat.c, verify.c and etrn.c */
 WAITS int	 command_mail(struct session *, char *args);
 WAITS int	 command_rcpt(struct session *, char *args);
+/* For arrival.c: cleanup has refused; 452 4.3.1 is said at MAIL from then on,
+ * for a moment. */
+void		 envelope_note_refusal(const struct queued *);
 WAITS int	 command_data(struct session *, char *args);
 WAITS int	 command_bdat(struct session *, char *args);
 WAITS int	 command_vrfy(struct session *, char *args);

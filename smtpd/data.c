@@ -26,9 +26,9 @@
 
 #include "smtpd/commands.h"
 #include "smtpd/arrival.h"
-#include "smtpd/limits.h"
 #include "smtpd/replies.h"
 #include "smtpd/settings.h"
+#include "smtpd/turns.h"
 
 enum { DISCARDS = 64 };
 
@@ -92,12 +92,17 @@ data_takes_bare(const struct session *s)
 	return takes_bare || match_address(bare_exclusions, &s->address);
 }
 
-int64_t
-data_deadline(int64_t start, int64_t bytes)
+int
+data_fill(struct session *s)
 {
-	if (set.data_rate == 0 || !set.has_deadline)
-		return NEVER;
-	return start + limits_patience() + bytes * 1000 / set.data_rate;
+	int	got, error;
+
+	turn_begin(s, true);
+	got = io_fill(s->io, ARRIVAL_ROOM);
+	error = got == 0 ? ECONNRESET : errno;
+	turn_end(s);
+	errno = s->dismissal != NOT_DISMISSED ? ECANCELED : error;
+	return got == 1 && s->dismissal == NOT_DISMISSED ? 0 : -1;
 }
 
 /* A message by DATA on its way in. */
@@ -117,6 +122,7 @@ pass_on(struct delivery *d, struct io *io, const char *in, size_t len)
 
 	used = smtp_data_decode(&d->decoder, in, len, d->decoded, &n);
 	d->bytes += (int64_t)used;
+	turn_credit(d->arrival->session, (int64_t)used);
 	d->arrival->bytes += (int64_t)n;
 	io_consume(io, used);
 	return arrival_write(d->arrival, d->decoded, n,
@@ -129,22 +135,15 @@ receive(struct delivery *d, struct session *s)
 {
 	const char	*in;
 	size_t		 len;
-	int64_t		 start = clock_now();
-	int		 got;
 
-	io_patience(s->io, limits_patience());
 	while (!d->decoder.is_over) {
 		if (d->arrival->is_lost && arrival_is_endless(d->bytes)) {
 			s->is_over = true;
 			break;
 		}
 		if ((len = io_peek(s->io, &in)) == 0) {
-			io_deadline(s->io, data_deadline(start, d->bytes));
-			if ((got = io_fill(s->io, ARRIVAL_ROOM)) <= 0) {
-				if (got == 0)
-					errno = ECONNRESET;
+			if (data_fill(s) == -1)
 				return -1;
-			}
 			continue;
 		}
 		if (len > ARRIVAL_ROOM)
@@ -152,7 +151,6 @@ receive(struct delivery *d, struct session *s)
 		if (pass_on(d, s->io, in, len) == -1)
 			return -1;
 	}
-	io_deadline(s->io, NEVER);
 	return 0;
 }
 
@@ -188,7 +186,7 @@ take_message(struct session *s)
 	d.decoded = pool_alloc(s->mail->pool, ARRIVAL_ROOM + 2);
 	smtp_data_start(&d.decoder);
 
-	if (say(s, REPLY_GO_AHEAD) == GONE || io_flush(s->io) == -1 ||
+	if (say(s, REPLY_GO_AHEAD) == GONE || turn_flush(s, true) == -1 ||
 	    receive(&d, s) == -1) {
 		result = errno;
 		s->received = d.bytes;

@@ -13,11 +13,8 @@ bool	 data_rejects_bare(const struct session *);
  * those in our networks may be programs that know no better. */
 bool	 data_takes_bare(const struct session *);
 
-/*
- * When the client must have sent so many bytes more of a message, which it
- * began to send at `start`: the instant moves on with what has arrived, so
- * that a byte every few minutes does not keep a session for ever.
- */
-int64_t	 data_deadline(int64_t start, int64_t bytes);
+/* Read more of a message, in the time that it has left (turns.h): 0, or -1
+ * with errno, which is ECONNRESET at the end of input. */
+WAITS int data_fill(struct session *);
 
 #endif

@@ -18,6 +18,7 @@
 #include "common/param/site.h"
 
 #include "smtpd/commands.h"
+#include "smtpd/crowd.h"
 #include "smtpd/limits.h"
 #include "smtpd/listed.h"
 #include "smtpd/parameters.h"
@@ -30,7 +31,12 @@
 #include "smtpd/starttls.h"
 #include "smtpd/unicode.h"
 
-enum { RESOLVE_PATIENCE = 30 * 1000 };
+enum {
+	CROWDED_MEMORY = 200 * 1024,
+	RESOLVE_PATIENCE = 30 * 1000,
+	NO_SPACE_PAUSE = 1000,
+	WARN_EVERY = 60 * 1000		/* each refusal has its own line */
+};
 
 const struct param envelope_params[] = {
 	PARAM_BOOL("strict_rfc821_envelopes", set.strict_envelopes, "no",
@@ -48,6 +54,18 @@ const struct param envelope_params[] = {
 	PARAM_END
 };
 
+/* When cleanup has said 452 4.3.1: until then it is not asked again. */
+static int64_t	no_space_until;
+
+/* cleanup knows what is under way to it, and what the file system says when
+ * somebody writes; both cannot be seen from here. */
+void
+envelope_note_refusal(const struct queued *answer)
+{
+	if (strncmp(answer->reply, "452 4.3.1 ", 10) == 0)
+		no_space_until = clock_now() + NO_SPACE_PAUSE;
+}
+
 /* Room in the queue for this message and half of another? The jail we are in
  * is on the queue's file system. */
 static bool
@@ -56,8 +74,12 @@ has_space(const struct session *s)
 	struct statvfs	fs;
 	int64_t		need, free_bytes;
 
+	if (clock_now() < no_space_until)
+		return false;
 	if (statvfs(".", &fs) == -1)
 		return true;		/* cleanup will find out */
+	if (fs.f_flag & ST_RDONLY)
+		return false;
 	need = set.queue_minfree;
 	if (site.message_size_limit > 0 &&
 	    need < site.message_size_limit + site.message_size_limit / 2)
@@ -68,6 +90,19 @@ has_space(const struct session *s)
 	if (s->mail->size_hint > 0 && site.message_size_limit == 0)
 		need += s->mail->size_hint;
 	return free_bytes > need && (fs.f_files == 0 || fs.f_favail > 100);
+}
+
+/* Tell the log, now and then. */
+static void
+warn_of_space(void)
+{
+	static int64_t	next;
+
+	if (clock_now() < next)
+		return;
+	next = clock_now() + WARN_EVERY;
+	log_warning("not enough free space in mail queue, or it cannot be "
+	    "written to: message_size_limit needs half as much again");
 }
 
 /* Both commands: the path after FROM: or TO:. */
@@ -107,8 +142,7 @@ open_mail(struct session *s, char *args)
 	    (result = unicode_check(s, s->mail->sender, true)) != DONE)
 		return result;
 	if (!has_space(s)) {
-		log_warning("not enough free space in mail queue: "
-		    "message_size_limit needs half as much again");
+		warn_of_space();
 		return refuse(s, "MAIL", NULL, reply_text(line,
 		    REPLY_NO_SPACE));
 	}
@@ -212,6 +246,16 @@ add_recipient(struct transaction *mail, const struct recipient_row *row,
 		rows->original = row->address;
 }
 
+/* Has a transaction all the memory that it gets? When most sessions are in use
+ * that is enough for a thousand recipients with usual names, or for three
+ * hundred of the greatest length (RFC 5321 4.5.3.1.8 asks for a hundred). */
+static bool
+is_greedy(const struct session *s)
+{
+	return pool_is_over(s->mail->pool) || (crowd_is_near() &&
+	    pool_size(s->mail->pool) > CROWDED_MEMORY);
+}
+
 /* The limit, and what a client does that ignores it. */
 WAITS static int
 too_many(struct session *s)
@@ -241,7 +285,7 @@ command_rcpt(struct session *s, char *args)
 		return say(s, REPLY_AFTER_BDAT, "RCPT");
 	s->mail->had_rcpt = true;
 	if (s->mail->count >= (size_t)set.recipient_limit ||
-	    pool_is_over(s->mail->pool))
+	    is_greedy(s))
 		return too_many(s);
 
 	why = parse_path(s->mail->pool, args, "TO:", PATH_ALLOW_BARE_LOCAL |

@@ -21,12 +21,12 @@
 
 #include "smtpd/auth.h"
 #include "smtpd/data.h"
-#include "smtpd/limits.h"
 #include "smtpd/replies.h"
 #include "smtpd/settings.h"
+#include "smtpd/turns.h"
 
 enum { RUBBISH_MAX = 64 * 1024, GLANCE = 4096, SHOWN = 100,
-    AUTH_WORDS = 64 };
+    AUTH_WORDS = 64, UNSENT_MAX = 8 * 1024 };
 
 /*
  * Read up to CRLF, or to the LF that this client may end its lines with.
@@ -137,26 +137,38 @@ read_either(struct session *s, char **line, size_t *len, bool is_response,
 	return got;
 }
 
-/* Wait for the line as long as a client may take for it. */
+/* Is there no line to work on before the answers so far have to go out? Many
+ * go before they fill the buffer, which would wait outside a turn. */
+static bool
+must_flush(struct session *s)
+{
+	const char	*unread;
+	size_t		 have = io_peek(s->io, &unread);
+
+	return memchr(unread, '\n', have) == NULL ||
+	    io_pending(s->io) > UNSENT_MAX;
+}
+
+/* Wait for the line as long as a client may take for it, and for reading what
+ * it was told. */
 WAITS static int
 wait_for_line(struct session *s, char **line, size_t *len, bool is_response,
     bool *is_cut)
 {
-	const char	*unread;
-	size_t		 have;
-	int		 got;
+	int	got = -1;
 
 	hear_forget(s);
-	io_patience(s->io, limits_patience());
-	have = io_peek(s->io, &unread);
-	if (memchr(unread, '\n', have) == NULL && io_flush(s->io) == -1)
+	turn_begin(s, s->mail != NULL && s->mail->arrival != NULL);
+	if (!must_flush(s) || io_flush(s->io) != -1) {
+		s->is_waiting = true;
+		got = read_either(s, line, len, is_response, is_cut);
+		s->is_waiting = false;
+	}
+	turn_end(s);
+	if (s->dismissal != NOT_DISMISSED) {
+		errno = ECANCELED;	/* though a line came at last */
 		return -1;
-	if (set.has_deadline)
-		io_deadline(s->io, clock_now() + limits_patience());
-	s->is_waiting = true;
-	got = read_either(s, line, len, is_response, is_cut);
-	s->is_waiting = false;
-	io_deadline(s->io, NEVER);
+	}
 	if (got == 0)
 		errno = ECONNRESET;
 	return got == 0 ? -1 : got;

@@ -2,13 +2,16 @@
  * limits.c - how much of us one client may have.
  *
  * Called by session.c at the greeting and after each command. Counts that
- * concern several processes are kept by anvil; a client in the exception
- * list is never counted.
+ * concern several processes are kept by anvil, by address or by network; a
+ * client in the exception list is never counted. How full the house is, and
+ * what follows from that, is in crowd.c.
  */
 
 #include "smtpd/limits.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "common/base/bug.h"
 #include "common/base/log.h"
@@ -16,8 +19,10 @@
 #include "common/net/match.h"
 #include "common/param/site.h"
 
+#include "smtpd/crowd.h"
 #include "smtpd/replies.h"
 #include "smtpd/settings.h"
+#include "smtpd/turns.h"
 
 enum { ANVIL_PATIENCE = 2000 };
 
@@ -39,6 +44,12 @@ const struct param limits_params[] = {
 	    0, 1000000,
 	    "Connections of one client in anvil_rate_time_unit; 0 means no "
 	    "limit."),
+	PARAM_INT("smtpd_client_ipv4_prefix_length", set.ipv4_prefix, "32", 0,
+	    32, "The bits of an IPv4 address by which clients are counted: "
+	    "those that have them in common share all limits."),
+	PARAM_INT("smtpd_client_ipv6_prefix_length", set.ipv6_prefix, "64", 0,
+	    128, "The same for IPv6; 64 and not Postfix's 84, since who has "
+	    "one address of a network of 64 bits usually has all of them."),
 	PARAM_STRING("smtpd_client_event_limit_exceptions",
 	    set.limit_exceptions, "$mynetworks", 0, 100000,
 	    "Networks whose clients are not counted."),
@@ -46,8 +57,6 @@ const struct param limits_params[] = {
 };
 
 static struct match	*excepted;
-static unsigned		 slots_used;
-static bool		 is_paused;
 
 void
 limits_prepare(void)
@@ -67,17 +76,57 @@ limits_excepts(const struct session *s)
 	return match_address(excepted, &s->address);
 }
 
+bool
+limits_is_friend(const struct session *s)
+{
+	return s->is_trusted || *s->login != '\0';
+}
+
+/* The network that the address is in. */
+static void
+mask(struct inetaddr *a, unsigned bits)
+{
+	unsigned	i, rest;
+
+	for (i = 0; i < sizeof(a->bytes); i++, bits -= rest) {
+		rest = bits < 8 ? bits : 8;
+		a->bytes[i] &= (unsigned char)(0xff00 >> rest);
+	}
+}
+
+/* A mapped address is an IPv4 address long before it comes here (inetaddr.h);
+ * who came by XCLIENT without one is "unknown". */
+char *
+limits_counted_as(const struct session *s, char to[COUNTED_AS])
+{
+	struct inetaddr	network = s->address;
+	bool		is_v6 = network.family == AF_INET6;
+	unsigned	bits = (unsigned)(is_v6 ? set.ipv6_prefix :
+			    set.ipv4_prefix);
+	char		text[INETADDR_TEXT];
+
+	if (network.family == 0 || bits == (is_v6 ? 128u : 32u)) {
+		snprintf(to, COUNTED_AS, "%s", s->address_text);
+		return to;
+	}
+	mask(&network, bits);
+	snprintf(to, COUNTED_AS, "%s/%u", inetaddr_print(&network, text,
+	    sizeof(text)), bits);
+	return to;
+}
+
 /* Tell anvil, which answers with the counts that include this client. */
 WAITS static int
 count_client(struct session *s, struct anvil_counts *counts)
 {
 	struct anvil_connect	 event;
 	struct pool		*pool;
+	char			 key[COUNTED_AS];
 	int			 result;
 
 	pool = pool_new("anvil", 0);
 	event.service = (char *)daemon_service();
-	event.address = s->address_text;
+	event.address = limits_counted_as(s, key);
 	result = link_ask(to_anvil, PACKET_ANVIL_CONNECT, &event,
 	    PACKET_ANVIL_COUNTS, counts, pool, clock_now() + ANVIL_PATIENCE,
 	    false);
@@ -128,19 +177,34 @@ limits_client_left(struct session *s)
 {
 	struct anvil_connect	 event;
 	struct channel		*channel;
+	char			 key[COUNTED_AS];
 
 	event.service = (char *)daemon_service();
-	event.address = s->address_text;
+	event.address = limits_counted_as(s, key);
 	channel = link_channel(to_anvil, 0, clock_now() + ANVIL_PATIENCE);
 	if (channel != NULL)
 		channel_post(channel, PACKET_ANVIL_DISCONNECT,
 		    channel_next_id(channel), &event);
 }
 
+/* Was that one error too many? Strangers may make fewer of them when all
+ * slots are in use; those that they made before are not held against them. */
+static bool
+has_erred_enough(struct session *s)
+{
+	bool	is_new = s->errors > s->seen_errors;
+
+	s->seen_errors = s->errors;
+	if (s->errors >= (unsigned)set.hard_errors)
+		return true;
+	return is_new && crowd_is_full() && !limits_is_friend(s) &&
+	    s->errors >= (unsigned)set.full_errors;
+}
+
 int
 limits_errors(struct session *s)
 {
-	if (s->errors >= (unsigned)set.hard_errors) {
+	if (has_erred_enough(s)) {
 		log_info("too many errors after %s from %s", s->last_command,
 		    s->ident);
 		s->is_over = true;
@@ -151,7 +215,7 @@ limits_errors(struct session *s)
 	if (s->errors >= (unsigned)set.soft_errors &&
 	    s->errors > s->delayed) {
 		s->delayed = s->errors;
-		io_flush(s->io);
+		(void)turn_flush(s, false);
 		if (fiber_sleep(set.error_sleep) == -1)
 			return GONE;
 	}
@@ -161,45 +225,11 @@ limits_errors(struct session *s)
 void
 limits_junk(struct session *s)
 {
-	if (++s->junk > (unsigned)set.junk_limit)
+	int64_t	limit = set.junk_limit;
+
+	if (crowd_is_full() && !limits_is_friend(s) && set.full_junk < limit)
+		limit = set.full_junk;
+	if (++s->junk > (unsigned)limit)
 		s->errors++;
 }
 
-int64_t
-limits_hasten(int64_t usual)
-{
-	unsigned	limit;
-
-	limit = daemon_limit();
-	if (limit > 0 && slots_used >= limit - limit / 5 &&
-	    set.overload_timeout < usual)
-		return set.overload_timeout;
-	return usual;
-}
-
-int64_t
-limits_patience(void)
-{
-	return limits_hasten(set.timeout);
-}
-
-void
-limits_slots_changed(unsigned visits)
-{
-	unsigned	limit;
-
-	slots_used = visits;
-	limit = daemon_limit();
-	if (limit == 0 || daemon_is_draining())
-		return;
-	if (!is_paused && visits >= limit) {
-		log_warning("service \"%s\" has reached its session limit "
-		    "\"%u\": new clients may experience noticeable delays",
-		    daemon_service(), limit);
-		daemon_pause_listening();
-		is_paused = true;
-	} else if (is_paused && visits < limit) {
-		daemon_resume_listening();
-		is_paused = false;
-	}
-}

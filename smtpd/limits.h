@@ -13,16 +13,16 @@ WAITS int	 limits_errors(struct session *);
 /* Is this client never counted? */
 bool		 limits_excepts(const struct session *);
 
+/* As whom anvil counts this client: by its address, or its network. */
+enum { COUNTED_AS = INETADDR_TEXT + 4 };
+char		*limits_counted_as(const struct session *,
+		    char to[COUNTED_AS]);
+
+/* In mynetworks, or logged in. */
+bool		 limits_is_friend(const struct session *);
+
 /* A command that does not bring mail forward. */
 void		 limits_junk(struct session *);
-
-/* Milliseconds that a client may take for one command, less when busy. */
-int64_t		 limits_patience(void);
-/* The same for something else that usually has so many. */
-int64_t		 limits_hasten(int64_t usual);
-
-/* So many visits now: accept more, or let them wait outside. */
-void		 limits_slots_changed(unsigned visits);
 
 void		 limits_prepare(void);
 

@@ -12,6 +12,7 @@
 
 #include "smtpd/auth.h"
 #include "smtpd/client.h"
+#include "smtpd/crowd.h"
 #include "smtpd/data.h"
 #include "smtpd/gate.h"
 #include "smtpd/greet.h"
@@ -31,7 +32,7 @@ struct link	*to_cleanup, *to_resolve, *to_dns, *to_anvil, *to_qmgr,
 static const struct param *const params[] = {
 	session_params, greet_params, gate_params, offer_params,
 	verify_params, envelope_params, data_params, footer_params,
-	limits_params, rates_params, client_params, proxy_params,
+	limits_params, crowd_params, rates_params, client_params, proxy_params,
 	restrict_params, parameter_params, transcript_params,
 	overrides_params, peers_params, unicode_params, server_tls_params,
 	tls_client_params, tls_params, auth_params, login_params, NULL
@@ -43,6 +44,7 @@ before(void)
 {
 	client_prepare();
 	limits_prepare();
+	crowd_prepare();
 	restrict_prepare();
 	listed_prepare();
 	data_prepare();

@@ -48,10 +48,11 @@ count(const struct session *s, enum anvil_kind kind, bool is_question)
 	struct anvil_event	 event;
 	struct anvil_counts	 counts;
 	struct pool		*pool = pool_new("anvil", 0);
+	char			 key[COUNTED_AS];
 	int			 result;
 
 	event.service = (char *)daemon_service();
-	event.address = (char *)s->address_text;
+	event.address = limits_counted_as(s, key);
 	event.kind = kind;
 	event.is_question = is_question;
 	result = link_ask(to_anvil, PACKET_ANVIL_EVENT, &event,

@@ -70,6 +70,8 @@ static const char *const sentences[REPLIES] = {
 				"from %s",
 	[REPLY_PLAIN_SESSION] =	"%03d 5.7.1 Session encryption is required",
 
+	[REPLY_BUSY] =		"421 4.3.2 %s Error: all sessions are in use, "
+				"try again later",
 	[REPLY_TIMEOUT] =	"421 4.4.2 %s Error: timeout exceeded",
 	[REPLY_ENDLESS_LINE] =	"421 4.7.0 %s Error: line too long",
 	[REPLY_TOO_MANY_ERRORS] =

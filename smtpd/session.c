@@ -27,6 +27,7 @@
 #include "smtpd/client.h"
 #include "smtpd/commands.h"
 #include "smtpd/arrival.h"
+#include "smtpd/crowd.h"
 #include "smtpd/greet.h"
 #include "smtpd/hear.h"
 #include "smtpd/limits.h"
@@ -42,6 +43,8 @@ enum {
 	SESSION_MEMORY = 64 * 1024,
 	TRANSACTION_MEMORY = 16 * 1024 * 1024,
 	RECIPIENT_MEMORY = 1024,
+	UNREAD_MAX = 32 * 1024,
+	LAST_WORDS = 2000,		/* milliseconds, for a goodbye */
 	GREATEST_MEMORY = 256 * 1024 * 1024	/* cleanup takes no more */
 };
 
@@ -51,8 +54,6 @@ const struct param session_params[] = {
 	    "The text after 220; the host name must come first (RFC 5321)."),
 	PARAM_TIME("smtpd_timeout", set.timeout, "300s", 1, 3600,
 	    "How long a client may take for one command."),
-	PARAM_TIME("smtpd_overload_timeout", set.overload_timeout, "30s", 1,
-	    3600, "What smtpd_timeout is while most sessions are in use."),
 	PARAM_BOOL("smtpd_helo_required", set.helo_required, "no",
 	    "Whether MAIL needs HELO or EHLO before it."),
 	PARAM_END
@@ -65,10 +66,12 @@ struct visit {
 static TAILQ_HEAD(, visit) visits = TAILQ_HEAD_INITIALIZER(visits);
 static unsigned	 visit_count;
 
+static void		 turn_away(struct session *, int fd);
 WAITS static int	 arrive(struct session *, int fd);
 WAITS static void	 receive_client(struct session *);
 WAITS static void	 converse(struct session *);
 WAITS static void	 part(struct session *, int error);
+WAITS static void	 last_words(struct session *);
 
 /* The whole of it. */
 void
@@ -88,9 +91,10 @@ session_run(int fd)
 	visit.session = s;
 	TAILQ_INSERT_TAIL(&visits, &visit, next);
 	visit_count++;
-	limits_slots_changed(visit_count);
 
-	if (arrive(s, fd) == 0) {
+	if (!crowd_arrived(visit_count))
+		turn_away(s, fd);
+	else if (arrive(s, fd) == 0) {
 		log_info("connect from %s", s->ident);
 		receive_client(s);
 		log_goodbye(s);
@@ -103,8 +107,21 @@ session_run(int fd)
 	transcript_send(s);
 	TAILQ_REMOVE(&visits, &visit, next);
 	visit_count--;
-	limits_slots_changed(visit_count);
+	crowd_departed(visit_count);
 	pool_free(pool);
+}
+
+/* All slots are in use, by clients who are busy: say so at once, as far as
+ * that can be done without waiting. */
+static void
+turn_away(struct session *s, int fd)
+{
+	s->io = io_new(fd);
+	if (set.tls_wrappermode)
+		return;
+	io_patience(s->io, 0);
+	if (say(s, REPLY_BUSY, site.myhostname) != GONE)
+		(void)io_flush(s->io);
 }
 
 /* Who is there? The proxy's header comes before all that io would read. */
@@ -119,6 +136,10 @@ arrive(struct session *s, int fd)
 	s->io = io_new(fd);
 	if (set.sasl_enable)
 		io_wipes(s->io);
+	/* Replies are short. Whoever does not read them shall not make the
+	 * kernel keep megabytes of them, as it does for who is sent much. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){ UNREAD_MAX },
+	    sizeof(int));
 	if (result == 0)
 		client_identify(s);
 	return result;
@@ -130,7 +151,7 @@ receive_client(struct session *s)
 {
 	int	result;
 
-	io_patience(s->io, limits_patience());
+	io_patience(s->io, crowd_patience());
 	/* Who waits for the greeting is here, too. */
 	if ((result = limits_client(s)) == DONE &&
 	    (result = starttls_wrap(s)) == DONE &&
@@ -140,8 +161,8 @@ receive_client(struct session *s)
 		converse(s);
 	else if (result == GONE)
 		part(s, errno);
-	else if (starttls_may_speak(s))
-		io_flush(s->io);
+	else
+		last_words(s);
 }
 
 /* RFC 5321 3.1, 4.3.2. */
@@ -151,7 +172,7 @@ session_greet(struct session *s)
 	char	line[REPLY_LINE];
 	int	result;
 
-	io_patience(s->io, limits_patience());
+	io_patience(s->io, crowd_patience());
 	if ((result = limits_client(s)) != DONE)
 		return result;
 	/* Nobody else tells those who were not waiting when that began. */
@@ -191,7 +212,32 @@ converse(struct session *s)
 			break;
 		}
 	}
-	io_flush(s->io);
+	last_words(s);
+}
+
+/* Send the rest, but wait for nobody who does not listen. */
+WAITS static void
+last_words(struct session *s)
+{
+	io_patience(s->io, LAST_WORDS);
+	io_deadline(s->io, clock_now() + LAST_WORDS);
+	if (starttls_may_speak(s))
+		(void)io_flush(s->io);
+}
+
+/* It was asked to leave (turns.c). */
+static void
+part_dismissed(struct session *s)
+{
+	if (s->dismissal == DISMISSED_AS_SLOW) {
+		say(s, REPLY_TIMEOUT, site.myhostname);
+		log_info("timeout after %s from %s: most sessions are in use",
+		    s->last_command, s->ident);
+		return;
+	}
+	say(s, REPLY_BUSY, site.myhostname);
+	log_info("idle after %s from %s: others need the session",
+	    s->last_command, s->ident);
 }
 
 /* The connection is over without QUIT: say why if we can, and log it. */
@@ -203,7 +249,10 @@ part(struct session *s, int error)
 	if (s->received > 0)
 		snprintf(size, sizeof(size), " (%lld bytes)",
 		    (long long)s->received);
-	if (error == ETIMEDOUT) {
+	io_patience(s->io, LAST_WORDS);
+	if (s->dismissal != NOT_DISMISSED)
+		part_dismissed(s);
+	else if (error == ETIMEDOUT) {
 		say(s, REPLY_TIMEOUT, site.myhostname);
 		log_info("timeout after %s%s from %s", s->last_command, size,
 		    s->ident);
@@ -216,8 +265,7 @@ part(struct session *s, int error)
 	} else
 		log_info("lost connection after %s%s from %s",
 		    s->last_command, size, s->ident);
-	if (starttls_may_speak(s))
-		io_flush(s->io);
+	last_words(s);
 }
 
 void

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "common/base/mem.h"
 #include "common/fiber/io.h"
@@ -19,6 +20,17 @@ enum { COMMANDS = 24 };
 
 struct arrival;
 struct cover;
+
+/* How long a client has been waited for: turns.c. */
+struct turn {
+	bool			 is_on, is_text;
+	unsigned		 rank;
+	int64_t			 since;
+	int64_t			 spent;	/* of the message's allowance */
+	int64_t			 bytes;	/* of it, not credited yet */
+	TAILQ_ENTRY(session)	 next;
+};
+enum dismissal { NOT_DISMISSED, DISMISSED_FOR_ROOM, DISMISSED_AS_SLOW };
 
 /* One transaction: everything between MAIL and its end, in one pool. Every
  * way it can end is transaction_end(). */
@@ -86,8 +98,10 @@ struct session {
 	bool			 hears_chunk;	/* the line begins with BDAT */
 	int64_t			 received;	/* bytes after DATA */
 
-	/* how it behaved: limits.c */
-	unsigned		 errors, junk, delayed, etrns;
+	/* how it behaved: limits.c, turns.c */
+	unsigned		 errors, junk, delayed, seen_errors, etrns;
+	struct turn		 turn;
+	enum dismissal		 dismissal;
 	struct tally		 tallies[COMMANDS];
 	bool			 had_bare_lf;
 	struct record		*record;	/* transcript.c; or NULL */

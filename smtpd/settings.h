@@ -11,7 +11,7 @@
 struct settings {
 	/* session.c */
 	char	*banner;
-	int64_t	 timeout, overload_timeout;
+	int64_t	 timeout;
 	bool	 helo_required;
 
 	/* offer.c, gate.c, greet.c, verify.c, footer.c */
@@ -60,8 +60,11 @@ struct settings {
 	/* limits.c */
 	int64_t	 soft_errors, hard_errors, error_sleep;
 	int64_t	 junk_limit;
-	int64_t	 client_connections, client_rate;
+	int64_t	 client_connections, client_rate, ipv4_prefix, ipv6_prefix;
 	char	*limit_exceptions;
+
+	/* crowd.c */
+	int64_t	 overload_timeout, full_timeout, full_errors, full_junk;
 
 	/* rates.c */
 	int64_t	 message_rate, recipient_rate, new_tls_rate, auth_rate;
@@ -92,6 +95,6 @@ extern const struct param session_params[], envelope_params[], data_params[],
     rates_params[], verify_params[], limits_params[], client_params[],
     restrict_params[], parameter_params[], transcript_params[],
     proxy_params[], unicode_params[], server_tls_params[],
-    tls_client_params[], auth_params[], login_params[];
+    crowd_params[], tls_client_params[], auth_params[], login_params[];
 
 #endif

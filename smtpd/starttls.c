@@ -24,12 +24,16 @@
 
 #include "smtpd/auth.h"
 #include "smtpd/commands.h"
+#include "smtpd/crowd.h"
 #include "smtpd/hear.h"
 #include "smtpd/limits.h"
 #include "smtpd/rates.h"
 #include "smtpd/replies.h"
 #include "smtpd/settings.h"
 #include "smtpd/tls_settings.h"
+#include "smtpd/turns.h"
+
+enum { AT_ONCE = 16, MOMENT = 10 };	/* handshakes, milliseconds */
 
 /* --- the handshake -------------------------------------------------------- */
 
@@ -58,6 +62,26 @@ tell(const struct session *s, struct pool *pool)
 		    s->ident, t->doubt);
 }
 
+/* A handshake costs half a millisecond of the processor, or some more, and
+ * who asks for it next to nothing. So that those who do not ask are heard in
+ * between, however many ask at once, only so many begin in a moment. */
+WAITS static int
+await_turn(void)
+{
+	static int64_t	moment;
+	static unsigned	begun;
+
+	while (begun >= AT_ONCE && clock_now() - moment < MOMENT)
+		if (fiber_sleep(MOMENT) == -1)
+			return -1;
+	if (clock_now() - moment >= MOMENT) {
+		moment = clock_now();
+		begun = 0;
+	}
+	begun++;
+	return 0;
+}
+
 /* Shake hands. The client may take smtpd_starttls_timeout for all of it, less
  * when most sessions are in use, and is told to go like any other who waits
  * when the system stops. */
@@ -67,19 +91,22 @@ shake(struct session *s)
 	struct cover		*cover = pool_alloc(s->pool, sizeof(*cover));
 	struct tls_wishes	 wishes;
 	const char		*why;
-	int64_t			 patience = limits_hasten(set.tls_timeout);
+	int64_t			 patience = crowd_hasten(set.tls_timeout);
 	int			 result;
 
 	if (set.tls_loglevel > 1)
 		log_info("setting up TLS connection from %s", s->ident);
+	if (await_turn() == -1)
+		return GONE;
 	tls_server_wishes(&wishes);
+	turn_begin(s, false);
 	io_patience(s->io, patience);
 	io_deadline(s->io, clock_now() + patience);
 	s->is_waiting = true;
 	result = tls_start(s->io, tls_server_context(), &wishes, s->pool,
 	    &cover->stream, &cover->summary, &why);
 	s->is_waiting = false;
-	io_deadline(s->io, NEVER);
+	turn_end(s);
 	if (result == 0) {
 		s->tls = cover;
 		return DONE;
@@ -222,7 +249,8 @@ command_starttls(struct session *s, char *args)
 	if ((result = check(s)) != DONE ||
 	    (result = refuse_pipelined(s)) != DONE)
 		return result;
-	if (say(s, REPLY_READY_FOR_TLS) == GONE || io_flush(s->io) == -1)
+	if (say(s, REPLY_READY_FOR_TLS) == GONE ||
+	    turn_flush(s, false) == -1)
 		return GONE;
 	return begin(s);
 }

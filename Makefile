@@ -119,12 +119,15 @@ cleanup_FILES	:= cleanup/main.c cleanup/intake.c cleanup/inbox.c \
 		   cleanup/headers.c cleanup/canonical.c cleanup/lookup.c \
 		   cleanup/clients.c cleanup/inspect.c cleanup/characters.c \
 		   cleanup/checks.c cleanup/actions.c cleanup/copies.c \
-		   cleanup/unicode.c \
+		   cleanup/unicode.c cleanup/room.c cleanup/inflow.c \
 		   cleanup/alias.c cleanup/write.c cleanup/commit.c
 pickup_FILES	:= cleanup/pickup.c cleanup/bring.c cleanup/maildrop.c \
 		   cleanup/ticket.c cleanup/drop.c cleanup/undelivered.c \
-		   cleanup/permit.c cleanup/submitters.c cleanup/requeue.c
-postdrop_FILES	:= cleanup/postdrop.c cleanup/drop.c cleanup/submitters.c
+		   cleanup/permit.c cleanup/submitters.c cleanup/requeue.c \
+		   cleanup/posters.c cleanup/source.c cleanup/fair.c \
+		   cleanup/allowance.c cleanup/tally.c
+postdrop_FILES	:= cleanup/postdrop.c cleanup/drop.c cleanup/submitters.c \
+		   cleanup/tally.c
 sendmail_FILES	:= cleanup/sendmail.c cleanup/spool.c cleanup/extract.c \
 		   cleanup/submit.c cleanup/dialogue.c cleanup/drop.c
 bounce_FILES	:= qmgr/bounce.c qmgr/report.c qmgr/template.c qmgr/postmaster.c \
@@ -148,7 +151,7 @@ local_FILES	:= local/main.c local/recipient.c local/alias.c local/expand.c \
 		   local/locking.c local/nested.c local/seen.c
 helper_FILES	:= local/helper.c local/become.c local/permits.c local/spool.c
 mailbox_FILES	:= local/mailbox.c local/mbox.c local/mbox_lock.c \
-		   local/maildir.c local/copy.c \
+		   local/mbox_mark.c local/maildir.c local/copy.c \
 		   local/storing.c local/reading.c local/running.c
 error_FILES	:= local/refuse.c
 spawn_FILES	:= local/spawn.c local/account.c local/child.c

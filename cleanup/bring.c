@@ -2,7 +2,7 @@
  * bring.c - a message from a file into cleanup.
  *
  * Called by pickup.c, maildrop.c and requeue.c on the message's fiber. The file
- * may belong to anybody: it is read on a thread, in pieces, and only as long as
+ * may belong to anybody: it is read in pieces (source.c), and only as long as
  * its envelope says.
  */
 #include "cleanup/bring.h"
@@ -14,14 +14,13 @@
 #include "common/base/bug.h"
 #include "common/base/clock.h"
 #include "common/base/text.h"
-#include "common/fiber/offload.h"
 #include "common/ipc/link.h"
 #include "common/ipc/overrides.h"
 #include "common/ipc/posting.h"
 #include "common/mail/smtp.h"
 #include "common/param/site.h"
 
-enum { PIECE = 32 * 1024 };
+enum { PIECE = SOURCE_PIECE };
 
 static struct link	*cleanup;
 static char		*fix_endings;
@@ -47,36 +46,6 @@ bring_start(void)
 		die("sendmail_fix_line_endings: %s: expected always, never or "
 		    "strict", fix_endings);
 	cleanup = link_new("cleanup", site_processes("cleanup"), NULL);
-}
-
-/* A read on its way to a thread. */
-struct reading {
-	int	 fd;
-	void	*to;
-	size_t	 len;
-	int64_t	 offset;
-};
-
-/* On the thread: bytes, or -1. */
-static int
-run_reading(void *arg)
-{
-	struct reading	*r = arg;
-	ssize_t		 n;
-
-	do
-		n = pread(r->fd, r->to, r->len, r->offset);
-	while (n == -1 && errno == EINTR);
-	return (int)n;
-}
-
-/* Read on a thread. */
-ssize_t
-bring_read(int fd, void *to, size_t len, int64_t offset)
-{
-	struct reading	r = { fd, to, len, offset };
-
-	return offload(run_reading, &r);
 }
 
 /* How long a step may take from now. */
@@ -133,7 +102,7 @@ encode(struct endings *e, const char *in, size_t len, char *out)
  * with CRLF, otherwise they do. */
 WAITS static int
 send_content(struct pool *pool, struct posting *p, struct endings *endings,
-    int fd, int64_t offset, int64_t left)
+    struct source *from, int64_t offset, int64_t left)
 {
 	char		*in = pool_alloc(pool, PIECE);
 	char		*out = endings == NULL ? in :
@@ -142,7 +111,7 @@ send_content(struct pool *pool, struct posting *p, struct endings *endings,
 	size_t		 len;
 
 	for (; left > 0; left -= n, offset += n) {
-		n = bring_read(fd, in, left < PIECE ? (size_t)left : PIECE,
+		n = source_read(from, in, left < PIECE ? (size_t)left : PIECE,
 		    offset);
 		if (n == 0)
 			errno = EIO;		/* somebody has cut the file */
@@ -189,15 +158,16 @@ mail_of(const struct drop *d, uid_t uid)
 
 /* The envelope, then the content. */
 WAITS static int
-post(struct pool *pool, struct mail *mail, struct endings *endings, int fd,
-    int64_t offset, int64_t length, struct queued *queued)
+post(struct pool *pool, struct mail *mail, struct endings *endings,
+    struct source *from, int64_t offset, int64_t length,
+    struct queued *queued)
 {
 	struct posting	*p = posting_open(pool, cleanup, mail, patience());
 	int		 saved;
 
 	if (p == NULL)
 		return -1;
-	if (send_content(pool, p, endings, fd, offset, length) == -1) {
+	if (send_content(pool, p, endings, from, offset, length) == -1) {
 		saved = errno;
 		posting_abandon(p);
 		errno = saved;
@@ -208,22 +178,22 @@ post(struct pool *pool, struct mail *mail, struct endings *endings, int fd,
 
 /* Bring a message in a file. */
 int
-bring(struct pool *pool, const struct drop *d, uid_t uid, int fd,
-    int64_t offset, struct queued *queued)
+bring(struct pool *pool, const struct drop *d, uid_t uid,
+    struct source *from, int64_t offset, struct queued *queued)
 {
 	struct mail	mail = mail_of(d, uid);
 	struct endings	endings = { .is_decided = false };
 
-	return post(pool, &mail, &endings, fd, offset, d->content_length,
+	return post(pool, &mail, &endings, from, offset, d->content_length,
 	    queued);
 }
 
 /* Bring one that has been in the queue. */
 int
-bring_again(struct pool *pool, struct mail *mail, int fd, int64_t offset,
-    int64_t length, struct queued *queued)
+bring_again(struct pool *pool, struct mail *mail, struct source *from,
+    int64_t offset, int64_t length, struct queued *queued)
 {
-	return post(pool, mail, NULL, fd, offset, length, queued);
+	return post(pool, mail, NULL, from, offset, length, queued);
 }
 
 /* Bring a text of our own. */

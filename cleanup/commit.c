@@ -6,14 +6,19 @@
  * the preamble is, the mode bit that says complete is set, the file is synced
  * once, and closed; then 250 is sent and qmgr is told.
  *
- * P1  250 is sent only after the file, its name and its mode are on stable
- *     storage: the first and only fsync and the close both said 0.
- * P2  A crash before that leaves a file without the bit, which a later start
- *     removes, or a whole file whose sender was not told: he may send twice.
- * P3  Every error removes the file and is told to the sender as temporary;
- *     a failed fsync is not tried again, since the second one lies.
- * P4  Nothing waits for qmgr but this fiber, and not for long: a message that
- *     it did not hear of is found by its scan.
+ * commit-1  250 is sent only after the file, its name and its mode are on
+ *           stable storage: the first and only fsync and the close both said
+ *           0.
+ * commit-2  A crash before that leaves a file without the bit, which a later
+ *           start removes, or a whole file whose sender was not told: he may
+ *           send twice.
+ * commit-3  Every error removes the file and is told to the sender as
+ *           temporary; a failed fsync is not tried again, since the second one
+ *           lies.
+ * commit-4  Nothing waits for qmgr but this fiber, and not for long: a message
+ *           that it did not hear of is found by its scan.
+ * P1  However many messages from outside wait for the disk, a report does not
+ *     wait behind them, nor they behind reports.
  */
 #include "cleanup/transaction.h"
 
@@ -24,22 +29,64 @@
 
 #include "common/base/log.h"
 #include "common/fiber/offload.h"
+#include "common/fiber/queue.h"
 #include "common/ipc/link.h"
 #include "common/queue/queue.h"
 
+#include "cleanup/inflow.h"
+#include "cleanup/room.h"
+
 enum {
 	TELL_MAX = 500,			/* fibers that tell qmgr at a time */
-	TELL_TIME = 5 * 1000		/* how long each of them tries */
+	TELL_TIME = 5 * 1000,		/* how long each of them tries */
+	THREADS_MAX = 64		/* that there can be */
 };
 
 static struct link	*qmgr;
 static unsigned		 telling;
+static struct semaphore	 turns[2];	/* others', ours */
+
+/* How many threads mail of our own making has beside the others. */
+static int64_t
+own_threads(void)
+{
+	return (set.sync_threads + 3) / 4;
+}
+
+/* Before the sandbox: the threads. */
+void
+commit_before(void)
+{
+	int64_t	most = set.sync_threads + own_threads();
+
+	offload_threads((int)(most < THREADS_MAX ? most : THREADS_MAX));
+}
 
 /* Open the way to qmgr. */
 void
 commit_start(void)
 {
+	semaphore_init(&turns[false], (long)set.sync_threads);
+	semaphore_init(&turns[true], (long)own_threads());
 	qmgr = link_new("qmgr", 1, NULL);
+	inflow_start(qmgr);
+}
+
+/* Sync. Threads are few when the disk is slow: mail of our own making has some
+ * of them for itself and takes no other (P1). */
+static int
+sync_in_turn(const struct transaction *t, int fd)
+{
+	struct semaphore	*threads = &turns[room_is_ours(t)];
+	int			 result, saved;
+
+	if (semaphore_take(threads, NEVER) == -1)
+		return -1;
+	result = offload_sync(fd);
+	saved = errno;
+	semaphore_give(threads);
+	errno = saved;
+	return result;
 }
 
 /* Mark complete, sync, close. */
@@ -52,7 +99,7 @@ make_durable(struct transaction *t)
 		write_failed(t, "mark", errno);
 		return -1;
 	}
-	if (offload_sync(fd) != 0) {
+	if (sync_in_turn(t, fd) != 0) {
 		write_failed(t, "sync", errno);
 		return -1;
 	}
@@ -133,6 +180,7 @@ commit(struct transaction *t)
 	write_end(t, &envelope);
 	if (t->code != 0 || make_durable(t) == -1)
 		return -1;
+	room_is_fine(t);
 	answer(t);
 	tell_qmgr(t, &envelope);
 	return 0;

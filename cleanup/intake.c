@@ -27,6 +27,8 @@
 #include "common/param/site.h"
 #include "common/queue/queue.h"
 
+#include "cleanup/inflow.h"
+#include "cleanup/room.h"
 #include "cleanup/sevenbit.h"
 #include "cleanup/unicode.h"
 
@@ -82,6 +84,7 @@ transaction_forget(struct transaction *t)
 	RB_REMOVE(transactions, &transactions, t);
 	count--;
 	write_undo(t);
+	room_leave(t);
 	sevenbit_close(t);
 	channel_release(t->channel);
 	pool_free(t->pool);
@@ -347,6 +350,8 @@ on_mail(struct request *r)
 	t->expects_recipients = m->has_more;
 	keep_recipients(t, m->recipients, m->count);
 	write_begin(t);
+	if (t->code == 0)
+		room_open(t);
 	if (t->code != 0)
 		transaction_answer_refused(t);
 }
@@ -381,6 +386,7 @@ transaction_finish(struct transaction *t)
 		answer_discarded(t);
 		return;
 	}
+	inflow_wait(t);
 	alias_apply(t);
 	unicode_decide(t);
 	if (t->code == 0 && !channel_is_open(t->channel))
@@ -486,6 +492,8 @@ on_content(struct request *r)
 		begin_content(t);
 	if (t->code == 0)
 		count_content(t, c->data.len);
+	if (t->code == 0)
+		room_follow(t);
 	if (t->code != 0) {
 		end_refused(t);
 	} else if (t->inbox == NULL) {

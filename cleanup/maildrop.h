@@ -1,11 +1,14 @@
 #ifndef CLEANUP_MAILDROP_H
 #define CLEANUP_MAILDROP_H
 
+#include <stdbool.h>
+
 #include "common/fiber/fiber.h"
 
-/* The fiber that drains maildrop/ for ever. */
-WAITS void	 maildrop_drain(void *);
-/* Files being brought now. */
-unsigned	 maildrop_busy(void);
+/* Bring this file to cleanup. True when its name is done with; false: it is to
+ * be tried again later. */
+WAITS bool	 maildrop_bring(const char *id);
+/* Remove this one, which is not complete, if nobody writes it any more. */
+void		 maildrop_reap(const char *id);
 
 #endif

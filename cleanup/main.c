@@ -14,14 +14,15 @@
 
 #include "common/base/bug.h"
 #include "common/base/log.h"
-#include "common/fiber/offload.h"
 #include "common/queue/queue.h"
 
 #include "cleanup/canonical.h"
 #include "cleanup/checks.h"
 #include "cleanup/clients.h"
+#include "cleanup/inflow.h"
 #include "cleanup/inspect.h"
 #include "cleanup/lookup.h"
+#include "cleanup/room.h"
 #include "cleanup/transaction.h"
 #include "cleanup/unicode.h"
 
@@ -38,7 +39,8 @@ static const struct param *const tables[] = {
 	main_params, intake_params, sevenbit_params, header_params,
 	lookup_params,
 	canonical_params, inspect_params, checks_params, alias_params,
-	copies_params, unicode_params, NULL
+	copies_params, unicode_params, room_params,
+	inflow_params, NULL
 };
 
 #define BRINGS_MAIL(name)						\
@@ -81,7 +83,7 @@ static void
 before(void)
 {
 	clients_before();
-	offload_threads((int)set.sync_threads);
+	commit_before();
 }
 
 /* Open the queue and the ways to the others. */

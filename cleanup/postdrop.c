@@ -9,14 +9,16 @@
  * name is refused here; pickup, which can ask what tables say, refuses the
  * others.
  *
- * P1  Exit status 0 means that the message is on stable storage: the same
- *     order as in commit.c, create, write, complete bit, one fsync, close.
- * P2  What the caller chose reaches the file only decoded, checked and encoded
+ * drop-1  Exit status 0 means that the message is on stable storage: the same
+ *         order as in commit.c, create, write, complete bit, one fsync, close.
+ * drop-2  A killed postdrop leaves a file without the complete bit and without
+ *         a lock, which pickup removes.
+ * P1  What the caller chose reaches the file only decoded, checked and encoded
  *     again.
- * P3  A killed postdrop leaves a file without the complete bit and without a
- *     lock, which pickup removes.
- * P4  The rights of the group are lent only to configuration directories that
+ * P2  The rights of the group are lent only to configuration directories that
  *     the built-in instance names (site.c).
+ * P5  Nobody fills the disk: a user has a bounded part of maildrop/ (tally.c),
+ *     and all of it leaves room for the queue.
  */
 #include <err.h>
 #include <errno.h>
@@ -37,11 +39,24 @@
 
 #include "cleanup/drop.h"
 #include "cleanup/submitters.h"
+#include "cleanup/tally.h"
 
-enum { PIECE = 64 * 1024, ATTEMPTS = 10 };
+enum { PIECE = 64 * 1024, ATTEMPTS = 10, INODES = 100 };
 
 /* The file being written; "" when there is none. */
 static char	path[sizeof("maildrop/") + QUEUE_ID_MAX];
+
+/* What the user's tally has of it, and where that is. */
+static int64_t	counted;
+static int	maildrop = -1;
+
+static int64_t	minfree;
+
+static const struct param	postdrop_params[] = {
+	PARAM_SIZE("queue_minfree", minfree, "0", 0, INT64_MAX / 2,
+	    "Free bytes that must remain in the queue's file system."),
+	PARAM_END
+};
 
 /* Remove what is unfinished and leave with a sentence. */
 static _Noreturn void
@@ -49,6 +64,8 @@ fail(int status, const char *what, const char *why)
 {
 	if (*path != '\0')
 		unlink(path);
+	if (maildrop != -1)
+		(void)tally_add(maildrop, getuid(), -1, -counted);
 	errx(status, "%s: %s", what, why);
 }
 
@@ -127,6 +144,46 @@ set_group(int fd)
 	return fchown(fd, (uid_t)-1, st.st_gid);
 }
 
+/* Would it take the last room? It must leave what cleanup wants to be left,
+ * and one message more: its copy in incoming/ must find room. */
+static void
+check_room(int64_t length)
+{
+	int64_t	most = site.message_size_limit, need = most + most / 2,
+		bytes, inodes;
+
+	need = (need > minfree ? need : minfree) + most;
+	if (fs_free_space(maildrop, &bytes, &inodes) == -1)
+		return;			/* a write will tell */
+	if (bytes - length < need || inodes < INODES)
+		errx(EX_TEMPFAIL, "maildrop: %s", strerror(ENOSPC));
+}
+
+/* Is one more of this length too much for this user? It is counted, as it will
+ * be in the file. Root is not, nor whom the queue belongs to. */
+static void
+check_tally(int64_t length)
+{
+	struct stat	st;
+	int		dir;
+
+	dir = open("maildrop", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (dir == -1)
+		fail(EX_TEMPFAIL, "maildrop", strerror(errno));
+	maildrop = dir;
+	check_room(length);
+	maildrop = -1;
+	if (getuid() == 0 || (stat("incoming", &st) == 0 &&
+	    st.st_uid == getuid()))
+		return;
+	if (tally_add(dir, getuid(), 1, length) == -1)
+		errx(errno == EACCES ? EX_NOPERM : EX_TEMPFAIL, "maildrop: %s",
+		    errno == EDQUOT ? "too much of your mail waits there" :
+		    strerror(errno));
+	maildrop = dir;
+	counted = length;
+}
+
 /* A new file of its own, locked while we live; readable for the group. */
 static int
 create(void)
@@ -202,6 +259,8 @@ static void
 configure(struct pool *pool, const char *directory)
 {
 	static const struct param *const	tables[] = { drop_params,
+						    postdrop_params,
+						    tally_params,
 						    submitters_params, NULL };
 	struct str		 problems;
 	struct maincf		*mc;
@@ -254,6 +313,7 @@ main(int argc, char **argv)
 	configure(pool, directory);
 	check_user();
 	read_envelope(pool, &drop);
+	check_tally(drop.content_length);
 	fd = create();
 	copy_message(pool, &drop, fd);
 	commit(fd);

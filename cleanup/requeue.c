@@ -9,6 +9,10 @@
  * P1  EX_OK is answered only after cleanup said 250.
  * P2  A file that comes twice, since qmgr died in between, gets the first one's
  *     queue id and no second message, as long as this process lives.
+ *     When cleanup says 4xx the message stays as it is, however old it becomes:
+ *     a table or the disk is out of order, which is no attempt at a delivery,
+ *     and who wanted it to begin anew does not want it returned for that. The
+ *     new message grows old as all do.
  * P3  What the message was when it came stays so: sender, DSN options, where it
  *     came from and when, and with that whether its headers are ours to
  *     rewrite.
@@ -18,7 +22,6 @@
 #include <errno.h>
 #include <string.h>
 #include <sysexits.h>
-#include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -28,6 +31,7 @@
 #include "common/ipc/overrides.h"
 #include "common/queue/queue.h"
 
+#include "cleanup/answer.h"
 #include "cleanup/bring.h"
 #include "cleanup/ticket.h"
 
@@ -39,21 +43,11 @@ static unsigned	busy;
 struct again {
 	struct pool		*pool;
 	int			 fd;
+	struct source		*source;	/* of it */
 	struct envelope		 envelope;
 	struct queue_layout	 layout;
 	const char		*why;
 };
-
-/* An answer; the text is a literal or in the request's pool. */
-static struct submitted
-say(int64_t exit_status, const char *queue_id, const char *text)
-{
-	return (struct submitted){
-		.exit_status = exit_status,
-		.queue_id = (char *)(uintptr_t)queue_id,
-		.text = (char *)(uintptr_t)text
-	};
-}
 
 /* On a thread: the envelope. */
 static int
@@ -92,34 +86,35 @@ renew_options(struct mail *m)
 
 /* Bring it. */
 WAITS static struct submitted
-requeue(struct request *r)
+requeue(struct request *r, struct source *from)
 {
 	const struct requeue	*q = r->object;
-	struct again		 a = { .pool = r->pool, .fd = q->message };
+	struct again		 a = { .pool = r->pool, .fd = q->message,
+				    .source = from };
 	struct queued		 queued;
 
 	if (offload(read_envelope, &a) == -1)
-		return say(EX_TEMPFAIL, "", strerror(errno));
+		return answer_say(EX_TEMPFAIL, "", strerror(errno));
 	if (a.why != NULL)
-		return say(EX_TEMPFAIL, "", a.why);
+		return answer_say(EX_TEMPFAIL, "", a.why);
 	take_recipients(&a);
 	renew_options(&a.envelope.mail);
 	if (a.envelope.mail.count == 0)
-		return say(EX_TEMPFAIL, "", "nobody waits for it");
-	if (bring_again(r->pool, &a.envelope.mail, a.fd,
+		return answer_say(EX_TEMPFAIL, "", "nobody waits for it");
+	if (bring_again(r->pool, &a.envelope.mail, a.source,
 	    a.layout.content_offset, a.layout.content_length, &queued) == -1)
-		return say(EX_TEMPFAIL, "", strerror(errno));
+		return answer_say(EX_TEMPFAIL, "", strerror(errno));
 	if (queued.code != 250)
-		return say(queued.code >= 500 ? EX_UNAVAILABLE : EX_TEMPFAIL,
-		    "", queued.reply);
+		return answer_say(queued.code >= 500 ? EX_UNAVAILABLE :
+		    EX_TEMPFAIL, "", queued.reply);
 	log_info("%s: uid=%d from=<%s> orig_id=%s", queued.queue_id,
 	    (int)r->uid, log_address(a.envelope.mail.sender), q->queue_id);
-	return say(EX_OK, queued.queue_id, queued.reply);
+	return answer_say(EX_OK, queued.queue_id, queued.reply);
 }
 
 /* The same, once for each file (P2). */
 WAITS static struct submitted
-requeue_once(struct request *r)
+requeue_once(struct request *r, struct source *from)
 {
 	const struct requeue	*q = r->object;
 	char			 id[QUEUE_ID_MAX + 1];
@@ -128,10 +123,10 @@ requeue_once(struct request *r)
 
 	ticket = ticket_take(r->uid, q->queue_id, id, clock_now() + TURN_TIME);
 	if (ticket == NULL && *id != '\0')
-		return say(EX_OK, pool_strdup(r->pool, id), "queued before");
+		return answer_say(EX_OK, pool_strdup(r->pool, id), "queued before");
 	if (ticket == NULL)
-		return say(EX_TEMPFAIL, "", strerror(errno));
-	answer = requeue(r);
+		return answer_say(EX_TEMPFAIL, "", strerror(errno));
+	answer = requeue(r, from);
 	ticket_give(ticket, answer.queue_id);
 	return answer;
 }
@@ -141,12 +136,14 @@ void
 on_requeue(struct request *r)
 {
 	const struct requeue	*q = r->object;
+	struct source		*from = source_new(q->message, r->uid);
 	const char		*why = daemon_unsupported();
 	struct submitted	 answer;
 
 	busy++;
-	answer = why != NULL ? say(EX_TEMPFAIL, "", why) : requeue_once(r);
-	close(q->message);
+	answer = why != NULL ? answer_say(EX_TEMPFAIL, "", why) :
+	    requeue_once(r, from);
+	source_close(from);
 	(void)channel_reply(r, PACKET_SUBMITTED, &answer);
 	busy--;
 }

@@ -4,8 +4,8 @@
  * First to pickup, which answers with the queue id; when nobody answers, or
  * the answer is "not now", to postdrop, which leaves it for later.
  *
- * P1  EX_OK means that pickup or postdrop said so; a message that neither has
- *     taken is reported with EX_TEMPFAIL or what they said.
+ * drop-7  EX_OK means that pickup or postdrop said so; a message that neither
+ *         has taken is reported with EX_TEMPFAIL or what they said.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -81,6 +81,8 @@ struct transaction {
 	size_t			 copy_count, copy_room;
 
 	int64_t			 received;	/* content bytes that came in */
+	int64_t			 looked;	/* room.c: of those, then */
+	int64_t			 kept_bytes, kept_inodes;	/* room.c */
 
 	/* write.c: what is not in the file yet; preamble first */
 	struct str		 buffer;
@@ -171,6 +173,7 @@ void		 write_failed(struct transaction *, const char *what,
 
 /* --- commit.c: after this the message is ours -------------------------- */
 
+void		 commit_before(void);
 void		 commit_start(void);
 /* 0 when it is committed and answered with 250; -1 with a refusal noted. */
 WAITS int	 commit(struct transaction *);

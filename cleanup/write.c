@@ -5,6 +5,10 @@
  * in front: a small message becomes one write when it is complete, and one
  * that is abandoned before never becomes a file. A larger one is written out
  * every 64 KiB; its preamble comes last.
+ *
+ * whole-3  What the disk or the memory refuses is told as temporary, to the
+ *          sender by 452 or 451 and to the log, and it is over when they give
+ *          again.
  */
 #include "cleanup/transaction.h"
 
@@ -15,6 +19,8 @@
 #include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/queue/queue.h"
+
+#include "cleanup/room.h"
 
 enum {
 	FLUSH_AT = 64 * 1024,
@@ -35,9 +41,9 @@ write_begin(struct transaction *t)
 void
 write_failed(struct transaction *t, const char *what, int error)
 {
-	log_warning("%s: cannot %s the queue file: %s", t->queue_id, what,
-	    strerror(error));
-	if (error == ENOSPC || error == EDQUOT || error == EFBIG)
+	room_failed(t, what, error);
+	if (error == ENOSPC || error == EDQUOT || error == EFBIG ||
+	    error == EROFS)
 		transaction_refuse(t, 452,
 		    "452 4.3.1 Error: insufficient system storage");
 	else

@@ -4,7 +4,9 @@
  * A fiber puts its job, which lies on its own stack, in line and sleeps; a
  * thread takes it, does it, puts it on the list of finished jobs and rings
  * the loop by an eventfd, once per batch. The thread owns job and arguments
- * until then: neither cancel nor time can wake the fiber earlier.
+ * until then: neither cancel nor time can wake the fiber earlier. A job that
+ * may hang for ever lies on the heap and is left alone when time is up; what
+ * it holds is released when it comes back.
  *
  * Several syncs at once are the point: the file system merges them.
  */
@@ -18,11 +20,13 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/bug.h"
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "common/fiber/inside.h"
 
 enum { THREADS_DEFAULT = 8, THREADS_MAX = 64 };
@@ -34,6 +38,7 @@ struct job {
 	int			 error;
 	bool			 is_done;
 	struct fiber		*fiber;
+	void			(*release)(void *);	/* of one left alone */
 	STAILQ_ENTRY(job)	 next;
 };
 
@@ -112,7 +117,12 @@ collect(int fd)
 	while ((job = STAILQ_FIRST(&done)) != NULL) {
 		STAILQ_REMOVE_HEAD(&done, next);
 		job->is_done = true;
-		fiber_resume(job->fiber, 0);
+		if (job->fiber != NULL) {
+			fiber_resume(job->fiber, 0);
+			continue;
+		}
+		job->release(job->arg);
+		free(job);
 	}
 }
 
@@ -169,6 +179,17 @@ offload_finish(void)
 	is_ending = false;
 }
 
+/* Into the line. */
+static void
+hand_over(struct job *job)
+{
+	offload_prepare();
+	pthread_mutex_lock(&lock);
+	STAILQ_INSERT_TAIL(&waiting, job, next);
+	pthread_cond_signal(&has_work);
+	pthread_mutex_unlock(&lock);
+}
+
 /* Have a thread do it. */
 int
 offload(int (*work)(void *), void *arg)
@@ -176,17 +197,40 @@ offload(int (*work)(void *), void *arg)
 	struct job	job = { .work = work, .arg = arg };
 
 	job.fiber = fiber_self();
-	offload_prepare();
-	pthread_mutex_lock(&lock);
-	STAILQ_INSERT_TAIL(&waiting, &job, next);
-	pthread_cond_signal(&has_work);
-	pthread_mutex_unlock(&lock);
-
+	hand_over(&job);
 	while (!job.is_done)
 		(void)fiber_suspend(NEVER, FIBER_WAIT_FIRM);
 	if (job.result < 0)
 		errno = job.error;
 	return job.result;
+}
+
+/* Have a thread do what may hang, and do not wait for ever. */
+int
+offload_until(int (*work)(void *), void *arg, void (*release)(void *),
+    int64_t deadline)
+{
+	struct job	*job = mem_alloc(sizeof(*job));
+	int		 outcome, result;
+
+	*job = (struct job){ .work = work, .arg = arg, .release = release,
+	    .fiber = deadline != 0 ? fiber_self() : NULL };
+	hand_over(job);
+	if (deadline == 0)
+		return 0;
+	while (!job->is_done) {
+		outcome = fiber_suspend(deadline, FIBER_WAIT_SOFT);
+		if (outcome != 0 && !job->is_done) {
+			job->fiber = NULL;
+			errno = outcome;
+			return OFFLOAD_LEFT;
+		}
+	}
+	result = job->result;
+	if (result < 0)
+		errno = job->error;
+	free(job);
+	return result;
 }
 
 /* fsync(2), once: after a failure a second one would lie. */

@@ -161,6 +161,9 @@ static const struct type types[PACKET_TYPES] = {
 	TYPE(ASK_SASL,		fields_ask_sasl,		ask_sasl),
 	TYPE(ASK_TOKEN,	fields_ask_token,		ask_token),
 	TYPE(TOKEN,		fields_token,			token),
+
+	TYPE(ASK_INFLOW,	empty,				empty),
+	TYPE(INFLOW,		fields_inflow,			inflow),
 };
 
 /* The entry of a type, NULL for a number nobody uses. */

@@ -70,7 +70,7 @@ enum packet_type {
 	PACKET_AUTH_END,
 	/* into resolve, about users */
 	PACKET_ASK_SASL,	/* DIALED comes back */
-	PACKET_ASK_TOKEN, PACKET_TOKEN,
+	PACKET_ASK_TOKEN, PACKET_TOKEN, PACKET_ASK_INFLOW, PACKET_INFLOW,
 
 	PACKET_TYPES
 };
@@ -341,6 +341,8 @@ struct new_mail {
 	int64_t		 content_offset, content_length, envelope_offset;
 	int		 message;	/* read-only */
 };
+/* To cleanup: new messages that were not tried; how many may be open. */
+struct inflow { int64_t backlog, limit; };
 
 /* qmgr to a delivery agent. OUTCOME comes back with the id of DELIVER. */
 struct deliver_row {

@@ -40,6 +40,7 @@ extern const struct field
 	fields_ask_hosts[], fields_hosts[], fields_ask_reverse[],
 	fields_reverse[], fields_anvil_connect[], fields_anvil_counts[],
 	fields_anvil_event[],
+	fields_inflow[],
 	fields_new_mail[], fields_deliver[], fields_outcome_packet[],
 	fields_bounce[], fields_bounce_rows[], fields_bounced[],
 	fields_transcript[], fields_flush_site[], fields_flushed[],

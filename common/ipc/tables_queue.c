@@ -8,6 +8,12 @@
 
 /* --- qmgr ---------------------------------------------------------------- */
 
+const struct field fields_inflow[] = {
+	FIELD_INT(struct inflow, backlog,	0, INT64_MAX),
+	FIELD_INT(struct inflow, limit,		0, INT64_MAX),
+	FIELD_END
+};
+
 const struct field fields_new_mail[] = {
 	FIELD_STR(struct new_mail, queue_id,	1, QUEUE_ID_MAX),
 	FIELD_DATA(struct new_mail, envelope,	0, CONTENT_MAX),

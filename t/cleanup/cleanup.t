@@ -137,7 +137,7 @@ subtest 'nothing is left of what was refused or broken off' => sub {
 	pass('the file is gone');
 };
 
-# P1 of commit.c, and what a small message costs.
+# commit-1, and what a small message costs.
 SKIP: {
 	skip 'strace needs root', 1 unless Postrider::is_root() &&
 	    -x '/usr/bin/strace';
@@ -174,7 +174,7 @@ SKIP: {
 	};
 }
 
-# P2 of commit.c, P2 of dirs.c
+# commit-2, recovery-1
 subtest 'unfinished files are removed at the start' => sub {
 	my $spool = $mail->spool;
 	my $before = settled_count();

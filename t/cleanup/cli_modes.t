@@ -50,7 +50,7 @@ sub names
 	my ($dir) = @_;
 
 	opendir my $d, $dir or die "$dir: $!";
-	return sort grep { !/^\.\.?$/ } readdir $d;
+	return sort grep { !/^\.(?:\.?$|posted)/ } readdir $d;
 }
 
 # Post as alice; the queue file.

@@ -55,7 +55,7 @@ sub queued
 my ($status, $output) = fill();
 is($status, 75, 'a full disk: EX_TEMPFAIL') or diag($output);
 cmp_ok(scalar @accepted, '>', 5, 'after some that had room');
-$mail->wait_log(qr/cleanup\[\d+\]: warning: \w+: cannot (write|create) the queue file: No space left/);
+$mail->wait_log(qr/cleanup\[\d+\]: error: \w+: cannot begin the queue file: insufficient system storage: mail is refused/);
 
 subtest 'SMTP clients are told to come again' => sub {
 	my $c = $mail->client;

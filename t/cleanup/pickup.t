@@ -60,7 +60,7 @@ subtest 'posted while the system is down' => sub {
 	wait_for(sub { !names() }, 10, 'an empty maildrop');
 };
 
-# P2, P3 of maildrop.c
+# drop-4, P1 of maildrop.c
 subtest 'what is no message is kept aside or left alone' => sub {
 	plant('BBBBBBBB1', 'garbage that is long enough', 0740);
 	plant('BBBBBBBB2', "PRDROP1\n\xff\xff\xff\x7f\0\0\0\0", 0740);
@@ -75,7 +75,7 @@ subtest 'what is no message is kept aside or left alone' => sub {
 	rmdir "$drop/BBBBBBBB5";
 };
 
-# P2 of dirs.c
+# recovery-1
 subtest 'unfinished files go when nobody writes them' => sub {
 	my $f = plant('CCCCCCCC1', 'half', 0640, 1);
 	plant('CCCCCCCC2', 'half', 0640);
@@ -100,7 +100,7 @@ subtest 'postdrop believes nothing' => sub {
 	is($status, 78);
 };
 
-# P1 of maildrop.c
+# drop-3
 subtest 'what cleanup will never take goes back' => sub {
 	$mail->stop;
 	my ($status) = $mail->sendmail(("Received: x\n" x 60) .
@@ -181,7 +181,7 @@ subtest 'rogue clients close their own channel only' => sub {
 	is($status, 0, 'and works');
 };
 
-# P1, P2 of pickup.c; P1 of commit.c
+# drop-5, drop-6, commit-1
 subtest 'pickup and cleanup die while mail is posted' => sub {
 	my %wanted;
 

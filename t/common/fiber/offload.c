@@ -228,6 +228,88 @@ a_failed_sync_is_told(void **state)
 	assert_int_equal(note.error, EBADF);
 }
 
+/* Hang until somebody says that it is enough. */
+static int
+hang(void *unused)
+{
+	(void)unused;
+	pthread_mutex_lock(&lock);
+	while (!is_released)
+		pthread_cond_wait(&changed, &lock);
+	pthread_mutex_unlock(&lock);
+	return 3;
+}
+
+static int	released;
+
+static void
+count_release(void *arg)
+{
+	(void)arg;
+	released++;
+}
+
+static void
+leave_it(void *arg)
+{
+	struct note	*note = arg;
+
+	is_released = false;
+	note->result = offload_until(hang, NULL, count_release,
+	    clock_now() + 20);
+	note->error = errno;
+	note->count = released;
+	pthread_mutex_lock(&lock);
+	is_released = true;
+	pthread_cond_broadcast(&changed);
+	pthread_mutex_unlock(&lock);
+	while (released == 0)
+		(void)fiber_sleep(1);
+}
+
+static void
+a_job_that_hangs_is_left_and_released_later(void **state)
+{
+	struct note	note = { 0 };
+
+	(void)state;
+	released = 0;
+	fiber_start(leave_it, &note);
+	loop_run();
+	assert_int_equal(note.result, OFFLOAD_LEFT);
+	assert_int_equal(note.error, ETIMEDOUT);
+	assert_int_equal(note.count, 0);
+	assert_int_equal(released, 1);
+}
+
+static void
+wait_for_it(void *arg)
+{
+	struct note	*note = arg;
+
+	is_released = true;
+	note->result = offload_until(hang, NULL, count_release,
+	    clock_now() + 10000);
+	note->count = released;
+	(void)offload_until(hang, NULL, count_release, 0);
+	while (released == 0)
+		(void)fiber_sleep(1);
+}
+
+static void
+one_that_comes_back_in_time_belongs_to_its_caller(void **state)
+{
+	struct note	note = { 0 };
+
+	(void)state;
+	released = 0;
+	fiber_start(wait_for_it, &note);
+	loop_run();
+	assert_int_equal(note.result, 3);
+	assert_int_equal(note.count, 0);
+	assert_int_equal(released, 1);
+}
+
 static int
 end_threads(void **state)
 {
@@ -246,6 +328,9 @@ main(void)
 		cmocka_unit_test(more_jobs_than_threads_all_get_done),
 		cmocka_unit_test(threads_hear_no_signals),
 		cmocka_unit_test(a_failed_sync_is_told),
+		cmocka_unit_test(a_job_that_hangs_is_left_and_released_later),
+		cmocka_unit_test(
+		    one_that_comes_back_in_time_belongs_to_its_caller),
 	};
 
 	loop_open();

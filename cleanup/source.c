@@ -1,0 +1,235 @@
+/*
+ * source.c - reading what somebody else's file system gives us.
+ *
+ * A submitter hands us a descriptor of any file, perhaps of a file system that
+ * he serves himself (FUSE) or that is far away (NFS). fstat, read and close
+ * may hang in it, and a thread that does cannot be called back. So each user
+ * has at most EACH threads at a time, of THREADS; who has used them up waits,
+ * and is told to try again later, and others are not concerned.
+ *
+ * P1  The loop never touches the file.
+ * P2  A call that hangs keeps its thread and its place, and the descriptor
+ *     stays open, until it comes back; memory goes with it.
+ */
+#include "cleanup/source.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/mem.h"
+#include "common/fiber/offload.h"
+
+#include "cleanup/fair.h"
+
+enum {
+	THREADS = 48, EACH = 4,
+	PATIENCE = 30 * 1000,		/* for one call */
+	TURN_TIME = 60 * 1000
+};
+
+struct source {
+	int		 fd;
+	uid_t		 uid;
+	unsigned	 calls;		/* that are in it */
+	bool		 is_closed;	/* by its owner */
+};
+
+/* A call on its way. */
+struct call {
+	struct source	*source;
+	size_t		 len;
+	int64_t		 offset, length;
+	char		 data[];
+};
+
+static struct fair	*threads;
+
+/* As many as may hang, and some. */
+void
+source_before(void)
+{
+	offload_threads(THREADS);
+}
+
+/* Begin. */
+void
+source_start(void)
+{
+	threads = fair_new(THREADS, EACH);
+}
+
+/* Ours from now on. */
+struct source *
+source_new(int fd, uid_t uid)
+{
+	struct source	*s = mem_alloc(sizeof(*s));
+
+	*s = (struct source){ .fd = fd, .uid = uid };
+	return s;
+}
+
+/* On the thread: close, which may hang, too. */
+static int
+run_close(void *arg)
+{
+	struct source	*s = arg;
+
+	(void)close(s->fd);
+	return 0;
+}
+
+/* It is closed. */
+static void
+release_source(void *arg)
+{
+	struct source	*s = arg;
+
+	fair_give(threads, s->uid);
+	free(s);
+}
+
+/* On a fiber of its own: when there is a thread for it. */
+static void
+end(void *arg)
+{
+	struct source	*s = arg;
+
+	fiber_name("close");
+	if (fair_take(threads, s->uid, NEVER) == 0)
+		(void)offload_until(run_close, s, release_source, 0);
+}
+
+/* Close it, if nothing is in it. */
+static void
+close_unused(struct source *s)
+{
+	if (s->is_closed && s->calls == 0)
+		fiber_start(end, s);
+}
+
+/* No more calls. */
+void
+source_close(struct source *s)
+{
+	s->is_closed = true;
+	close_unused(s);
+}
+
+/* A call has come back; perhaps long after its caller has gone. */
+static void
+release_call(void *arg)
+{
+	struct call	*c = arg;
+	struct source	*s = c->source;
+
+	fair_give(threads, s->uid);
+	s->calls--;
+	close_unused(s);
+	free(c);
+}
+
+/* Make the call on a thread of the user's: NULL if it has not come back, and
+ * -1 in *result when it failed. */
+static WAITS struct call *
+make_call(struct source *s, int (*work)(void *), size_t len, int64_t offset,
+    int *result)
+{
+	struct call	*c;
+
+	*result = -1;
+	if (fair_take(threads, s->uid, clock_now() + TURN_TIME) == -1)
+		return NULL;
+	c = mem_alloc(sizeof(*c) + len);
+	*c = (struct call){ .source = s, .len = len, .offset = offset };
+	s->calls++;
+	*result = offload_until(work, c, release_call,
+	    clock_now() + PATIENCE);
+	return *result == OFFLOAD_LEFT ? NULL : c;
+}
+
+/* On the thread. */
+static int
+run_length(void *arg)
+{
+	struct call	*c = arg;
+	struct stat	 st;
+
+	if (fstat(c->source->fd, &st) == -1)
+		return -1;
+	c->length = st.st_size;
+	errno = EINVAL;
+	return S_ISREG(st.st_mode) ? 0 : -1;
+}
+
+/* How long it is. */
+int64_t
+source_length(struct source *s)
+{
+	int		 result, saved;
+	struct call	*c = make_call(s, run_length, 0, 0, &result);
+	int64_t		 length;
+
+	if (c == NULL)
+		return -1;
+	saved = errno;
+	length = result == -1 ? -1 : c->length;
+	release_call(c);
+	errno = saved;
+	return length;
+}
+
+/* On the thread: bytes, or -1. */
+static int
+run_read(void *arg)
+{
+	struct call	*c = arg;
+	ssize_t		 n;
+
+	do
+		n = pread(c->source->fd, c->data, c->len, c->offset);
+	while (n == -1 && errno == EINTR);
+	return (int)n;
+}
+
+/* Read. */
+ssize_t
+source_read(struct source *s, void *to, size_t len, int64_t offset)
+{
+	int		 result, saved;
+	struct call	*c;
+
+	if (len > SOURCE_PIECE)
+		len = SOURCE_PIECE;
+	if ((c = make_call(s, run_read, len, offset, &result)) == NULL)
+		return -1;
+	saved = errno;
+	if (result > 0)
+		memcpy(to, c->data, (size_t)result);
+	release_call(c);
+	errno = saved;
+	return result;
+}
+
+/* Read piece by piece. */
+ssize_t
+source_read_all(struct source *s, void *to, size_t len, int64_t offset)
+{
+	size_t	have = 0;
+	ssize_t	n;
+
+	while (have < len) {
+		n = source_read(s, (char *)to + have, len - have,
+		    offset + (int64_t)have);
+		if (n == -1)
+			return -1;
+		if (n == 0)
+			break;
+		have += (size_t)n;
+	}
+	return (ssize_t)have;
+}

@@ -1,0 +1,148 @@
+# source.t - a file that hangs: somebody posts descriptors of files on a file
+# system of his own, which does not answer. Only he waits; pickup does not lose
+# what it has lent him.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+use POSIX ();
+use Postrider qw(slurp wait_for);
+use Postrider::Mounts;
+use Postrider::Disk;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $alone = Postrider::Mounts::alone();
+my $missing = !$alone ? 'a private mount namespace cannot be had here' :
+    Postrider::Disk::missing();
+plan(skip_all => $missing) if $missing;
+
+my $mail = Postrider->new(settings => {
+	relayhost => '[127.0.0.1]:' . Postrider::free_port(),
+	minimal_backoff_time => '1000s' })->start;
+my $lab = $mail->dir . '/lab';
+Postrider::Mounts::tmpfs($lab, 'mode=755');
+my ($main, $rogue, $server) = $$;
+END {
+	if ($mail && $$ == $main) {
+		local $?;
+		kill 'CONT', $server if $server;
+		kill 'KILL', $rogue if $rogue;
+		eval { $mail->stop(now => 1) };
+		system("umount -R -l $lab 2>/dev/null");
+	}
+}
+
+# The server of a file system in user space with files of 50,000 bytes.
+mkdir "$lab/disks";
+$server = fork // die "fork: $!";
+if ($server == 0) {
+	exec "$ENV{BUILD}/t/crash/disk", "$lab/disks", 50000, "$lab/log"
+	    or POSIX::_exit(127);
+}
+wait_for(sub { -e "$lab/disks/marks" }, 10, 'the file system');
+
+# As this user, posts a descriptor of the file on so many connections; then
+# says how it was answered, a line each.
+my $program = <<'END';
+import os, socket, struct, sys
+path, spool, uid, count = sys.argv[1:]
+fd = os.open(path, os.O_RDONLY)
+os.setgroups([]); os.setgid(int(uid)); os.setuid(int(uid))
+print("ready", flush=True)
+sys.stdin.readline()
+def text(s): return struct.pack('<BI', 3, len(s)) + s + b'\0'
+def number(n): return struct.pack('<Bq', 1, n)
+def head(kind, fields, fds):
+	return struct.pack('<HHHHQ', kind, fields, fds, 0, 1)
+hello = head(1, 2, 0) + text(b'sendmail') + number(2)
+row = text(b'far@far.test') + text(b'') + text(b'') + number(0)
+submit = head(18, 9, 1) + struct.pack('<BI', 4, 6) + b'x@test' + b'\0' + \
+    text(b'') * 5 + number(0) + struct.pack('<BI', 6, 1) + row + b'\7\1'
+os.chdir(spool)
+sockets = []
+for i in range(int(count)):
+	s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+	s.connect('public/pickup')
+	s.send(hello)
+	socket.send_fds(s, [submit], [fd])
+	sockets.append(s)
+print("sent", flush=True)
+for s in sockets:
+	s.settimeout(90)
+	while True:
+		data = s.recv(65536)
+		if not data or data[0] == 19:
+			break
+	print("answered", len(data), flush=True)
+END
+
+# Start it; what to read its lines from, and what to write to.
+sub start_rogue
+{
+	my ($count) = @_;
+	pipe my $in, my $to or die;
+	pipe my $from, my $out or die;
+	my $uid = (getpwnam $mail->user(0))[2];
+	$rogue = fork // die "fork: $!";
+	if ($rogue == 0) {
+		open STDIN, '<&', $in;
+		open STDOUT, '>&', $out;
+		exec 'python3', '-c', $program, "$lab/disks/queue",
+		    $mail->spool, $uid, $count or POSIX::_exit(127);
+	}
+	$to->autoflush(1);
+	return ($from, $to);
+}
+
+sub descriptors
+{
+	my ($pid) = @_;
+	return scalar(() = glob "/proc/$pid/fd/*");
+}
+
+my ($status, $text) = $mail->sendmail("\nx\n", 'far@far.test');
+is($status, 0, 'mail is taken') or diag $text;
+my ($pickup) = wait_for(sub { ($mail->children('pickup'))[0] }, 10);
+my $before = descriptors($pickup);
+
+my ($from, $to) = start_rogue(60);
+is(scalar <$from>, "ready\n", 'somebody has such a file');
+kill 'STOP', $server;
+print $to "go\n";
+is(scalar <$from>, "sent\n", 'and posts it sixty times');
+wait_for(sub { descriptors($pickup) >= $before + 60 }, 10, 'them all');
+
+# P1 of source.c
+for my $n (1 .. 5) {
+	my $began = time;
+	($status, $text) = $mail->sendmail("\nx\n", 'far@far.test');
+	is($status, 0, 'others post') or diag $text;
+	cmp_ok(time - $began, '<', 5, 'at once');
+}
+my @lines = split /^/, $mail->log;
+is(scalar(grep { /pickup\[\d+\]: \w+: uid=0 from/ } @lines), 6,
+    'through pickup');
+my $hung = 0;
+for my $stack (glob "/proc/$pickup/task/*/wchan") {
+	$hung++ if slurp($stack) =~ /fuse|request_wait/;
+}
+cmp_ok($hung, '<=', 4, 'four threads hang at most') or diag $hung;
+cmp_ok($hung, '>', 0, 'but some do');
+
+# P2 of source.c
+kill 'CONT', $server;
+my $answers = 0;
+while (defined(my $line = <$from>)) {
+	$answers++ if $line =~ /^answered [1-9]/;
+}
+is($answers, 60, 'when it answers, everybody is answered');
+waitpid $rogue, 0;
+undef $rogue;
+wait_for(sub { descriptors($pickup) <= $before + 2 }, 20,
+    'the end of all descriptors');
+is(($mail->children('pickup'))[0], $pickup, 'pickup lives');
+is(join('', $mail->complaints), '', 'nothing crashed');
+$mail->stop;
+done_testing;

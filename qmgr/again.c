@@ -63,12 +63,12 @@ again_pause(const struct message *m)
 bool
 again_is_too_old(const struct message *m, size_t number)
 {
-	const struct work	*w = &m->work[number];
-	const struct mail	*mail = &m->envelope.mail;
-	int64_t			 age = clock_wall_us() - mail->arrival_us;
+	const struct work		*w = &m->work[number];
+	const struct retry_settings	*s = settings_of(w);
+	const struct mail		*mail = &m->envelope.mail;
 
-	return w->was_tried && retry_is_too_old(settings_of(w), age / 1000,
-	    mail->sender[0] == '\0');
+	return w->was_tried && retry_is_too_old(s, retry_age(s,
+	    mail->arrival_us, m->attempt), mail->sender[0] == '\0');
 }
 
 /* --- what it waits for --------------------------------------------------- */

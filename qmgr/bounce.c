@@ -12,10 +12,10 @@
  *	other mail of ours to him
  *	cleanup refuses it for good	the same as without a sender
  *
- * P1  250 with an id is answered only after cleanup has said that the report
- *     is on stable storage.
- * P2  250 without an id says that there is nobody to tell, or that whoever
- *     there is can never be told; it is logged, here or by qmgr.
+ * bounce-2  250 with an id is answered only after cleanup has said that the
+ *           report is on stable storage.
+ * bounce-3  250 without an id says that there is nobody to tell, or that
+ *           whoever there is can never be told; it is logged, here or by qmgr.
  */
 #include <errno.h>
 #include <string.h>

@@ -8,8 +8,6 @@
  */
 #include "qmgr/browse.h"
 
-#include <errno.h>
-
 #include "common/fiber/offload.h"
 
 enum { PIECE = 32 };
@@ -68,22 +66,34 @@ browse_piece(const struct listed *rows, size_t count,
 	return goes_on;
 }
 
-/* Everything. */
+/* The messages of a portion; whether to go on. */
+static WAITS bool
+browse_rows(const struct listing *l,
+    bool (*each)(void *, struct queue_entry *), void *context)
+{
+	size_t	at, count;
+
+	for (at = 0; at < l->count; at += count) {
+		count = l->count - at < PIECE ? l->count - at : PIECE;
+		if (!browse_piece(l->rows + at, count, each, context))
+			return false;
+	}
+	return true;
+}
+
+/* Everything, or what is named. */
 int
 browse(struct listing *l, bool (*each)(void *, struct queue_entry *),
     void *context)
 {
-	size_t	at, count;
-	int	result = 0, saved;
+	int	result;
 
-	if (l->rows == NULL)
-		result = offload(read_names, l);
-	saved = errno;
-	for (at = 0; at < l->count; at += count) {
-		count = l->count - at < PIECE ? l->count - at : PIECE;
-		if (!browse_piece(l->rows + at, count, each, context))
-			break;
+	if (l->rows != NULL) {
+		(void)browse_rows(l, each, context);
+		return 0;
 	}
-	errno = saved;
+	while ((result = offload(read_names, l)) == 1)
+		if (!browse_rows(l, each, context))
+			return 0;
 	return result;
 }

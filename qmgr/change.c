@@ -1,11 +1,11 @@
 /*
  * change.c - what an administrator wants done to one message.
  *
+ * rename-2  What is answered to the administrator has been done to the file:
+ *           its directory, its mark or its end survive our own end.
  * P1  A message that is being delivered is withdrawn as far as it has not been
  *     handed out; what was handed out is waited for, and counts: what an agent
  *     has delivered is not delivered again, whatever the message becomes.
- * P2  What is answered to the administrator has been done to the file: its
- *     directory, its mark or its end survive our own end.
  */
 #include "qmgr/change.h"
 

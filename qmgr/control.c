@@ -282,10 +282,8 @@ flush(struct command *c)
 		flush_named(c);
 	else if (c->asked->count > 0)
 		flush_rows(c);
-	else {
-		c->done.changed = (int64_t)waiting_count();
-		waiting_all_due(clock_now());
-	}
+	else
+		c->done.changed = (int64_t)flush_all();
 	feed_wake();
 }
 

@@ -39,6 +39,7 @@ enum {
 	DEATHS_MAX = 5,			/* of agents, with one message */
 	REROUTES_MAX = 3,
 	BEFORE = 5,			/* what precedes the first recipient */
+	QUICK = 10 * 1000,		/* a site that gets things done */
 	SHORTEST_LOOK = 200, LONGEST_LOOK = 60 * 1000
 };
 static const uint32_t	NOBODY = UINT32_MAX;
@@ -290,6 +291,7 @@ learn(struct delivery *d)
 	struct destination	*s = d->job->site;
 	int64_t			 before = s->window.size;
 
+	s->is_quick = !d->has_failed && clock_now() - d->begun < QUICK;
 	if (!d->has_failed) {
 		window_succeeded(&s->window, s->pace, s->in_flight);
 		tell_feedback(s, "answers", before);

@@ -46,7 +46,7 @@ last_words(const struct known_file *f, struct pool *pool)
 	return words;
 }
 
-/* The recipients that still wait. */
+/* The recipients that still wait, if only to be reported. */
 static void
 add_recipients(struct queue_entry *e, const struct known_file *f,
     struct pool *pool)
@@ -59,7 +59,8 @@ add_recipients(struct queue_entry *e, const struct known_file *f,
 	    sizeof(*e->recipients));
 	for (i = 0; i < f->envelope.count; i++) {
 		r = &f->envelope.recipients[i];
-		if (r->status == RECIPIENT_TO_DO)
+		if (r->status == RECIPIENT_TO_DO ||
+		    r->status == RECIPIENT_OWED)
 			e->recipients[e->count++] = (struct queue_recipient){
 			    r->row.address, r->row.original, words[i] };
 	}

@@ -10,6 +10,10 @@
  * queue has become half as long as it was left, the missing ones are fetched,
  * and more of them if there is room again.
  *
+ * It is the greediest senders' mail that is put back, and who has a handful at
+ * the site or less keeps it there: who sends one message to a site that
+ * somebody else has clogged has his turn.
+ *
  * A transport may fill the memory, too, with a little for each of very many
  * sites (or recipients, if each is a site of his own): when no site has a
  * hundredth of what is open and nothing has left for a moment, the same is
@@ -43,6 +47,7 @@ enum {
 	REFILL_PAUSE = 200,
 	STANDSTILL = 2000,		/* nobody leaves */
 	GREEDY = 100,			/* one of so many open messages */
+	HANDFUL = 4,			/* messages of one sender */
 	CALLS = 256,			/* loads refilled in one go */
 	RECIPIENTS = 1000		/* looked at in one message */
 };
@@ -78,6 +83,21 @@ evict_has_room(void)
 		return false;
 	last_room = clock_now();
 	return true;
+}
+
+/* All of them. */
+size_t
+evict_limit(void)
+{
+	return (size_t)active_limit;
+}
+
+/* One that was tried before? */
+bool
+evict_has_room_for_tried(void)
+{
+	return message_count() < (size_t)(active_limit - active_limit / 10) &&
+	    evict_has_room();
 }
 
 /* One with many recipients? */
@@ -135,7 +155,10 @@ overload_of(const struct job *job)
 	struct load	*site = &job->site->load,
 			*lane = &job->site->schedule->load;
 
-	return is_over(site) ? site : is_over(lane) ? lane : NULL;
+	if (is_over(site) && (job->party == NULL ||
+	    job->party->count > HANDFUL))
+		return site;
+	return is_over(lane) ? lane : NULL;
 }
 
 /* Put a message back, to wait for that. */
@@ -161,26 +184,59 @@ put_back(struct job *job, const struct load *load)
 	feed_wake();
 }
 
-/* Put back so many of a site's, from the end of its queue. */
+/* Put back so many of one sender's, from the end of his line. */
 static size_t
-put_back_some(struct destination *s, size_t wanted, const struct load *load)
+put_back_of(struct party *p, size_t wanted, const struct load *load)
 {
 	struct job	*job, *before;
 	struct message	*m;
-	size_t		 n = 0;
-	int		 line;
+	size_t		 n = 0, left = p->count;
+
+	/* The last one takes the party with it. */
+	for (job = TAILQ_LAST(&p->jobs, job_queue); left > 0 && n < wanted;
+	    job = before, left--) {
+		before = TAILQ_PREV(job, job_queue, next);
+		m = job->message;
+		if (m->holds > 0 || !waits_only_for(m, job))
+			continue;
+		put_back(job, load);
+		n++;
+	}
+	return n;
+}
+
+/* How many would go if each sender kept so many? */
+static size_t
+above(const struct destination *s, size_t keep)
+{
+	const struct party	*p;
+	size_t			 n = 0;
+	int			 line;
 
 	for (line = LINE_FEW; line < LINES; line++)
-		TAILQ_FOREACH_REVERSE_SAFE(job, &s->jobs[line], job_queue,
-		    next, before) {
-			m = job->message;
-			if (n == wanted)
-				return n;
-			if (m->holds > 0 || !waits_only_for(m, job))
-				continue;
-			put_back(job, load);
-			n++;
-		}
+		TAILQ_FOREACH(p, &s->parties[line], next)
+			if (p->count > keep)
+				n += p->count - keep;
+	return n;
+}
+
+/* Put back so many of a site's: each sender keeps as much as another one, if he
+ * has as much. */
+static size_t
+put_back_some(struct destination *s, size_t wanted, const struct load *load)
+{
+	struct party	*p, *following;
+	size_t		 keep = s->load.queued, n = 0;
+	int		 line;
+
+	while (keep > 0 && above(s, keep) < wanted)
+		keep /= 2;
+	for (line = LINE_FEW; line < LINES; line++)
+		TAILQ_FOREACH_SAFE(p, &s->parties[line], next, following)
+			if (n < wanted && p->count > keep)
+				n += put_back_of(p, p->count - keep <
+				    wanted - n ? p->count - keep : wanted - n,
+				    load);
 	return n;
 }
 

@@ -17,7 +17,12 @@ extern const struct param	evict_params[];
 
 /* Is there room for one more message; for one with many recipients? */
 bool		 evict_has_room(void);
+/* The same for one that was tried before: nine tenths are for those, so that
+ * new mail has room beside any number of them. */
+bool		 evict_has_room_for_tried(void);
 bool		 evict_has_room_for_many(void);
+/* How many messages may be open. */
+size_t		 evict_limit(void);
 /* How many recipients are few. */
 size_t		 evict_few(void);
 

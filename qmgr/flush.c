@@ -13,6 +13,8 @@
  * P2  When a site comes back, the messages that waited for it come at most
  *     50 in a second, or within REVIVE_SPREAD if they are more; its window
  *     decides how many are delivered at once.
+ * P3  Who wants all of a very long queue tried gets it at the rate at which a
+ *     machine can deliver mail, and has room for other things meanwhile.
  */
 #include "qmgr/flush.h"
 
@@ -45,7 +47,8 @@ enum {
 	REVIVE_PAUSE = 1000,		/* sites are gathered so long */
 	REVIVE_EACH = 20,
 	REVIVE_SPREAD = 300 * 1000,
-	REVIVED_MAX = 4096
+	REVIVED_MAX = 4096,
+	ALL_AT_ONCE = 10000, ALL_PER_SECOND = 2000
 };
 
 /* A request: the name as it is, and without brackets and port. */
@@ -274,6 +277,25 @@ flush_site(const char *domain, bool *has_more)
 	found = begin(w);
 	*has_more = w->is_open;
 	return found;
+}
+
+/* --- everything ---------------------------------------------------------- */
+
+/* All that waits. */
+size_t
+flush_all(void)
+{
+	size_t	count = waiting_count();
+	int64_t	spread = 0;
+
+	if (count > ALL_AT_ONCE) {
+		spread = (int64_t)count * 1000 / ALL_PER_SECOND;
+		log_info("flush: %zu messages are tried within %jd seconds",
+		    count, (intmax_t)(spread + 999) / 1000);
+	}
+	waiting_all_due(clock_now(), spread);
+	feed_wake();
+	return count;
 }
 
 /* --- ETRN ---------------------------------------------------------------- */

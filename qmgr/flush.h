@@ -22,6 +22,10 @@ void	 on_flush_site(struct request *);
  */
 size_t	 flush_site(const char *domain, bool *has_more);
 
+/* Everything that waits is tried, spread over a time if it is very much.
+ * Returns how many messages that are. */
+size_t	 flush_all(void);
+
 /* A site that was dead has taken a delivery: what waits for it comes forward,
  * spread over a time. */
 void	 flush_revived(const struct destination *);

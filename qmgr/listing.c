@@ -1,10 +1,13 @@
 /*
  * listing.c - the names of all messages in some directories.
  *
+ * Of a million names the first are wanted at once: they come in portions, and
+ * are put in order portion by portion.
+ *
  * P1  A message that moves while it is looked for is listed once, or, when it
  *     moved from a directory that was still to be read into one that had been
  *     read, not at all. The order (incoming, deferred, hold) is that of the
- *     usual moves.
+ *     usual moves. Of the portions before, hashes of 64 bits are remembered.
  */
 #include "qmgr/listing.h"
 
@@ -14,40 +17,126 @@
 
 #include "common/base/mem.h"
 
-enum { FIRST_ROOM = 256 };
+enum { FIRST_ROOM = 256, PORTION = 10000, FIRST_SEEN = 4 * PORTION };
+
+/* --- who has been listed ------------------------------------------------- */
+
+/* FNV-1a; never 0. */
+static uint64_t
+hash(const char *id)
+{
+	uint64_t	h = 14695981039346656037u;
+
+	while (*id != '\0')
+		h = (h ^ (unsigned char)*id++) * 1099511628211u;
+	h ^= h >> 32;
+	return h != 0 ? h : 1;
+}
+
+/* Where the hash is, or where it would be. */
+static uint64_t *
+place_of(const struct listing *l, uint64_t h)
+{
+	size_t	at = h % l->seen_room;
+
+	while (l->seen[at] != 0 && l->seen[at] != h)
+		at = (at + 1) % l->seen_room;
+	return &l->seen[at];
+}
+
+/* Twice the room. */
+static void
+grow(struct listing *l)
+{
+	struct listing	old = *l;
+	size_t		i;
+
+	l->seen_room = old.seen_room == 0 ? FIRST_SEEN : 2 * old.seen_room;
+	l->seen = mem_alloc(l->seen_room * sizeof(*l->seen));
+	memset(l->seen, 0, l->seen_room * sizeof(*l->seen));
+	for (i = 0; i < old.seen_room; i++)
+		if (old.seen[i] != 0)
+			*place_of(l, old.seen[i]) = old.seen[i];
+	free(old.seen);
+}
+
+/* This portion is over: remember it. */
+static void
+remember(struct listing *l)
+{
+	size_t	i;
+
+	while (2 * (l->seen_count + l->count) > l->seen_room)
+		grow(l);
+	for (i = 0; i < l->count; i++) {
+		uint64_t	h = hash(l->rows[i].id);
+
+		*place_of(l, h) = h;
+	}
+	l->seen_count += l->count;
+	l->count = 0;
+}
+
+/* Was it in one of the portions before? */
+static bool
+is_seen(const struct listing *l, const char *id)
+{
+	return l->seen_count > 0 && *place_of(l, hash(id)) != 0;
+}
+
+/* --- reading ------------------------------------------------------------- */
 
 /* One more. */
 static void
-add(struct listing *l, const char *id, enum queue_dir dir)
+add(struct listing *l, const char *id)
 {
 	struct listed	*row;
 
+	if (is_seen(l, id))
+		return;
 	if (l->count == l->room) {
 		l->room = l->room == 0 ? FIRST_ROOM : 2 * l->room;
 		l->rows = mem_resize(l->rows, l->room * sizeof(*l->rows));
 	}
 	row = &l->rows[l->count++];
 	strlcpy(row->id, id, sizeof(row->id));
-	row->dir = (unsigned char)dir;
+	row->dir = (unsigned char)l->dir;
 }
 
-/* One directory. What is in corrupt/ need not be complete. */
+/* The next complete message; 1, 0, -1. Whoever moves a message elsewhere has
+ * seen that it is complete; what is in corrupt/ need not be. */
 static int
-walk(struct listing *l, enum queue_dir dir)
+next(struct listing *l, char id[QUEUE_ID_MAX + 1])
 {
-	struct queue_walk	*w;
-	char			 id[QUEUE_ID_MAX + 1];
-	mode_t			 mode;
-	int64_t			 mtime_us, size;
-	int			 result, saved;
+	mode_t	mode;
+	int64_t	mtime_us, size;
+	int	result;
 
-	if ((w = queue_walk_start(dir)) == NULL)
+	if (l->dir != QUEUE_INCOMING)
+		return queue_walk_name(l->walk, id);
+	do
+		result = queue_walk_next(l->walk, id, &mode, &mtime_us, &size);
+	while (result == 1 && !queue_is_complete(mode));
+	return result;
+}
+
+/* Some of one directory: until the portion is full, or the directory ends. */
+static int
+walk(struct listing *l)
+{
+	char	id[QUEUE_ID_MAX + 1];
+	int	result = 1, saved;
+
+	if (l->walk == NULL &&
+	    (l->walk = queue_walk_start((enum queue_dir)l->dir)) == NULL)
 		return -1;
-	while ((result = queue_walk_next(w, id, &mode, &mtime_us, &size)) == 1)
-		if (queue_is_complete(mode) || dir == QUEUE_CORRUPT)
-			add(l, id, dir);
+	while (l->count < PORTION && (result = next(l, id)) == 1)
+		add(l, id);
+	if (result == 1)
+		return 1;
 	saved = errno;
-	queue_walk_end(w);
+	queue_walk_end(l->walk);
+	l->walk = NULL;
 	errno = saved;
 	return result;
 }
@@ -75,32 +164,38 @@ make_unique(struct listing *l)
 	l->count = kept;
 }
 
-/* All directories that are wanted. */
+/* The directories that are wanted, one after the other. */
 int
 listing_read(struct listing *l)
 {
-	int	dir, result = 0, saved = 0;
+	int	result;
 
-	for (dir = 0; dir < QUEUE_DIRS; dir++)
-		if ((l->which & 1u << dir) != 0 &&
-		    walk(l, (enum queue_dir)dir) == -1) {
-			saved = errno;
-			result = -1;
-		}
 	if (l->count > 0)
+		remember(l);
+	for (; l->dir < QUEUE_DIRS; l->dir++) {
+		result = (l->which & 1u << l->dir) != 0 ? walk(l) : 0;
+		if (result == 1)
+			break;
+		if (result == -1)
+			l->error = errno;
+	}
+	if (l->count > 0) {
 		qsort(l->rows, l->count, sizeof(*l->rows), compare);
-	make_unique(l);
-	errno = saved;
-	return result;
+		make_unique(l);
+		return 1;
+	}
+	errno = l->error;
+	return l->error != 0 ? -1 : 0;
 }
 
 /* Give the memory back. */
 void
 listing_free(struct listing *l)
 {
+	queue_walk_end(l->walk);
 	free(l->rows);
-	l->rows = NULL;
-	l->count = l->room = 0;
+	free(l->seen);
+	*l = (struct listing){ .which = l->which };
 }
 
 /* By id alone. */

@@ -25,12 +25,15 @@
 #include "qmgr/evict.h"
 #include "qmgr/filter.h"
 #include "qmgr/flush.h"
+#include "qmgr/inflow.h"
 #include "qmgr/notify.h"
 #include "qmgr/outcome.h"
+#include "qmgr/patience.h"
 #include "qmgr/renew.h"
 #include "qmgr/retry.h"
 #include "qmgr/route.h"
 #include "qmgr/scan.h"
+#include "qmgr/storm.h"
 #include "qmgr/sync.h"
 #include "qmgr/users.h"
 
@@ -40,11 +43,12 @@ struct link	*to_resolve, *to_bounce;
 
 static const struct param *const	params[] = {
 	retry_params, transport_params, dispatch_params, evict_params,
-	notify_params, users_params, filter_params, NULL
+	notify_params, storm_params, users_params, filter_params, NULL
 };
 
 static const struct peer	peers[] = {
 	{ "cleanup",	PACKET_NEW_MAIL,	on_new_mail,	IN_ORDER },
+	{ "cleanup",	PACKET_ASK_INFLOW,	on_ask_inflow,	IN_ORDER },
 	{ "smtpd",	PACKET_FLUSH_SITE,	on_flush_site,	ON_A_FIBER },
 	{ "*",		PACKET_QUEUE_COMMAND,	on_command,	ON_A_FIBER },
 	{ NULL,		PACKET_NONE,		NULL,		IN_ORDER }
@@ -96,7 +100,7 @@ start(void)
 {
 	to_resolve = link_new("resolve", site_processes("resolve"), NULL);
 	to_bounce = link_new("bounce", site_processes("bounce"), NULL);
-	notify_start();
+	storm_start();
 	renew_start();
 	sync_start();
 	transports_open(agents, on_agent_lost);
@@ -121,6 +125,8 @@ static void
 drain(void)
 {
 	dispatch_drain();
+	storm_drain();
+	patience_drain();
 	feed_wake();
 	scan_now();
 }

@@ -5,11 +5,11 @@
  * neither opened nor read; a descriptor came along and is kept as long as few
  * are. Otherwise the file is read, with its journal.
  *
- * P1  A file that cannot be understood is moved to corrupt/, with a line in
- *     the log, and harms nobody else; one that cannot be read now is tried
- *     again.
- * P2  A file whose writer still holds the lock is not touched: it may yet be
- *     refused.
+ * whole-2  A file that cannot be understood is moved to corrupt/, with a line
+ *          in the log, and harms nobody else; one that cannot be read now is
+ *          tried again.
+ * recovery-4  A file whose writer still holds the lock is not touched: it may
+ *             yet be refused.
  */
 #include "qmgr/message.h"
 
@@ -24,6 +24,7 @@
 #include "common/base/bug.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "qmgr/sender.h"
 
 enum { COUNTED = 10000 };
 
@@ -172,6 +173,24 @@ is_untold(struct message *m, size_t number)
 	return true;
 }
 
+/* Did it fail, and was the report put off? What failed is in the journal, but
+ * for want of room. */
+static bool
+is_owed(struct message *m, size_t number)
+{
+	struct reason	*r;
+
+	if (m->envelope.recipients[number].status != RECIPIENT_OWED)
+		return false;
+	m->work[number].state = WORK_FAILED;
+	r = m->work[number].reason = pool_alloc(m->pool, sizeof(*r));
+	*r = (struct reason){ .dsn = (char *)(uintptr_t)"5.0.0",
+	    .text = (char *)(uintptr_t)"delivery failed",
+	    .remote = (char *)(uintptr_t)"",
+	    .diagnostic = (char *)(uintptr_t)"" };
+	return true;
+}
+
 /* The envelope is there: say what is to be done, and know the message. */
 static void
 enter(struct message *m)
@@ -182,9 +201,10 @@ enter(struct message *m)
 	for (i = 0; i < m->envelope.count; i++) {
 		if (m->envelope.recipients[i].status == RECIPIENT_TO_DO)
 			m->open++;
-		else if (!is_untold(m, i))
+		else if (!is_untold(m, i) && !is_owed(m, i))
 			m->work[i].state = WORK_OVER;
 	}
+	m->share.who = sender_who(&m->envelope.mail);
 	m->active_us = clock_wall_us();
 	m->journal_end = m->layout.envelope_offset +
 	    m->layout.envelope_length;
@@ -469,6 +489,8 @@ message_status(const struct message *m, size_t number)
 
 	if (w->state == WORK_FAILED)
 		return RECIPIENT_FAILED;
+	if (w->state == WORK_OWED)
+		return RECIPIENT_OWED;
 	if (w->state != WORK_UNTOLD)
 		return RECIPIENT_DONE;
 	if (w->reason->flags & OUTCOME_EXPANDED)

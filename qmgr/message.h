@@ -14,6 +14,7 @@ enum work_state {
 	WORK_WAITING,		/* no outcome yet */
 	WORK_SENT, WORK_FAILED, WORK_DEFERRED,
 	WORK_UNTOLD,		/* sent; the sender is still to be told */
+	WORK_OWED,		/* failed; likewise, at another time */
 	WORK_WITHDRAWN,		/* somebody wants the message back */
 	WORK_OVER		/* crossed off before this attempt */
 };
@@ -66,6 +67,7 @@ struct message {
 	struct reason		*last_reason;	/* to share texts with */
 	bool			 was_warned, is_warned_now;
 	bool			 is_asking, is_dirty, is_settling;
+	bool			 is_put_off;	/* a report waits: storm.c */
 	enum fate		 fate;
 	struct share		 share;		/* schedule.c */
 	bool			 is_flushed;	/* defer_transports or not */

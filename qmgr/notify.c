@@ -5,15 +5,20 @@
  * report, up to REPORT_ROWS of them and REPORT_BYTES of reasons; more make
  * several. Mail that was sent with VERP has a report for each recipient, to
  * the sender that names it. A report goes to bounce in as many packets as it
- * takes. At most AT_ONCE reports are under way; who comes later waits, with
- * neither a descriptor nor a copy of the reasons. A bounce that says nothing
- * is waited for once, not by every message and for every report.
+ * takes. Whose turn it is says storm.c; who waits for it has neither a
+ * descriptor nor a copy of the reasons, and if too many do, the message is put
+ * back. A bounce that says nothing is waited for once, not by every message and
+ * for every report.
  *
- * P1  A failed recipient counts as reported only when bounce has answered
- *     250, which it does when the report is on stable storage, or when there
- *     is nobody to tell; of that there is a line in the log.
- * P2  Where a message makes many reports, those of the last CHECKPOINT at
- *     most are made again after a crash.
+ * bounce-1  A failed recipient counts as reported only when bounce has
+ *           answered 250, which it does when the report is on stable storage,
+ *           or when there is nobody to tell; of that there is a line in the
+ *           log.
+ * P1  Where a message makes many reports, those of the last CHECKPOINT at most
+ *     are made again after a crash.
+ * P3  A failure whose report must wait is written down as such (the reason,
+ *     then the byte): neither a crash nor a restart makes it be delivered
+ *     again, or be forgotten.
  */
 #include "qmgr/notify.h"
 
@@ -23,7 +28,6 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/daemon/peers.h"
-#include "common/fiber/queue.h"
 #include "common/ipc/packets.h"
 #include "common/mail/dsn.h"
 #include "common/mail/verp.h"
@@ -31,12 +35,12 @@
 #include "qmgr/outcome.h"
 #include "qmgr/record.h"
 #include "qmgr/retry.h"
+#include "qmgr/storm.h"
 #include "qmgr/sync.h"
 
 enum {
 	ROOM = 40 * 1024,		/* for rows in one packet */
 	REPORT_BYTES = 2 * 1024 * 1024,
-	AT_ONCE = 20,
 	PACKETS = 5,			/* times ipc_timeout for a report */
 	SILENCE = 60 * 1000,
 	CHECKPOINT = 200
@@ -56,8 +60,7 @@ const struct param	notify_params[] = {
 	PARAM_END
 };
 
-static struct semaphore	turns;
-static int64_t		silent_until;	/* bounce did not answer */
+static int64_t	silent_until;	/* bounce did not answer */
 
 /* A report being put together. */
 struct batch {
@@ -69,13 +72,6 @@ struct batch {
 };
 
 enum told { TOLD, TOLD_NOBODY, TOLD_NOT };
-
-/* Nobody waits yet. */
-void
-notify_start(void)
-{
-	semaphore_init(&turns, AT_ONCE);
-}
 
 /* --- who wants what ------------------------------------------------------ */
 
@@ -336,13 +332,14 @@ settle_batch(struct message *m, enum bounce_kind kind, const struct batch *b,
 	}
 }
 
-/* No turn for the rest: who failed has not been reported. */
+/* No turn for the rest: who failed has not been reported (P3). */
 static void
 put_off(struct message *m, enum bounce_kind kind, size_t next)
 {
+	m->is_put_off = true;
 	for (; kind == BOUNCE_FAILURE && next < m->envelope.count; next++)
 		if (m->work[next].state == WORK_FAILED)
-			m->work[next].state = WORK_DEFERRED;
+			m->work[next].state = WORK_OWED;
 }
 
 /* Report one kind. Who is in a part that was not stored is not reported and
@@ -359,7 +356,7 @@ report(struct message *m, enum work_state state, enum bounce_kind kind,
 	int64_t		written = clock_now();
 
 	while (next < m->envelope.count && m->fate != FATE_GONE) {
-		if (semaphore_take(&turns, NEVER) == -1) {
+		if (!storm_take(m, false)) {
 			put_off(m, kind, next);
 			return;
 		}
@@ -371,7 +368,7 @@ report(struct message *m, enum work_state state, enum bounce_kind kind,
 		if (b.count > 0)
 			settle_batch(m, kind, &b, send_report(m, kind, &b));
 		pool_free(b.pool);
-		semaphore_give(&turns);
+		storm_give();
 		if (clock_now() - written < CHECKPOINT)
 			continue;
 		record_reported(m, begin,
@@ -403,13 +400,15 @@ notify_failures(struct message *m)
 		report(m, WORK_FAILED, BOUNCE_FAILURE, NOTIFY_FAILURE);
 }
 
-/* Has it waited long enough for a warning, and was there none? */
+/* Has it waited long enough for a warning, and was there none? An age that is
+ * not believed ends nothing, and is told to nobody. */
 static bool
 is_delay_due(const struct message *m)
 {
 	return retry.warning != 0 && !m->was_warned && m->fate == FATE_NONE &&
-	    has_any(m, WORK_DEFERRED) && clock_wall_us() -
-	    m->envelope.mail.arrival_us >= retry.warning * 1000;
+	    has_any(m, WORK_DEFERRED) && retry_age(&retry,
+	    m->envelope.mail.arrival_us, m->attempt) >= retry.warning &&
+	    retry_may_expire();
 }
 
 /* Any of the three. */
@@ -495,7 +494,7 @@ notify_trace(struct message *m)
 	size_t		next = 0;
 
 	while (notify_wants_trace(m) && next < m->envelope.count &&
-	    semaphore_take(&turns, NEVER) == 0) {
+	    storm_take(m, true)) {
 		b = (struct batch){ .pool = pool_new("report", 0),
 		    .to = m->envelope.mail.sender };
 		gather_tried(&b, m, &next);
@@ -503,6 +502,6 @@ notify_trace(struct message *m)
 		if (m->envelope.mail.flags & MAIL_IS_PROBE)
 			end_probe(m, &b, told);
 		pool_free(b.pool);
-		semaphore_give(&turns);
+		storm_give();
 	}
 }

@@ -7,9 +7,6 @@
 
 extern const struct param	notify_params[];
 
-/* Before the first message is settled. */
-void		 notify_start(void);
-
 /*
  * The mail for this recipient was sent, and the agent set these flags (enum
  * outcome_flags): is the sender to be told so by us (RFC 3461 4.1, 5.2)?
@@ -29,7 +26,8 @@ bool		 notify_has_work(const struct message *);
 /*
  * Have the failed recipients reported to the sender. Who was reported, or
  * needs no report, stays WORK_FAILED; the others become WORK_DEFERRED, since
- * nobody may fail in silence.
+ * nobody may fail in silence, or WORK_OWED, if too many reports are due
+ * (storm.h).
  */
 WAITS void	 notify_failures(struct message *);
 

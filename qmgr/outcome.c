@@ -2,20 +2,20 @@
  * outcome.c - what becomes of each recipient, and of the message when all of
  * them have an outcome.
  *
- * P1  A recipient is crossed off only after an agent said that the mail is
- *     delivered, or after the report of its failure is on stable storage (or
- *     was not to be written: no sender, NOTIFY=NEVER; or could not be, ever,
- *     which is logged).
- * P2  A file is removed only when every recipient is delivered or crossed
- *     off, and then once; if that fails the message stays in memory, so that
- *     it is not delivered again, and is tried again.
- * P3  The reason of a failure is synced before the byte that says failed
- *     (record.c).
- * P4  Whatever goes wrong here, the file stays, and is tried again later.
- * P5  A delivery that its sender wants to hear of (RFC 3461, SUCCESS) is
- *     crossed off in two steps, each one byte: delivered, report due; then,
- *     when the report is on stable storage, done. After a crash in between
- *     the report is made, and nothing is delivered again.
+ * crossoff-2  A recipient is crossed off only after an agent said that the
+ *             mail is delivered, or after the report of its failure is on
+ *             stable storage (or was not to be written: no sender,
+ *             NOTIFY=NEVER; or could not be, ever, which is logged).
+ * unlink-1  A file is removed only when every recipient is delivered or
+ *           crossed off, and then once; if that fails the message stays in
+ *           memory, so that it is not delivered again, and is tried again.
+ * unlink-2  Whatever goes wrong here, the file stays, and is tried again
+ *           later.
+ * crossoff-3  A delivery that its sender wants to hear of (RFC 3461, SUCCESS)
+ *             is crossed off in two steps, each one byte: delivered, report
+ *             due; then, when the report is on stable storage, done. After a
+ *             crash in between the report is made, and nothing is delivered
+ *             again.
  */
 #include "qmgr/outcome.h"
 
@@ -36,16 +36,15 @@
 #include "common/param/site.h"
 #include "qmgr/again.h"
 #include "qmgr/notify.h"
+#include "qmgr/patience.h"
 #include "qmgr/record.h"
 #include "qmgr/renew.h"
 #include "qmgr/retry.h"
 #include "qmgr/scan.h"
+#include "qmgr/storm.h"
 #include "qmgr/sync.h"
 
-enum {
-	PATIENCE = 60 * 1000,	/* before the disk is tried again */
-	CODE_SIZE = 16
-};
+enum { CODE_SIZE = 16 };
 
 static unsigned	settling;
 
@@ -245,7 +244,18 @@ move(struct message *m)
 		    queue_dir_name(m->dir));
 }
 
-/* The recipients that were reported are crossed off as failed. */
+/* Is the recipient's end not in the file yet? */
+static bool
+has_just_failed(const struct message *m, size_t number)
+{
+	unsigned char	state = m->work[number].state;
+
+	return state == WORK_FAILED || (state == WORK_OWED &&
+	    m->envelope.recipients[number].status != RECIPIENT_OWED);
+}
+
+/* The recipients that were reported are crossed off as failed, and those that
+ * are still to be reported as that. */
 static bool
 cross_failures(struct message *m)
 {
@@ -253,7 +263,7 @@ cross_failures(struct message *m)
 	size_t	i;
 
 	for (i = 0; i < m->envelope.count; i++)
-		if (m->work[i].state == WORK_FAILED) {
+		if (has_just_failed(m, i)) {
 			sync_cross_off(m, i);
 			has_some = true;
 		}
@@ -265,18 +275,31 @@ cross_failures(struct message *m)
 static WAITS bool
 write_down(struct message *m)
 {
-	bool	has_failures = cross_failures(m);
-	bool	has_news = m->crossing_count > 0 || m->is_warned_now;
-	int	result;
+	bool		has_failures = cross_failures(m);
+	bool		has_news = m->crossing_count > 0 || m->is_warned_now;
+	struct patience	patience = { 0 };
+	int		result;
 
 	while ((result = record_end(m, has_failures, has_news)) == -1)
-		if (fiber_sleep(PATIENCE) == -1)
+		if (!patience_wait(&patience))
 			return false;
 	if (result == 0)
 		return true;
 	log_warning("%s: its file is gone", m->id);
 	leave(m);
 	return false;
+}
+
+/* How long until something is to be done again? */
+static int64_t
+pause_of(const struct message *m)
+{
+	if (m->fate == FATE_AGAIN)
+		return 0;
+	if (m->is_put_off && count_of(m, WORK_DEFERRED) +
+	    count_of(m, WORK_WITHDRAWN) == 0)
+		return storm_pause();
+	return m->fate == FATE_REQUEUE ? RENEW_PAUSE : again_pause(m);
 }
 
 /* Wait for the next attempt. */
@@ -286,8 +309,7 @@ wait_again(struct message *m)
 	int64_t	pause;
 
 	move(m);
-	pause = m->fate == FATE_AGAIN ? 0 : m->fate == FATE_REQUEUE ?
-	    RENEW_PAUSE : again_pause(m);
+	pause = pause_of(m);
 	if (queue_set_time(m->dir, m->id, clock_wall_us() + pause * 1000) == -1)
 		log_warning("%s: cannot set its time: %s", m->id,
 		    strerror(errno));
@@ -308,8 +330,10 @@ put_back(struct message *m)
 static WAITS void
 end(struct message *m)
 {
+	struct patience	patience = { 0 };
+
 	while (remove_file(m) == -1)
-		if (fiber_sleep(PATIENCE) == -1)
+		if (!patience_wait(&patience))
 			break;
 	leave(m);
 }
@@ -319,7 +343,7 @@ static bool
 is_over(const struct message *m)
 {
 	return count_of(m, WORK_DEFERRED) + count_of(m, WORK_WITHDRAWN) +
-	    count_of(m, WORK_UNTOLD) == 0;
+	    count_of(m, WORK_UNTOLD) + count_of(m, WORK_OWED) == 0;
 }
 
 /* To cleanup again, for those who wait; pickup reads in the file who they are.
@@ -331,7 +355,7 @@ begin_anew(struct message *m)
 
 	if (!write_down(m))
 		return;
-	if (count_of(m, WORK_UNTOLD) == 0)
+	if (count_of(m, WORK_UNTOLD) + count_of(m, WORK_OWED) == 0)
 		result = renew(m);
 	if (result == RENEWED_REFUSED)
 		notify_failures(m);
@@ -386,8 +410,8 @@ give_up_telling(struct message *m)
 }
 
 /* Cross off who has the mail before somebody is told of something, since that
- * may take longer than a crash is to cost (P5, and sync.c P1). What cannot be
- * written now is written in the end. */
+ * may take longer than a crash is to cost (crossoff-3, crossoff-4). What cannot
+ * be written now is written in the end. */
 static WAITS void
 cross_off_first(struct message *m)
 {

@@ -11,7 +11,6 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -22,40 +21,11 @@
 #include "common/param/site.h"
 #include "qmgr/queue.h"
 
-/*
- * Where a list is written to. What qmgr tells is kept in a file first: a pager
- * that waits for its reader must not keep qmgr waiting.
- */
-static FILE *
-list_start(void)
-{
-	FILE	*file = owner_is_here() ? NULL : tmpfile();
-
-	return file != NULL ? file : stdout;
-}
-
-/* Now it may be read. */
-static void
-list_end(FILE *file)
-{
-	char	*piece;
-	size_t	 n;
-
-	if (file == stdout)
-		return;
-	piece = mem_alloc(BUFSIZ);
-	rewind(file);
-	while ((n = fread(piece, 1, BUFSIZ, file)) > 0)
-		fwrite(piece, 1, n, stdout);
-	fclose(file);
-	free(piece);
-}
-
 /* list */
 static int
 list(const struct order *o)
 {
-	FILE	*out = list_start();
+	FILE	*out = pager_start();
 	int	 status;
 
 	if (o->is_summary)
@@ -68,7 +38,7 @@ list(const struct order *o)
 		summary_print(out);
 	else if (status == 0)
 		print_end();
-	list_end(out);
+	pager_end(out);
 	return status;
 }
 
@@ -77,7 +47,7 @@ static int
 show_dry(const struct order *o)
 {
 	struct order	 meant = *o;
-	FILE		*out = list_start();
+	FILE		*out = pager_start();
 	int		 status;
 
 	if (o->site != NULL)
@@ -86,7 +56,7 @@ show_dry(const struct order *o)
 	status = find_each(&meant, print_entry, NULL);
 	if (status == 0)
 		print_end();
-	list_end(out);
+	pager_end(out);
 	if (status == 0)
 		complain("nothing was done");
 	return status;

@@ -74,8 +74,9 @@ bool		 owner_is_here(void);
 
 /* --- queue_find.c: which messages are meant ------------------------------- */
 
-/* Every message that the order means, in the order of age, until `each` says
- * false. An exit status; what went wrong was told. */
+/* Every message that the order means, in the order of age (of very many, some
+ * thousand after the other), until `each` says false. An exit status; what
+ * went wrong was told. */
 int		 find_each(const struct order *,
 		    bool (*each)(void *, const struct queue_entry *),
 		    void *context);
@@ -101,6 +102,13 @@ enum remote	 remote_list(char **ids, size_t count, struct answer *,
 		    void *context);
 /* The ids of what it has open. */
 enum remote	 remote_active(struct listing *);
+
+/* --- queue_pager.c: a list and its reader --------------------------------- */
+
+/* Where to write a list; it is shown as it grows. */
+FILE		*pager_start(void);
+/* All of it is written. */
+void		 pager_end(FILE *);
 
 /* --- queue_act.c: it is done ---------------------------------------------- */
 

@@ -189,6 +189,8 @@ static void
 print_recipient(const struct shown *s, const struct envelope_recipient *r)
 {
 	bool	is_to_do = r->status == RECIPIENT_TO_DO;
+	bool	has_failed = r->status == RECIPIENT_FAILED ||
+		    r->status == RECIPIENT_OWED;
 
 	print_number(s, "notify_flags", r->row.notify & ~NOTIFY_EXPANDED);
 	print_attribute(s, "dsn_orig_rcpt", r->row.orcpt);
@@ -196,8 +198,7 @@ print_recipient(const struct shown *s, const struct envelope_recipient *r)
 	    "original_recipient", r->row.original[0] != '\0' ?
 	    r->row.original : r->row.address);
 	print_value(s, r->status_offset, is_to_do ? IS_RECIPIENT : IS_DONE,
-	    is_to_do ? "recipient" : r->status == RECIPIENT_FAILED &&
-	    !command.is_postfix ? "failed_recipient" : "done_recipient",
+	    is_to_do ? "recipient" : has_failed && !command.is_postfix ? "failed_recipient" : "done_recipient",
 	    r->row.address);
 }
 

@@ -130,27 +130,34 @@ look_through(enum queue_dir dir, const char *below)
 
 /* --- contents ------------------------------------------------------------ */
 
-/* Can every message be understood? */
+/* Can this message be understood? */
+static void
+read_one(const struct listed *row)
+{
+	struct pool	*pool = pool_new("entry", 0);
+	const char	*why;
+
+	(void)entry_load(pool, (enum queue_dir)row->dir, row->id, &why);
+	if (why != NULL) {
+		complain("%s: %s", row->id, why);
+		work.damaged++;
+	}
+	pool_free(pool);
+}
+
+/* Can every one? */
 static void
 read_all(void)
 {
-	struct listing	 l = { .which = LISTING_QUEUES };
-	struct pool	*pool;
-	const char	*why;
-	size_t		 i;
+	struct listing	l = { .which = LISTING_QUEUES };
+	size_t		i;
+	int		result;
 
-	if (listing_read(&l) == -1)
+	while ((result = listing_read(&l)) == 1)
+		for (i = 0; i < l.count; i++)
+			read_one(&l.rows[i]);
+	if (result == -1)
 		work.status = EX_TEMPFAIL;
-	for (i = 0; i < l.count; i++) {
-		pool = pool_new("entry", 0);
-		(void)entry_load(pool, (enum queue_dir)l.rows[i].dir,
-		    l.rows[i].id, &why);
-		if (why != NULL) {
-			complain("%s: %s", l.rows[i].id, why);
-			work.damaged++;
-		}
-		pool_free(pool);
-	}
 	listing_free(&l);
 }
 

@@ -15,12 +15,16 @@
 #include "qmgr/entry.h"
 #include "qmgr/queue.h"
 
-enum { ATTEMPTS = 20, PAUSE = 50 * 1000 };	/* a second in all */
+enum {
+	ATTEMPTS = 20, PAUSE = 50 * 1000,	/* a second in all */
+	FRESH = 5000
+};
 
 /* A search in hand. */
 struct search {
 	const struct order	*order;
 	struct listing		 active;	/* what qmgr has open */
+	int64_t			 asked;		/* when that was */
 	int64_t			 now_us, left;	/* -1: no limit */
 	bool			 needs_file, has_heard;
 	bool			(*each)(void *, const struct queue_entry *);
@@ -72,7 +76,8 @@ bare_entry(const struct search *s, const struct listed *row)
 	    .arrival_us = when < 0 ? 0 : when };
 }
 
-/* Read one message; what cannot be read is offered as far as it is known. */
+/* Read one message; what cannot be read is offered as far as it is known, and
+ * it is told why. */
 static bool
 read_one(struct search *s, const struct listed *row)
 {
@@ -88,7 +93,8 @@ read_one(struct search *s, const struct listed *row)
 	} else if (row->dir == QUEUE_CORRUPT) {
 		bare = bare_entry(s, row);
 		goes_on = offer(s, &bare);
-	} else if (why != NULL)
+	}
+	if (why != NULL)
 		complain("%s: %s", row->id, why);
 	pool_free(pool);
 	return goes_on;
@@ -142,27 +148,50 @@ list_named(struct listing *l, const struct order *o)
 	}
 }
 
-/* Read the files ourselves. */
+/* What qmgr has open, if that was asked a while ago. */
+static void
+ask_active(struct search *s)
+{
+	if (s->asked != 0 && clock_now() - s->asked < FRESH)
+		return;
+	listing_free(&s->active);
+	(void)remote_active(&s->active);
+	s->asked = clock_now();
+}
+
+/* These messages; false when there have been enough. */
+static bool
+look_at_rows(struct search *s, const struct listing *l)
+{
+	size_t	i;
+
+	ask_active(s);
+	for (i = 0; i < l->count; i++)
+		if (!look_at(s, &l->rows[i]))
+			return false;
+	return true;
+}
+
+/* Read the files ourselves, portion by portion: of a long queue the first
+ * messages are shown before the names of the last are known. */
 static int
 find_here(struct search *s)
 {
 	struct listing	l = { .which = directories(&s->order->select) };
-	size_t		i;
-	int		status = 0;
+	int		result = 0;
 
-	if (s->order->count > 0 || s->order->is_input)
+	if (s->order->count > 0 || s->order->is_input) {
 		list_named(&l, s->order);
-	else if (listing_read(&l) == -1) {
+		(void)look_at_rows(s, &l);
+	} else
+		while ((result = listing_read(&l)) == 1)
+			if (!look_at_rows(s, &l))
+				break;
+	if (result == -1)
 		complain("the queue cannot be read: %s", strerror(errno));
-		status = EX_TEMPFAIL;
-	}
-	(void)remote_active(&s->active);
-	for (i = 0; i < l.count; i++)
-		if (!look_at(s, &l.rows[i]))
-			break;
 	listing_free(&l);
 	listing_free(&s->active);
-	return status;
+	return result == -1 ? EX_TEMPFAIL : 0;
 }
 
 /* Ask qmgr; again for a moment, since it may be about to start. */

@@ -2,7 +2,8 @@
  * record.c - what became of a message is written into its file: the journal
  * grows, and recipients are crossed off.
  *
- * P1  The reason of a failure is synced before the byte that says failed.
+ * crossoff-1  The reason of a failure is synced before the byte that says
+ *             failed.
  */
 #include "qmgr/record.h"
 
@@ -27,7 +28,8 @@ enum {
 static int64_t
 outcome_of(const struct work *w)
 {
-	return w->state == WORK_FAILED ? OUTCOME_BOUNCED :
+	return w->state == WORK_FAILED || w->state == WORK_OWED ?
+	    OUTCOME_BOUNCED :
 	    w->state == WORK_UNTOLD ? OUTCOME_SENT : OUTCOME_DEFERRED;
 }
 
@@ -92,7 +94,7 @@ room_of(const struct message *m)
 
 /* Append records; without room on the disk the reasons are given up, since the
  * bytes need none, and mail shall not stand still for want of its history. But
- * a failure's reason must be there before its byte (P1). */
+ * a failure's reason must be there before its byte (crossoff-1). */
 static int
 append(struct message *m, int fd, const struct str *records,
     bool has_failures)
@@ -107,7 +109,8 @@ append(struct message *m, int fd, const struct str *records,
 	return 0;
 }
 
-/* Append the journal; then, when that is safe, overwrite the bytes (P1). */
+/* Append the journal; then, when that is safe, overwrite the bytes
+ * (crossoff-1). */
 static WAITS int
 write_back(struct message *m, int fd, bool has_failures)
 {
@@ -182,8 +185,8 @@ out:
 	return result;
 }
 
-/* The journal grows, then the bytes follow (P1). What cannot be written now is
- * written in the end. */
+/* The journal grows, then the bytes follow (crossoff-1). What cannot be written
+ * now is written in the end. */
 void
 record_reported(struct message *m, size_t begin, size_t end)
 {

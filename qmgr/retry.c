@@ -12,7 +12,11 @@
 
 #include "common/base/clock.h"
 
-enum { JUMP = 60 * 60 * 1000 };
+enum {
+	JUMP = 60 * 60 * 1000,
+	WRITTEN_IN = 1735689600		/* 2025: no clock is right before */
+};
+#define YEAR	(INT64_C(365) * 24 * 60 * 60 * 1000)
 
 struct retry_settings	retry;
 
@@ -83,6 +87,22 @@ retry_longest_pause(void)
 		    retry.maximal;
 
 	return longest + longest / 4;
+}
+
+/* From its arrival; or from what it has been through, when it came while the
+ * clock of this machine had not been set yet. */
+int64_t
+retry_age(const struct retry_settings *s, int64_t arrival_us,
+    unsigned attempts)
+{
+	int64_t		age = 0;
+	unsigned	i;
+
+	if (arrival_us >= WRITTEN_IN * INT64_C(1000000))
+		return (clock_wall_us() - arrival_us) / 1000;
+	for (i = 0; i < attempts && age < YEAR; i++)
+		age += retry_pause(s, i, UINT32_MAX / 2);
+	return age;
 }
 
 /* Older than it may get? */

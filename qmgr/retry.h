@@ -34,7 +34,11 @@ int64_t	 retry_pause_now(unsigned attempt);
 /* The longest pause that any message makes. */
 int64_t	 retry_longest_pause(void);
 
-/* Is a message of this age (milliseconds) to be given up after a failed try? */
+/* How old a message is, in milliseconds, after so many attempts. */
+int64_t	 retry_age(const struct retry_settings *, int64_t arrival_us,
+	    unsigned attempts);
+
+/* Is a message of this age to be given up after a failed try? */
 bool	 retry_is_too_old(const struct retry_settings *, int64_t age,
 	    bool is_bounce);
 

@@ -38,6 +38,7 @@ struct again {
 static TAILQ_HEAD(, message)	asking = TAILQ_HEAD_INITIALIZER(asking);
 static STAILQ_HEAD(, again)	agains = STAILQ_HEAD_INITIALIZER(agains);
 static unsigned			askers;
+static size_t			asking_count;
 
 /* --- answers ------------------------------------------------------------- */
 
@@ -217,6 +218,7 @@ enqueue(struct message *m)
 {
 	m->is_asking = true;
 	TAILQ_INSERT_TAIL(&asking, m, asking);
+	asking_count++;
 	need_asker();
 }
 
@@ -244,6 +246,7 @@ ask_next(void)
 	bool		 has_one = next_number(m, &number);
 
 	TAILQ_REMOVE(&asking, m, asking);
+	asking_count--;
 	m->is_asking = false;
 	m->asked++;
 	if (has_one) {
@@ -285,6 +288,13 @@ route_start(struct message *m)
 {
 	message_hold(m);
 	enqueue(m);
+}
+
+/* As many wait as are asked for? */
+bool
+route_is_busy(void)
+{
+	return asking_count >= ASKERS;
 }
 
 /* Once more, for one recipient. */

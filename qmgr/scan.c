@@ -6,12 +6,14 @@
  * now and then, finds one that nobody told us of. The look needs names, modes
  * and times only, and opens nothing.
  *
+ * recovery-3  A file that is not complete is not mail; it is removed once its
+ *             writer is gone.
  * P1  At most qmgr_message_active_limit messages are open; the others wait as
  *     names. When as many are open, evict.c makes room.
  * P2  A look through the directories is a thread's work, a few entries at a
- *     time: new mail does not wait for it, nor for a cold disk.
- * P3  A file that is not complete is not mail; it is removed once its writer
- *     is gone.
+ *     time: new mail does not wait for it, nor for a cold disk. Of messages
+ *     whose time was over at the start ten thousand come at once and 2000 in
+ *     each second after them.
  */
 #include "qmgr/scan.h"
 
@@ -31,6 +33,7 @@
 #include "common/ipc/packets.h"
 #include "qmgr/evict.h"
 #include "qmgr/message.h"
+#include "qmgr/patience.h"
 #include "qmgr/retry.h"
 #include "qmgr/route.h"
 #include "qmgr/sync.h"
@@ -39,14 +42,31 @@
 
 enum {
 	SLICE = 128,		/* entries that a thread reads in one go */
+	LATE_EACH = 500,	/* microseconds; one after the other */
+	LATE_AT_ONCE = 10000 * LATE_EACH,
 	BUSY_PAUSE = 200,	/* its writer is about to finish */
+	ROUTE_PAUSE = 5,	/* others are asked for first */
 	FULL_PAUSE = 1000,	/* unless somebody leaves before */
 	MANY_PAUSE = 2000,	/* too many recipients are in memory */
-	HEAD = 1000, EACH = 200,	/* bytes of an envelope */
-	LATER_PAUSE = 60 * 1000	/* out of descriptors, or worse */
+	HEAD = 1000, EACH = 200		/* bytes of an envelope */
 };
 
 static struct fiber	*feeder, *scanner;
+static int64_t		 pause_in_need;	/* out of descriptors, or worse */
+
+/* What cannot be done now is done then; the pauses grow while nothing can. */
+static int64_t
+in_need(void)
+{
+	static int64_t	since;
+	int64_t		now = clock_now();
+
+	if (pause_in_need == 0 || now - since >= pause_in_need) {
+		pause_in_need = patience_next(pause_in_need);
+		since = now;
+	}
+	return now + pause_in_need;
+}
 
 /* New mail that header_checks put on hold goes there, before anybody begins
  * with it. Who releases it moves it to deferred/, where the mark says nothing
@@ -63,7 +83,7 @@ is_put_on_hold(struct message *m)
 	} else if (errno != ENOENT) {
 		log_error("%s: cannot be placed on hold: %s", m->id,
 		    strerror(errno));
-		(void)waiting_add(m->id, m->dir, clock_now() + LATER_PAUSE);
+		(void)waiting_add(m->id, m->dir, in_need());
 	}
 	message_close(m);
 	return true;
@@ -177,6 +197,7 @@ open_one(struct waiting_one *one)
 	}
 	switch (message_open(one->id, one->dir, &m)) {
 	case OPENED:
+		pause_in_need = 0;
 		m->is_flushed = (one->flags & WAITING_FLUSHED) != 0;
 		activate(m);
 		break;
@@ -184,7 +205,7 @@ open_one(struct waiting_one *one)
 		wait_again(one, clock_now() + BUSY_PAUSE);
 		break;
 	case OPENED_LATER:
-		wait_again(one, clock_now() + LATER_PAUSE);
+		wait_again(one, in_need());
 		break;
 	case OPENED_GONE:
 		log_debug("%s: not in %s any more", one->id,
@@ -193,24 +214,34 @@ open_one(struct waiting_one *one)
 	}
 }
 
-/* The next one that is due: opened, or put back if its site has too many. If
- * there was one and no room for it, false. */
+/* This one is due: opened, or put back if its site has too many. False: there
+ * is no room for it. */
+static bool
+feed_this(struct waiting_one *one)
+{
+	if ((one->flags & WAITING_PARKED) && evict_is_clogged(one->marks.site))
+		wait_again(one, clock_now() + evict_pause());
+	else if ((one->dir == QUEUE_INCOMING ? evict_has_room() :
+	    evict_has_room_for_tried()) || evict_make_room())
+		open_one(one);
+	else {
+		waiting_put_back(one);
+		return false;
+	}
+	return true;
+}
+
+/* The next one that is due; one that is new, if there is no room for one that
+ * was tried. False: there is room for none. */
 static bool
 feed_one(void)
 {
 	struct waiting_one	one;
 
-	if (!waiting_take_one(clock_now(), &one))
+	if (!waiting_take_one(clock_now(), &one) || feed_this(&one))
 		return true;
-	if ((one.flags & WAITING_PARKED) && evict_is_clogged(one.marks.site))
-		wait_again(&one, clock_now() + evict_pause());
-	else if (evict_has_room() || evict_make_room())
-		open_one(&one);
-	else {
-		waiting_put_back(&one);
-		return false;
-	}
-	return true;
+	return one.dir != QUEUE_INCOMING &&
+	    waiting_take_new(clock_now(), &one) && feed_this(&one);
 }
 
 /* Open what is due while there is room. */
@@ -223,7 +254,9 @@ feed(void *arg)
 	fiber_name("feeder");
 	while (!daemon_is_draining()) {
 		when = waiting_first_due();
-		if (when <= clock_now() && !feed_one())
+		if (when <= clock_now() && route_is_busy())
+			when = clock_now() + ROUTE_PAUSE;
+		else if (when <= clock_now() && !feed_one())
 			when = clock_now() + FULL_PAUSE;
 		if (when <= clock_now())
 			fiber_breathe();
@@ -243,16 +276,30 @@ feed_wake(void)
 
 /* --- looking through the directories ------------------------------------- */
 
-/* When a file with this time is due. No time is further away than the longest
- * pause: clocks and hands set strange ones. */
+/* When one is due whose time is over: now; after an outage of our own there may
+ * be very many, which come one after the other. */
 static int64_t
-due_at(int64_t mtime_us)
+due_late(void)
+{
+	static int64_t	last_us;
+	int64_t		now = clock_now(), first_us = now * 1000 - LATE_AT_ONCE;
+
+	last_us = (last_us > first_us ? last_us : first_us) + LATE_EACH;
+	return last_us / 1000 > now ? last_us / 1000 : now;
+}
+
+/* When a file with this time is due. No time is further away than the longest
+ * pause: clocks and hands set strange ones. New mail was never tried. */
+static int64_t
+due_at(enum queue_dir dir, int64_t mtime_us)
 {
 	int64_t	pause = (mtime_us - clock_wall_us()) / 1000,
 		longest = retry_longest_pause();
 
-	if (pause < 0)
-		pause = 0;
+	if (dir == QUEUE_INCOMING)
+		return clock_now();	/* though the clock was set back */
+	if (pause <= 0)
+		return due_late();
 	if (pause > longest)
 		pause = longest;
 	return clock_now() + pause;
@@ -269,7 +316,7 @@ look_at(enum queue_dir dir, const char *id, mode_t mode, int64_t mtime_us)
 	}
 	if (message_find(id) != NULL)
 		return false;
-	return waiting_add(id, dir, due_at(mtime_us));
+	return waiting_add(id, dir, due_at(dir, mtime_us));
 }
 
 /* Some entries, on their way from a thread. */

@@ -1,10 +1,12 @@
 /*
  * schedule.c - whose turn it is.
  *
- * Round robin twice: sites have their turns one after the other, and within a
- * site messages have theirs, one delivery at a time. So a message for one
- * person waits for one delivery of a mailing at most, and a mailing to one
- * site delays no other.
+ * Round robin three times: sites have their turns one after the other, within
+ * a site those who sent something have theirs, and each of them has one
+ * message after the other delivered, one delivery at a time. So a message for
+ * one person waits for one delivery of a mailing at most, a mailing to one
+ * site delays no other, and who sends fifty thousand messages to a site has
+ * one turn there for each that somebody else has.
  *
  * A mailing to a hundred thousand sites has as many places among the sites.
  * So there are two lines, at the sites and at each site: one for messages that
@@ -13,18 +15,21 @@
  *
  * P1  A site is in a line exactly when it has a job, no rate delay to wait
  *     for, and either room in its window or no life: nothing is searched.
- *     Those that wait for their rate delay stand in a tree by time. A step
- *     costs O(log n).
+ *     Those that wait for their rate delay stand in a tree by time, senders
+ *     in one by name. A step costs O(log n).
  * P2  A job that has become a mailing changes its line when its turn comes,
  *     once.
  */
 #include "qmgr/schedule.h"
+
+#include <stdlib.h>
 
 #include "common/base/bug.h"
 #include "common/base/clock.h"
 
 enum {
 	FEW = 8,			/* deliveries */
+	MANY_SLOTS = 8,
 	REMEMBERED = 60 * 60 * 1000	/* that a site was dead */
 };
 
@@ -36,6 +41,14 @@ compare_pauses(const struct destination *a, const struct destination *b)
 	return a < b ? -1 : a > b;
 }
 
+static int
+compare_parties(const struct party *a, const struct party *b)
+{
+	return a->who < b->who ? -1 : a->who > b->who;
+}
+
+RB_PROTOTYPE(party_tree, party, entry, )
+RB_GENERATE(party_tree, party, entry, compare_parties)
 RB_PROTOTYPE(paused_sites, destination, pause, )
 RB_GENERATE(paused_sites, destination, pause, compare_pauses)
 
@@ -56,8 +69,8 @@ destination_init(struct destination *s, struct schedule *schedule,
 {
 	*s = (struct destination){ .schedule = schedule, .pace = pace,
 	    .name = name, .label = name, .place = PLACE_NOWHERE };
-	TAILQ_INIT(&s->jobs[LINE_FEW]);
-	TAILQ_INIT(&s->jobs[LINE_MANY]);
+	TAILQ_INIT(&s->parties[LINE_FEW]);
+	TAILQ_INIT(&s->parties[LINE_MANY]);
 	window_start(&s->window, pace);
 }
 
@@ -81,17 +94,31 @@ job_add(struct job *job, struct pool *pool, uint32_t number)
 
 /* --- where a site stands ------------------------------------------------- */
 
+/* How many deliveries may it have at once? When half of the slots are taken,
+ * one that has not shown that it gets things done has one slot: a thousand
+ * sites that do nothing but wait leave some to others. */
+static int64_t
+room_of(const struct destination *s)
+{
+	const struct schedule	*all = s->schedule;
+
+	if (s->is_quick || s->window.size < 1 || all->slots < MANY_SLOTS ||
+	    all->in_flight < all->slots / 2)
+		return s->window.size;
+	return 1;
+}
+
 /* Where should it? */
 static enum place
 place_of(const struct destination *s)
 {
 	bool	is_dead = s->window.dead_until != 0;
 
-	if (s->load.queued == 0 || (!is_dead && s->in_flight >= s->window.size))
+	if (s->load.queued == 0 || (!is_dead && s->in_flight >= room_of(s)))
 		return PLACE_NOWHERE;
 	if (!is_dead && s->not_before != 0)
 		return PLACE_PAUSED;
-	return TAILQ_EMPTY(&s->jobs[LINE_FEW]) ? PLACE_MANY : PLACE_FEW;
+	return TAILQ_EMPTY(&s->parties[LINE_FEW]) ? PLACE_MANY : PLACE_FEW;
 }
 
 /* Take it from where it stands. */
@@ -146,12 +173,49 @@ line_of(const struct job *job)
 	    LINE_FEW;
 }
 
-/* At the end of its line. */
+/* The party of who sent this, in the line; made if need be. */
+static struct party *
+party_of(struct destination *s, enum line line, const struct share *share)
+{
+	struct party	*p, key = { .who = share != NULL ? share->who : 0 };
+
+	if ((p = RB_FIND(party_tree, &s->by_who[line], &key)) != NULL)
+		return p;
+	p = mem_alloc(sizeof(*p));
+	*p = (struct party){ .who = key.who };
+	TAILQ_INIT(&p->jobs);
+	RB_INSERT(party_tree, &s->by_who[line], p);
+	TAILQ_INSERT_TAIL(&s->parties[line], p, next);
+	return p;
+}
+
+/* At the end of its line: behind all that the same sender has there. */
 static void
 line_up(struct job *job)
 {
 	job->line = line_of(job);
-	TAILQ_INSERT_TAIL(&job->site->jobs[job->line], job, next);
+	job->party = party_of(job->site, job->line, job->share);
+	TAILQ_INSERT_TAIL(&job->party->jobs, job, next);
+	job->party->count++;
+}
+
+/* Out of its line. If it had its turn, its sender goes behind the others. */
+static void
+leave_line(struct job *job, bool had_turn)
+{
+	struct party_queue	*line = &job->site->parties[job->line];
+	struct party		*p = job->party;
+
+	TAILQ_REMOVE(&p->jobs, job, next);
+	job->party = NULL;
+	if (--p->count == 0) {
+		TAILQ_REMOVE(line, p, next);
+		RB_REMOVE(party_tree, &job->site->by_who[job->line], p);
+		free(p);
+	} else if (had_turn) {
+		TAILQ_REMOVE(line, p, next);
+		TAILQ_INSERT_TAIL(line, p, next);
+	}
 }
 
 /* Queue a job at its site. */
@@ -175,7 +239,7 @@ schedule_withdraw(struct job *job)
 	if (!job->is_queued)
 		return;
 	job->is_queued = false;
-	TAILQ_REMOVE(&job->site->jobs[job->line], job, next);
+	leave_line(job, false);
 	job->site->load.queued--;
 	job->site->schedule->load.queued--;
 	job->site->waiting -= job_count(job);
@@ -188,9 +252,11 @@ schedule_withdraw(struct job *job)
 static struct job *
 job_of(struct destination *s)
 {
-	struct job	*job = TAILQ_FIRST(&s->jobs[s->turn]);
+	struct party	*p = TAILQ_FIRST(&s->parties[s->turn]);
 
-	return job != NULL ? job : TAILQ_FIRST(&s->jobs[!s->turn]);
+	if (p == NULL)
+		p = TAILQ_FIRST(&s->parties[!s->turn]);
+	return p != NULL ? TAILQ_FIRST(&p->jobs) : NULL;
 }
 
 /* The same, after who has become a mailing went to the other line (P2). */
@@ -201,7 +267,7 @@ right_job_of(struct destination *s)
 
 	while ((job = job_of(s)) != NULL && job->line == LINE_FEW &&
 	    line_of(job) == LINE_MANY) {
-		TAILQ_REMOVE(&s->jobs[LINE_FEW], job, next);
+		leave_line(job, false);
 		line_up(job);
 	}
 	schedule_refresh(s);
@@ -267,12 +333,13 @@ schedule_take(struct job *job, size_t count, bool is_delivery)
 	struct destination	*s = job->site;
 
 	CLAIM(job->is_queued && count <= job_count(job));
-	TAILQ_REMOVE(&s->jobs[job->line], job, next);
+	leave_line(job, true);
 	s->turn = !job->line;
 	s->waiting -= count;
 	job->first += count;
 	if (is_delivery) {
 		s->in_flight++;
+		s->schedule->in_flight++;
 		if (job->share != NULL)
 			job->share->turns++;
 	}
@@ -297,6 +364,7 @@ schedule_ended(struct destination *s, int64_t now)
 {
 	CLAIM(s->in_flight > 0);
 	s->in_flight--;
+	s->schedule->in_flight--;
 	if (s->pace->rate_delay > 0) {
 		leave_place(s);
 		s->not_before = now + s->pace->rate_delay;

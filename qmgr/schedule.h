@@ -23,7 +23,20 @@ enum line { LINE_FEW, LINE_MANY, LINES };
 /* What all jobs of a message have in common. */
 struct share {
 	unsigned	 turns;			/* deliveries begun */
+	uint32_t	 who;			/* sent it: a hash */
 };
+
+/* Jobs of one sender in a line of a site. */
+TAILQ_HEAD(job_queue, job);
+struct party {
+	RB_ENTRY(party)		 entry;		/* among those of the line */
+	TAILQ_ENTRY(party)	 next;		/* in turn */
+	uint32_t		 who;
+	size_t			 count;
+	struct job_queue	 jobs;
+};
+TAILQ_HEAD(party_queue, party);
+RB_HEAD(party_tree, party);
 
 struct job {
 	TAILQ_ENTRY(job)	 next;		/* in its site's queue */
@@ -37,6 +50,7 @@ struct job {
 	size_t			 least;		/* waits for so many */
 	bool			 is_queued;
 	enum line		 line;		/* if it is queued */
+	struct party		*party;		/* likewise */
 };
 
 /*
@@ -56,7 +70,6 @@ struct load {
 enum place { PLACE_FEW, PLACE_MANY, PLACE_PAUSED, PLACE_NOWHERE };
 
 /* A site and what waits for it. (struct site is the configuration's.) */
-TAILQ_HEAD(job_queue, job);
 struct destination {
 	RB_ENTRY(destination)	 entry;		/* in its transport */
 	TAILQ_ENTRY(destination) next;		/* in a line of the schedule */
@@ -66,7 +79,8 @@ struct destination {
 	char			*name;		/* in its transport */
 	char			*label;		/* as resolve calls the site */
 	struct load		 load;
-	struct job_queue	 jobs[LINES];
+	struct party_queue	 parties[LINES];
+	struct party_tree	 by_who[LINES];
 	enum line		 turn;		/* whose it is */
 	size_t			 waiting;	/* recipients in jobs */
 	unsigned		 in_flight;
@@ -74,6 +88,7 @@ struct destination {
 	struct window		 window;
 	int64_t			 not_before;	/* rate delay; 0: none */
 	enum place		 place;
+	bool			 is_quick;	/* the last delivery was */
 	char			*why;		/* it is dead; "4.4.1 text" */
 	int64_t			 died;		/* when, if not revived since */
 };
@@ -84,6 +99,7 @@ struct schedule {
 	enum line		 turn;
 	struct paused_sites	 paused;
 	struct load		 load;
+	unsigned		 in_flight, slots;	/* slots 0: any */
 	void			*owner;
 };
 

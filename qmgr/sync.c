@@ -6,14 +6,14 @@
  * then each directory once from which a name was removed. A message that is
  * over before its turn costs nothing but its part of the directory's sync.
  *
- * P1  A crash or a power cut repeats deliveries of the last 200 ms and of the
- *     time the disk takes, and none before.
- * P2  A sync that fails is not repeated (the second one would lie); it is
- *     logged, and what it was for may be delivered twice.
- * P3  At most PENDING files are open here, and as many with those who have a
+ * crossoff-4  A crash or a power cut repeats deliveries of the last 200 ms and
+ *             of the time the disk takes, and none before.
+ * crossoff-5  A sync that fails is not repeated (the second one would lie); it
+ *             is logged, and what it was for may be delivered twice.
+ * P1  At most PENDING files are open here, and as many with those who have a
  *     place: who wants one more waits before he opens it. After an outage
- *     thousands of messages in a second may be put back, and the disk may
- *     sync some hundreds.
+ *     thousands of messages in a second may be put back, and the disk may sync
+ *     some hundreds.
  */
 #include "qmgr/sync.h"
 
@@ -278,7 +278,7 @@ sync_start(void)
 	semaphore_init(&places, PENDING);
 }
 
-/* Wait for one (P3). */
+/* Wait for one (P1). */
 void
 sync_take_place(void)
 {

@@ -115,9 +115,11 @@ set_limit(struct transport *t, int maxproc)
 	t->limit = maxproc < 0 ? (unsigned)site.default_process_limit :
 	    (unsigned)maxproc;
 	share = (t->limit + t->workers - 1) / t->workers;
-	for (i = 0; i < t->workers; i++)
+	for (i = 0; i < t->workers; i++) {
 		t->lanes[i].limit = share != 0 && share < capacity() ?
 		    share : capacity();
+		t->lanes[i].schedule.slots = t->lanes[i].limit;
+	}
 }
 
 /* FNV-1a, begun or continued. */

@@ -44,56 +44,6 @@ static uint32_t		*table;
 static uint32_t		 room, used, free_slot = NONE, mask;
 static unsigned		 turn;			/* whose it is (P1) */
 
-/* --- marks --------------------------------------------------------------- */
-
-/* FNV-1a. */
-uint32_t
-marks_hash(const char *name, size_t len)
-{
-	uint32_t	 h = 2166136261u;
-	size_t		 i;
-	unsigned char	 c;
-
-	for (i = 0; i < len; i++) {
-		c = (unsigned char)name[i];
-		h = (h ^ (c >= 'A' && c <= 'Z' ? c + 32u : c)) * 16777619u;
-	}
-	return h != 0 ? h : 1;
-}
-
-/* Is one of these hashes among those names? */
-static bool
-has_any(const uint32_t *names, size_t n, const uint32_t *hashes, size_t m)
-{
-	size_t	i, j;
-
-	for (i = 0; i < n; i++)
-		for (j = 0; j < m; j++)
-			if (names[i] == hashes[j])
-				return true;
-	return false;
-}
-
-/* Know one more, if there is room. */
-void
-marks_add(struct marks *m, uint32_t hash)
-{
-	if (m->count == MARKS_MANY || has_any(m->names, m->count, &hash, 1))
-		return;
-	if (m->count == MARKS)
-		m->count = MARKS_MANY;
-	else
-		m->names[m->count++] = hash;
-}
-
-/* One of them? */
-bool
-marks_have(const struct marks *m, const uint32_t *hashes, size_t n)
-{
-	return m->count != MARKS_MANY && has_any(m->names, m->count, hashes,
-	    n);
-}
-
 /* --- heaps --------------------------------------------------------------- */
 
 /* How many. */
@@ -101,6 +51,13 @@ size_t
 waiting_count(void)
 {
 	return (size_t)heaps[HEAP_NEW].count + heaps[HEAP_TRIED].count;
+}
+
+/* How many that are new. */
+size_t
+waiting_count_new(void)
+{
+	return heaps[HEAP_NEW].count;
 }
 
 /* The heap that a slot belongs to. */
@@ -353,19 +310,6 @@ waiting_set_marks(const char *id, const struct marks *m, unsigned flags)
 	return true;
 }
 
-/* Nobody later than that. Cutting off keeps the order of a heap. */
-void
-waiting_all_due(int64_t due)
-{
-	struct slot	*s;
-
-	for (s = slots; s < slots + used; s++)
-		if (s->dir != FREE) {
-			s->flags |= WAITING_FLUSHED;
-			if (s->due > due)
-				s->due = due;
-		}
-}
 
 /* The time of the first in a heap. */
 static int64_t
@@ -384,15 +328,12 @@ waiting_first_due(void)
 	return new < tried ? new : tried;
 }
 
-/* The first, if its time has come. */
-bool
-waiting_take_one(int64_t now, struct waiting_one *to)
+/* The first of a heap, if its time has come. */
+static bool
+take_from(unsigned from, int64_t now, struct waiting_one *to)
 {
 	const struct slot	*s;
-	unsigned		 from = turn;
 
-	if (heaps[from].count == 0 || first_due(&heaps[from]) > now)
-		from = HEAPS - 1 - from;
 	if (heaps[from].count == 0 || first_due(&heaps[from]) > now)
 		return false;
 	turn = HEAPS - 1 - from;
@@ -404,6 +345,23 @@ waiting_take_one(int64_t now, struct waiting_one *to)
 	strlcpy(to->id, s->id, sizeof(to->id));
 	drop(heaps[from].at[0]);
 	return true;
+}
+
+/* The first of those whose turn it is, or of the others. */
+bool
+waiting_take_one(int64_t now, struct waiting_one *to)
+{
+	unsigned	from = turn;
+
+	return take_from(from, now, to) || take_from(HEAPS - 1 - from, now,
+	    to);
+}
+
+/* The first that is new. */
+bool
+waiting_take_new(int64_t now, struct waiting_one *to)
+{
+	return take_from(HEAP_NEW, now, to);
 }
 
 /* It was not its turn after all. */
@@ -431,6 +389,16 @@ waiting_take(int64_t now, char id[QUEUE_ID_MAX + 1], enum queue_dir *dir)
 
 /* --- by what they wait for ----------------------------------------------- */
 
+/* A number below this one; nobody need be surprised. */
+static int64_t
+below(int64_t limit)
+{
+	static uint32_t	random = 1;
+
+	random = random * 1664525u + 1013904223u;
+	return (int64_t)((double)limit * (random / 4294967296.0));
+}
+
 /* It is due earlier now. As long as few are, each finds its place at once. */
 static void
 advance(struct slot *s, int64_t due, size_t changed)
@@ -451,6 +419,26 @@ settle(size_t changed)
 	if (changed > waiting_count() / 16)
 		for (h = 0; h < HEAPS; h++)
 			heapify(&heaps[h]);
+}
+
+/* Nobody later than now or a little later. What is new does not wait. */
+void
+waiting_all_due(int64_t now, int64_t spread)
+{
+	struct slot	*s;
+	int64_t		 due;
+	int		 h;
+
+	for (s = slots; s < slots + used; s++) {
+		if (s->dir == FREE)
+			continue;
+		s->flags |= WAITING_FLUSHED;
+		due = s->dir == QUEUE_INCOMING ? now : now + below(spread);
+		if (s->due > due)
+			s->due = due;
+	}
+	for (h = 0; h < HEAPS; h++)
+		heapify(&heaps[h]);
 }
 
 /* Remember a site, if it is a new one and there is room. */
@@ -481,7 +469,7 @@ waiting_flush(const uint32_t *hashes, size_t n, int64_t now, size_t *unknown,
 			continue;
 		if (s->count == MARKS_UNKNOWN || s->count == MARKS_MANY)
 			(*unknown)++;
-		else if (has_any(s->names, s->count, hashes, n)) {
+		else if (marks_any(s->names, s->count, hashes, n)) {
 			s->flags |= WAITING_FLUSHED;
 			if (s->site != 0)
 				note_site(sites, s->site);
@@ -544,7 +532,7 @@ size_t
 waiting_pull(struct call *calls, size_t n, unsigned flags, int64_t now,
     int64_t spread)
 {
-	static uint32_t	 from, random = 1;
+	static uint32_t	 from;
 	struct slot	*s;
 	struct call	*c;
 	uint32_t	 i;
@@ -557,9 +545,7 @@ waiting_pull(struct call *calls, size_t n, unsigned flags, int64_t now,
 			continue;
 		if (++c->found == c->limit)
 			left--;
-		random = random * 1664525u + 1013904223u;
-		advance(s, now + (int64_t)((double)spread *
-		    (random / 4294967296.0)), found++);
+		advance(s, now + below(spread), found++);
 	}
 	if (used > 0)
 		from = (from + i) % used;

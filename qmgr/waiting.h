@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "common/queue/queue.h"
+#include "qmgr/marks.h"
 
 /*
  * The messages that are known and not open: id, directory, when each is due
@@ -14,30 +15,12 @@
  * they look at all, which takes a few milliseconds for a hundred thousand.
  */
 
-/*
- * What a message waits for. Names are hashes of its recipients' domains, next
- * hops and sites; a site is a destination's mark. Hashes of different names
- * may be the same: then a message is tried that need not be.
- */
-enum { MARKS = 3, MARKS_UNKNOWN = 0, MARKS_MANY = 255 };
-struct marks {
-	uint32_t	 site;		/* that it goes to, or 0 */
-	uint8_t		 count;		/* of names, or one of the above */
-	uint32_t	 names[MARKS];
-};
 enum waiting_flags {
 	WAITING_PARKED = 1,		/* there is no room: evict.c */
 	WAITING_FLUSHED = 2,		/* somebody wants it tried */
 	WAITING_DEAD = 4,		/* its site does not answer */
 	WAITING_MANY = 8		/* it has many recipients */
 };
-
-/* The hash of a name, case ignored; never 0. */
-uint32_t	 marks_hash(const char *name, size_t len);
-/* One more name. */
-void		 marks_add(struct marks *, uint32_t hash);
-bool		 marks_have(const struct marks *, const uint32_t *hashes,
-		    size_t count);
 
 /* False when the id is there already (nothing changes). */
 bool		 waiting_add(const char *id, enum queue_dir, int64_t due);
@@ -46,8 +29,9 @@ bool		 waiting_has(const char *id);
 bool		 waiting_remove(const char *id);
 /* Somebody wants it tried then. */
 bool		 waiting_set_due(const char *id, int64_t due);
-/* No message is due later than this: the same for all. Looks at all. */
-void		 waiting_all_due(int64_t due);
+/* Somebody wants all of them tried: new mail now, the others between now and
+ * now + spread, if they are not due earlier. Looks at all. */
+void		 waiting_all_due(int64_t now, int64_t spread);
 bool		 waiting_set_marks(const char *id, const struct marks *,
 		    unsigned flags);
 
@@ -66,9 +50,12 @@ struct waiting_one {
 	struct marks	 marks;
 };
 bool		 waiting_take_one(int64_t now, struct waiting_one *);
+/* The same, but new mail only. */
+bool		 waiting_take_new(int64_t now, struct waiting_one *);
 /* The one that was just taken was none for now: it is the next one again. */
 void		 waiting_put_back(const struct waiting_one *);
 size_t		 waiting_count(void);
+size_t		 waiting_count_new(void);	/* of them, in incoming/ */
 
 /* --- by what they wait for; these look at all --------------------------- */
 

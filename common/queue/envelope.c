@@ -7,7 +7,7 @@
  *	uint32	number of recipients
  *	and for each of them
  *	byte	status: R to do, D done, F failed; d delivered, r relayed,
- *		e expanded, of which the sender is still to be told
+ *		e expanded, f failed, of which the sender is still to be told
  *	uint32	length of the row	row, by row_fields
  *
  * The checksum in the preamble takes every status as zero, so that crossing a
@@ -230,7 +230,8 @@ is_status(unsigned char byte)
 {
 	return byte != '\0' && strchr((const char[]){ RECIPIENT_TO_DO,
 	    RECIPIENT_DONE, RECIPIENT_FAILED, RECIPIENT_DELIVERED,
-	    RECIPIENT_RELAYED, RECIPIENT_EXPANDED, '\0' }, byte) != NULL;
+	    RECIPIENT_RELAYED, RECIPIENT_EXPANDED, RECIPIENT_OWED, '\0' },
+	    byte) != NULL;
 }
 
 /* One recipient and where its status stands in the file. */

@@ -19,6 +19,8 @@
  *	 52  72 bytes	0
  *	124  uint32	CRC-32C of the 124 bytes before
  *
+ * whole-1  Nobody gets a message of which the preamble or the envelope is not
+ *          what was committed: the checksums tell, and it is set aside.
  * P1  Checksums detect damage and decide nothing else: whether a file is
  *     complete is said by its mode alone (dirs.c).
  * P2  A preamble that is accepted names ranges that lie behind it, do not

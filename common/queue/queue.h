@@ -50,7 +50,9 @@ enum recipient_status { RECIPIENT_TO_DO = 'R', RECIPIENT_DONE = 'D',
     RECIPIENT_FAILED = 'F',
     /* done, and the sender is still to be told of it, and how */
     RECIPIENT_DELIVERED = 'd', RECIPIENT_RELAYED = 'r',
-    RECIPIENT_EXPANDED = 'e' };
+    RECIPIENT_EXPANDED = 'e',
+    /* failed, likewise; the reason is in the journal */
+    RECIPIENT_OWED = 'f' };
 
 struct envelope_recipient {
 	struct recipient_row	 row;
@@ -152,6 +154,9 @@ struct queue_walk;
 struct queue_walk *queue_walk_start(enum queue_dir);
 int		 queue_walk_next(struct queue_walk *, char id[QUEUE_ID_MAX + 1],
 		    mode_t *, int64_t *mtime_us, int64_t *size);
+/* The same walk by names alone: complete or not is for the caller to see. */
+int		 queue_walk_name(struct queue_walk *,
+		    char id[QUEUE_ID_MAX + 1]);
 void		 queue_walk_end(struct queue_walk *);
 
 #endif

@@ -2,7 +2,7 @@
  * again.c - each recipient by its transport: when it is tried again, when it
  * is too old, and what its message waits for.
  *
- * needs: qmgr/again.c qmgr/retry.c qmgr/waiting.c
+ * needs: qmgr/again.c qmgr/retry.c qmgr/waiting.c qmgr/marks.c
  */
 #include "qmgr/again.h"
 

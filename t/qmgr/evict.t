@@ -13,6 +13,7 @@ use constant { ROOM => 40, MESSAGES => 400 };
 
 my $mail = Postrider->new(settings => {
 	qmgr_message_active_limit => ROOM, qmgr_clog_warn_time => '1h',
+	in_flow_delay => '0s',
 	default_destination_concurrency_limit => '5',
 	minimal_backoff_time => '600s', maximal_backoff_time => '1200s',
 	smtpd_peername_lookup => 'no', notify_classes => '' });

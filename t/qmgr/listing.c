@@ -1,10 +1,11 @@
 /*
- * listing.c - the names of all messages: by age, each once.
+ * listing.c - the names of all messages: by age, each once, however many.
  *
  * needs: qmgr/listing.c
  */
 #include "qmgr/listing.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -12,12 +13,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
 #include "common/base/fs.h"
+
+enum { MANY = 45000 };
 
 static char	directory[] = "/tmp/prt-listing-XXXXXX";
 
@@ -75,7 +79,7 @@ names_come_by_age_from_all_directories(void **state)
 	make("incoming/B", 0700);
 	mkdir("deferred/3f", 0700);
 	make("deferred/3f/A", 0710);
-	assert_int_equal(listing_read(&l), 0);
+	assert_int_equal(listing_read(&l), 1);
 	assert_int_equal(l.count, 3);
 	assert_string_equal(l.rows[0].id, "A");
 	assert_int_equal(l.rows[0].dir, QUEUE_DEFERRED);
@@ -111,7 +115,7 @@ a_message_that_moves_is_listed_once_where_it_went(void **state)
 	(void)state;
 	make("incoming/A", 0700);
 	make("hold/A", 0700);
-	assert_int_equal(listing_read(&l), 0);
+	assert_int_equal(listing_read(&l), 1);
 	assert_int_equal(l.count, 1);
 	assert_int_equal(l.rows[0].dir, QUEUE_HOLD);
 	listing_free(&l);
@@ -125,7 +129,7 @@ corrupt_is_listed_when_asked_for(void **state)
 	(void)state;
 	make("corrupt/A", 0600);
 	make("hold/B", 0700);
-	assert_int_equal(listing_read(&l), 0);
+	assert_int_equal(listing_read(&l), 1);
 	assert_int_equal(l.count, 1);
 	assert_string_equal(l.rows[0].id, "A");
 	listing_free(&l);
@@ -143,9 +147,77 @@ many_are_listed(void **state)
 		snprintf(path, sizeof(path), "incoming/ID%04d", 1499 - i);
 		make(path, 0700);
 	}
-	assert_int_equal(listing_read(&l), 0);
+	assert_int_equal(listing_read(&l), 1);
 	assert_int_equal(l.count, 1500);
 	assert_string_equal(l.rows[7].id, "ID0007");
+	assert_int_equal(listing_read(&l), 0);
+	listing_free(&l);
+}
+
+/* All of them; how many portions. */
+static int
+read_all(struct listing *l, unsigned char counts[MANY])
+{
+	size_t	i;
+	int	portions = 0;
+
+	while (listing_read(l) == 1) {
+		portions++;
+		for (i = 0; i < l->count; i++) {
+			if (i > 0)
+				assert_true(strcmp(l->rows[i - 1].id,
+				    l->rows[i].id) < 0);
+			counts[atoi(l->rows[i].id + 2)]++;
+		}
+	}
+	return portions;
+}
+
+static void
+very_many_come_in_portions_and_each_once(void **state)
+{
+	struct listing		l = { .which = LISTING_QUEUES };
+	static unsigned char	counts[MANY];
+	char			path[64], to[64];
+	int			i;
+
+	(void)state;
+	assert_int_equal(mkdir("deferred/3f", 0700), 0);
+	for (i = 0; i < MANY; i++) {
+		snprintf(path, sizeof(path), i < MANY / 2 ?
+		    "incoming/ID%06d" : "deferred/3f/ID%06d", i);
+		make(path, 0700);
+	}
+	assert_int_equal(listing_read(&l), 1);
+	assert_true(l.count < MANY / 2);
+	for (i = 0; i < (int)l.count; i++) {
+		counts[atoi(l.rows[i].id + 2)]++;
+		snprintf(path, sizeof(path), "incoming/%s", l.rows[i].id);
+		snprintf(to, sizeof(to), "hold/%s", l.rows[i].id);
+		assert_int_equal(rename(path, to), 0);
+	}
+	assert_true(read_all(&l, counts) > 1);
+	for (i = 0; i < MANY; i++)
+		assert_int_equal(counts[i], 1);
+	listing_free(&l);
+}
+
+static void
+a_directory_that_cannot_be_read_is_told_at_the_end(void **state)
+{
+	struct listing	l = { .which = LISTING_QUEUES };
+	struct rlimit	before, none;
+
+	(void)state;
+	make("hold/A", 0700);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = before;
+	none.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(listing_read(&l), -1);
+	assert_int_equal(errno, EMFILE);
+	assert_int_equal(l.count, 0);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
 	listing_free(&l);
 }
 
@@ -164,6 +236,12 @@ main(void)
 		cmocka_unit_test_setup_teardown(
 		    corrupt_is_listed_when_asked_for, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(many_are_listed, set_up,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(
+		    very_many_come_in_portions_and_each_once, set_up,
+		    tear_down),
+		cmocka_unit_test_setup_teardown(
+		    a_directory_that_cannot_be_read_is_told_at_the_end, set_up,
 		    tear_down),
 	};
 

@@ -232,6 +232,8 @@ subtest 'damaged and unfinished files' => sub {
 	$mail->start;
 	$mail->wait_log(qr/error: $id: .*damaged.*corrupt/);
 	ok(-e $mail->spool . "/corrupt/$id");
+	like(($mail->postrider('queue', 'list', '--queue', 'corrupt'))[1],
+	    qr/$id: the envelope is damaged/, 'the queue command tells why');
 	wait_for(sub { !-e $mail->spool . '/incoming/ABANDONED' }, 10,
 	    'the reaper');
 	ok(-e $mail->spool . '/incoming/WRITTEN', 'its writer is alive');

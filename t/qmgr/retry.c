@@ -11,6 +11,8 @@
 
 #include <cmocka.h>
 
+#include "common/base/clock.h"
+
 static const struct retry_settings	standard = {
 	.minimal = 300000, .maximal = 4000000,
 	.lifetime = 432000000, .bounce_lifetime = 86400000
@@ -63,6 +65,18 @@ mail_without_a_sender_has_its_own_lifetime(void **state)
 }
 
 static void
+who_came_before_the_clock_was_set_ages_by_attempts(void **state)
+{
+	int64_t	now = clock_wall_us();
+
+	(void)state;
+	assert_in_range(retry_age(&standard, now - 7000000, 90), 7000, 8000);
+	assert_int_equal(retry_age(&standard, 15 * 1000000, 0), 0);
+	assert_in_range(retry_age(&standard, 15 * 1000000, 3),
+	    7 * standard.minimal - 10, 7 * standard.minimal + 10);
+}
+
+static void
 a_jump_of_the_clock_stops_expiry_for_one_cycle(void **state)
 {
 	struct retry_clock	c = { .is_set = false };
@@ -103,6 +117,8 @@ main(void)
 		cmocka_unit_test(pauses_spread_by_a_quarter_to_both_sides),
 		cmocka_unit_test(five_days_take_about_a_hundred_attempts),
 		cmocka_unit_test(mail_without_a_sender_has_its_own_lifetime),
+		cmocka_unit_test(
+		    who_came_before_the_clock_was_set_ages_by_attempts),
 		cmocka_unit_test(
 		    a_jump_of_the_clock_stops_expiry_for_one_cycle),
 		cmocka_unit_test(

@@ -45,7 +45,11 @@ set_up(void **state)
 static int
 tear_down(void **state)
 {
+	int	i;
+
 	(void)state;
+	for (i = 0; i < JOBS; i++)
+		schedule_withdraw(&jobs[i]);
 	pool_free(pool);
 	return 0;
 }
@@ -271,6 +275,37 @@ a_mailing_to_many_sites_lets_a_single_message_pass(void **state)
 }
 
 static void
+senders_take_turns_at_a_site(void **state)
+{
+	struct share	 much = { .who = 1 }, little = { .who = 2 };
+	struct job	*job;
+	int		 i;
+
+	(void)state;
+	for (i = 0; i < 5; i++) {
+		jobs[i].share = &much;
+		(void)queue(i, 0, 1);
+	}
+	for (; i < 7; i++) {
+		jobs[i].share = &little;
+		(void)queue(i, 0, 1);
+	}
+	for (i = 0; i < 4; i++) {
+		job = next(0);
+		assert_ptr_equal(job->share, i % 2 == 0 ? &much : &little);
+		schedule_take(job, 1, true);
+		schedule_ended(job->site, 0);
+	}
+	for (i = 2; i < 5; i++) {	/* in the order in which they came */
+		assert_ptr_equal(next(0), &jobs[i]);
+		schedule_withdraw(&jobs[i]);
+	}
+	assert_null(next(0));
+	assert_true(TAILQ_EMPTY(&sites[0].parties[LINE_FEW]));
+	assert_true(RB_EMPTY(&sites[0].by_who[LINE_FEW]));
+}
+
+static void
 a_withdrawn_job_has_no_turn(void **state)
 {
 	struct job	*a = queue(0, 0, 2), *b = queue(1, 0, 2);
@@ -363,6 +398,7 @@ main(void)
 		TEST(many_pauses_end_in_their_order),
 		TEST(a_dead_site_need_not_wait_for_its_pause),
 		TEST(a_mailing_to_many_sites_lets_a_single_message_pass),
+		TEST(senders_take_turns_at_a_site),
 		TEST(a_withdrawn_job_has_no_turn),
 		TEST(recipients_may_join_a_queued_job),
 		TEST(a_job_that_grows_waits_until_it_is_worth_a_turn),

@@ -2,7 +2,7 @@
  * waiting.c - the index of messages that are not open: each is there once,
  * and the one that is due first comes first.
  *
- * needs: qmgr/waiting.c
+ * needs: qmgr/waiting.c qmgr/marks.c
  */
 #include "qmgr/waiting.h"
 
@@ -92,8 +92,32 @@ times_can_change_in_both_directions(void **state)
 	assert_string_equal(id, name(50));
 	assert_true(waiting_take(NEVER, id, &dir));
 	assert_string_equal(id, name(1));
-	waiting_all_due(7);
+	waiting_all_due(7, 0);
 	assert_int_equal(waiting_first_due(), 7);
+	empty();
+}
+
+static void
+many_that_are_wanted_at_once_come_one_after_the_other(void **state)
+{
+	char		id[QUEUE_ID_MAX + 1];
+	enum queue_dir	dir;
+	int		i, early = 0;
+
+	(void)state;
+	for (i = 0; i < 1000; i++)
+		waiting_add(name(i), QUEUE_DEFERRED, i < 10 ? 50 : 90000);
+	waiting_add("new", QUEUE_INCOMING, 90000);
+	waiting_all_due(100, 10000);
+	for (i = 0; i < 1001 && waiting_take(5100, id, &dir); i++)
+		early++;
+	assert_in_range(early, 400, 600);
+	assert_false(waiting_has("new"));
+	for (i = 0; i < 10; i++)
+		assert_false(waiting_has(name(i)));
+	for (; i < 1000 && waiting_take(10100, id, &dir); i++)
+		early++;
+	assert_int_equal(early, 1001);
 	empty();
 }
 
@@ -378,6 +402,8 @@ main(void)
 		cmocka_unit_test(who_is_due_first_comes_first),
 		cmocka_unit_test(an_id_is_known_once),
 		cmocka_unit_test(times_can_change_in_both_directions),
+		cmocka_unit_test(
+		    many_that_are_wanted_at_once_come_one_after_the_other),
 		cmocka_unit_test(it_agrees_with_a_plain_array),
 		cmocka_unit_test(a_hundred_thousand_are_no_trouble),
 		cmocka_unit_test(

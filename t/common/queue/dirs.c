@@ -130,7 +130,7 @@ a_name_is_given_once(void **state)
 	assert_int_equal(queue_remove(QUEUE_INCOMING, id), 0);
 }
 
-/* P2 */
+/* recovery-1 */
 static void
 a_file_being_written_is_not_reaped(void **state)
 {
@@ -146,7 +146,7 @@ a_file_being_written_is_not_reaped(void **state)
 	assert_int_equal(queue_reap(id), 0);
 }
 
-/* P2 */
+/* recovery-1 */
 static void
 what_a_killed_writer_left_is_reaped(void **state)
 {
@@ -193,7 +193,7 @@ reap_for_ever(void)
 	}
 }
 
-/* P3 */
+/* recovery-2 */
 static void
 a_new_file_survives_those_who_reap(void **state)
 {
@@ -252,7 +252,7 @@ a_deferred_message_has_a_hash_directory(void **state)
 	pool_free(pool);
 }
 
-/* P4 */
+/* rename-1 */
 static void
 a_move_replaces_nothing(void **state)
 {
@@ -293,7 +293,7 @@ links_are_not_opened(void **state)
 	assert_int_equal(unlinkat(root, "incoming/CCCC", AT_REMOVEDIR), 0);
 }
 
-/* P5 */
+/* P2 */
 static void
 a_walk_finds_every_message_and_nothing_else(void **state)
 {
@@ -315,6 +315,16 @@ a_walk_finds_every_message_and_nothing_else(void **state)
 	assert_int_equal(symlinkat("/", root, "deferred/zz"), 0);
 	close(openat(root, "deferred/bad-name", O_CREAT | O_WRONLY, 0700));
 
+	assert_non_null(walk = queue_walk_start(QUEUE_DEFERRED));
+	while ((i = queue_walk_name(walk, got)) == 1) {
+		assert_true(exists(QUEUE_DEFERRED, got));
+		found++;
+	}
+	assert_int_equal(i, 0);
+	queue_walk_end(walk);
+	assert_int_equal(found, 600);
+
+	found = 0;
 	assert_non_null(walk = queue_walk_start(QUEUE_DEFERRED));
 	while ((i = queue_walk_next(walk, got, &mode, &mtime, &size)) == 1) {
 		assert_true(queue_is_complete(mode));

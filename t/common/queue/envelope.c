@@ -136,7 +136,7 @@ every_status_is_read_and_nothing_else(void **state)
 {
 	static const char	known[] = { RECIPIENT_TO_DO, RECIPIENT_DONE,
 	    RECIPIENT_FAILED, RECIPIENT_DELIVERED, RECIPIENT_RELAYED,
-	    RECIPIENT_EXPANDED };
+	    RECIPIENT_EXPANDED, RECIPIENT_OWED };
 	struct envelope		e;
 	uint32_t		crc = envelope_crc(data.data, data.len);
 	size_t			at;

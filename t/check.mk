@@ -20,7 +20,7 @@ MINIMAL_TESTS	:= $(sort $(wildcard t/resolve/*.t t/daemon/*.t t/cleanup/*.t \
 BESIDE_TESTS	:= t/master/postconf.t t/master/pairs.t t/qmgr/beside.t \
 		   t/cleanup/envelope.t
 STYLE_TESTS	:= $(sort $(wildcard t/style/*.t))
-CRASH_TESTS	:= $(sort $(wildcard t/crash/*.t))
+CRASH_TESTS	:= $(sort $(wildcard t/crash/*.t t/crash/promises/*.t))
 LOAD_TESTS	:= $(sort $(wildcard t/load/*.t))
 
 C_TESTS		= $(TEST_FILES:%.c=%.t)
@@ -56,25 +56,71 @@ $(BUILD)/t/lib/fill: $(BUILD)/t/lib/fill.o $(LIB)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 # Disks that remember, and what a power cut leaves of them.
-tests: $(BUILD)/t/crash/disk $(BUILD)/t/crash/cut $(BUILD)/t/crash/nosync.so
+tests: $(BUILD)/t/crash/disk $(BUILD)/t/crash/cut $(BUILD)/t/crash/nosync.so \
+    $(BUILD)/t/crash/nomemory.so
 $(BUILD)/t/crash/disk $(BUILD)/t/crash/cut: %: %.o
 	$(call say,LD $@)
 	$(Q)$(CC) $(LDFLAGS) -o $@ $<
 
-$(BUILD)/t/crash/nosync.so: t/crash/nosync.c $(BUILD)/.flags
+$(BUILD)/t/crash/nosync.so $(BUILD)/t/crash/nomemory.so: \
+    $(BUILD)/t/crash/%.so: t/crash/%.c $(BUILD)/.flags
 	$(call say,LD $@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 $(WARNINGS) -shared -fPIC \
 	    -o $@ $<
 
+# Servers that never get anything done.
+tests: $(BUILD)/t/load/tarpit
+$(BUILD)/t/load/tarpit: t/load/tarpit.c $(BUILD)/.flags
+	$(call say,LD $@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -O2 $(WARNINGS) -o $@ $<
+
 # Ends one system call of a daemon otherwise.
 tests: $(BUILD)/t/crash/inject
-$(BUILD)/t/crash/inject: t/crash/inject.c t/crash/calls.c t/crash/calls.h \
-    $(BUILD)/.flags
+$(BUILD)/t/crash/inject: t/crash/inject.c t/crash/object.c t/crash/object.h \
+    t/crash/calls.c t/crash/calls.h $(BUILD)/.flags
 	$(call say,LD $@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -I. -O2 $(WARNINGS) -o $@ \
 	    $(filter %.c,$^)
+
+# The load of the crash laboratory: who sends, who takes, who counts.
+CRASH_LOAD	:= load hop tally
+tests: $(CRASH_LOAD:%=$(BUILD)/t/crash/%)
+$(CRASH_LOAD:%=$(BUILD)/t/crash/%): $(BUILD)/t/crash/%: t/crash/%.c \
+    t/crash/message.c t/crash/message.h $(BUILD)/.flags
+	$(call say,LD $@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu17 -D_GNU_SOURCE -I. -O2 $(WARNINGS) -pthread \
+	    -o $@ $(filter %.c,$^) -lssl -lcrypto
+
+# Programs of the next version, which call with another HELLO.
+NEXT		:= $(BUILD)/t/crash/next
+NEXT_PROGRAMS	:= $(filter-out master mailbox,$(DAEMONS)) sendmail postrider
+NEXT_FILES	:= $(shell grep -l 'IPC_VERSION' common/*/*.c \
+		   $(sort $(foreach p,$(NEXT_PROGRAMS),$($(p)_FILES))))
+
+$(NEXT)/common/ipc/packets.h: common/ipc/packets.h
+	@mkdir -p $(@D)
+	$(Q)awk '/IPC_VERSION =/ { sub(/[0-9]+/, $$5 + 1) } { print }' $< > $@
+
+$(NEXT)/%.o: %.c $(NEXT)/common/ipc/packets.h $(BUILD)/.flags
+	$(call say,CC $< (next))
+	@mkdir -p $(@D)
+	$(Q)$(CC) -I$(NEXT) $(CPPFLAGS) $(CFLAGS) -c -o $@ $<
+
+define next_program
+tests: $(NEXT)/bin/$(1)
+$(NEXT)/bin/$(1): $$(patsubst %,$(BUILD)/%, \
+    $$(filter-out $(NEXT_FILES:%.c=%.o),$$($(1)_FILES:%.c=%.o))) $(EXTRA) \
+    $$(patsubst %,$(NEXT)/%, $$(filter $$($(1)_FILES:%.c=%.o) \
+    common/%,$(NEXT_FILES:%.c=%.o))) $(LIB)
+	$$(call say,LD $$@)
+	@mkdir -p $$(@D)
+	$$(Q)$(CC) $(LDFLAGS) -o $$@ $$^ $(LDLIBS)
+endef
+$(foreach p,$(NEXT_PROGRAMS),$(eval $(call next_program,$(p))))
 
 # Clients with TLS for the bench.
 $(BUILD)/t/bench/tlsload: $(BUILD)/t/bench/tlsload.o

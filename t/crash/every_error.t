@@ -40,7 +40,12 @@ my %only = (
 
 sub errors_of
 {
-	my ($call) = @_;
+	my ($call, $way, $process) = @_;
+
+	# What the loader does before the program begins: not ours, and a crash
+	# is its answer.
+	return () if $call->{key} =~ m{/lib/|/ld\.so} || $call->{key} =~
+	    /^mmap none#1$/ && ($way eq 'down' || $process eq 'sendmail');
 	my $names = $only{$call->{name}} //
 	    ($call->{kind} =~ /^(file|memory|ipc)$/ ? \@errors : []);
 

@@ -3,6 +3,7 @@
  * is killed right before or right after it, or it fails with an error.
  *
  *	inject -o FILE -n NAME [-s SPOOL] [-k KEY -w WHEN] PID...
+ *	inject -o FILE -n NAME [-s SPOOL] -r NUMBER [-m RE] -w WHEN PID...
  *	inject -o FILE -n NAME [...] -- COMMAND ARGUMENTS
  *
  * Follows these processes, or the command, and all that they start, and looks
@@ -14,8 +15,11 @@
  *
  * Without a key every call is a line in FILE. With one, WHEN is "before" or
  * "after" (SIGKILL), or the number of an error; the call is a line beginning
- * with "hit", and nothing is followed any more. "ready" comes first, when all
- * is being followed. The end of us changes nothing for who is followed.
+ * with "hit", "at" with the time is one more, and nothing is followed any
+ * more. With -r it is the NUMBER-th call that changes something, or of which
+ * "name object" matches RE: for a process that has many messages at a time.
+ * "ready" comes first, when all is being followed. The end of us changes
+ * nothing for who is followed.
  *
  * I1  Killed before a call, the process has not made it: the call has become
  *     close(-1) by then, which every sandbox allows. Killed after it, nothing
@@ -24,31 +28,28 @@
  *     case (close(2)).
  */
 #include <sys/ptrace.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
-#include <sys/un.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 
 #include <linux/ptrace.h>
 
-#include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <regex.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
-#include "t/crash/calls.h"
+#include "t/crash/object.h"
 
 #ifndef __x86_64__
 /* How a call is changed is told by the machine. */
@@ -60,7 +61,7 @@ main(void)
 }
 #else
 
-enum { TASKS = 512, SEEN = 8192, OBJECT = 240 };
+enum { TASKS = 512, SEEN = 8192 };
 
 /* A thread that is followed. */
 struct task {
@@ -68,7 +69,7 @@ struct task {
 	pid_t		 process;
 	bool		 is_ours;		/* its program is the one */
 	const struct call *call;		/* it is in this one */
-	char		 object[OBJECT];
+	char		 object[OBJECT_MAX];
 	unsigned	 count;
 	bool		 is_hit;
 	struct user_regs_struct	registers;	/* as they were at its entry */
@@ -77,7 +78,7 @@ struct task {
 /* How often a call was made on an object. */
 struct seen {
 	const struct call *call;
-	char		 object[OBJECT];
+	char		 object[OBJECT_MAX];
 	unsigned	 count;
 };
 
@@ -89,9 +90,12 @@ static size_t		 seen_count;
 static FILE		*out;
 static const char	*program;		/* its name, 15 characters */
 static const char	*spool;
-static const char	*key;
+static const char	*key, *when;
 static int		 failure;		/* an errno; 0 to kill */
 static bool		 is_after;
+static unsigned long	 left;			/* of -r; 0 without it */
+static const char	*pattern;
+static regex_t		 wanted;
 
 /* We cannot work. */
 static void __attribute__((noreturn))
@@ -163,167 +167,6 @@ task_forget(pid_t tid)
 			tasks[i] = tasks[--task_count];
 }
 
-/* --- what a call is about ------------------------------------------------- */
-
-/* An id of a message at the start of the text: its length, or 0. */
-static size_t
-id_length(const char *text)
-{
-	size_t	 n;
-
-	n = strspn(text, "0123456789BCDFGHJKLMNPQRSTVWXYZ"
-	    "bcdfghjklmnpqrstvwxyz");
-	/* Until 2058 they begin with 0, which names of Maildir do not. */
-	return n == 15 && text[0] == '0' &&
-	    !isalnum((unsigned char)text[n]) ? n : 0;
-}
-
-/* A path as it is in the next message and in the next test, too. */
-static void
-simplify(const char *path, char *object)
-{
-	const char	*p = path, *q;
-	char		*w = object;
-	size_t		 n;
-
-	/* "/tmp/prt-xxxxxx/spool/..." of one test is the same in another. */
-	if (strncmp(p, "/tmp/prt-", 9) == 0 && (q = strchr(p + 9, '/')) != NULL)
-		p = q + 1;
-	while (*p != '\0' && w < object + OBJECT - 4) {
-		if ((p == path || !isalnum((unsigned char)p[-1])) &&
-		    (n = id_length(p)) > 0) {
-			w = stpcpy(w, "ID");
-			p += n;
-		} else if (isdigit((unsigned char)*p)) {
-			*w++ = 'N';
-			p += strspn(p, "0123456789");
-		} else {
-			*w++ = (char)(isgraph((unsigned char)*p) ? *p : '_');
-			p++;
-		}
-	}
-	*w = '\0';
-}
-
-/* What an address names. */
-static void
-name_address(const struct sockaddr_storage *a, socklen_t length, char *object)
-{
-	const struct sockaddr_un	*un = (const void *)a;
-	char				 path[sizeof(un->sun_path) + 1];
-
-	if (a->ss_family != AF_UNIX) {
-		strcpy(object, "inet");
-		return;
-	}
-	memset(path, 0, sizeof(path));
-	if (length > offsetof(struct sockaddr_un, sun_path))
-		memcpy(path, un->sun_path, length -
-		    offsetof(struct sockaddr_un, sun_path));
-	simplify(path[0] == '\0' ? "unix" : path, object);
-}
-
-/* A socket by the name of either end of it. */
-static void
-name_socket(pid_t process, int fd, char *object)
-{
-	struct sockaddr_storage	 a;
-	socklen_t		 length = sizeof(a);
-	int			 pidfd, copy;
-
-	strcpy(object, "socket");
-	if ((pidfd = (int)syscall(SYS_pidfd_open, process, 0)) < 0)
-		return;
-	copy = (int)syscall(SYS_pidfd_getfd, pidfd, fd, 0);
-	close(pidfd);
-	if (copy < 0)
-		return;
-	memset(&a, 0, sizeof(a));
-	if (getsockname(copy, (struct sockaddr *)&a, &length) == 0)
-		name_address(&a, length, object);
-	length = sizeof(a);
-	if (strcmp(object, "unix") == 0 &&
-	    getpeername(copy, (struct sockaddr *)&a, &length) == 0)
-		name_address(&a, length, object);
-	close(copy);
-}
-
-/* What a descriptor is. */
-static void
-name_descriptor(const struct task *t, int fd, char *object)
-{
-	char	 link[64], path[512];
-	ssize_t	 n;
-
-	snprintf(link, sizeof(link), "/proc/%d/fd/%d", (int)t->process, fd);
-	if ((n = readlink(link, path, sizeof(path) - 1)) < 0) {
-		strcpy(object, fd == AT_FDCWD ? "." : "none");
-		return;
-	}
-	path[n] = '\0';
-	if (strncmp(path, "socket:", 7) == 0)
-		name_socket(t->process, fd, object);
-	else
-		simplify(path, object);
-}
-
-/* Bytes of the process; how many there were. */
-static ssize_t
-peek(const struct task *t, uint64_t at, void *bytes, size_t size)
-{
-	char	 path[64];
-	ssize_t	 n;
-	int	 fd;
-
-	snprintf(path, sizeof(path), "/proc/%d/mem", (int)t->process);
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0)
-		return -1;
-	n = pread(fd, bytes, size, (off_t)at);
-	close(fd);
-	return n;
-}
-
-/* A path that is an argument; behind a directory if it is relative. */
-static void
-name_path(const struct task *t, uint64_t at, char *object)
-{
-	char	 path[512];
-	ssize_t	 n;
-
-	n = peek(t, at, path, sizeof(path) - 1);
-	path[n > 0 ? n : 0] = '\0';
-	simplify(path, object);
-}
-
-/* The object of a call. */
-static void
-name_object(const struct task *t, const struct call *c, const __u64 *args,
-    char *object)
-{
-	struct sockaddr_storage	 a;
-	char			 part[OBJECT];
-	size_t			 n;
-
-	object[0] = '\0';
-	if (c->fd >= 0) {
-		name_descriptor(t, (int)args[c->fd], object);
-	}
-	if (c->path >= 0) {
-		name_path(t, args[c->path], part);
-		n = strlen(object);
-		snprintf(object + n, OBJECT - n, "%s%s", n > 0 ? "/" : "",
-		    part);
-	}
-	if (c->number == SYS_connect) {
-		memset(&a, 0, sizeof(a));
-		if (args[2] <= sizeof(a) &&
-		    peek(t, args[1], &a, args[2]) == (ssize_t)args[2])
-			name_address(&a, (socklen_t)args[2], object);
-	}
-	if (object[0] == '\0')
-		strcpy(object, "-");
-}
-
 /* How often this was called, with this time. */
 static unsigned
 count_call(const struct call *c, const char *object)
@@ -387,10 +230,16 @@ state(void)
 static void
 tell(const char *word, const struct task *t, int64_t result)
 {
+	struct timespec	 now;
+
 	fprintf(out, "%s\t%s\t%s\t%s#%u\t%s\t%lld\t%s\n", word,
 	    t->call->kind, t->call->name, t->object, t->count,
 	    t->call->changes ? "changes" : "-", (long long)result,
 	    strcmp(word, "hit") == 0 ? state() : "-");
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (strcmp(word, "hit") == 0)
+		fprintf(out, "at\t%lld.%03ld\n", (long long)now.tv_sec,
+		    now.tv_nsec / 1000000);
 	fflush(out);
 }
 
@@ -403,20 +252,37 @@ end_process(const struct task *t)
 	exit(0);
 }
 
+/* Is it the call that we wait for? */
+static bool
+is_wanted(const struct task *t, char *name, size_t size)
+{
+	snprintf(name, size, "%s %s", t->call->name, t->object);
+	if (left > 0)
+		return (pattern != NULL ?
+		    regexec(&wanted, name, 0, NULL, 0) == 0 :
+		    t->call->changes) && --left == 0;
+	if (key == NULL)
+		return false;
+	snprintf(name, size, "%s %s#%u", t->call->name, t->object, t->count);
+	return strcmp(name, key) == 0;
+}
+
 /* A call begins. */
 static void
 enter(struct task *t, const struct ptrace_syscall_info *info)
 {
 	struct user_regs_struct	 changed;
-	char			 name[OBJECT + 64];
+	char			 name[OBJECT_MAX + 64];
+	uint64_t		 args[6];
+	size_t			 i;
 
 	t->is_hit = false;
 	t->call = call_find((long)info->entry.nr);
-	name_object(t, t->call, info->entry.args, t->object);
+	for (i = 0; i < 6; i++)
+		args[i] = info->entry.args[i];
+	object_name(t->process, t->call, args, t->object);
 	t->count = count_call(t->call, t->object);
-	snprintf(name, sizeof(name), "%s %s#%u", t->call->name, t->object,
-	    t->count);
-	if (key == NULL || strcmp(name, key) != 0)
+	if (!is_wanted(t, name, sizeof(name)))
 		return;
 	t->is_hit = true;
 	if (is_after)
@@ -440,7 +306,7 @@ leave(struct task *t, const struct ptrace_syscall_info *info)
 {
 	if (t->call == NULL)
 		return;
-	if (key == NULL)
+	if (when == NULL)
 		tell("call", t, info->exit.rval);
 	if (t->is_hit && is_after)
 		end_process(t);
@@ -575,21 +441,24 @@ become(char **command)
 int
 main(int argc, char **argv)
 {
-	const char	*path = NULL, *when = NULL;
+	const char	*path = NULL;
 	int		 option;
 
-	while ((option = getopt(argc, argv, "+o:n:s:k:w:")) != -1) {
+	while ((option = getopt(argc, argv, "+o:n:s:k:w:r:m:")) != -1) {
 		switch (option) {
 		case 'o': path = optarg; break;
 		case 'n': program = optarg; break;
 		case 's': spool = optarg; break;
 		case 'k': key = optarg; break;
 		case 'w': when = optarg; break;
+		case 'r': left = strtoul(optarg, NULL, 10); break;
+		case 'm': pattern = optarg; break;
 		default: return 64;
 		}
 	}
 	if (path == NULL || program == NULL || optind == argc ||
-	    (key == NULL) != (when == NULL))
+	    (key == NULL && left == 0) != (when == NULL) || (pattern != NULL &&
+	    regcomp(&wanted, pattern, REG_EXTENDED | REG_NOSUB) != 0))
 		return 64;
 	is_after = when != NULL && strcmp(when, "after") == 0;
 	failure = when != NULL ? atoi(when) : 0;

@@ -76,7 +76,6 @@ my $mail = Postrider->new(settings => {
 	smtp_line_length_limit => 0,
 	virtual_mailbox_domains => 'box.test',
 	virtual_minimum_uid => 1, message_size_limit => 1000000,
-	stale_lock_time => '2s',	# of who died in the cut; 500 s else
 });
 my $dir = $mail->dir;
 my ($reader, $other) = ($mail->user(0), $mail->user(1));
@@ -279,18 +278,36 @@ sub moment {
 	return $r->{begin} + 1 + int rand($r->{end} - $r->{begin});
 }
 
+# A message of which an mbox has only the head, and not all of that: it was on
+# its way into the file at the cut, and has not even an id.
+my $head = qr/\AFrom\ \S+\ [^\0\n]*\n(?:[\w-]+:[^\0\n]*\n|[ \t][^\0\n]*\n)*
+    [^\0\n]*\n{0,2}\z/x;
+
+# The messages of an mbox; a part without an id is told, once for each box.
+sub in_mbox {
+	my ($box) = @_;
+	my (@whole, @parts);
+	for (split /^(?=From \S+ +\w+ \w+ )/m, slurp($box)) {
+		push @{ !/^X-Id: \S+$/m && /$head/ ? \@parts : \@whole }, $_
+		    if length;
+	}
+	push @whole, splice @parts, 1;		# one can be at a cut, not two
+	diag("$box: a head of " . length($parts[0]) . ' octets') if @parts;
+	return @whole;
+}
+
 # All copies that lie in mailboxes: [id, whole?, when].
 sub in_mailboxes {
 	my @found;
 	my @texts = map { [$_, slurp($_)] } glob "$homes/reader/Maildir/new/*";
 	for my $box (glob "$homes/boxes/box?") {
-		push @texts, map { [undef, $_] }
-		    grep { length } split /^(?=From \S+ +\w+ \w+ )/m,
-		    slurp($box);
+		push @texts, map { [undef, $_] } in_mbox($box);
 	}
 	for (@texts) {
 		my ($path, $text) = @$_;
 		my ($id) = $text =~ /^X-Id: (\S+)$/m;
+		diag('no id: ' . ($path // 'in an mbox') . ': ' .
+		    substr $text, 0, 300) unless defined $id;
 		my $is_good = defined $id &&
 		    ($text =~ /\n\n\Q$id\E x*\ny*\n/ ||
 		    $text =~ /^Content-Type: multipart\/report/m);

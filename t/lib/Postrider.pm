@@ -380,7 +380,7 @@ sub _prepare_clock
 	    die "there is no $build/t/lib/clock.so: run make tests first\n";
 	system('cp', "$build/t/lib/clock.so", $dir) == 0 or die 'cp failed';
 	$self->{preload} = join ':', is_sanitized() // (), "$dir/clock.so";
-	$self->{ahead} = [0, 0];
+	$self->{ahead} = [0, 0, 0];
 	$self->_write_clock;
 }
 
@@ -390,7 +390,7 @@ sub _write_clock
 
 	sysopen my $f, "$self->{dir}/clock", O_WRONLY | O_CREAT, 0644
 	    or die "clock: $!";
-	syswrite $f, pack 'q4', map { int $_ * 1e9 }
+	syswrite $f, pack 'q6', map { int $_ * 1e9 }
 	    @{ $self->{ahead} }, @{ $self->{ahead} };
 }
 
@@ -405,7 +405,21 @@ sub _use_clock
 }
 
 # What time it is for the system.
-sub now { return time + ($_[0]{ahead} // [0])->[0] }
+sub now
+{
+	my ($wall, undef, $stopped) = @{ $_[0]{ahead} // [0, 0, 0] };
+
+	return $stopped || time + $wall;
+}
+
+# The wall clock stands still from now on, or runs again.
+sub freeze
+{
+	my ($self, $on) = @_;
+
+	$self->{ahead}[2] = $on ? time + $self->{ahead}[0] : 0;
+	$self->_write_clock;
+}
 
 # Let so many seconds pass; only => 'wall' when somebody only sets the clock.
 # The daemons notice within some milliseconds.
@@ -414,6 +428,7 @@ sub advance
 	my ($self, $seconds, %o) = @_;
 
 	$self->{ahead}[0] += $seconds;
+	$self->{ahead}[2] += $seconds if $self->{ahead}[2];
 	$self->{ahead}[1] += $seconds unless ($o{only} // '') eq 'wall';
 	$self->_write_clock;
 }

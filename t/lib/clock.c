@@ -6,6 +6,7 @@
  * and the monotonic clock are ahead, in nanoseconds, twice: a reader who finds
  * the two copies different has met the writer, and looks again. Sleepers look
  * at the clock every few milliseconds, so that a jump wakes whom it concerns.
+ * A third number is the time at which the wall clock stands still, or 0.
  *
  * Postrider knows nothing of this: import_environment brings it in.
  */
@@ -22,7 +23,7 @@
 enum { NAP = 10 };		/* milliseconds */
 
 struct page {
-	volatile int64_t	 first[2], second[2];	/* wall, monotonic */
+	volatile int64_t	 first[3], second[3];	/* wall, monotonic, stop */
 };
 
 static const struct page	*page;
@@ -43,7 +44,8 @@ map(void)
 		page = at;
 }
 
-/* How far ahead a clock is: 0 the wall, 1 the monotonic one. */
+/* How far ahead a clock is: 0 the wall, 1 the monotonic one; 2 the time at
+ * which the wall clock stands. */
 static int64_t
 ahead(int which)
 {
@@ -70,6 +72,10 @@ clock_gettime(clockid_t clock, struct timespec *to)
 	case CLOCK_REALTIME:
 	case CLOCK_REALTIME_COARSE:
 		more = ahead(0);
+		if (ahead(2) != 0) {
+			to->tv_sec = to->tv_nsec = 0;
+			more = ahead(2);
+		}
 		break;
 	case CLOCK_MONOTONIC:
 	case CLOCK_MONOTONIC_COARSE:
@@ -83,6 +89,10 @@ clock_gettime(clockid_t clock, struct timespec *to)
 	more += to->tv_nsec;
 	to->tv_sec += more / 1000000000;
 	to->tv_nsec = more % 1000000000;
+	if (to->tv_nsec < 0) {		/* before 1970 */
+		to->tv_sec--;
+		to->tv_nsec += 1000000000;
+	}
 	return 0;
 }
 

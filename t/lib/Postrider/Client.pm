@@ -21,8 +21,10 @@ use Time::HiRes qw(time);
 sub new
 {
 	my ($class, $port, %o) = @_;
-	my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1',
-	    PeerPort => $port, Proto => 'tcp',
+	my $socket = IO::Socket::INET->new(
+	    PeerAddr => $o{host} // '127.0.0.1', PeerPort => $port,
+	    Proto => 'tcp',
+	    (defined $o{host} ? (Timeout => $o{patience} // 20) : ()),
 	    (defined $o{from} ? (LocalAddr => $o{from}) : ()))
 	    or croak "cannot connect to port $port: $!";
 

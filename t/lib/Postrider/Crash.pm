@@ -9,6 +9,9 @@ package Postrider::Crash;
 #		# $r->{hit} state, said, lost, duplicates, damaged, ...
 #	}
 #
+# new() takes another way than those in way => { ... }, with words behind each
+# RCPT in asks => ' NOTIFY=...', and other settings in settings => { ... }.
+#
 # The ledger is here, outside the system: what the client, or sendmail, was
 # told, and what is in the mailboxes and at the next hops in the end.
 
@@ -42,6 +45,9 @@ my %ways = (
 	    by => [@takers, @storers, 'smtp'] },
 	later => { to => ['later@relay.test'], where => { sink => 1 },
 	    by => [@takers, 'smtp'] },
+	mixed => { to => ['x@relay.test', 'later@relay.test',
+	    'ALICE@local.test'], where => { sink => 2, ALICE => 1 },
+	    by => [@takers, @storers, 'smtp'] },
 	bounce => { to => ['refused-ID@relay.test'], where => { BOB => 1 },
 	    is_report => 1, by => [@takers, @storers, qw(smtp bounce)] },
 	sendmail => { in => 'sendmail', to => ['ALICE@local.test'],
@@ -60,8 +66,8 @@ sub processes { return @{ $ways{$_[-1]}{by} } }
 
 sub new
 {
-	my ($class, $way) = @_;
-	my $w = $ways{$way} or die "no such way: $way";
+	my ($class, $way, %o) = @_;
+	my $w = $o{way} // $ways{$way} or die "no such way: $way";
 	my $mail = Postrider->new(master => $w->{is_lmtp} ?
 	    "inner unix - - n - - lmtp\n" : '', settings => {
 		smtpd_peername_lookup => 'no', relay_domains => 'relay.test',
@@ -73,9 +79,11 @@ sub new
 		stale_lock_time => '1s',
 		queue_run_delay => '1s', notify_classes => '',
 		smtpd_client_event_limit_exceptions => '',
-		smtpd_client_connection_rate_limit => 0 });
+		smtpd_client_connection_rate_limit => 0,
+		%{ $o{settings} // {} } });
 	my $self = bless { way => $w, name => $way, mail => $mail,
-	    number => 0, owner => "m$$" . 'x' . int rand 1e6 }, $class;
+	    number => 0, asks => $w->{asks} // '',
+	    owner => "m$$" . 'x' . int rand 1e6 }, $class;
 	my ($alice, $bob) = ($mail->user(0), $mail->user(1));
 
 	$self->{users} = { ALICE => $alice, BOB => $bob };
@@ -162,7 +170,8 @@ sub _speak
 		$answer->($c, '', 2);
 		$answer->($c, "EHLO c.test\r\n", 2);
 		$answer->($c, "MAIL FROM:<$from>\r\n", 2);
-		$answer->($c, "RCPT TO:<$_>\r\n", 2) for $self->_recipients;
+		$answer->($c, "RCPT TO:<$_>$self->{asks}\r\n", 2)
+		    for $self->_recipients;
 		if ($is_bdat) {
 			my $half = int(length($text) / 2);
 			$answer->($c, "BDAT $half\r\n" .
@@ -209,13 +218,14 @@ sub _submit
 
 # --- what became of it --------------------------------------------------------
 
-# All that is at a place, as strings with \n.
+# All that is at a place, as strings with \n; at the next hop once for each
+# recipient, since one session may bring what otherwise comes in two.
 sub _copies_at
 {
 	my ($self, $place) = @_;
 
-	return map { $_->{data} =~ s/\r\n/\n/gr } $self->{sink}->messages
-	    if $place eq 'sink';
+	return map { ($_->{data} =~ s/\r\n/\n/gr) x @{ $_->{rcpt} } }
+	    $self->{sink}->messages if $place eq 'sink';
 	my $user = $self->{users}{$place};
 	return $self->{mail}->maildir($self->{mail}->dir . "/mail/dirs/$user")
 	    if $self->{way}{is_maildir};
@@ -226,6 +236,7 @@ sub _copies_at
 sub _found
 {
 	my ($self, $id, $body) = @_;
+	my $way = $self->{way};
 	my (%count, @damaged);
 
 	for my $place (qw(sink ALICE BOB)) {
@@ -238,6 +249,9 @@ sub _found
 			next if $self->{way}{is_report} &&
 			    $text =~ /^Action: failed$/m && $text =~
 			    /^Final-Recipient: rfc822; ?refused-\Q$id\E\@/m;
+			# Nor is there more than the header in one of success.
+			next if $way->{is_report} &&
+			    $text =~ /^Action: (relayed|delivered)$/m;
 			# Our own word of what should not have come back.
 			if ($text =~ /^Action: failed$/m) {
 				$self->{is_returned} = 1;
@@ -377,7 +391,7 @@ sub _pass
 	}
 	eval { wait_for($is_done, 40) };
 	$r{seconds} = time - $start;
-	my $wanted = grep { $_ eq '-k' } @$options;
+	my $wanted = grep { $_ eq '-w' } @$options;
 	eval { wait_for(sub { $wanted && slurp($file) =~ /^hit/m }, 0.3) }
 	    if $process ne '';
 	eval { wait_for($is_done, 40) };
@@ -476,6 +490,21 @@ sub hit
 	my ($hit) = $r->{calls} =~ /^hit\t(.*)$/m;
 	$r->{hit} = defined $hit ? 1 : 0;
 	$r->{state} = $self->_state($process, $key, $when, $hit, $r);
+	return $r;
+}
+
+# The same for the first, or a later one, of the calls that look like this.
+sub strike
+{
+	my ($self, $process, $re, $when, $nth) = @_;
+	my $mail = $self->{mail};
+
+	$self->{ran}{$_} ||= $mail->children($_) for $self->_daemons;
+	$self->once if delete $self->{is_new};
+	my $r = $self->_pass($process, ['-r', $nth, '-m', $re =~
+	    s/\(\?\^\w*:/(/gr, '-w', $when]);
+	$self->{is_new} = $when !~ /^\d/ && $self->{name} ne 'down';
+	$r->{hit} = $r->{calls} =~ /^hit\t/m ? 1 : 0;
 	return $r;
 }
 

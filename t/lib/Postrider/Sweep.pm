@@ -98,9 +98,13 @@ sub run
 	@units = grep { "@$_" =~ /^$ENV{POSTRIDER_ONLY}$/ } @units
 	    if defined $ENV{POSTRIDER_ONLY};
 	@units = shuffle @units;
-	# A way's system is started once if its units come together.
-	@units = sort { $a->[0] cmp $b->[0] } @units if $self->{is_long};
 	my @known = $self->_known;
+	# A way's system is started once if its units come together; of which
+	# least is known comes first.
+	my %count;
+	$count{$_->{way}}++ for @known;
+	@units = sort { ($count{$a->[0]} // 0) <=> ($count{$b->[0]} // 0) ||
+	    $a->[0] cmp $b->[0] } @units if $self->{is_long};
 	$self->{first} = @known;
 	$self->{done} = { map { (join("\t", @$_{qw(way process key when)})
 	    => 1) } grep { $_->{outcome} eq 'ok' } @known };
@@ -166,7 +170,8 @@ sub _unit
 	my @todo;
 
 	for my $call ($lab->record($process)) {
-		push @todo, map { [$call, $_] } $self->{what}->($call);
+		push @todo, map { [$call, $_] }
+		    $self->{what}->($call, $way, $process);
 	}
 	@todo = grep { !$self->{done}{join "\t", $way, $process,
 	    $_->[0]{key}, $_->[1]} } @todo;
@@ -190,7 +195,7 @@ sub _try
 
 	$r = eval {
 		my $r = $lab->hit($process, $call->{key}, $when);
-		$lab->once if $when =~ /^\d/;
+		_next_passes($lab) if $when =~ /^\d/;
 		$r;
 	};
 	die $@ if $@ eq "ended\n";
@@ -208,6 +213,19 @@ sub _try
 	    map { $_ => $r->{$_} } qw(state said lost duplicates damaged
 	    phantom seconds));
 	return !defined $why;
+}
+
+# One more message; after what looked like a full disk there may be 452 for
+# some seconds.
+sub _next_passes
+{
+	my ($lab) = @_;
+	my $end = time + 5;
+
+	until (eval { $lab->once; 1 }) {
+		die $@ if time > $end || $@ !~ /: refused 452,/;
+		sleep 0.2;
+	}
 }
 
 # What is wrong with a result, or undef.

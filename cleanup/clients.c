@@ -94,11 +94,8 @@ clients_start(void)
 	while ((word = text_next_word(&at)) != NULL)
 		take_word(word);
 	learn_own(pool);
-	if (!permits_networks) {
-		pool_free(pool);
-		return;
-	}
-	if ((networks = match_networks(pool, site.mynetworks, &why)) == NULL)
+	networks = match_networks(pool, site.mynetworks, &why);
+	if (networks == NULL && permits_networks)
 		die("mynetworks: %s", why);
 }
 
@@ -109,21 +106,41 @@ clients_ask(void)
 	return asks;
 }
 
+/* Is this address ours? */
+static bool
+is_own(const struct inetaddr *address)
+{
+	int	i;
+
+	for (i = 0; i < own_count; i++)
+		if (inetaddr_equal(&own[i], address))
+			return true;
+	return false;
+}
+
 /* What the words say. */
 static bool
 is_permitted(const struct mail *m)
 {
 	struct inetaddr	address;
-	int		i;
 
 	if (permits_logins && *m->login != '\0')
 		return true;
 	if (!inetaddr_parse(&address, m->client_address))
 		return false;
-	for (i = 0; permits_own && i < own_count; i++)
-		if (inetaddr_equal(&own[i], &address))
-			return true;
-	return permits_networks && match_address(networks, &address);
+	return (permits_own && is_own(&address)) ||
+	    (permits_networks && match_address(networks, &address));
+}
+
+/* From near? */
+bool
+clients_is_near(const struct mail *m)
+{
+	struct inetaddr	address;
+
+	return inetaddr_parse(&address, m->client_address) &&
+	    (is_own(&address) ||
+	    (networks != NULL && match_address(networks, &address)));
 }
 
 /* What the tables say. */

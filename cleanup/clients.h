@@ -18,4 +18,7 @@ bool		 clients_ask(void);
  * refused for now and the answer is false. */
 WAITS bool	 clients_is_ours(struct transaction *);
 
+/* Does it come by SMTP from this host, or from mynetworks? */
+bool		 clients_is_near(const struct mail *);
+
 #endif

@@ -16,7 +16,8 @@
  *
  * P1  Without pressure nothing waits, and nothing is asked for a message.
  * P2  Mail of our own making never waits: reports, mail that was forwarded,
- *     what comes from the queue again. So nobody waits for himself.
+ *     what comes from the queue again, what a content filter gives back. So
+ *     nobody waits for himself: a filter that does takes less, and more waits.
  * P3  When qmgr does not answer, the pressure fades, and mail is accepted.
  */
 #include "cleanup/inflow.h"
@@ -28,6 +29,7 @@
 #include "common/daemon/daemon.h"
 #include "common/param/site.h"
 
+#include "cleanup/clients.h"
 #include "cleanup/room.h"
 
 enum {
@@ -36,6 +38,7 @@ enum {
 	DELAY_MAX = 5000,
 	SLOTS = 256,
 	FEW = 100,			/* new messages are no backlog */
+	FILTERS_LAST = 60 * 60 * 1000,	/* since the last that went there */
 	TELL_EVERY = 10 * 1000
 };
 
@@ -52,8 +55,9 @@ const struct param	inflow_params[] = {
 	    "How long a message of an average client waits before it is "
 	    "accepted when mail comes in faster than it can be delivered and "
 	    "there is much of it; up to 5s for clients who bring more. Mail "
-	    "from users of this machine waits, too; reports and forwarded mail "
-	    "do not. 0 turns it off."),
+	    "from users of this machine waits, too; reports, forwarded mail, "
+	    "and what a content filter in $mynetworks gives back do not. 0 "
+	    "turns it off."),
 	PARAM_END
 };
 
@@ -65,6 +69,7 @@ static unsigned		 came;			/* since qmgr was asked */
 static double		 pressure;
 static double		 growth, rate;		/* messages a second */
 static int64_t		 backlog = -1, asked_at;
+static int64_t		 filters_until;	/* there are some, so far */
 static struct { unsigned count; int64_t total, next; } slowed;
 
 /* Where this one's client is counted. */
@@ -156,11 +161,11 @@ ask(struct pool *pool)
 	is_known = link_ask(to_qmgr, PACKET_ASK_INFLOW, &question,
 	    PACKET_INFLOW, &answer, pool, now + ASK_TIME, false) == 0;
 	age_clients();
-	if (is_known)
+	if (is_known) {
 		follow(&answer, (double)(now - asked_at) / 1000);
-	else
+		asked_at = now;
+	} else
 		pressure = pressure < 0.02 ? 0 : pressure / 4;
-	asked_at = now;
 	is_idle = came == 0 && pressure == 0;
 	came = 0;
 	tell(is_idle);
@@ -207,6 +212,22 @@ inflow_start(struct link *qmgr)
 		asker = fiber_start(watch, NULL);
 }
 
+/*
+ * Does a content filter give it back? It has waited when it came first. Filters
+ * come by SMTP from near, or post it here, to a service that has none. Where
+ * nothing goes to a filter nothing comes back.
+ */
+static bool
+is_filtered(const struct mail *m)
+{
+	if (*m->filter != '\0') {
+		filters_until = clock_now() + FILTERS_LAST;
+		return false;
+	}
+	return filters_until != 0 && clock_now() < filters_until &&
+	    (strcmp(m->origin, "pickup") == 0 || clients_is_near(m));
+}
+
 /* How long this client's message waits, in milliseconds. */
 static int64_t
 delay_of(unsigned slot)
@@ -224,7 +245,8 @@ inflow_wait(struct transaction *t)
 	unsigned	slot;
 	int64_t		delay;
 
-	if (in_flow_delay == 0 || room_is_ours(t) || daemon_is_draining())
+	if (in_flow_delay == 0 || room_is_ours(t) || is_filtered(&t->mail) ||
+	    daemon_is_draining())
 		return;
 	slot = slot_of(&t->mail);
 	brought[slot]++;

@@ -130,18 +130,17 @@ read_envelope(struct pool *pool, struct drop *d)
 		    "it is larger than message_size_limit");
 }
 
-/* Give it to the group that pickup is in; root may post without being lent
- * that group. */
-static int
-set_group(int fd)
+/* Be in the group of pickup, whose the file is from its first moment on: it
+ * could not remove another one (drop-2). Root may post without being lent that
+ * group. */
+static void
+take_group(void)
 {
 	struct stat	st;
 
-	if (geteuid() != 0)
-		return 0;
-	if (stat("maildrop", &st) == -1)
-		return -1;
-	return fchown(fd, (uid_t)-1, st.st_gid);
+	if (geteuid() == 0 && (stat("maildrop", &st) == -1 ||
+	    setegid(st.st_gid) == -1))
+		fail(EX_TEMPFAIL, "maildrop", strerror(errno));
 }
 
 /* Would it take the last room? It must leave what cleanup wants to be left,
@@ -177,9 +176,8 @@ check_tally(int64_t length)
 	    st.st_uid == getuid()))
 		return;
 	if (tally_add(dir, getuid(), 1, length) == -1)
-		errx(errno == EACCES ? EX_NOPERM : EX_TEMPFAIL, "maildrop: %s",
-		    errno == EDQUOT ? "too much of your mail waits there" :
-		    strerror(errno));
+		errx(EX_TEMPFAIL, "maildrop: %s", errno == EDQUOT ?
+		    "too much of your mail waits there" : strerror(errno));
 	maildrop = dir;
 	counted = length;
 }
@@ -191,6 +189,7 @@ create(void)
 	char	id[QUEUE_ID_MAX + 1];
 	int	attempt, fd;
 
+	take_group();
 	for (attempt = 0; attempt < ATTEMPTS; attempt++) {
 		queue_id_new(id, (unsigned)getpid());
 		snprintf(path, sizeof(path), "maildrop/%s", id);
@@ -200,14 +199,13 @@ create(void)
 			continue;
 		if (fd == -1)
 			break;
-		if (queue_lock(fd) == 0 && set_group(fd) == 0)
+		if (queue_lock(fd) == 0)
 			return fd;
 		unlink(path);
 		close(fd);
 	}
 	*path = '\0';
-	fail(errno == EACCES ? EX_NOPERM : EX_TEMPFAIL, "maildrop",
-	    strerror(errno));
+	fail(EX_TEMPFAIL, "maildrop", strerror(errno));
 }
 
 /* Write, or give up. */

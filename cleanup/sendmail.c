@@ -571,6 +571,7 @@ main(int argc, char **argv)
 		return EX_USAGE;	/* execve() without a name */
 	open_standard_descriptors();
 	signal(SIGXFSZ, SIG_IGN);	/* a write says EFBIG instead */
+	signal(SIGCHLD, SIG_DFL);	/* postdrop's status must be there */
 	first = parse(&options, argc, argv);
 	configure(&options);
 	delegate(&options);

@@ -10,6 +10,8 @@
  * P1  The loop never touches the file.
  * P2  A call that hangs keeps its thread and its place, and the descriptor
  *     stays open, until it comes back; memory goes with it.
+ * P3  Of each user at most ENDING descriptors wait to be closed; what else he
+ *     brings the kernel drops before it is ours (channel_take_files()).
  */
 #include "cleanup/source.h"
 
@@ -17,22 +19,25 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/fiber/offload.h"
+#include "common/ipc/channel.h"
 
 #include "cleanup/fair.h"
 
 enum {
-	THREADS = 48, EACH = 4,
+	THREADS = 48, EACH = 4, ENDING = 100,
 	PATIENCE = 30 * 1000,		/* for one call */
 	TURN_TIME = 60 * 1000
 };
 
 struct source {
+	LIST_ENTRY(source) entry;	/* among those that end */
 	int		 fd;
 	uid_t		 uid;
 	unsigned	 calls;		/* that are in it */
@@ -48,6 +53,7 @@ struct call {
 };
 
 static struct fair	*threads;
+static LIST_HEAD(, source) ending = LIST_HEAD_INITIALIZER(ending);
 
 /* As many as may hang, and some. */
 void
@@ -61,6 +67,19 @@ void
 source_start(void)
 {
 	threads = fair_new(THREADS, EACH);
+	channel_take_files(source_is_welcome, source_discard);
+}
+
+/* Are there few of his that wait to be closed? Mostly there are none. */
+bool
+source_is_welcome(uid_t uid)
+{
+	const struct source	*s;
+	unsigned		 n = 0;
+
+	LIST_FOREACH(s, &ending, entry)
+		n += s->uid == uid;
+	return n < ENDING;
 }
 
 /* Ours from now on. */
@@ -90,6 +109,7 @@ release_source(void *arg)
 	struct source	*s = arg;
 
 	fair_give(threads, s->uid);
+	LIST_REMOVE(s, entry);
 	free(s);
 }
 
@@ -117,7 +137,15 @@ void
 source_close(struct source *s)
 {
 	s->is_closed = true;
+	LIST_INSERT_HEAD(&ending, s, entry);
 	close_unused(s);
+}
+
+/* A source that nobody has looked at. */
+void
+source_discard(int fd, uid_t uid)
+{
+	source_close(source_new(fd, uid));
 }
 
 /* A call has come back; perhaps long after its caller has gone. */

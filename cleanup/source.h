@@ -1,6 +1,7 @@
 #ifndef CLEANUP_SOURCE_H
 #define CLEANUP_SOURCE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -19,6 +20,10 @@ void		 source_start(void);
 
 /* The source takes the descriptor. */
 struct source	*source_new(int fd, uid_t);
+/* May this user bring one more? Not while very many of his hang. */
+bool		 source_is_welcome(uid_t);
+/* Close what came for nothing. */
+void		 source_discard(int fd, uid_t);
 /* Its length; -1: EINVAL it is no regular file, ETIMEDOUT, ECANCELED ... */
 WAITS int64_t	 source_length(struct source *);
 /* As pread(2), at most SOURCE_PIECE bytes; -1 also with ETIMEDOUT. */

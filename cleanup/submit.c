@@ -217,7 +217,8 @@ start_postdrop(struct pool *pool, char *directory, int in, int out,
 	return error;
 }
 
-/* Write envelope and content into the pipe; postdrop tells what failed. */
+/* Write envelope and content into the pipe; postdrop tells what failed there,
+ * which is EPIPE here. */
 static int
 write_drop(struct pool *pool, const struct drop *d, int message, int to)
 {
@@ -227,12 +228,16 @@ write_drop(struct pool *pool, const struct drop *d, int message, int to)
 	ssize_t		 n;
 
 	str_init(&head, pool, DROP_HEAD_MAX + DROP_PREFIX);
-	if (drop_encode(d, &head) != NULL)
+	if (drop_encode(d, &head) != NULL) {
+		errno = EMSGSIZE;
 		return -1;
+	}
 	if (fs_write(to, head.data, head.len) == -1)
 		return -1;
 	for (at = 0; at < d->content_length; at += n) {
 		n = fs_pread(message, piece, PIECE, at);
+		if (n == 0)
+			errno = EIO;		/* somebody has cut the file */
 		if (n <= 0 || fs_write(to, piece, (size_t)n) == -1)
 			return -1;
 	}
@@ -259,7 +264,7 @@ wait_for(pid_t pid)
 
 	while (waitpid(pid, &status, 0) == -1)
 		if (errno != EINTR)
-			return EX_OSERR;
+			return EX_TEMPFAIL;
 	if (!WIFEXITED(status))
 		return EX_TEMPFAIL;
 	status = WEXITSTATUS(status);
@@ -272,11 +277,11 @@ static void
 run_postdrop(struct pool *pool, const struct drop *d, int message,
     char *directory, struct answer *a)
 {
-	int	in[2], out[2], error, status;
+	int	in[2], out[2], error, status, why = 0;
 	pid_t	pid;
 
 	if (pipe2(in, O_CLOEXEC) == -1 || pipe2(out, O_CLOEXEC) == -1) {
-		say(a, EX_OSERR, strerror(errno));
+		say(a, EX_TEMPFAIL, strerror(errno));
 		return;
 	}
 	error = start_postdrop(pool, directory, in[0], out[1], &pid);
@@ -288,11 +293,16 @@ run_postdrop(struct pool *pool, const struct drop *d, int message,
 		    site.command_directory, strerror(error)));
 		return;
 	}
-	(void)write_drop(pool, d, message, in[1]);
+	if (write_drop(pool, d, message, in[1]) == -1 && errno != EPIPE)
+		why = errno;
 	close(in[1]);
 	read_id(out[0], a);
 	close(out[0]);
 	status = wait_for(pid);
+	if (why != 0) {			/* to postdrop it ended early */
+		say(a, EX_TEMPFAIL, strerror(why));
+		return;
+	}
 	say(a, status, status == EX_OK ? "queued for later" :
 	    "postdrop did not take the message");
 }

@@ -8,6 +8,9 @@
  * A1  A user has a bounded number of connections, whether he has said HELLO
  *     or not, and so have all users together.
  * A2  A user's command has a few requests at once; the rest waits unread.
+ * A3  A user's descriptors are taken only by a daemon that has said how it
+ *     closes them: close(2) may hang in a file system that he serves himself.
+ *     Nobody's are taken before HELLO.
  *
  * Root is bound as far as it comes by commands, and so is our own user, who
  * is everybody where root is missing: master's socket pairs are theirs.
@@ -23,6 +26,9 @@ enum {
 	STRANGER_REQUESTS = 4,
 	STRANGER_KEPT = 256 * 1024
 };
+
+static bool	(*may_bring)(uid_t);
+static void	(*discard)(int, uid_t);
 
 /* Root, or our own user? */
 static bool
@@ -67,6 +73,34 @@ size_t
 admit_kept(const struct channel *c)
 {
 	return c->is_stranger ? STRANGER_KEPT : KEPT_MAX;
+}
+
+/* Take what users bring, as long as this says so. */
+void
+channel_take_files(bool (*may)(uid_t), void (*how)(int, uid_t))
+{
+	may_bring = may;
+	discard = how;
+}
+
+/* Descriptors? Whom we have called we believe. */
+bool
+admit_files(const struct channel *c)
+{
+	if (c->is_stranger)
+		return may_bring != NULL && may_bring(c->uid);
+	return !c->is_server || c->is_known;
+}
+
+/* A stranger's are closed where a hang hurts nobody. */
+void
+admit_discard(const struct channel *c, const int *fds, size_t nfds)
+{
+	while (nfds > 0)
+		if (c->is_stranger)
+			discard(fds[--nfds], c->uid);
+		else
+			close(fds[--nfds]);
 }
 
 /* Those who are still there. */

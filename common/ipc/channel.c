@@ -108,14 +108,6 @@ reject(struct channel *c, const char *what, const char *why)
 	channel_close(c);
 }
 
-/* Close descriptors that nobody took. */
-static void
-close_all(const int *fds, size_t nfds)
-{
-	while (nfds > 0)
-		close(fds[--nfds]);
-}
-
 /* --- HELLO --------------------------------------------------------------- */
 
 /* Say no and close. What was sent is still read by the other side. */
@@ -159,18 +151,6 @@ admit_stranger(struct channel *c)
 		refuse(c, why);
 }
 
-/*
- * While an upgrade is under way old and new processes call each other, and
- * fresh daemons call a master that is older than they: neighbours understand
- * each other, both ways. A packet whose meaning changes needs a new type, and
- * the old one for one version more.
- */
-static bool
-is_understood(int64_t version)
-{
-	return version >= IPC_VERSION - 1 && version <= IPC_VERSION + 1;
-}
-
 /* The first packet: who are you, and which language do you speak? */
 static void
 hear_hello(struct channel *c, const struct packet *p)
@@ -187,7 +167,8 @@ hear_hello(struct channel *c, const struct packet *p)
 	strlcpy(c->name, hello.service, sizeof(c->name));
 	pool_free(pool);
 	c->is_known = true;
-	if (!is_understood(hello.version))
+	c->is_newer = hello.version > IPC_VERSION;
+	if (!version_is_understood(hello.version))
 		refuse(c, "another version of Postrider is running here");
 	else if (has_row(c->peers, c->name)) {
 		if (!may_be(c->name, c->uid))
@@ -274,7 +255,7 @@ hear_request(struct channel *c, struct packet *p)
 	if ((why = packet_decode(p, job->request.object, pool)) != NULL) {
 		reject(c, packet_name(p->type), why);
 		pool_free(pool);
-		close_all(p->fds, p->nfds);
+		admit_discard(c, p->fds, p->nfds);
 		return NULL;
 	}
 	start_job(c, row, job);
@@ -315,7 +296,7 @@ hear(struct channel *c, struct packet *p)
 	if (is_reply && exchange_take(c, p, &why))
 		return why;
 	if (is_reply && find_row(c, p->type) == NULL) {
-		close_all(p->fds, p->nfds);	/* the asker has gone */
+		admit_discard(c, p->fds, p->nfds);	/* the asker has gone */
 		return NULL;
 	}
 	switch (p->type) {
@@ -342,11 +323,15 @@ hear_datagram(struct channel *c, size_t len, const int *fds, size_t nfds)
 	const char	*why;
 
 	why = packet_parse(&p, scratch, len);
+	if (why != NULL && version_takes(c, &p)) {
+		admit_discard(c, fds, nfds);
+		return;
+	}
 	if (why == NULL && p.nfds != nfds)
 		why = "its head counts other descriptors";
 	if (why != NULL) {
 		reject(c, "head", why);
-		close_all(fds, nfds);
+		admit_discard(c, fds, nfds);
 		return;
 	}
 	memcpy(p.fds, fds, nfds * sizeof(*fds));
@@ -360,7 +345,7 @@ hear_datagram(struct channel *c, size_t len, const int *fds, size_t nfds)
 	}
 	if (why != NULL) {
 		reject(c, packet_name(p.type), why);
-		close_all(p.fds, p.nfds);
+		admit_discard(c, p.fds, p.nfds);
 	}
 	if (packet_is_secret(p.type))
 		explicit_bzero(scratch, len);
@@ -397,22 +382,23 @@ receive_one(struct channel *c)
 	ssize_t	n;
 
 	CLAIM(!scratch_is_lent);
-	n = packet_receive(c->fd, scratch, sizeof(scratch), fds, &nfds);
+	n = packet_receive(c->fd, scratch, sizeof(scratch),
+	    admit_files(c) ? fds : NULL, &nfds);
 	if (n > 0) {
 		hear_datagram(c, (size_t)n, fds, nfds);
 		fiber_breathe();
 		return;
 	}
 	if (n == 0) {
-		close_all(fds, nfds);
+		admit_discard(c, fds, nfds);
 		channel_close(c);
 	} else if (errno == EAGAIN)
 		wait_for_input(c);
 	else if (errno == ECONNRESET && !c->was_reset)
 		c->was_reset = true;
 	else if (errno == EPROTO)
-		reject(c, "datagram", "it is too long or carries too many "
-		    "descriptors");
+		reject(c, "datagram", "it is too long or carries "
+		    "descriptors that are not taken");
 	else
 		channel_close(c);
 }

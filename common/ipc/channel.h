@@ -70,6 +70,14 @@ void		 channel_set_name(struct channel *, const char *);
  */
 void		 channel_set_trust(bool (*may)(const char *service, uid_t));
 
+/*
+ * Of a "*" row, take packets with descriptors: `may` says if one more of this
+ * user's may come, and `discard` closes one that came for nothing. The file
+ * may be of a file system where close(2) hangs. Without this call none come.
+ */
+void		 channel_take_files(bool (*may)(uid_t),
+		    void (*discard)(int fd, uid_t));
+
 /* Close: who waits for a reply gets ECONNRESET; freed once unused. */
 void		 channel_close(struct channel *);
 

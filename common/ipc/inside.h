@@ -13,7 +13,7 @@
 /*
  * What the files of this directory tell each other; nobody else includes it.
  * channel.c receives, send.c sends, exchange.c matches replies, admit.c says
- * how much one of them may take.
+ * how much one of them may take, version.c what it may be.
  */
 enum {
 	CHANNEL_NAME_SIZE = 256,
@@ -54,6 +54,7 @@ struct channel {
 	bool			 is_open;
 	bool			 is_server;
 	bool			 is_known;	/* HELLO was heard (server) */
+	bool			 is_newer;	/* and told the next version */
 	bool			 is_stranger;	/* came by a "*" row */
 	bool			 is_draining;	/* GOODBYE was heard */
 	bool			 was_reset;
@@ -85,6 +86,15 @@ const char	*admit(const struct channel *);
 /* Its handlers at once, and bytes kept because it does not read. */
 unsigned	 admit_requests(const struct channel *);
 size_t		 admit_kept(const struct channel *);
+/* May it send descriptors now? Close what came and nobody took. */
+bool		 admit_files(const struct channel *);
+void		 admit_discard(const struct channel *, const int *fds,
+		    size_t nfds);
+
+/* version.c: may he speak so? Is it what only the next version asks? Then it is
+ * answered. */
+bool		 version_is_understood(int64_t);
+bool		 version_takes(struct channel *, const struct packet *);
 
 /* channel.c */
 void		 channel_reference(struct channel *);

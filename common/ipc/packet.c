@@ -142,7 +142,8 @@ take_fds(struct msghdr *message, int *fds, size_t *nfds)
 	return result;
 }
 
-/* One datagram and what came with it. */
+/* One datagram and what came with it. What finds no room among the control
+ * data is dropped by the kernel, which does not close it in our name. */
 ssize_t
 packet_receive(int fd, void *buffer, size_t size, int *fds, size_t *nfds)
 {
@@ -158,8 +159,8 @@ packet_receive(int fd, void *buffer, size_t size, int *fds, size_t *nfds)
 		memset(&message, 0, sizeof(message));
 		message.msg_iov = &part;
 		message.msg_iovlen = 1;
-		message.msg_control = control;
-		message.msg_controllen = sizeof(control);
+		message.msg_control = fds != NULL ? control : NULL;
+		message.msg_controllen = fds != NULL ? sizeof(control) : 0;
 		n = recvmsg(fd, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 	} while (n == -1 && errno == EINTR);
 	if (n == -1)

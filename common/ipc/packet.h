@@ -61,7 +61,8 @@ const char	*packet_decode(const struct packet *, void *object,
 		    struct pool *);
 
 /* One datagram without waiting: bytes, 0 at the end, -1 (EAGAIN; EPROTO for
- * MSG_TRUNC or MSG_CTRUNC, whose descriptors have been closed). */
+ * MSG_TRUNC or MSG_CTRUNC, whose descriptors have been closed). With fds NULL
+ * one that brings descriptors is EPROTO, and they never become ours. */
 ssize_t		 packet_receive(int fd, void *buffer, size_t size, int *fds,
 		    size_t *nfds);
 /* Send without waiting: 0, or -1 with EAGAIN, ETOOMANYREFS, EPIPE... */

@@ -381,5 +381,30 @@ for my $case (['umask 0', { umask => 0 }], ['umask 0777', { umask => 0777 }],
 	}
 }
 
+# --- what the system refuses is temporary (drop-1) -----------------------------
+
+# Without its group postdrop may do as little as alice may.
+my $plain = $mail->dir . '/postdrop';
+my $mode = (stat $maildrop)[2] & 07777;
+spew($plain, slurp(bin() . '/postdrop'));
+chmod 0755, $plain or die;
+($status, $text) = run_postdrop({});
+is($status, 0, 'alice has posted, and has a tally') or diag $text;
+clear();
+for my $case (['her tally', $mode], ['a new file', $mode | 01]) {
+	chmod $case->[1], $maildrop or die;
+	($status, $text) = Postrider::Users::run_as($alice, { input => $good },
+	    $plain, '-c', $mail->etc);
+	is($status, 75, "no right to $case->[0] is 75");
+	like($text, qr/maildrop: Permission denied/, 'and why is said');
+}
+chmod $mode, $maildrop or die;
+
+# Whoever calls may have said that it wants to hear of no child.
+($status, $text) = run_sendmail({ signals => { CHLD => 'IGNORE' } },
+    'bob@far.test');
+is(is_honest('sendmail where SIGCHLD is ignored', $status, $text), 0,
+    'hears of postdrop');
+
 is(join('', $mail->complaints), '', 'nothing crashed');
 done_testing;

@@ -34,13 +34,14 @@ END { kill 'KILL', @clients if $$ == ($main // 0) && @clients }
 # the dot go to a file, a line each: when, how long.
 sub send_until
 {
-	my ($from, $end, $pause, $file) = @_;
+	my ($from, $end, $pause, $file, $port) = @_;
 	my $pid = fork // die "fork: $!";
 
 	push @clients, $pid if $pid;
 	return $pid if $pid;
 	eval {
-		my $c = Postrider::Client->new($mail->port, from => $from);
+		my $c = Postrider::Client->new($port // $mail->port,
+		    from => $from);
 		open my $f, '>', $file or die;
 		$c->expect(220);
 		$c->command('EHLO c.test', 250);
@@ -171,6 +172,34 @@ subtest 'a queue manager that hangs keeps nobody waiting' => sub {
 	cmp_ok(scalar @waits, '>', 12, 'much of it');
 	cmp_ok(mean(@waits[-10 .. -1]), '<', 0.2, 'and at once');
 	kill 'CONT', $pid;
+};
+
+# P2: while much waits for a filter, the filter must not wait for that.
+subtest 'what a content filter gives back does not wait' => sub {
+	$mail->stop(now => 1);
+	system('find', $mail->spool . '/incoming', '-type', 'f', '-delete');
+	my $back = Postrider::free_port();
+	$mail->{master} = "127.0.0.1:$back inet n - n - - smtpd\n" .
+	    "  -o content_filter=\n";
+	$mail->set(content_filter => 'smtp:[127.0.0.1]:' . $sink->port);
+	$mail->write_config;
+	$mail->start;
+	spew($hang, '');
+	my $end = time + 18;
+	my @files = map { $mail->dir . "/waits.$_" } 1 .. 8;
+	spew($_, '') for @files;
+	send_until('127.0.0.2', $end, 0, $_) for @files;
+	wait_for(sub { mean(map { waits($_, time - 3) } @files) > 1 }, 15,
+	    'long waits');
+	my $file = $mail->dir . '/waits.back';
+	waitpid send_until('127.0.0.1', time + 3, 0, $file, $back), 0;
+	is($?, 0, 'the filter is heard');
+	my @waits = waits($file, 0);
+	diag(sprintf '%d waited %.3f s', scalar @waits, mean(@waits));
+	cmp_ok(scalar @waits, '>', 20, 'much comes back');
+	cmp_ok(max(@waits), '<', 1, 'and none of it waits');
+	waitpid $_, 0 for splice @clients;
+	unlink $hang;
 };
 
 is(join('', $mail->complaints), '', 'nothing crashed');

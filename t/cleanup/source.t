@@ -1,6 +1,7 @@
 # source.t - a file that hangs: somebody posts descriptors of files on a file
 # system of his own, which does not answer. Only he waits; pickup does not lose
-# what it has lent him.
+# what it has lent him. The same with packets that are none, where only close(2)
+# can hang.
 
 use strict;
 use warnings;
@@ -44,10 +45,11 @@ if ($server == 0) {
 wait_for(sub { -e "$lab/disks/marks" }, 10, 'the file system');
 
 # As this user, posts a descriptor of the file on so many connections; then
-# says how it was answered, a line each.
+# says how it was answered, a line each. "bad": the descriptors come too early,
+# or in packets that are cut.
 my $program = <<'END';
 import os, socket, struct, sys
-path, spool, uid, count = sys.argv[1:]
+path, spool, uid, count, how = sys.argv[1:]
 fd = os.open(path, os.O_RDONLY)
 os.setgroups([]); os.setgid(int(uid)); os.setuid(int(uid))
 print("ready", flush=True)
@@ -62,9 +64,36 @@ submit = head(18, 9, 1) + struct.pack('<BI', 4, 6) + b'x@test' + b'\0' + \
     text(b'') * 5 + number(0) + struct.pack('<BI', 6, 1) + row + b'\7\1'
 os.chdir(spool)
 sockets = []
-for i in range(int(count)):
+def connect(name):
 	s = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-	s.connect('public/pickup')
+	s.settimeout(10)
+	s.connect('public/' + name)
+	return s
+def ends(s):
+	try:
+		while s.recv(65536): pass
+		return True
+	except ConnectionError:
+		return True
+	except TimeoutError:
+		return False
+def early(name):
+	s = connect(name)
+	socket.send_fds(s, [head(1, 2, 1) + hello[16:]], [fd])
+	return ends(s)
+def late(name, packet):
+	s = connect(name)
+	s.send(hello)
+	socket.send_fds(s, [packet], [fd])
+	return ends(s)
+if how == 'bad':
+	print("ended", early('pickup'), early('qmgr'), late('qmgr', submit),
+	    all(late('pickup', submit[:-2]) for i in range(int(count))),
+	    flush=True)
+	sys.stdin.readline()
+	sys.exit(0)
+for i in range(int(count)):
+	s = connect('pickup')
 	s.send(hello)
 	socket.send_fds(s, [submit], [fd])
 	sockets.append(s)
@@ -81,7 +110,7 @@ END
 # Start it; what to read its lines from, and what to write to.
 sub start_rogue
 {
-	my ($count) = @_;
+	my ($count, $how) = @_;
 	pipe my $in, my $to or die;
 	pipe my $from, my $out or die;
 	my $uid = (getpwnam $mail->user(0))[2];
@@ -90,7 +119,8 @@ sub start_rogue
 		open STDIN, '<&', $in;
 		open STDOUT, '>&', $out;
 		exec 'python3', '-c', $program, "$lab/disks/queue",
-		    $mail->spool, $uid, $count or POSIX::_exit(127);
+		    $mail->spool, $uid, $count, $how // 'good' or
+		    POSIX::_exit(127);
 	}
 	$to->autoflush(1);
 	return ($from, $to);
@@ -138,6 +168,37 @@ while (defined(my $line = <$from>)) {
 	$answers++ if $line =~ /^answered [1-9]/;
 }
 is($answers, 60, 'when it answers, everybody is answered');
+waitpid $rogue, 0;
+undef $rogue;
+wait_for(sub { descriptors($pickup) <= $before + 2 }, 20,
+    'the end of all descriptors');
+
+# P3 of source.c, A3 of common/ipc/admit.c
+($from, $to) = start_rogue(150, 'bad');
+is(scalar <$from>, "ready\n", 'somebody has such a file again');
+kill 'STOP', $server;
+print $to "go\n";
+is(scalar <$from>, "ended True True True True\n",
+    'whoever sends it in no packet is cut off at once');
+my $began = time;
+($status, $text) = $mail->sendmail("\nx\n", 'far@far.test');
+is($status, 0, 'others post') or diag $text;
+cmp_ok(time - $began, '<', 5, 'at once');
+is(scalar(grep { /pickup\[\d+\]: \w+: uid=0 from/ } split /^/, $mail->log), 7,
+    'through pickup');
+$began = time;
+{
+	local $ENV{MAIL_CONFIG} = $mail->etc;
+	($status, $text) = $mail->run('', Postrider::bin() .
+	    '/postrider-queue', 'list');
+}
+is($status, 0, 'qmgr answers') or diag $text;
+cmp_ok(time - $began, '<', 5, 'at once');
+my $kept = descriptors($pickup) - $before;
+cmp_ok($kept, '<', 110, 'there is an end to what is kept of his');
+cmp_ok($kept, '>', 50, 'but much is');
+kill 'CONT', $server;
+print $to "go\n";
 waitpid $rogue, 0;
 undef $rogue;
 wait_for(sub { descriptors($pickup) <= $before + 2 }, 20,

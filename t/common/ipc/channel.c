@@ -267,6 +267,41 @@ the_versions_beside_are_understood(void **state)
 	assert_string_equal(heard, "one:a ");
 }
 
+/* A question of a type that this version does not have, and one that it has. */
+static void
+ask_too_much(void *unused)
+{
+	unsigned char	question[PACKET_HEAD] = { PACKET_TYPES, 0 };
+	int		fd = begin(strict);
+
+	(void)unused;
+	say_hello(fd, "one", version);
+	question[8] = 9;			/* its id */
+	if (packet_send(fd, question, sizeof(question), NULL, 0) == -1)
+		abort();
+	say_control(fd, "a");
+	answer = next_type(fd);
+	close(fd);
+}
+
+static void
+the_next_version_may_ask_what_we_do_not_know(void **state)
+{
+	uint64_t	malformed = channel_malformed();
+
+	(void)state;
+	version = IPC_VERSION + 1;
+	run(ask_too_much);
+	assert_int_equal(answer, PACKET_REFUSED);
+	assert_string_equal(heard, "one:a ");
+	assert_int_equal(channel_malformed(), malformed);
+	version = IPC_VERSION;
+	run(ask_too_much);
+	assert_int_equal(answer, 0);
+	assert_string_equal(heard, "");
+	assert_int_equal(channel_malformed(), malformed + 1);
+}
+
 static bool
 nobody_is_that(const char *service, uid_t uid)
 {
@@ -528,6 +563,7 @@ main(void)
 		cmocka_unit_test(a_stranger_is_told_so),
 		cmocka_unit_test(another_version_is_told_so),
 		cmocka_unit_test(the_versions_beside_are_understood),
+		cmocka_unit_test(the_next_version_may_ask_what_we_do_not_know),
 		cmocka_unit_test(a_name_belongs_to_its_user),
 		cmocka_unit_test(a_packet_without_a_row_closes_the_channel),
 		cmocka_unit_test(nonsense_closes_the_channel_and_is_counted),

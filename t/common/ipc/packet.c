@@ -202,6 +202,27 @@ too_many_descriptors_are_refused_and_closed(void **state)
 	close(null_fd);
 }
 
+static void
+descriptors_that_are_not_wanted_never_arrive(void **state)
+{
+	char	buffer[64];
+	int	before, null_fd = open("/dev/null", O_RDONLY);
+	size_t	nfds = 7;
+
+	(void)state;
+	assert_int_equal(packet_send(ends[0], "one", 4, &null_fd, 1), 0);
+	assert_int_equal(packet_send(ends[0], "none", 5, NULL, 0), 0);
+	before = open_descriptors();
+	assert_int_equal(packet_receive(ends[1], buffer, sizeof(buffer), NULL,
+	    &nfds), -1);
+	assert_int_equal(errno, EPROTO);
+	assert_int_equal(nfds, 0);
+	assert_int_equal(open_descriptors(), before);
+	assert_int_equal(packet_receive(ends[1], buffer, sizeof(buffer), NULL,
+	    &nfds), 5);
+	close(null_fd);
+}
+
 int
 main(void)
 {
@@ -215,6 +236,7 @@ main(void)
 		TEST(an_empty_socket_is_eagain_and_a_closed_one_the_end),
 		TEST(a_cut_datagram_is_refused_and_its_descriptors_closed),
 		TEST(too_many_descriptors_are_refused_and_closed),
+		TEST(descriptors_that_are_not_wanted_never_arrive),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -7,10 +7,11 @@
  * mistake in it) fails every question, for a time: the old one might call a
  * recipient unknown whom the new one has. A file that is written where it is,
  * not put in place of the old one, is read when nobody has written for a
- * second: half of a text looks like a table with half of the rows. Only when
- * the reason is that nobody but root may read it, the old state goes on
- * answering, and this process leaves, so that a fresh one opens the table as
- * root.
+ * second: half of a text looks like a table with half of the rows. So does one
+ * that was being written when this process began: until that is over, questions
+ * wait. Only when the reason is that nobody but root may read it, the old state
+ * goes on answering, and this process leaves, so that a fresh one opens the
+ * table as root.
  */
 #include <sys/queue.h>
 
@@ -27,6 +28,7 @@
 
 enum {
 	LOOK_EVERY	= 1000,		/* milliseconds */
+	DOUBT_EVERY	= 50,		/* while questions wait for that */
 	SETTLES_IN	= 10000,	/* at most */
 	BUSY_PAUSE	= 20,		/* between tries of a busy table */
 	BUSY_TRIES	= 100
@@ -48,6 +50,7 @@ struct table {
 	struct opened	*now;
 	int64_t		 look_at;	/* when to look at the files again */
 	int64_t		 settles_by;	/* 0: nobody is writing */
+	bool		 is_doubtful;	/* opened while it was written */
 	char		 told[200];	/* the last complaint */
 };
 
@@ -169,6 +172,10 @@ table_new(struct pool *pool, const char *parameter, const char *list)
 	t->look_at = clock_now() + LOOK_EVERY;
 	if (t->now->why != NULL)
 		complain(t, t->now->why);
+	else if (maps_are_unsettled(t->now->maps)) {
+		t->is_doubtful = true;
+		t->look_at = 0;
+	}
 	TAILQ_INSERT_TAIL(&tables, t, all);
 	pool_on_free(pool, close_table, t);
 	return t;
@@ -242,45 +249,79 @@ make_room(struct table *t)
 static bool
 can_wait(struct table *t, struct maps *maps)
 {
-	if (!maps_are_unsettled(maps)) {
-		t->settles_by = 0;
+	if (!maps_are_unsettled(maps))
 		return false;
-	}
 	if (t->settles_by == 0)
 		t->settles_by = clock_now() + SETTLES_IN;
 	return clock_now() < t->settles_by;
 }
 
-/* Look at the files if it is time. The same failure again is no news. */
+/* Nobody is writing any more, or for so long that nobody waits for it. */
+static void
+settle(struct table *t)
+{
+	t->settles_by = 0;
+	t->is_doubtful = false;
+}
+
+/* The files of a good state have changed. */
+static void
+renew(struct table *t)
+{
+	struct opened	*fresh;
+
+	if (can_wait(t, t->now->maps))
+		return;
+	fresh = open_now(t->parameter, t->list);
+	/* Did somebody begin to write between that look and the reading? */
+	if (can_wait(t, t->now->maps)) {
+		discard(fresh);
+		return;
+	}
+	settle(t);
+	if (fresh->why != NULL && is_denied(fresh->why)) {
+		discard(fresh);
+		make_room(t);
+	} else
+		swap(t, fresh);
+}
+
+/* Try again what could not be opened. The same failure is no news. */
+static void
+mend(struct table *t)
+{
+	struct opened	*fresh = open_now(t->parameter, t->list);
+
+	if (fresh->why == NULL && can_wait(t, fresh->maps)) {
+		discard(fresh);
+		return;
+	}
+	settle(t);
+	if (fresh->why != NULL && strcmp(fresh->why, t->now->why) == 0)
+		discard(fresh);
+	else
+		swap(t, fresh);
+}
+
+/* Look at the files if it is time. */
 static void
 refresh(struct table *t)
 {
-	struct opened	*fresh, *old = t->now;
-	int64_t		 now = clock_now();
+	int64_t	 now = clock_now();
 
 	if (now < t->look_at)
 		return;
-	t->look_at = now + LOOK_EVERY;
-	if (!maps_have_changed(old->maps) ||
-	    (old->why == NULL && can_wait(t, old->maps)))
-		return;
-	fresh = open_now(t->parameter, t->list);
-	if (fresh->why == NULL) {
-		if (old->why != NULL && can_wait(t, fresh->maps))
-			discard(fresh);
+	/* Nobody has asked meanwhile: who writes now has just begun. */
+	if (now > t->look_at + LOOK_EVERY)
+		t->settles_by = 0;
+	t->look_at = now + (t->is_doubtful ? DOUBT_EVERY : LOOK_EVERY);
+	if (maps_have_changed(t->now->maps)) {
+		if (t->now->why == NULL)
+			renew(t);
 		else
-			swap(t, fresh);
-	} else if (old->why != NULL) {
-		if (strcmp(fresh->why, old->why) == 0)
-			discard(fresh);
-		else
-			swap(t, fresh);
-	} else if (is_denied(fresh->why)) {
-		discard(fresh);
-		make_room(t);
-	} else {
-		swap(t, fresh);
-	}
+			mend(t);
+	} else if (!maps_are_unsettled(t->now->maps))
+		settle(t);
 }
 
 /* Look at all tables, for those who remember what these said. */
@@ -321,24 +362,42 @@ ask_once(struct maps *maps, struct pool *pool, const struct question *q)
 	}
 }
 
+/* Ask the present state; with MAP_ERROR, errno EAGAIN means that it is being
+ * written. */
+static WAITS enum map_result
+ask_now(struct table *t, struct pool *pool, const struct question *q)
+{
+	struct opened	*o;
+	enum map_result	 result;
+	int		 error;
+
+	refresh(t);
+	if (t->is_doubtful) {
+		*q->why = pool_printf(pool, "%s is being written", t->list);
+		errno = EAGAIN;
+		return MAP_ERROR;
+	}
+	o = t->now;
+	o->users++;
+	result = ask_once(o->maps, pool, q);
+	error = errno;
+	if (q->owner != NULL)
+		*q->owner = maps_owner(o->maps);
+	release(o);
+	errno = error;
+	return result;
+}
+
 /* Ask, again while somebody is writing the table. */
 static WAITS enum map_result
 ask(struct table *t, struct pool *pool, const struct question *q)
 {
-	struct opened	*o;
 	enum map_result	 result;
-	int		 tries = 0, error;
+	int		 tries = 0;
 
 	do {
-		refresh(t);
-		o = t->now;
-		o->users++;
-		result = ask_once(o->maps, pool, q);
-		error = errno;
-		if (q->owner != NULL)
-			*q->owner = maps_owner(o->maps);
-		release(o);
-		if (result != MAP_ERROR || error != EAGAIN)
+		result = ask_now(t, pool, q);
+		if (result != MAP_ERROR || errno != EAGAIN)
 			break;
 	} while (++tries < BUSY_TRIES && fiber_sleep(BUSY_PAUSE) == 0);
 	if (result == MAP_ERROR)

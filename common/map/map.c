@@ -195,7 +195,19 @@ map_has_changed(struct map *m)
 	return false;
 }
 
-/* Is the file that was opened being written? */
+/* Is it being written where it is? If it is the file that was opened, it was
+ * not put there by rename(2), which leaves a later time of change than of
+ * modification. A new file with that mark was written whole elsewhere. */
+static bool
+is_written_here(const struct map_file *file, const struct stat *st)
+{
+	return (st->st_dev == file->stamp.device &&
+	    st->st_ino == file->stamp.inode) ||
+	    (st->st_ctim.tv_sec == st->st_mtim.tv_sec &&
+	    st->st_ctim.tv_nsec == st->st_mtim.tv_nsec);
+}
+
+/* Was a file written lately, and where it is? */
 bool
 map_is_unsettled(struct map *m)
 {
@@ -204,9 +216,7 @@ map_is_unsettled(struct map *m)
 	int64_t		 age;
 
 	for (file = m->files; file != NULL; file = file->next) {
-		if (stat(file->path, &st) == -1 ||
-		    st.st_dev != file->stamp.device ||
-		    st.st_ino != file->stamp.inode)
+		if (stat(file->path, &st) == -1 || !is_written_here(file, &st))
 			continue;
 		age = clock_wall_us() - ((int64_t)st.st_mtim.tv_sec * 1000000 +
 		    st.st_mtim.tv_nsec / 1000);

@@ -25,7 +25,8 @@ const char	*map_name(const struct map *);
 /* Did the files change since it was opened? */
 bool		 map_has_changed(struct map *);
 /* Was a file written, where it is, less than a second ago? Text that somebody
- * is writing looks like a shorter table. */
+ * is writing looks like a shorter table. One that rename(2) has put there is
+ * whole, but for the one that was opened. */
 bool		 map_is_unsettled(struct map *);
 /* Ask it for keys as they are, not folded. */
 void		 map_keep_case(struct map *);

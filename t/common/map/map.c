@@ -103,9 +103,26 @@ a_file_that_is_written_where_it_is_settles_after_a_second(void **state)
 	assert_true(map_has_changed(m));
 	assert_false(map_is_unsettled(m));
 	write_file("u", "a 2\n");
+	assert_int_equal(usleep(20000), 0);	/* the file system's tick */
 	assert_int_equal(rename("u", "t"), 0);
 	assert_true(map_has_changed(m));
 	assert_false(map_is_unsettled(m));
+}
+
+static void
+a_new_file_that_is_written_where_it_is_settles_too(void **state)
+{
+	struct map	*m;
+
+	(void)state;
+	write_file("t", "a 1\n");
+	m = open_table("texthash:t");
+	write_file("u", "a 2\n");		/* so that no inode comes again */
+	assert_int_equal(unlink("t"), 0);
+	assert_false(map_is_unsettled(m));
+	write_file("t", "a");
+	assert_true(map_has_changed(m));
+	assert_true(map_is_unsettled(m));
 }
 
 static void
@@ -131,6 +148,8 @@ main(void)
 		cmocka_unit_test(a_change_of_the_file_is_noticed),
 		cmocka_unit_test(
 		    a_file_that_is_written_where_it_is_settles_after_a_second),
+		cmocka_unit_test(
+		    a_new_file_that_is_written_where_it_is_settles_too),
 		cmocka_unit_test(closing_twice_does_nothing),
 	};
 

@@ -1,0 +1,131 @@
+# tables.t - tables that are written where they are: half of a text is never
+# taken for a table with half of the rows, whoever reads it, and whenever.
+use strict;
+use warnings;
+use lib 't/lib', 't/resolve';
+
+use File::Temp ();
+use POSIX ();
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+use Alone;
+use Postrider qw(spew wait_for);
+
+my $temp = File::Temp->newdir('prt-tables-XXXX', DIR => '/tmp');
+my $dir = "$temp";
+chmod 0755, $dir;
+my $file = "$dir/etc/generic";
+
+Alone::prepare($dir, myorigin => 'local.test', mydestination => 'local.test',
+    alias_maps => '', local_recipient_maps => '',
+    smtp_generic_maps => "texthash:$file");
+spew("$dir/etc/master.cf", "smtp unix - - n - - smtp\n");
+
+my $head = join '', map { "early$_\@local.test x\@out.test\n" } 1 .. 50;
+my $rest = "late\@local.test found\@out.test\n";
+my $resolve;
+
+# What the last row says: a value, "none" or "later".
+sub last_row
+{
+	my $f = $resolve->ask_as('smtp', 'ASK_LOOKUP', ['str', 'smtp/unix'],
+	    ['str', 'smtp_generic_maps'], ['int', 0],
+	    ['list', [map { [['str', $_]] } 'late@local.test']]);
+
+	return ($f->{value}, 'none', 'later')[$f->{result}];
+}
+
+# Write the head, do something, and write the rest half a second later; true
+# if that came in time.
+sub write_in_two
+{
+	my ($between) = @_;
+	my $start = time;
+	open my $f, '>', $file or die "$file: $!";
+
+	chmod 0644, $file;
+	syswrite $f, $head;
+	$between->();
+	my $left = $start + 0.5 - time;
+	sleep $left if $left > 0;
+	syswrite $f, $rest;
+	return time - $start < 0.95;
+}
+
+# All that is heard until the table is whole for those who ask; "none" would be
+# a row that is missing.
+sub heard_until_found
+{
+	my ($writer) = @_;
+	my %heard;
+
+	# A file is shorter some microseconds before its time tells; who looks
+	# just then cannot know, and that is not tried here.
+	wait_for(sub { time - ((Time::HiRes::stat($file))[9] // 0) < 0.9 }, 10);
+	my $end = time + 10;
+	while (time < $end) {
+		my $row = last_row();
+		$heard{$row}++;
+		last if $row eq 'found@out.test' && waitpid($writer, 1) != 0;
+		sleep 0.02;
+	}
+	return \%heard;
+}
+
+# By another process, so that somebody asks meanwhile.
+sub write_beside
+{
+	my ($between) = @_;
+	my $pid = fork // die "fork: $!";
+
+	if ($pid == 0) {
+		my $is_in_time = write_in_two($between // sub { });
+		POSIX::_exit($is_in_time ? 0 : 1);
+	}
+	return $pid;
+}
+
+# A machine that stops the writer for a second makes a table of its half.
+sub is_never_half
+{
+	my ($heard, $what, $was_slow) = @_;
+
+	SKIP: {
+		skip 'the writer was too slow', 1 if $? != 0 || $was_slow;
+		is($heard->{none} // 0, 0, $what);
+	}
+	ok($heard->{'found@out.test'}, '... and the whole one is read');
+}
+
+# Who begins while it is written.
+my $writer = write_beside(sub { });
+wait_for(sub { -s $file }, 10);
+$resolve = Alone->new(program => 'resolve', dir => $dir);
+is_never_half(heard_until_found($writer),
+    'a process that begins meanwhile waits for the rest');
+
+# Who has it open, and it is written over.
+$writer = write_beside();
+is_never_half(heard_until_found($writer), 'it is written over');
+
+# Another file of the same name.
+spew("$file.before", '');		# no inode comes again
+unlink $file;
+$writer = write_beside();
+is_never_half(heard_until_found($writer), 'it is removed and written anew');
+
+# Somebody writes, and then nobody asks for longer than anybody waits: that it is
+# another one who writes now shows only by the time.
+$writer = write_beside();
+my $end = time + 0.9;
+last_row() while time < $end;
+waitpid $writer, 0;
+my $was_slow = $?;
+sleep 10.5;
+$writer = write_beside();
+is_never_half(heard_until_found($writer), 'it is written over again, later',
+    $was_slow);
+
+$resolve->stop;
+done_testing();

@@ -10,15 +10,21 @@
  *
  * Entries are found in a tree by service and client, and go when the client
  * has no connection and its unit of time is over.
+ *
+ * P1  Who is connected is counted, however many clients and smtpd processes
+ *     there are: it is they that limit how many entries that makes. Of the
+ *     others as many are remembered as there is room for; who was not heard
+ *     of for longest is forgotten first, and the log says so.
  */
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 #include <sys/tree.h>
 
-#include "common/base/bug.h"
 #include "common/base/log.h"
+#include "common/base/mem.h"
 #include "common/daemon/daemon.h"
 #include "common/ipc/packets.h"
 #include "common/param/param.h"
@@ -39,24 +45,34 @@ static const struct param anvil_params[] = {
 };
 static const struct param *const params[] = { anvil_params, NULL };
 
-/* A smtpd process that tells us; its counts go with it. */
-enum { SOURCES = 32 };
-static struct channel	*sources[SOURCES];
+/* The smtpd processes that tell us, each at its place; NULL where one was. */
+static struct channel	**sources;
+static size_t		 source_room;
 
 struct client {
 	RB_ENTRY(client)	 entry;
+	TAILQ_ENTRY(client)	 next;		/* while it is idle */
+	bool			 is_idle;
 	int64_t			 unit_start;
 	int64_t			 connections, rate;
 	int64_t			 events[ANVIL_KINDS];
-	uint32_t		 by_source[SOURCES];	/* connections, too */
+	uint32_t		*by_source;	/* connections, too */
+	size_t			 places;	/* of sources */
 	char			 key[KEY_MAX];	/* "service:address" */
 };
 RB_HEAD(clients, client);
 
 static struct clients	 clients = RB_INITIALIZER(&clients);
+/* Those without a connection, the one heard of longest ago first. */
+static TAILQ_HEAD(, client) idle = TAILQ_HEAD_INITIALIZER(idle);
 static size_t		 client_count, greatest_size;
-static struct client	 greatest_rate, greatest_count;
-static struct client	 greatest_events[ANVIL_KINDS];
+
+/* The greatest of one kind of counts since the last report. */
+struct peak {
+	int64_t	 count;
+	char	 key[KEY_MAX];
+};
+static struct peak	 peak_rate, peak_count, peak_events[ANVIL_KINDS];
 
 static int
 compare(const struct client *a, const struct client *b)
@@ -66,26 +82,80 @@ compare(const struct client *a, const struct client *b)
 RB_GENERATE_INTERNAL(clients, client, entry, compare,
     __attribute__((unused)) static)
 
-/* The place of this channel among the sources; -1 when there are too many. */
-static int
-source_of(struct channel *channel)
+/* Longer by half, at least; new places are zero. */
+static void *
+longer(void *array, size_t *room, size_t want, size_t size)
 {
-	int	i, place;
+	size_t	 more = want + want / 2;
+	char	*fresh = mem_resize(array, more * size);
 
-	place = -1;
-	for (i = 0; i < SOURCES; i++) {
-		if (sources[i] == channel)
+	memset(fresh + *room * size, 0, (more - *room) * size);
+	*room = more;
+	return fresh;
+}
+
+/* --- smtpd processes ------------------------------------------------------ */
+
+/* The place of this channel among the sources. */
+static size_t
+source_of(const struct request *r)
+{
+	size_t	i, place = source_room;
+
+	for (i = 0; i < source_room; i++) {
+		if (sources[i] == r->channel)
 			return i;
-		if (sources[i] == NULL && place == -1)
+		if (sources[i] == NULL && place == source_room)
 			place = i;
 	}
-	if (place != -1)
-		sources[place] = channel;
+	if (place == source_room)
+		sources = longer(sources, &source_room, source_room + 1,
+		    sizeof(*sources));
+	sources[place] = r->channel;
 	return place;
 }
 
-/* There is no room for another client: it is not counted before others are
- * forgotten, which somebody should know. */
+/* So many connections more, or less, that this process has told of. */
+static void
+add(struct client *c, size_t source, int n)
+{
+	if (source >= c->places)
+		c->by_source = longer(c->by_source, &c->places, source + 1,
+		    sizeof(*c->by_source));
+	c->by_source[source] += (uint32_t)n;
+	c->connections += n;
+}
+
+/* --- clients -------------------------------------------------------------- */
+
+/* The client was heard of: among the idle ones it is the last. */
+static void
+touch(struct client *c)
+{
+	if (c->is_idle)
+		TAILQ_REMOVE(&idle, c, next);
+	c->is_idle = c->connections == 0;
+	if (c->is_idle)
+		TAILQ_INSERT_TAIL(&idle, c, next);
+}
+
+static bool
+is_outdated(const struct client *c)
+{
+	return clock_now() - c->unit_start >= set.rate_unit;
+}
+
+static void
+forget(struct client *c)
+{
+	RB_REMOVE(clients, &clients, c);
+	TAILQ_REMOVE(&idle, c, next);
+	free(c->by_source);
+	free(c);
+	client_count--;
+}
+
+/* Clients are forgotten too early, which somebody should know. */
 static void
 tell_full(void)
 {
@@ -94,32 +164,52 @@ tell_full(void)
 	if (clock_now() < next_warning)
 		return;
 	next_warning = clock_now() + WARN_EVERY;
-	log_warning("more than %d clients in anvil_rate_time_unit: new ones "
-	    "are not counted; with smtpd_client_ipv4_prefix_length and "
-	    "smtpd_client_ipv6_prefix_length whole networks are",
+	log_warning("more than %d clients in anvil_rate_time_unit: the rates "
+	    "of some are forgotten; with smtpd_client_ipv4_prefix_length and "
+	    "smtpd_client_ipv6_prefix_length whole networks are counted",
 	    ENTRIES_MAX);
 }
 
-/* The client's entry; made if asked for, NULL when there are too many. */
-static struct client *
-find(const char *service, const char *address, bool make)
+/* P1. */
+static void
+make_room(void)
 {
-	struct client	 key, *c;
+	struct client	*c = TAILQ_FIRST(&idle);
+
+	if (client_count < ENTRIES_MAX || c == NULL)
+		return;
+	if (!is_outdated(c))
+		tell_full();
+	forget(c);
+}
+
+/* The client's entry, or NULL when it has none. */
+static struct client *
+find(const char *service, const char *address)
+{
+	struct client	key;
 
 	snprintf(key.key, sizeof(key.key), "%s:%s", service, address);
-	if ((c = RB_FIND(clients, &clients, &key)) != NULL || !make)
+	return RB_FIND(clients, &clients, &key);
+}
+
+/* The client's entry, made if need be. */
+static struct client *
+obtain(const char *service, const char *address)
+{
+	struct client	*c;
+
+	if ((c = find(service, address)) != NULL)
 		return c;
-	if (client_count == ENTRIES_MAX) {
-		tell_full();
-		return NULL;
-	}
+	make_room();
 	c = mem_alloc(sizeof(*c));
 	memset(c, 0, sizeof(*c));
-	memcpy(c->key, key.key, sizeof(c->key));
+	snprintf(c->key, sizeof(c->key), "%s:%s", service, address);
 	c->unit_start = clock_now();
 	RB_INSERT(clients, &clients, c);
 	if (++client_count > greatest_size)
 		greatest_size = client_count;
+	touch(c);
 	return c;
 }
 
@@ -127,35 +217,40 @@ find(const char *service, const char *address, bool make)
 static void
 age(struct client *c)
 {
-	if (clock_now() - c->unit_start >= set.rate_unit) {
-		c->unit_start = clock_now();
-		c->rate = 0;
-		memset(c->events, 0, sizeof(c->events));
-	}
+	if (!is_outdated(c))
+		return;
+	c->unit_start = clock_now();
+	c->rate = 0;
+	memset(c->events, 0, sizeof(c->events));
 }
+
+/* Keep the greatest. */
+static void
+note(struct peak *peak, int64_t count, const struct client *c)
+{
+	if (count <= peak->count)
+		return;
+	peak->count = count;
+	memcpy(peak->key, c->key, sizeof(peak->key));
+}
+
+/* --- what smtpd tells ----------------------------------------------------- */
 
 static void
 on_connect(struct request *r)
 {
-	struct anvil_counts	 counts = { 0, 0 };
 	struct anvil_connect	*event = r->object;
-	struct client		*c;
-	int			 source;
+	struct client		*c = obtain(event->service, event->address);
+	struct anvil_counts	 counts;
 
-	source = source_of(r->channel);
-	if (source != -1 &&
-	    (c = find(event->service, event->address, true)) != NULL) {
-		age(c);
-		c->by_source[source]++;
-		c->connections++;
-		c->rate++;
-		counts.connections = c->connections;
-		counts.rate = c->rate;
-		if (c->rate > greatest_rate.rate)
-			greatest_rate = *c;
-		if (c->connections > greatest_count.connections)
-			greatest_count = *c;
-	}
+	age(c);
+	add(c, source_of(r), 1);
+	c->rate++;
+	touch(c);
+	note(&peak_rate, c->rate, c);
+	note(&peak_count, c->connections, c);
+	counts.connections = c->connections;
+	counts.rate = c->rate;
 	channel_reply(r, PACKET_ANVIL_COUNTS, &counts);
 }
 
@@ -163,54 +258,60 @@ static void
 on_disconnect(struct request *r)
 {
 	struct anvil_connect	*event = r->object;
-	struct client		*c;
-	int			 source;
+	struct client		*c = find(event->service, event->address);
+	size_t			 source = source_of(r);
 
-	source = source_of(r->channel);
-	c = find(event->service, event->address, false);
-	if (source != -1 && c != NULL && c->by_source[source] > 0) {
-		c->by_source[source]--;
-		c->connections--;
-	}
+	/* We may be younger than the connection. */
+	if (c == NULL || source >= c->places || c->by_source[source] == 0)
+		return;
+	add(c, source, -1);
+	touch(c);
 }
 
 static void
 on_event(struct request *r)
 {
-	struct anvil_counts	 counts = { 0, 0 };
 	struct anvil_event	*event = r->object;
-	struct client		*c, *greatest = &greatest_events[event->kind];
+	struct client		*c = obtain(event->service, event->address);
+	struct anvil_counts	 counts;
 
-	if ((c = find(event->service, event->address, true)) != NULL) {
-		age(c);
-		counts.connections = c->connections;
-		if (!event->is_question)
-			c->events[event->kind]++;
-		counts.rate = c->events[event->kind];
-		if (counts.rate > greatest->events[event->kind])
-			*greatest = *c;
-	}
+	age(c);
+	if (!event->is_question)
+		c->events[event->kind]++;
+	touch(c);
+	note(&peak_events[event->kind], c->events[event->kind], c);
+	counts.connections = c->connections;
+	counts.rate = c->events[event->kind];
 	channel_reply(r, PACKET_ANVIL_COUNTS, &counts);
 }
 
-/* A process is no more: take back what it counted. */
+/* Take back what the process at this place has counted. */
+static void
+take_back(size_t source)
+{
+	struct client	*c;
+
+	RB_FOREACH(c, clients, &clients)
+		if (source < c->places && c->by_source[source] > 0) {
+			add(c, source, -(int)c->by_source[source]);
+			touch(c);
+		}
+	sources[source] = NULL;
+}
+
+/* A process is no more. */
 static void
 on_closed(struct channel *channel, void *context)
 {
-	struct client	*c;
-	int		 i;
+	size_t	i;
 
 	(void)context;
-	for (i = 0; i < SOURCES; i++) {
-		if (sources[i] != channel)
-			continue;
-		RB_FOREACH(c, clients, &clients) {
-			c->connections -= c->by_source[i];
-			c->by_source[i] = 0;
-		}
-		sources[i] = NULL;
-	}
+	for (i = 0; i < source_room; i++)
+		if (sources[i] == channel)
+			take_back(i);
 }
+
+/* --- as time goes by ------------------------------------------------------ */
 
 /* Forget the clients that are gone. */
 static void
@@ -218,14 +319,10 @@ sweep(void)
 {
 	struct client	*c, *next;
 
-	for (c = RB_MIN(clients, &clients); c != NULL; c = next) {
-		next = RB_NEXT(clients, &clients, c);
-		if (c->connections == 0 &&
-		    clock_now() - c->unit_start >= set.rate_unit) {
-			RB_REMOVE(clients, &clients, c);
-			free(c);
-			client_count--;
-		}
+	for (c = TAILQ_FIRST(&idle); c != NULL; c = next) {
+		next = TAILQ_NEXT(c, next);
+		if (is_outdated(c))
+			forget(c);
 	}
 }
 
@@ -237,25 +334,24 @@ report(void)
 					    "recipient", "newtls", "auth" };
 	int				i;
 
-	if (greatest_rate.rate > 0)
+	if (peak_rate.count > 0)
 		log_info("statistics: max connection rate %lld/%llds for (%s)",
-		    (long long)greatest_rate.rate,
-		    (long long)set.rate_unit / 1000, greatest_rate.key);
-	if (greatest_count.connections > 0)
+		    (long long)peak_rate.count,
+		    (long long)set.rate_unit / 1000, peak_rate.key);
+	if (peak_count.count > 0)
 		log_info("statistics: max connection count %lld for (%s)",
-		    (long long)greatest_count.connections,
-		    greatest_count.key);
+		    (long long)peak_count.count, peak_count.key);
 	for (i = 0; i < ANVIL_KINDS; i++)
-		if (greatest_events[i].events[i] > 0)
+		if (peak_events[i].count > 0)
 			log_info("statistics: max %s rate %lld/%llds for (%s)",
-			    names[i], (long long)greatest_events[i].events[i],
+			    names[i], (long long)peak_events[i].count,
 			    (long long)set.rate_unit / 1000,
-			    greatest_events[i].key);
+			    peak_events[i].key);
 	if (greatest_size > 0)
 		log_info("statistics: max cache size %zu", greatest_size);
-	memset(&greatest_rate, 0, sizeof(greatest_rate));
-	memset(&greatest_count, 0, sizeof(greatest_count));
-	memset(greatest_events, 0, sizeof(greatest_events));
+	memset(&peak_rate, 0, sizeof(peak_rate));
+	memset(&peak_count, 0, sizeof(peak_count));
+	memset(peak_events, 0, sizeof(peak_events));
 	greatest_size = client_count;
 }
 

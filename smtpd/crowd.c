@@ -10,10 +10,11 @@
  * also those whose command began before (turns.c). Nothing is restarted for
  * that, and no setting is read again.
  *
- * P1  When all slots are in use the door is closed for a moment, so that a
- *     process with slots to give takes who is outside. Then it is opened for
- *     a few: each gets the slot of somebody idle, who hears 421, or, if there
- *     is nobody, hears 421 itself. So nobody waits outside for long.
+ * P1  When all slots are in use the door is closed, so that a process with
+ *     slots to give takes who is outside. Every moment it is opened for those
+ *     who are still there: each gets the slot of somebody idle, who hears
+ *     421, or, if there is nobody, hears 421 itself. So nobody waits outside
+ *     for long.
  * P2  All is as before as soon as there are slots again, and memory goes back
  *     to the kernel when the crowd has gone.
  */
@@ -34,10 +35,13 @@
 
 enum {
 	MOMENT = 20,		/* milliseconds until the door opens again */
-	AT_ONCE = 64,		/* who may come in through it then */
 	LOOK_EVERY = 500,	/* for those who are slow */
 	TELL_EVERY = 10 * 1000,
-	FEW = 50,		/* one slot of so many */
+	MANY = 200,		/* sessions, whose memory is worth a search */
+	LEFT = 10,		/* one of so many that there were */
+
+	FEW_SLOTS = 5,		/* less have no four fifths */
+	PRESSURE = 10 * 1000,	/* how long one at the door is a sign */
 
 	OWN_DESCRIPTORS = 256,	/* channels, and who is turned away */
 	OTHER_MAPPINGS = 5000,	/* 65530 in all, unless somebody changed it */
@@ -61,9 +65,9 @@ const struct param crowd_params[] = {
 
 static unsigned	 slots;			/* 0: no limit */
 static unsigned	 slots_used;
-static unsigned	 may_enter;		/* though all slots are in use */
+static int64_t	 pressed_until;		/* since somebody was at the door */
 static bool	 is_closed, has_usher;
-static bool	 was_crowded;		/* since memory was given back */
+static unsigned	 most;			/* since memory was given back */
 static unsigned	 sent_away;		/* since that was told */
 
 /* --- how many ------------------------------------------------------------- */
@@ -125,16 +129,25 @@ crowd_prepare(void)
 
 /* --- how long ------------------------------------------------------------- */
 
+/* Are so many slots in use, and short? Of very few all are as soon as anybody
+ * is there, which is no crowd before somebody else wants to come in. */
+static bool
+is_crowded(unsigned used)
+{
+	return slots_used >= used &&
+	    (slots >= FEW_SLOTS || clock_now() < pressed_until);
+}
+
 bool
 crowd_is_full(void)
 {
-	return slots_used >= slots;
+	return is_crowded(slots);
 }
 
 bool
 crowd_is_near(void)
 {
-	return slots_used >= slots - slots / 5;
+	return is_crowded(slots - slots / 5);
 }
 
 static int64_t
@@ -198,6 +211,17 @@ tell(void)
 	}
 }
 
+/* Take those who are outside now, at most as many as a fiber takes before it
+ * lets the others run, and nobody who comes later (P1). */
+WAITS static void
+let_in(void)
+{
+	open_door();
+	fiber_yield();
+	if (slots_used >= slots)
+		close_door();
+}
+
 /* While there is a crowd: see that nobody is slow, and open the door now and
  * then. */
 WAITS static void
@@ -207,18 +231,16 @@ usher(void *unused)
 
 	(void)unused;
 	fiber_name("usher");
-	while (crowd_is_near() || sent_away > 0) {
+	while (crowd_is_near() || is_closed || sent_away > 0) {
 		tell();
-		if (clock_now() >= next_look) {
+		if (crowd_is_near() && clock_now() >= next_look) {
 			turn_dismiss_slow();
 			next_look = clock_now() + LOOK_EVERY;
 		}
 		if (fiber_sleep(MOMENT) == -1)
 			break;
-		if (is_closed && !daemon_is_draining()) {
-			may_enter = AT_ONCE;
-			open_door();
-		}
+		if (is_closed && !daemon_is_draining())
+			let_in();
 	}
 	has_usher = false;
 }
@@ -228,15 +250,16 @@ static void
 count(unsigned visits)
 {
 	slots_used = visits;
-	if (crowd_is_near() && !has_usher) {
-		has_usher = was_crowded = true;
+	if (visits > most)
+		most = visits;
+	if (visits < slots)
+		open_door();
+	else
+		close_door();
+	if ((crowd_is_near() || is_closed) && !has_usher) {
+		has_usher = true;
 		(void)fiber_start(usher, NULL);
 	}
-	if (visits < slots) {
-		may_enter = 0;
-		open_door();
-	} else if (may_enter == 0)
-		close_door();
 }
 
 bool
@@ -244,8 +267,8 @@ crowd_arrived(unsigned visits)
 {
 	bool	may_stay = visits <= slots || turn_make_room();
 
-	if (visits > slots && may_enter > 0)
-		may_enter--;
+	if (visits > slots)
+		pressed_until = clock_now() + PRESSURE;
 	if (!may_stay)
 		sent_away++;
 	count(visits);
@@ -256,8 +279,8 @@ void
 crowd_departed(unsigned visits)
 {
 	count(visits);
-	if (was_crowded && visits <= slots / FEW) {
+	if (most >= MANY && visits <= most / LEFT) {
 		(void)malloc_trim(0);
-		was_crowded = false;
+		most = visits;
 	}
 }

@@ -184,7 +184,7 @@ ask_about(struct session *s, char *address, struct recipient_answer *answer)
 	question.address = address;
 	question.sender = s->mail->sender;
 	return link_ask(to_resolve, PACKET_ASK_RECIPIENT, &question,
-	    PACKET_RECIPIENT, answer, s->mail->pool,
+	    PACKET_RECIPIENT, answer, s->mail->scratch,
 	    clock_now() + RESOLVE_PATIENCE, true);
 }
 
@@ -230,24 +230,34 @@ objection(struct session *s, char *address, struct recipient_answer *answer,
 	return NULL;
 }
 
+/* Keep a string with the message; most are empty. */
+static char *
+keep(struct transaction *mail, const char *text)
+{
+	static char	 nothing[1];
+
+	return *text == '\0' ? nothing : pool_strdup(mail->pool, text);
+}
+
 /* Keep the recipient, whose wishes are in the row. */
 static void
 add_recipient(struct transaction *mail, const struct recipient_row *row,
-    char *completed)
+    const char *completed)
 {
-	struct recipient_row	*rows;
+	struct recipient_row	*kept;
+	bool			 is_same = strcmp(row->address, completed) == 0;
 
 	mail->recipients = pool_grow(mail->pool, mail->recipients,
-	    &mail->room, mail->count + 1, sizeof(*rows));
-	rows = &mail->recipients[mail->count++];
-	*rows = *row;
-	rows->address = completed;
-	if (strcmp(row->address, completed) != 0)
-		rows->original = row->address;
+	    &mail->room, mail->count + 1, sizeof(*kept));
+	kept = &mail->recipients[mail->count++];
+	kept->address = keep(mail, completed);
+	kept->original = keep(mail, is_same ? "" : row->address);
+	kept->orcpt = keep(mail, row->orcpt);
+	kept->notify = row->notify;
 }
 
 /* Has a transaction all the memory that it gets? When most sessions are in use
- * that is enough for a thousand recipients with usual names, or for three
+ * that is enough for a thousand recipients with usual names, or for six
  * hundred of the greatest length (RFC 5321 4.5.3.1.8 asks for a hundred). */
 static bool
 is_greedy(const struct session *s)
@@ -268,9 +278,9 @@ too_many(struct session *s)
 	return DONE;
 }
 
-/* RFC 5321 4.1.1.3. */
-int
-command_rcpt(struct session *s, char *args)
+/* Look at one recipient, and keep it if it may be kept. */
+WAITS static int
+hear_recipient(struct session *s, char *args)
 {
 	static char		 nothing[1];
 	struct recipient_row	 row = { nothing, nothing, nothing, 0 };
@@ -279,17 +289,8 @@ command_rcpt(struct session *s, char *args)
 	char			 line[REPLY_LINE];
 	int			 result;
 
-	if (s->mail == NULL)
-		return say(s, REPLY_NEED_MAIL);
-	if (s->mail->arrival != NULL || s->mail->is_failed)
-		return say(s, REPLY_AFTER_BDAT, "RCPT");
-	s->mail->had_rcpt = true;
-	if (s->mail->count >= (size_t)set.recipient_limit ||
-	    is_greedy(s))
-		return too_many(s);
-
-	why = parse_path(s->mail->pool, args, "TO:", PATH_ALLOW_BARE_LOCAL |
-	    unicode_rules(s), &row.address, &rest);
+	why = parse_path(s->mail->scratch, args, "TO:",
+	    PATH_ALLOW_BARE_LOCAL | unicode_rules(s), &row.address, &rest);
 	if (why != NULL) {
 		refuse_note_syntax(s, "RCPT", args);
 		return say(s, REPLY_BAD_RECIPIENT, why);
@@ -303,4 +304,29 @@ command_rcpt(struct session *s, char *args)
 		return refuse(s, "RCPT", row.address, line);
 	add_recipient(s->mail, &row, answer.address);
 	return say(s, REPLY_RECIPIENT_OK);
+}
+
+/* RFC 5321 4.1.1.3. What is kept of a recipient is a third of what it takes to
+ * look at it, and a thousand of them may be kept. */
+int
+command_rcpt(struct session *s, char *args)
+{
+	int	result, error;
+
+	if (s->mail == NULL)
+		return say(s, REPLY_NEED_MAIL);
+	if (s->mail->arrival != NULL || s->mail->is_failed)
+		return say(s, REPLY_AFTER_BDAT, "RCPT");
+	s->mail->had_rcpt = true;
+	if (s->mail->count >= (size_t)set.recipient_limit ||
+	    is_greedy(s))
+		return too_many(s);
+
+	s->mail->scratch = pool_new("recipient", 0);
+	result = hear_recipient(s, args);
+	error = errno;
+	pool_free(s->mail->scratch);
+	s->mail->scratch = NULL;
+	errno = error;
+	return result;
 }

@@ -144,8 +144,11 @@ limits_client(struct session *s)
 	if (s->is_counted || limits_excepts(s))
 		return DONE;
 
-	/* Counts protect us from too much; their loss is no reason to close. */
+	/* Counts protect us from too much; their loss is no reason to close.
+	 * Who was only slow to answer counts us all the same, and must hear
+	 * when we leave. */
 	if (count_client(s, &counts) == -1) {
+		s->is_counted = errno == ETIMEDOUT || errno == ECANCELED;
 		if (errno == ECANCELED)
 			return GONE;
 		log_warning("cannot count client %s: anvil does not answer",

@@ -172,7 +172,7 @@ read_orcpt(struct session *s, struct recipient_row *row, const char *value)
 	    (s->mail->flags & MAIL_IS_UTF8) == 0)
 		return say(s, REPLY_BAD_UNICODE,
 		    "UTF-8 in ORCPT needs the parameter SMTPUTF8");
-	why = dsn_parse_orcpt(s->mail->pool, value, &row->orcpt);
+	why = dsn_parse_orcpt(s->mail->scratch, value, &row->orcpt);
 	return why == NULL ? DONE : say(s, REPLY_BAD_WISH, why);
 }
 
@@ -210,10 +210,11 @@ read_parameter(struct session *s, const struct keyword *k,
 	return k->read(s, row, p->value != NULL ? p->value : "");
 }
 
-/* Read all of them. */
+/* Read all of them; they are not needed longer than the pool is. */
 WAITS static int
-read_all(struct session *s, const char *text, const struct keyword *table,
-    struct recipient_row *row, const char *syntax)
+read_all(struct session *s, struct pool *pool, const char *text,
+    const struct keyword *table, struct recipient_row *row,
+    const char *syntax)
 {
 	struct smtp_parameter	*p;
 	size_t			 count, i;
@@ -221,7 +222,7 @@ read_all(struct session *s, const char *text, const struct keyword *table,
 
 	if (*text == '\0')
 		return DONE;
-	if (smtp_parse_parameters(s->mail->pool, text, &p, &count) != NULL)
+	if (smtp_parse_parameters(pool, text, &p, &count) != NULL)
 		return say(s, REPLY_BAD_SYNTAX, syntax);
 	for (i = 0; i < count; i++) {
 		result = read_parameter(s, table, row, &p[i]);
@@ -234,12 +235,14 @@ read_all(struct session *s, const char *text, const struct keyword *table,
 int
 parameters_of_mail(struct session *s, const char *text)
 {
-	return read_all(s, text, of_mail, NULL, "MAIL FROM:<address>");
+	return read_all(s, s->mail->pool, text, of_mail, NULL,
+	    "MAIL FROM:<address>");
 }
 
 int
 parameters_of_rcpt(struct session *s, const char *text,
     struct recipient_row *row)
 {
-	return read_all(s, text, of_rcpt, row, "RCPT TO:<address>");
+	return read_all(s, s->mail->scratch, text, of_rcpt, row,
+	    "RCPT TO:<address>");
 }

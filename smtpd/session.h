@@ -36,6 +36,7 @@ enum dismissal { NOT_DISMISSED, DISMISSED_FOR_ROOM, DISMISSED_AS_SLOW };
  * way it can end is transaction_end(). */
 struct transaction {
 	struct pool		*pool;
+	struct pool		*scratch;	/* while RCPT is looked at */
 	char			*sender;
 	int64_t			 flags;		/* enum mail_flags */
 	int64_t			 size_hint;

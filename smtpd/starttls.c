@@ -25,6 +25,7 @@
 #include "smtpd/auth.h"
 #include "smtpd/commands.h"
 #include "smtpd/crowd.h"
+#include "smtpd/handshakes.h"
 #include "smtpd/hear.h"
 #include "smtpd/limits.h"
 #include "smtpd/rates.h"
@@ -32,8 +33,6 @@
 #include "smtpd/settings.h"
 #include "smtpd/tls_settings.h"
 #include "smtpd/turns.h"
-
-enum { AT_ONCE = 16, MOMENT = 10 };	/* handshakes, milliseconds */
 
 /* --- the handshake -------------------------------------------------------- */
 
@@ -62,51 +61,43 @@ tell(const struct session *s, struct pool *pool)
 		    s->ident, t->doubt);
 }
 
-/* A handshake costs half a millisecond of the processor, or some more, and
- * who asks for it next to nothing. So that those who do not ask are heard in
- * between, however many ask at once, only so many begin in a moment. */
+/* Wait until it is our turn; the client may take smtpd_starttls_timeout for
+ * what follows, less when most sessions are in use, and is told to go like any
+ * other who waits when the system stops. */
 WAITS static int
-await_turn(void)
+negotiate(struct session *s, struct cover *cover, const char **why)
 {
-	static int64_t	moment;
-	static unsigned	begun;
-
-	while (begun >= AT_ONCE && clock_now() - moment < MOMENT)
-		if (fiber_sleep(MOMENT) == -1)
-			return -1;
-	if (clock_now() - moment >= MOMENT) {
-		moment = clock_now();
-		begun = 0;
-	}
-	begun++;
-	return 0;
-}
-
-/* Shake hands. The client may take smtpd_starttls_timeout for all of it, less
- * when most sessions are in use, and is told to go like any other who waits
- * when the system stops. */
-WAITS static int
-shake(struct session *s)
-{
-	struct cover		*cover = pool_alloc(s->pool, sizeof(*cover));
 	struct tls_wishes	 wishes;
-	const char		*why;
 	int64_t			 patience = crowd_hasten(set.tls_timeout);
 	int			 result;
 
-	if (set.tls_loglevel > 1)
-		log_info("setting up TLS connection from %s", s->ident);
-	if (await_turn() == -1)
-		return GONE;
+	if (handshake_await(clock_now() + patience) == -1) {
+		*why = strerror(errno);
+		return -1;
+	}
 	tls_server_wishes(&wishes);
 	turn_begin(s, false);
 	io_patience(s->io, patience);
 	io_deadline(s->io, clock_now() + patience);
-	s->is_waiting = true;
 	result = tls_start(s->io, tls_server_context(), &wishes, s->pool,
-	    &cover->stream, &cover->summary, &why);
-	s->is_waiting = false;
+	    &cover->stream, &cover->summary, why);
 	turn_end(s);
+	return result;
+}
+
+/* Shake hands. */
+WAITS static int
+shake(struct session *s)
+{
+	struct cover	*cover = pool_alloc(s->pool, sizeof(*cover));
+	const char	*why;
+	int		 result;
+
+	if (set.tls_loglevel > 1)
+		log_info("setting up TLS connection from %s", s->ident);
+	s->is_waiting = true;
+	result = negotiate(s, cover, &why);
+	s->is_waiting = false;
 	if (result == 0) {
 		s->tls = cover;
 		return DONE;

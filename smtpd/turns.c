@@ -18,6 +18,8 @@
 
 #include "smtpd/turns.h"
 
+#include <errno.h>
+
 #include "common/fiber/fiber.h"
 
 #include "smtpd/crowd.h"
@@ -95,7 +97,12 @@ turn_flush(struct session *s, bool is_text)
 	turn_begin(s, is_text);
 	result = io_flush(s->io);
 	turn_end(s);
-	return result;
+	if (s->dismissal == NOT_DISMISSED)
+		return result;
+	/* Though all was sent at last: nothing may be begun that would have
+	 * to wait, and of which nobody would hear how it ends. */
+	errno = ECANCELED;
+	return -1;
 }
 
 /* P2: its wait ends now; session.c says why. */

@@ -212,6 +212,16 @@ my $hello = do {
 };
 flood('handshakes', $tls, sub { '127.3.' . ($_[0] >> 8 & 255) . '.' .
     ($_[0] & 255 || 1) }, $hello, probe => $mail->port);
+SKIP: {
+	skip 'sanitizers need memory of their own', 1 if $is_sanitized;
+	skip 'only root may look', 1 unless $base;
+	my $after = eval { Postrider::wait_for(sub {
+		my $now = memory();
+		return $now - $base < 48 * 1024 ? $now : undef;
+	}, 5, 'memory') };
+	diag(sprintf 'memory: %.1f MiB after it', ($after // memory()) / 1024);
+	ok($after, 'handshakes: their memory is given back, too');
+}
 
 is(join('', $mail->complaints), '', 'nothing crashed');
 done_testing();

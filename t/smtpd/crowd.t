@@ -4,10 +4,10 @@ use warnings;
 use Test::More;
 use IO::Select;
 use Time::HiRes qw(sleep time);
-use Postrider qw(free_port);
+use Postrider qw(free_port slurp);
 use Postrider::Fixture;
 
-my %port = map { $_ => free_port() } qw(tight slow net4 net6 rates);
+my %port = map { $_ => free_port() } qw(tight single pair slow net4 net6 rates);
 
 # A service with so many sessions and these settings.
 sub service
@@ -27,7 +27,9 @@ my $sut = Postrider::Fixture->new(
 	'600s', smtpd_overload_timeout => '4s', smtpd_full_timeout => '2s',
 	smtpd_hard_error_limit => 20, smtpd_junk_command_limit => 100,
     },
-    master => service('tight', 10) .
+    master => service('tight', 10) . service('single', 1) .
+    service('pair', 40, 'smtpd_processes = 2',
+	'smtpd_overload_timeout = 60s', 'smtpd_full_timeout = 60s') .
     service('slow', 1000, 'smtpd_timeout = 3s') .
     service('net4', 100, 'smtpd_client_ipv4_prefix_length = 24',
 	'smtpd_client_event_limit_exceptions = 127.0.1.9',
@@ -252,6 +254,46 @@ sub everybody_leaves
 	everybody_leaves(@all);
 }
 
+# Where there is one session, it is in use, and nobody is kept out for that.
+{
+	my $c = from('single', '127.0.0.3');
+	$c->expect(220);
+	$c->command('WRONG', 500) for 1 .. 3;
+	sleep 3;
+	ok(!$c->has_input, 'who is alone with the only session may take time');
+	like($c->command('EHLO c.test'), qr/^250/, 'and may err');
+	sleep 1.1;
+	my $other = from('single', '127.0.0.4');
+	like($other->reply, qr/^220/, 'another one is greeted');
+	like($c->reply, $busy, 'and the first makes room');
+	like($other->command('WRONG'), qr/^500/, 'now it is a crowd');
+	like($other->reply, qr/^421 4\.7\.0/, 'where one error is enough');
+	$_->close for $c, $other;
+}
+
+# One process is full, and the other one has room.
+{
+	from('pair', '127.0.0.3')->expect(220);		# starts both
+	my ($second) = Postrider::wait_for(sub {
+		my @found = map { m{(\d+)} } grep { slurp($_) =~
+		    /^smtpd\0.*:$port{pair}\0.*-w\0002\0/s }
+		    glob '/proc/[0-9]*/cmdline';
+		return $found[0];
+	}, 10, 'the second process');
+	kill 'STOP', $second;
+	my @first = map { from('pair', '127.0.0.3') } 1 .. 20;
+	$_->expect(220) for @first;
+	sleep 1.1;
+	kill 'CONT', $second;
+	my @next = map { sleep 0.05; from('pair', '127.0.0.4') } 1 .. 20;
+	is(join(' ', map { substr $_->reply, 0, 3 } @next),
+	    join(' ', (220) x 20), 'as many more are greeted');
+	# It is late now and then where the machine is busy.
+	cmp_ok(scalar(grep { $_->has_input } @first), '<', 6,
+	    'by the process that has room: hardly anybody leaves for them');
+	$_->close for @first, @next;
+}
+
 # Memory, too, is for many.
 {
 	my @all = crowd(7);
@@ -262,8 +304,8 @@ sub everybody_leaves
 	$friend->raw(join '', map { "RCPT TO:<$_$to>\r\n" } 1 .. 800);
 	my @codes = map { substr $friend->reply, 0, 3 } 1 .. 800;
 	my $taken = grep { $_ eq '250' } @codes;
-	cmp_ok($taken, '>', 200, 'hundreds of very long recipients are taken');
-	cmp_ok($taken, '<', 500, 'but not all of them');
+	cmp_ok($taken, '>', 550, 'hundreds of very long recipients are taken');
+	cmp_ok($taken, '<', 780, 'but not all of them');
 	is($codes[-1], '452', 'the rest may come later');
 	everybody_leaves(@all, $c, $friend);
 }

@@ -31,6 +31,23 @@ my $mail = Postrider->new(settings => {
 	}, 10, 'a place'), qr/^220/, 'places come back');
 }
 
+# Counted too late, and all the same no longer than they stay.
+{
+	my ($anvil) = $mail->children('anvil');
+	kill 'STOP', $anvil;
+	my @held = map { $mail->client } 1 .. 3;
+	$_->expect(220) for @held;
+	ok($mail->wait_log(qr/cannot count client .*: anvil does not answer/),
+	    'where nobody counts, clients are greeted, and the log says so');
+	kill 'CONT', $anvil;
+	$_->command('QUIT', 221) for @held;
+	$_->is_closed for @held;
+	@held = map { $mail->client } 1 .. 3;
+	is(join(' ', map { substr $_->reply, 0, 3 } @held), '220 220 220',
+	    'those who have left meanwhile are not counted any more');
+	$_->command('QUIT', 221) for @held;
+}
+
 sub session {
 	my $c = Postrider::Client->new($mail->port, from => '127.0.0.9');
 	$c->expect(220);

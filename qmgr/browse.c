@@ -4,7 +4,7 @@
  * P1  No file and no directory is read by the thread that delivers: a cold
  *     disk stops nobody but who asked.
  * P2  A piece is a few messages; between two of them everybody else has had a
- *     turn.
+ *     turn. The disk looks for all files of a piece at once.
  */
 #include "qmgr/browse.h"
 
@@ -36,6 +36,10 @@ read_piece(void *arg)
 	const char	*why;
 	size_t		 i;
 
+	for (i = 0; i < p->count; i++)
+		if (p->rows[i].dir != QUEUE_DIRS)
+			entry_expect((enum queue_dir)p->rows[i].dir,
+			    p->rows[i].id);
 	for (i = 0; i < p->count; i++) {
 		p->entries[i] = NULL;
 		dir = (enum queue_dir)p->rows[i].dir;

@@ -17,6 +17,8 @@
 #include "common/base/log.h"
 #include "common/mail/address.h"
 
+enum { HEAD = 4096, TAIL = 16384 };	/* bytes that are read ahead */
+
 /* --- showing ------------------------------------------------------------- */
 
 /* Everything that is known of a file. */
@@ -115,6 +117,24 @@ entry_load(struct pool *pool, enum queue_dir dir, const char *id,
 		e = entry_of(pool, fd, dir, id, &st, why);
 	close(fd);
 	return e;
+}
+
+/* Read ahead: what stands before the content, and what stands behind it. */
+void
+entry_expect(enum queue_dir dir, const char *id)
+{
+	struct stat	st;
+	int		fd;
+
+	if ((fd = queue_open_file(dir, id, O_RDONLY)) == -1)
+		return;
+	if (fstat(fd, &st) == 0 && st.st_size > HEAD + TAIL) {
+		(void)posix_fadvise(fd, 0, HEAD, POSIX_FADV_WILLNEED);
+		(void)posix_fadvise(fd, st.st_size - TAIL, TAIL,
+		    POSIX_FADV_WILLNEED);
+	} else
+		(void)posix_fadvise(fd, 0, 0, POSIX_FADV_WILLNEED);
+	close(fd);
 }
 
 /* Does the address belong to the domain? */

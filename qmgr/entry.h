@@ -21,6 +21,10 @@
 struct queue_entry *entry_load(struct pool *, enum queue_dir, const char *id,
 		    const char **why);
 
+/* It is loaded soon: the disk brings what that needs while other files are
+ * read. Of those that are expected together it brings many at a time. */
+void		 entry_expect(enum queue_dir, const char *id);
+
 /* Does any recipient that waits go to this domain? */
 bool		 entry_goes_to(const struct queue_entry *, const char *domain);
 

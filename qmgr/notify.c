@@ -309,7 +309,15 @@ tell_log(const struct message *m, const struct batch *b)
 		    b->rows[i].text);
 }
 
-/* What a report that was made, or not, changes. */
+/* Is it in the file already that he has failed (P3)? */
+static bool
+is_written_down(const struct message *m, size_t number)
+{
+	return m->envelope.recipients[number].status == RECIPIENT_OWED;
+}
+
+/* What a report that was made, or not, changes. Who has failed without his
+ * sender's knowing is tried again; but not who is no more to be tried. */
 static void
 settle_batch(struct message *m, enum bounce_kind kind, const struct batch *b,
     enum told told)
@@ -324,7 +332,8 @@ settle_batch(struct message *m, enum bounce_kind kind, const struct batch *b,
 	for (i = 0; i < b->count; i++) {
 		w = &m->work[b->numbers[i]];
 		if (kind == BOUNCE_FAILURE && told == TOLD_NOT)
-			w->state = WORK_DEFERRED;
+			w->state = is_written_down(m, b->numbers[i]) ?
+			    WORK_OWED : WORK_DEFERRED;
 		if (kind == BOUNCE_SUCCESS && told != TOLD_NOT) {
 			w->state = WORK_SENT;
 			sync_cross_off(m, b->numbers[i]);
@@ -485,6 +494,17 @@ gather_tried(struct batch *b, const struct message *m, size_t *next)
 	}
 }
 
+/* We end, and nothing is told of the rest of them: it is made again. */
+static void
+keep_probe(struct message *m, size_t next)
+{
+	if ((m->envelope.mail.flags & MAIL_IS_PROBE) == 0)
+		return;
+	for (; next < m->envelope.count; next++)
+		if (is_traced(m, next))
+			m->work[next].state = WORK_DEFERRED;
+}
+
 /* What came of everybody in this attempt. */
 void
 notify_trace(struct message *m)
@@ -493,8 +513,11 @@ notify_trace(struct message *m)
 	enum told	told;
 	size_t		next = 0;
 
-	while (notify_wants_trace(m) && next < m->envelope.count &&
-	    storm_take(m, true)) {
+	while (notify_wants_trace(m) && next < m->envelope.count) {
+		if (!storm_take(m, true)) {
+			keep_probe(m, next);
+			return;
+		}
 		b = (struct batch){ .pool = pool_new("report", 0),
 		    .to = m->envelope.mail.sender };
 		gather_tried(&b, m, &next);

@@ -26,7 +26,7 @@ static int
 list(const struct order *o)
 {
 	FILE	*out = pager_start();
-	int	 status;
+	int	 status, shown;
 
 	if (o->is_summary)
 		summary_start(o->by_sender);
@@ -38,8 +38,8 @@ list(const struct order *o)
 		summary_print(out);
 	else if (status == 0)
 		print_end();
-	pager_end(out);
-	return status;
+	shown = pager_end(out);
+	return status != 0 ? status : shown;
 }
 
 /* Only show what would be done. */
@@ -48,7 +48,7 @@ show_dry(const struct order *o)
 {
 	struct order	 meant = *o;
 	FILE		*out = pager_start();
-	int		 status;
+	int		 status, shown;
 
 	if (o->site != NULL)
 		meant.select.domain = o->site;
@@ -56,10 +56,10 @@ show_dry(const struct order *o)
 	status = find_each(&meant, print_entry, NULL);
 	if (status == 0)
 		print_end();
-	pager_end(out);
+	shown = pager_end(out);
 	if (status == 0)
 		complain("nothing was done");
-	return status;
+	return status != 0 ? status : shown;
 }
 
 /* One order; an exit status. */

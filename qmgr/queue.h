@@ -107,8 +107,8 @@ enum remote	 remote_active(struct listing *);
 
 /* Where to write a list; it is shown as it grows. */
 FILE		*pager_start(void);
-/* All of it is written. */
-void		 pager_end(FILE *);
+/* All of it is written. An exit status; what went wrong was told. */
+int		 pager_end(FILE *);
 
 /* --- queue_act.c: it is done ---------------------------------------------- */
 
@@ -117,6 +117,8 @@ void		 pager_end(FILE *);
 int		 act(struct order *);
 /* As postsuper: how many of each, of all orders. */
 void		 act_tell_all(void);
+/* Do we hold the lock that qmgr needs, and it can answer nothing? */
+bool		 act_is_alone(void);
 
 /* --- queue_print.c, queue_summary.c, queue_cat.c, queue_check.c ---------- */
 

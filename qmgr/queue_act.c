@@ -3,7 +3,8 @@
  * it is down, the command itself.
  *
  * P1  Nothing is changed here without the lock that qmgr holds while it runs.
- *     Once taken, it is kept until the command ends.
+ *     Once taken, it is kept until the command ends, and qmgr is asked nothing
+ *     more: should it start meanwhile, it waits for the lock, not for us.
  * P2  qmgr hears of a few messages at a time, so that mail flows on.
  */
 #include <sys/file.h>
@@ -94,18 +95,25 @@ note_change(const char *id, const char *words)
 
 /* --- by ourselves -------------------------------------------------------- */
 
+static bool	has_lock;
+
 /* Take qmgr's lock, or not. */
 static bool
 take_lock(void)
 {
-	static bool	has_it;
-
-	if (!has_it && owner_is_here() &&
+	if (!has_lock && owner_is_here() &&
 	    flock(queue_dir_fd(QUEUE_INCOMING), LOCK_EX | LOCK_NB) == 0) {
-		has_it = true;
+		has_lock = true;
 		log_to_syslog();	/* not to the screen */
 	}
-	return has_it;
+	return has_lock;
+}
+
+/* Has it been taken? */
+bool
+act_is_alone(void)
+{
+	return has_lock;
 }
 
 /* Another attempt as soon as qmgr is there. */
@@ -201,8 +209,10 @@ do_batch_alone(const char *verb, char **ids, size_t count)
 
 /*
  * These messages, by qmgr or by ourselves, whoever has the lock; while qmgr
- * starts or stops neither has it for a moment. False when nobody did it. Some
- * may have been done by a qmgr that did not live to tell: they are found done.
+ * starts or stops neither has it for a moment. The lock comes first: master
+ * keeps the door open for a qmgr that may come back only in a minute. False
+ * when nobody did it. Some may have been done by a qmgr that did not live to
+ * tell: they are found done.
  */
 static bool
 do_batch(const char *verb, char **ids, size_t count)
@@ -214,15 +224,15 @@ do_batch(const char *verb, char **ids, size_t count)
 	struct answer	 answer;
 
 	for (;;) {
+		if (take_lock()) {
+			do_batch_alone(verb, ids, count);
+			return true;
+		}
 		answer = (struct answer){ .status = 0 };
 		if (remote_do(verb, site, ids, count, &answer, note_problem,
 		    note_change) != REMOTE_NOBODY) {
 			take_answer(&answer);
 			return answer.status == 0 || answer.text[0] == '\0';
-		}
-		if (take_lock()) {
-			do_batch_alone(verb, ids, count);
-			return true;
 		}
 		if (clock_now() >= deadline)
 			break;

@@ -17,7 +17,8 @@
 
 enum {
 	ATTEMPTS = 20, PAUSE = 50 * 1000,	/* a second in all */
-	FRESH = 5000
+	FRESH = 5000,
+	AHEAD = 64			/* files that the disk looks for */
 };
 
 /* A search in hand. */
@@ -159,6 +160,20 @@ ask_active(struct search *s)
 	s->asked = clock_now();
 }
 
+/* Files from here on will be read: have the disk look for them. */
+static void
+look_ahead(const struct search *s, const struct listing *l, size_t from)
+{
+	const struct listed	*row = &l->rows[from];
+	size_t			 n = l->count - from;
+
+	if (!s->needs_file)
+		return;
+	for (n = n < AHEAD ? n : AHEAD; n > 0; n--, row++)
+		if (select_takes_queue(&s->order->select, queue_of(s, row)))
+			entry_expect((enum queue_dir)row->dir, row->id);
+}
+
 /* These messages; false when there have been enough. */
 static bool
 look_at_rows(struct search *s, const struct listing *l)
@@ -166,9 +181,12 @@ look_at_rows(struct search *s, const struct listing *l)
 	size_t	i;
 
 	ask_active(s);
-	for (i = 0; i < l->count; i++)
+	for (i = 0; i < l->count; i++) {
+		if (i % AHEAD == 0)
+			look_ahead(s, l, i);
 		if (!look_at(s, &l->rows[i]))
 			return false;
+	}
 	return true;
 }
 

@@ -20,7 +20,9 @@
 #include "common/ipc/channel.h"
 #include "qmgr/queue.h"
 
-enum { PATIENCE = 600 * 1000 };
+/* A list takes as long as the queue is long; of a qmgr that is gone the kernel
+ * tells. */
+enum { PATIENCE = 600 * 1000, LIST_PATIENCE = 24 * 3600 * 1000 };
 
 /* A question, and who hears what. */
 struct talk {
@@ -45,7 +47,7 @@ end_entry(void)
 {
 	if (talk->entry_pool == NULL)
 		return;
-	if (!talk->has_enough && !talk->each(talk->context, &talk->entry))
+	if (!talk->each(talk->context, &talk->entry))
 		talk->has_enough = true;
 	pool_free(talk->entry_pool);
 	talk->entry_pool = NULL;
@@ -88,17 +90,22 @@ add_recipients(const struct queue_entry *e)
 		    pool_strdup(pool, e->recipients[i].reason) };
 }
 
-/* A part of a message; parts of one come one after the other. */
+/* A part of a message; parts of one come one after the other. Who has enough
+ * hangs up, and qmgr reads no more. */
 static void
 on_entry(struct request *r)
 {
 	const struct queue_entry	*e = r->object;
 
-	if (talk->each == NULL)
+	if (talk->each == NULL || talk->has_enough)
 		return;
 	if (talk->entry_pool != NULL &&
 	    strcmp(talk->entry.queue_id, e->queue_id) != 0)
 		end_entry();
+	if (talk->has_enough) {
+		channel_close(r->channel);
+		return;
+	}
 	if (talk->entry_pool == NULL)
 		begin_entry(e);
 	if (e->count > 0)
@@ -117,6 +124,7 @@ static void
 run(void *arg)
 {
 	struct hello	 hello = { (char *)(uintptr_t)"queue", IPC_VERSION };
+	static char	 nothing[1];
 	struct channel	*c;
 
 	(void)arg;
@@ -127,8 +135,13 @@ run(void *arg)
 	talk->error = 0;
 	if (channel_ask(c, PACKET_QUEUE_COMMAND, &talk->asked,
 	    PACKET_QUEUE_DONE, &talk->done, talk->pool,
-	    clock_now() + PATIENCE) == -1)
+	    clock_now() + (talk->each != NULL ? LIST_PATIENCE : PATIENCE)) ==
+	    -1)
 		talk->error = errno;
+	if (talk->has_enough && talk->error != 0) {
+		talk->done = (struct queue_done){ .text = nothing };
+		talk->error = 0;
+	}
 	channel_close(c);
 	channel_release(c);
 	loop_stop();
@@ -173,7 +186,7 @@ ask(struct talk *t, struct answer *answer)
 	static bool	is_open;
 
 	talk = t;
-	if ((t->fd = connect_qmgr()) == -1)
+	if (act_is_alone() || (t->fd = connect_qmgr()) == -1)
 		return REMOTE_NOBODY;
 	if (!is_open)
 		loop_open();

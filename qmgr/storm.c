@@ -11,7 +11,8 @@
  *     the long run, and no more than AT_ONCE are under way.
  * P2  No more than LINE fibers wait here, EACH of them for one sender, but
  *     that one who has nobody in the line is let in until it is twice as
- *     long. So a storm to one sender puts off no report to another.
+ *     long. So a storm to one sender puts off no report to another. Who is
+ *     patient is not counted, and does not make the line longer for others.
  */
 #include "qmgr/storm.h"
 
@@ -41,7 +42,7 @@ const struct param	storm_params[] = {
 struct waiting {
 	TAILQ_ENTRY(waiting)	 next;
 	struct fiber		*fiber;
-	bool			 has_turn, must_go;
+	bool			 is_patient, has_turn, must_go;
 };
 
 /* Those of one sender. */
@@ -65,7 +66,7 @@ RB_GENERATE(crowds, crowd, entry, compare)
 
 static struct crowds		crowds = RB_INITIALIZER(&crowds);
 static TAILQ_HEAD(, crowd)	line = TAILQ_HEAD_INITIALIZER(line);
-static size_t			in_line;
+static size_t			in_line, patient;	/* of them */
 static unsigned			under_way;
 static int64_t			credit, counted_at;
 static int64_t			horizon;	/* microseconds */
@@ -164,9 +165,9 @@ static bool
 has_room(uint32_t who)
 {
 	const struct crowd	*c = crowd_of(who);
+	size_t			 count = in_line - patient;
 
-	return c == NULL ? in_line < 2 * LINE : in_line < LINE &&
-	    c->count < EACH;
+	return c == NULL ? count < 2 * LINE : count < LINE && c->count < EACH;
 }
 
 /* The first of those who are next; they go behind the others. */
@@ -179,6 +180,7 @@ take_first(void)
 	TAILQ_REMOVE(&c->waiting, w, next);
 	TAILQ_REMOVE(&line, c, next);
 	in_line--;
+	patient -= w->is_patient;
 	if (--c->count == 0) {
 		RB_REMOVE(crowds, &crowds, c);
 		free(c);
@@ -213,14 +215,16 @@ run(void *arg)
 
 /* Stand in the line. */
 static WAITS bool
-wait_in_line(uint32_t who)
+wait_in_line(uint32_t who, bool is_patient)
 {
-	struct waiting	 w = { .fiber = fiber_self() };
+	struct waiting	 w = { .fiber = fiber_self(),
+			    .is_patient = is_patient };
 	struct crowd	*c = crowd_made(who);
 
 	TAILQ_INSERT_TAIL(&c->waiting, &w, next);
 	c->count++;
 	in_line++;
+	patient += is_patient;
 	if (usher == NULL)
 		usher = fiber_start(run, NULL);
 	while (!w.has_turn && !w.must_go)
@@ -249,7 +253,7 @@ storm_take(const struct message *m, bool is_patient)
 		return true;
 	}
 	return (is_patient || has_room(m->share.who)) &&
-	    wait_in_line(m->share.who);
+	    wait_in_line(m->share.who, is_patient);
 }
 
 /* A report is made. */

@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -339,6 +340,43 @@ other_words_change_nothing(void **state)
 	assert_int_equal(change_of("Delete"), CHANGE_NONE);
 }
 
+/* Is the head of the file in memory? */
+static bool
+is_in_memory(int fd)
+{
+	unsigned char	page = 0;
+	void		*map;
+
+	map = mmap(NULL, 1, PROT_READ, MAP_SHARED, fd, 0);
+	assert_ptr_not_equal(map, MAP_FAILED);
+	assert_int_equal(mincore(map, 1, &page), 0);
+	assert_int_equal(munmap(map, 1), 0);
+	return (page & 1) != 0;
+}
+
+static void
+what_is_expected_is_brought_from_the_disk(void **state)
+{
+	int	fd, looks;
+
+	(void)state;
+	make("A", QUEUE_DEFERRED);
+	fd = queue_open_file(QUEUE_DEFERRED, "A", O_RDONLY);
+	assert_int_not_equal(fd, -1);
+	assert_int_equal(fsync(fd), 0);
+	assert_int_equal(posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED), 0);
+	if (is_in_memory(fd)) {
+		close(fd);
+		skip();			/* this file system is memory */
+	}
+	entry_expect(QUEUE_DEFERRED, "A");
+	for (looks = 0; !is_in_memory(fd) && looks < 3000; looks++)
+		usleep(10 * 1000);
+	assert_true(is_in_memory(fd));
+	close(fd);
+	entry_expect(QUEUE_DEFERRED, "B");	/* there is none */
+}
+
 #define CLAIM_OF(f)	cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int
@@ -355,6 +393,7 @@ main(void)
 		CLAIM_OF(each_change_has_its_words),
 		CLAIM_OF(what_is_corrupt_can_only_be_deleted),
 		CLAIM_OF(other_words_change_nothing),
+		CLAIM_OF(what_is_expected_is_brought_from_the_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

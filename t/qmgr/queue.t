@@ -383,6 +383,24 @@ subtest 'what strangers write is nothing that a terminal obeys' => sub {
 	is((run_queue('delete', $id))[0], 0);
 };
 
+SKIP: {
+	skip 'only root has other users', 1 unless is_root();
+	subtest 'of a list that cannot be kept nobody takes a part for all' =>
+	    sub {
+		my @list = ('runuser', '-u', $mail->user, '--', 'sh', '-c',
+		    'trap "" XFSZ; "$@" | cat', 'sh', 'bash', '-c',
+		    'ulimit -f "$0"; "$@"; echo "status $?"');
+		my @command = (bin() . '/postrider', '-c', $mail->etc, 'queue',
+		    'list');
+		my (undef, $text) = $mail->run('', @list, 'unlimited',
+		    @command);
+		like($text, qr/^status 0$/m, 'with room it is whole');
+		(undef, $text) = $mail->run('', @list, '0', @command);
+		like($text, qr/^status 74$/m, 'without, that is told');
+		like($text, qr/the list is not whole/, 'in words');
+	};
+}
+
 subtest 'the command works while qmgr starts and stops' => sub {
 	my @ids = map { post('al@flap.test', "later-f$_\@far.test") } 1 .. 20;
 

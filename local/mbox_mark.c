@@ -10,9 +10,13 @@
  *	postrider BOOT NAMESPACE
  *
  * BOOT is the kernel's name for the time from one boot to the next, NAMESPACE
- * tells in which count of processes PID is meant. The text is in the file, for
- * humans and other programs, and in an extended attribute, since the content
- * of a file that nobody syncs may be empty after a power cut.
+ * tells in which count of processes PID is meant. Containers that are given
+ * another name for it than the kernel's make no marks and judge none: of two
+ * that share a mail spool each would take the other for one who is gone.
+ *
+ * The text is in the file, for humans and other programs, and in an extended
+ * attribute, since the content of a file that nobody syncs may be empty after
+ * a power cut.
  *
  * mailbox-3  A lock file with a mark has it from the moment in which it gets
  *            its name: there is none that a kill has left without one.
@@ -46,19 +50,32 @@ static struct {
 	char			text[MARK];	/* "": we cannot say */
 } self;
 
+/* The kernel's own word for this boot, or "". systemd-nspawn and LXC put a file
+ * of theirs over it, which is not on proc. */
+static void
+learn_boot(char boot[BOOT])
+{
+	struct statfs	fs;
+	ssize_t		n = 0;
+	int		fd;
+
+	fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
+	if (fd != -1 && fstatfs(fd, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC)
+		n = fs_pread(fd, boot, BOOT - 1, 0);
+	if (fd != -1)
+		close(fd);
+	boot[n > 0 ? n : 0] = '\0';
+	boot[strcspn(boot, "\n")] = '\0';
+}
+
 /* Learn who we are. What we cannot learn makes locks like everybody's. */
 void
 mbox_mark_prepare(void)
 {
 	struct stat	st;
-	int		fd;
 
-	fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
-	if (fd == -1)
-		return;
-	if (fs_pread(fd, self.boot, sizeof(self.boot) - 1, 0) > 0)
-		self.boot[strcspn(self.boot, "\n")] = '\0';
-	close(fd);
+	self.text[0] = '\0';
+	learn_boot(self.boot);
 	if (self.boot[0] == '\0' || stat("/proc/self/ns/pid", &st) == -1)
 		return;
 	self.processes = st.st_ino;

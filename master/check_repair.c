@@ -5,6 +5,8 @@
  * R1  Nothing is opened through a link, what has more than one name is left
  *     alone, and owner and mode are given to the descriptor that was looked
  *     at: nothing outside the queue can be reached by what somebody put there.
+ *     Nor what was outside: a file whose other name has gone meanwhile, as an
+ *     old version of /etc/shadow, has one name, and is no message.
  * R2  Only directories and files of the queue, data_directory and the posting
  *     command are repaired. Configuration and programs that others could
  *     write are told of and stay so: that they belong to root again would not
@@ -23,6 +25,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/fs.h"
 #include "common/daemon/roles.h"
 #include "common/param/site.h"
 #include "common/queue/queue.h"
@@ -74,6 +77,31 @@ mode_for(mode_t mode)
 	return mode & S_IXUSR ? 0700 : 0600;
 }
 
+/* Does it begin as a message does? */
+static bool
+is_message(int fd)
+{
+	unsigned char		head[QUEUE_PREAMBLE];
+	struct queue_layout	layout;
+	uint32_t		crc;
+	ssize_t			n = fs_pread(fd, head, sizeof(head), 0);
+
+	return n > 0 &&
+	    queue_preamble_decode(head, (size_t)n, &layout, &crc) == NULL;
+}
+
+/* A file with one name. Somebody else's is taken only as what it should be.
+ * (R1) */
+static void
+repair_file(struct repair *r, int fd, const char *path, const struct stat *st)
+{
+	if (site.is_root && st->st_uid != r->uid && !is_message(fd))
+		str_addf(r->errors, "%s belongs to user %u and is no message: "
+		    "look what it is, and remove it\n", path, st->st_uid);
+	else
+		mend(r, fd, path, st, mode_for(st->st_mode));
+}
+
 static void	 repair_below(struct repair *, int at, const char *name,
 		    const char *path, unsigned depth);
 
@@ -98,7 +126,7 @@ repair_entry(struct repair *r, int at, const char *name, const char *above,
 	if (fd == -1)
 		return;			/* gone: the system may be running */
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_nlink == 1)
-		mend(r, fd, path, &st, mode_for(st.st_mode));
+		repair_file(r, fd, path, &st);
 	close(fd);
 }
 

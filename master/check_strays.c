@@ -82,6 +82,14 @@ tell_core(struct place *p, const char *name, const struct stat *st)
 	return true;
 }
 
+/* Has every directory this name, or the first one of a file system? */
+static bool
+is_ordinary(const char *name)
+{
+	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
+	    strcmp(name, "lost+found") == 0;
+}
+
 /* Does every name of a directory go to `look`? A directory that cannot be
  * opened has none. */
 static void
@@ -101,8 +109,7 @@ look_through(struct place *p, int at, const char *name,
 		return;
 	}
 	while ((entry = readdir(stream)) != NULL)
-		if (strcmp(entry->d_name, ".") != 0 &&
-		    strcmp(entry->d_name, "..") != 0 && fstatat(p->fd,
+		if (!is_ordinary(entry->d_name) && fstatat(p->fd,
 		    entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 			look(p, entry->d_name, &st);
 	closedir(stream);
@@ -134,7 +141,10 @@ look_at_stray(struct place *p, const char *name, const struct stat *st)
 {
 	if (tell_core(p, name, st))
 		return;
-	if (p->dir == QUEUE_MAILDROP && S_ISREG(st->st_mode))
+	if (S_ISDIR(st->st_mode))
+		tell(p, name, "is a directory where no program looks: see what "
+		    "is in it, and move it away");
+	else if (p->dir == QUEUE_MAILDROP && S_ISREG(st->st_mode))
 		tell(p, name, "is no message that could be posted: look what "
 		    "it is, and remove it");
 	else
@@ -151,8 +161,8 @@ look_at_message(struct place *p, const char *name, const struct stat *st)
 	if (st->st_nlink != 1)
 		tell(p, name, "has %lu names: find the others, and why",
 		    (unsigned long)st->st_nlink);
-	else if (p->dir == QUEUE_DEFERRED &&
-	    strcmp(queue_id_hash(hash, name), p->hash) != 0)
+	else if (strcmp(p->dir == QUEUE_DEFERRED ? queue_id_hash(hash, name) :
+	    "", p->hash) != 0)
 		tell(p, name, "is in the wrong directory, where it is not "
 		    "found by its id: postrider queue check moves it");
 	else if (p->dir != QUEUE_MAILDROP && st->st_uid != p->owner)
@@ -196,11 +206,22 @@ look_at_entry(struct place *p, const char *name, const struct stat *st)
 		look_at_stray(p, name, st);
 }
 
+/* Is it data_directory, which may be in the queue directory? */
+static bool
+is_data(const char *name)
+{
+	const char	*data = site.data_directory;
+	size_t		 len = strlen(site.queue_directory);
+
+	return strncmp(data, site.queue_directory, len) == 0 &&
+	    data[len] == '/' && strcmp(data + len + 1, name) == 0;
+}
+
 /* A name in the queue directory itself. */
 static void
 look_at_top(struct place *p, const char *name, const struct stat *st)
 {
-	if (tell_core(p, name, st) || directories_has(name))
+	if (tell_core(p, name, st) || directories_has(name) || is_data(name))
 		return;
 	tell(p, name, "is nothing of the mail system's: look what it is, and "
 	    "move it away");

@@ -5,7 +5,9 @@
  */
 #include "t/local/mailboxes.h"
 
+#include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
@@ -162,6 +164,46 @@ what_is_not_ours_is_not_gone(void **state)
 	assert_false(mbox_mark_is_dead("link"));
 }
 
+/* In a container with a boot of its own, as systemd-nspawn makes one: does it
+ * mark its locks (1), take ours for one of somebody who is gone (2)? 64: there
+ * can be no such container here. */
+static int
+judge_in_container(void)
+{
+	int	result = 0;
+
+	if (unshare(CLONE_NEWNS) == -1 ||
+	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == -1 ||
+	    mount("boot", "/proc/sys/kernel/random/boot_id", NULL, MS_BIND,
+	    NULL) == -1)
+		return 64;
+	mbox_mark_prepare();
+	if (mbox_mark_make("theirs") == -1 || content_of("theirs")[0] != '\0')
+		result |= 1;
+	if (mbox_mark_is_dead("ours"))
+		result |= 2;
+	return result;
+}
+
+static void
+a_container_with_a_boot_of_its_own_judges_nobody(void **state)
+{
+	int	status;
+	pid_t	pid;
+
+	(void)state;
+	write_file("boot", "01234567-89ab-cdef-0123-456789abcdef\n");
+	assert_int_equal(mbox_mark_make("ours"), 0);
+	if ((pid = fork()) == 0)
+		_exit(judge_in_container());
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	if (WEXITSTATUS(status) == 64)
+		skip();
+	assert_int_equal(WEXITSTATUS(status), 0);
+	assert_false(mbox_mark_is_dead("theirs"));
+}
+
 /* After a power cut the content may be gone; the attribute is not. */
 static void
 a_lock_file_without_its_content_has_its_mark_all_the_same(void **state)
@@ -192,6 +234,7 @@ main(void)
 	    a_maker_of_another_boot_is_gone_even_if_his_number_is_somebody_s),
 		CLAIM_OF(a_number_of_another_count_of_processes_says_nothing),
 		CLAIM_OF(what_is_not_ours_is_not_gone),
+		CLAIM_OF(a_container_with_a_boot_of_its_own_judges_nobody),
 		CLAIM_OF(
 		    a_lock_file_without_its_content_has_its_mark_all_the_same)
 	};

@@ -85,6 +85,11 @@ is owner_of($mail->dir . '/elsewhere') . mode_of($mail->dir . '/elsewhere'),
     '0:00755', 'and what a link leads to';
 like $text, qr/deferred\/4linked00000000 has 2 names/, 'names are told';
 like $text, qr/incoming\/4symbolic000000 is no message/, 'and links';
+unlink $victim;
+check('-r');
+is owner_of("$spool/deferred/4linked00000000"), '0:0',
+    'what has lost its name outside is not given away either';
+like $text, qr/4linked00000000 belongs to user 0 and is no message/, 'but told';
 unlink "$spool/hold", "$spool/deferred/4linked00000000",
     "$spool/incoming/4symbolic000000", "$spool/deferred/aa";
 check('-r');
@@ -118,6 +123,34 @@ stray("$spool/backup.tar", qr/is nothing of the mail system's/,
 stray("$spool/incoming/4old00000000000",
     qr/was never finished.*postrider queue check --purge/,
     'an old unfinished message', time => time - 7200);
+
+# A directory that is nobody's may have mail in it.
+mkdir "$spool/hold/old" or die;
+mkdir "$spool/incoming/3f" or die;
+chown @owner, "$spool/incoming/3f";
+spew("$spool/incoming/3f/4lost0000000000", 'x');
+check();
+like $text, qr/hold\/old is a directory where no program looks: see what is in/,
+    'a directory is told, and nobody is told to remove it';
+like $text, qr/3f\/4lost0000000000 is in the wrong directory/,
+    'and a message where nobody finds it';
+unlink "$spool/incoming/3f/4lost0000000000";
+rmdir "$spool/incoming/3f";
+rmdir "$spool/hold/old";
+
+# A queue that is a file system of its own, with data_directory where it is by
+# default.
+my $data = $mail->dir . '/data';
+rename $data, "$spool/data" or die;
+mkdir "$spool/lost+found", 0700 or die;
+mkdir "$spool/hold/lost+found", 0700 or die;
+$mail->set(data_directory => '$queue_directory/data');
+check();
+is "$status $text", '0 ', 'lost+found and data_directory are no strays';
+rename "$spool/data", $data or die;
+rmdir "$spool/$_" for 'lost+found', 'hold/lost+found';
+$mail->set(data_directory => $data);
+
 my $wrong = $spool . '/deferred/' .
     ($path =~ m{/ff/} ? '00' : 'ff') . "/$id";
 mkdir $wrong =~ s{/[^/]+$}{}r;

@@ -3,8 +3,9 @@
 use strict;
 use warnings;
 use IO::Socket::INET;
+use Socket qw(MSG_DONTWAIT);
 use Test::More;
-use Postrider qw(free_port spew wait_for);
+use Postrider qw(free_port slurp spew wait_for);
 use Postrider::Fixture;
 
 my $dns = free_port();
@@ -28,7 +29,7 @@ sub host
 		my $at = "$dir/$name.at.$verb";
 		return $say{$verb} if -e $at;
 		spew($at, '');
-		wait_for(sub { -e "$dir/$name.go.$verb" }, 30, 'leave');
+		wait_for(sub { -e "$dir/$name.go.$verb" }, 120, 'leave');
 		return $say{$verb};
 	});
 	open my $f, '>>', $sut->etc . '/transport';
@@ -103,6 +104,20 @@ wait_at(@$_) for map { my $name = $_; map { ["$_-$name",
     $waits{$name}[0]] } qw(late never) } sort keys %waits;
 send_to('hole');
 send_to('no-answer');
+
+# A clock that is moved before somebody begins to wait hurries nobody. Of who
+# says nothing the kernel tells that he is asked.
+my %is_kept = map { (sprintf '%04X', $_->sockport) => 1 } grep { $_ } @kept;
+my $to_hole = sprintf '0100007F:%04X', $hole->sockport;
+wait_for(sub { grep { /: \w+:(\w+) $to_hole 02 / && !$is_kept{$1} }
+    split /\n/, slurp('/proc/net/tcp') }, 20, 'the hole to be called');
+wait_for(sub {
+	my $query = '';
+
+	1 while defined $silent->recv($query, 512, MSG_DONTWAIT) &&
+	    $query !~ /no-answer/;
+	return $query =~ /no-answer/;
+}, 20, 'the name server to be asked');
 
 # --- silence before anything --------------------------------------------------
 

@@ -288,6 +288,7 @@ serve(void)
 	case FUSE_FORGET:
 	case FUSE_BATCH_FORGET:
 	case FUSE_INTERRUPT:	break;
+	case FUSE_FLUSH:	/* close(2), which waits for the answer */
 	case FUSE_RELEASE:
 	case FUSE_READDIR:
 	case FUSE_RELEASEDIR:

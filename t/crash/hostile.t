@@ -124,7 +124,8 @@ sub flip {
 my @kinds = ('cut', (map { "flip $_" } qw(preamble envelope journal)),
     'garbage', 'none');
 my %harmed;		# message => kind
-my @strays;
+my $strays = 0;
+my $crowd = $is_long ? 50_000 : 2000;
 
 sub harm_victims {
 	for my $n (1 .. $victims) {
@@ -158,7 +159,7 @@ sub litter {
 	symlink $secret, $made->($name->()) for 1 .. 3;
 	symlink 'nowhere', $made->($name->());
 	link $secret, $made->($name->());
-	system('mknod', $made->($name->()), 'c', 1, 5);		# zero
+	system('mknod', $made->($name->()), 'c', 1, 5) if $> == 0;	# zero
 	spew($made->($name->()), '');
 	my $big = $made->($name->());
 	spew($big, 'PRQUEUE');
@@ -170,7 +171,34 @@ sub litter {
 	chown +(getpwnam $alice)[2, 3], $foreign;
 	spew($made->("$place/$_"), 'x') for 'x', 'a' x 200, "new\nline", '-rf',
 	    "\xff\xfe", 'core', '..x';
-	push @strays, @made;
+	$strays += @made;
+}
+
+# Names without end where qmgr looks, and in corrupt/.
+sub crowd {
+	my ($place, $name) = @_;
+	for my $n (1 .. $crowd) {
+		open my $f, '>', sprintf "$place/$name", $n or die;
+	}
+	$strays += $crowd;
+}
+
+# In a process that is alice, alone or with another group: its exit status.
+sub as_alice {
+	my ($group, $do) = @_;
+	my $pid = fork // die "fork: $!";
+
+	if ($pid == 0) {
+		$SIG{TERM} = 'DEFAULT';
+		my $status = eval {
+			Postrider::Users::become($alice, $group);
+			$do->();
+		};
+		warn $@ if $@;
+		POSIX::_exit($status // 99);
+	}
+	waitpid $pid, 0;
+	return $? >> 8;
 }
 
 # --- the mail of others -------------------------------------------------------
@@ -193,34 +221,39 @@ $others->recovery(time);
 my $start = time;
 harm_victims();
 # Hashed directories, and those above them.
-litter("$spool/$_", $file{'victim-1'}) for qw(incoming hold maildrop corrupt);
+litter("$spool/$_", $file{'victim-1'}) for qw(incoming hold corrupt);
+crowd("$spool/corrupt", '0dZK5%010d');
+crowd("$spool/incoming", 'no message %d');
 litter($where =~ s{/[^/]*\z}{}r, $file{'victim-1'});
 
-# maildrop/: as whoever may write there would.
-{
+# maildrop/: a user of this machine may do nothing there.
+is(as_alice(undef, sub {
+	opendir my $d, "$spool/maildrop" and return 1;
+	open my $f, '>', "$spool/maildrop/mine" and return 2;
+	return 0;
+}), 0, 'a user cannot look into maildrop/, nor write there');
+
+# But with the rights of a postdrop that he has made his own, all that follows.
+my $junk = $is_long ? 3000 : 300;
+is(as_alice('postrider-drop', sub {
 	my $drop = "$spool/maildrop";
-	# A file that grows while it is read.
-	my $pid = fork // die;
-	if ($pid == 0) {
-		$SIG{TERM} = 'DEFAULT';
-		my $path = "$drop/grows";
-		open my $f, '>', $path;
-		chmod 0700, $path;
-		for (1 .. 60) {
-			syswrite $f, Postrider::Users::drop(to =>
-			    ["later\@relay.test"]) x 50;
-			sleep 0.05;
-		}
-		POSIX::_exit(0);
-	}
-	for my $n (1 .. ($is_long ? 3000 : 300)) {
+
+	litter($drop, $file{'victim-1'});
+	for my $n (1 .. $junk) {
 		spew("$drop/junk$n", 'x' x int rand 200);
-		chmod 0700, "$drop/junk$n";
+		chmod 0740, "$drop/junk$n";
 	}
-	waitpid $pid, 0;
-	push @strays, "$drop/grows", map { "$drop/junk$_" }
-	    1 .. ($is_long ? 3000 : 300);
-}
+	# A file that grows while it is read.
+	open my $f, '>', "$drop/grows" or return 1;
+	chmod 0740, "$drop/grows";
+	for (1 .. 60) {
+		syswrite $f, Postrider::Users::drop(to =>
+		    ["later\@relay.test"]) x 50;
+		sleep 0.05;
+	}
+	return 0;
+}), 0, 'with the rights of postdrop he can');
+$strays += $junk + 20;
 
 # --- mailboxes that are none --------------------------------------------------
 
@@ -321,7 +354,7 @@ diag(sprintf 'others: %s; lost %d, damaged %d, duplicates %d; 95 %% within ' .
     '%.3f s, %.3f s before', Postrider::Correspondents::codes($r),
     scalar @{ $r->{lost} }, scalar @{ $r->{damaged} }, $r->{duplicates},
     $then, $before);
-Postrider::Correspondents::ledger('hostile spool', scalar(@strays) +
+Postrider::Correspondents::ledger('hostile spool', $strays +
     (grep { $_ ne 'none' } values %harmed), $r, $seconds);
 is("@{ $r->{lost} }", '', 'mail of others is not lost');
 is("@{ $r->{damaged} }", '', 'nor damaged');

@@ -171,6 +171,8 @@ sub round {
 	    $number, scalar @{ $r->{kills} }, $r->{messages}, $r->{recipients},
 	    scalar @{ $r->{lost} }, $r->{duplicates}, scalar @{ $r->{damaged} },
 	    $drained, $r->{silence});
+	diag(sprintf '%s came again after %.1f s: %s', @$r{qw(furthest apart)},
+	    join '', $lab->story($r->{furthest})) if $r->{apart} > 5;
 	enter($r, $drained) if $ledger;
 	keep($number, @found) if @found;
 	$lab->wipe;

@@ -69,7 +69,8 @@ message_make(const char *id, size_t size, size_t *length)
 	if (text == NULL)
 		abort();
 	n = snprintf(text, HEADER_MAX, "X-Id: %s\r\nX-Size: %zu\r\n"
-	    "Subject: load\r\n\r\n", id, size);
+	    "Message-Id: <%s@load.test>\r\nSubject: load\r\n\r\n", id, size,
+	    id);
 	*length = (size_t)n + body_make(id, size, text + n);
 	return text;
 }

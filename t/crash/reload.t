@@ -123,6 +123,25 @@ my @grown = map { my ($memory, $files) = size_of($_);
 is("@grown", '', "and $reloads more make them neither grow nor open more " .
     'files');
 
+# --- settings that change -----------------------------------------------------
+
+# What was read stays in memory; who has read much makes place for another.
+if ($is_long) {
+	$traffic->begin('changes');
+	for my $n (1 .. 250) {
+		$mail->set(smtpd_banner => "\$myhostname ESMTP $n");
+		my $from = length $mail->log;
+		kill 'HUP', $mail->pid;
+		wait_for(sub { substr($mail->log, $from) =~
+		    /tables and settings read again/ }, 20);
+		sleep 0.05;
+	}
+	judge_reload('changes', 250);
+	is($mail->said(qr/the settings have changed \d+ times: leaving/), 3,
+	    'changes: qmgr and each resolve make place');
+	ok(wait_settled($processes), 'changes: and others have come');
+}
+
 # --- main.cf is broken --------------------------------------------------------
 
 # What somebody may do to it, and what is said then.

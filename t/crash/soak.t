@@ -177,7 +177,7 @@ sub press_memory {
 
 	spew("$group/memory.limit_in_bytes", 2 << 20);
 	eval { spew("$group/cgroup.procs", $pid); 1 } or return 0;
-	$lab->note_kill($class, 'pressed');
+	$lab->note_kill($class, 'pressed', $pid);
 	sleep 1 + rand 2;
 	for my $one ($pid, split ' ', slurp("$group/cgroup.procs")) {
 		eval { spew("$groups$own/cgroup.procs", $one) };

@@ -1,11 +1,13 @@
 /*
  * flow.pml - back pressure goes round no circle: smtpd gives mail to cleanup,
  * cleanup tells qmgr, qmgr hands what failed to bounce, and bounce gives its
- * report to cleanup.
+ * report to cleanup. What comes from outside goes through a content filter,
+ * which answers qmgr only when it has given the mail back to cleanup.
  *
  * Mail from outside waits while the backlog is long, for a bounded time
  * (cleanup/inflow.c); mail of our own making does not, and commits by turns of
  * its own (cleanup/commit.c), with room that others leave (cleanup/room.c P1).
+ * Nor does what the filter gives back wait (cleanup/inflow.c P2).
  * A fiber that receives never waits to send (common/ipc/send.c): what does not
  * fit is kept. Clients may wait for ever, if nothing bounds them.
  *
@@ -15,13 +17,16 @@
 #define CLIENTS	3
 #define BACKLOG	1
 #define PIPE	1		/* packets that a socket holds */
+#define FILTERS	1		/* messages that the filter has at once */
 
 byte clients = CLIENTS;
 byte turns = 1, own_turns = 1;
 byte waiting;			/* for the backlog to go */
 byte committing, own_committing;
 byte to_qmgr, to_cleanup;	/* packets in the sockets */
+byte fresh, filtering;		/* not yet in the filter; there */
 byte backlog, failed, done, kept;
+#define MUCH	(fresh + backlog + failed >= BACKLOG)
 
 #ifdef MUTANT_WAITS_FOR_EVER
 #define TIRED	0
@@ -39,8 +44,13 @@ byte backlog, failed, done, kept;
 #else
 #define OWN	own_turns
 #endif
+#ifdef MUTANT_SLOWS_FILTERS
+#define FILTER_MAY	(!MUCH || TIRED)
+#else
+#define FILTER_MAY	1
+#endif
 #ifdef MUTANT_SLOWS_REPORTS
-#define REPORT_MAY	(backlog + failed < BACKLOG)
+#define REPORT_MAY	(!MUCH)
 #else
 #define REPORT_MAY	1
 #endif
@@ -49,15 +59,15 @@ init
 {
 end:	do
 	/* a client's mail */
-	:: atomic { clients > 0 && turns > 0 && backlog + failed >= BACKLOG ->
+	:: atomic { clients > 0 && turns > 0 && MUCH ->
 		clients--; waiting++; TURN(1) }
-	:: atomic { waiting > 0 && (backlog + failed < BACKLOG || TIRED) ->
+	:: atomic { waiting > 0 && (!MUCH || TIRED) ->
 		waiting--;
 #ifdef MUTANT_HOLDS_A_TURN
 		turns++;
 #endif
 		committing++ }
-	:: atomic { clients > 0 && turns > 0 && backlog + failed < BACKLOG ->
+	:: atomic { clients > 0 && turns > 0 && !MUCH ->
 		clients--; committing++ }
 	/* committed; qmgr is told */
 #ifdef MUTANT_RECEIVER_WAITS
@@ -75,11 +85,13 @@ end:	do
 	/* qmgr reads whenever there is something */
 #ifdef MUTANT_RECEIVER_WAITS
 	:: atomic { to_qmgr > 0 && to_cleanup < PIPE ->
-		to_qmgr--; backlog++; to_cleanup++ }
+		to_qmgr--; fresh++; to_cleanup++ }
 	:: atomic { to_cleanup > 0 && committing == 0 -> to_cleanup-- }
 #else
-	:: atomic { to_qmgr > 0 -> to_qmgr--; backlog++ }
+	:: atomic { to_qmgr > 0 -> to_qmgr--; fresh++ }
 #endif
+	:: atomic { fresh > 0 && filtering < FILTERS -> fresh--; filtering++ }
+	:: atomic { filtering > 0 && FILTER_MAY -> filtering--; backlog++ }
 	/* delivered, or its report is to be written first */
 	:: atomic { backlog > 0 -> backlog--; done++ }
 	:: atomic { backlog > 0 -> backlog--; failed++ }

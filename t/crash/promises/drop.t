@@ -30,8 +30,9 @@ promise('drop-1', sub {
 });
 
 promise('drop-2', sub {
-	for my $call (qr/^write .*$drop/, qr/^fchmod .*$drop/) {
-		my $r = strike($lab, 'postdrop', $call, 'before');
+	for ([qr/^openat .*$drop/, 'after'], [qr/^write .*$drop/, 'before'],
+	    [qr/^fchmod .*$drop/, 'before']) {
+		my $r = strike($lab, 'postdrop', @$_);
 		is($r->{said}, 'refused 75', 'sendmail says: later');
 		is($r->{phantom}, 0, 'and what was left is removed');
 	}

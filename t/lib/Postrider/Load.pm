@@ -19,8 +19,8 @@ package Postrider::Load;
 # recipient is known by its key, the id of its message and a number; where it
 # goes is in the id, too.
 #
-# $lab->{kills} has [when, class, state] of all kills: which refusals may leave
-# a message behind all the same is seen by it.
+# Verdict.pm judges. The ledger of kills has when, class, state and process of
+# each.
 
 use strict;
 use warnings;
@@ -34,6 +34,7 @@ use MIME::Base64 ();
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
+use parent 'Postrider::Verdict';
 use Postrider qw(wait_for slurp spew bin is_alive);
 use Postrider::CA;
 
@@ -46,18 +47,14 @@ my @forms = (
 );
 my %is_returned = map { $_ => 1 } 5, 7;		# of @forms
 
-# What only a program that makes other programs do it can say: killed before
-# its answer it may have left the message all the same.
-my %may_leave = map { $_ => 1 } qw(cleanup master smtpd pickup sendmail
-    postdrop);
-
 sub new
 {
 	my ($class, %o) = @_;
 	my $mail = Postrider->new(%o,
 	    settings => { _settings(), %{ $o{settings} // {} } });
-	my $self = bless { mail => $mail, kills => [], round => 0,
-	    main => $$, forms => $o{forms} // \@forms }, $class;
+	my $self = bless { mail => $mail, round => 0,
+	    main => $$, forms => $o{forms} // \@forms,
+	    is_returned => \%is_returned }, $class;
 	my $dir = $mail->dir;
 	my $shm = -d '/dev/shm' && -w _ ? '/dev/shm' : '/tmp';
 
@@ -327,20 +324,21 @@ sub state_of
 # What an injector has hit goes into the ledger of kills.
 sub _note_strike
 {
-	my ($self, $class, $file, $how) = @_;
+	my ($self, $class, $file, $how, $pid) = @_;
 	my ($call, $object, $time) = slurp($file) =~
 	    /^hit\t\S*\t(\S+)\t(\S+?)#\d+\t.*\nat\t(\S+)$/m or return 0;
 
 	$self->_add('kills', join "\t", $time, $class, state_of($class, $call,
-	    $object, $how));
+	    $object, $how), $pid // 0);
 	return 1;
 }
 
-# Where aimed kills go: the calls of which a class has few among many.
+# Where aimed kills go: the calls of which a class has few among many. What is
+# rare is waited for longer.
 my %aims = (
 	cleanup => ['incoming', '^fsync', '^fsync', '^send'],
-	qmgr => ['^pwrite', '^rename', '^unlink', '^f(data)?sync', '^send',
-	    '^openat'],
+	qmgr => [('^pwrite') x 4, ('^rename') x 4, '^unlink', '^f(data)?sync',
+	    '^send', '^openat'],
 	mailbox => ['^(write|pwrite|writev|fsync|link|rename|ftruncate|unlink)',
 	    '^fsync', '^(link|rename)'],
 	pickup => ['maildrop', '^unlink', '^(send|recv)'],
@@ -350,7 +348,8 @@ my %aims = (
 sub strike
 {
 	my ($self, $class) = @_;
-	my $aims = $aims{$class};
+	my $aims = $aims{$class} // [];
+	my $aim = $aims->[rand @$aims];
 	my $file = "$self->{ledger}/strike." . ++$self->{strikes};
 	my $when = rand() < 0.5 ? 'before' : 'after';
 	my @pids = $class eq 'mailbox' ? $self->pids('helper') :
@@ -359,12 +358,13 @@ sub strike
 	my $program = $class eq 'mailbox' ? 'mailbox' :
 	    slurp("/proc/$pid/comm") =~ s/\n//r;
 	my $tracer = $self->_run(_tool('inject'), '-o', $file, '-n', $program,
-	    '-r', 1 + int rand($aims ? 3 : 30), ($aims ?
-	    ('-m', $aims->[rand @$aims]) : ()), '-w', $when, $pid,
+	    '-r', 1 + int rand(defined $aim ? 3 : 30), (defined $aim ?
+	    ('-m', $aim) : ()), '-w', $when, $pid,
 	    $class eq 'mailbox' ? split(' ',
 	    slurp("/proc/$pid/task/$pid/children")) : ());
 	return { class => $class, pid => $pid, tracer => $tracer,
-	    file => $file, when => $when, since => time };
+	    file => $file, when => $when, until => time +
+	    (($aim // '') =~ /pwrite|rename/ ? 10 : 3) };
 }
 
 # Has it ended? undef: not yet; else whether it killed.
@@ -373,12 +373,13 @@ sub struck
 	my ($self, $s) = @_;
 
 	if (waitpid($s->{tracer}, POSIX::WNOHANG()) == 0) {
-		return undef if time - $s->{since} < 3;
+		return undef if time < $s->{until};
 		kill 'TERM', $s->{tracer};
 		waitpid $s->{tracer}, 0;
 	}
 	$self->{pids} = [grep { $_ != $s->{tracer} } @{ $self->{pids} }];
-	my $is_hit = $self->_note_strike($s->{class}, $s->{file}, $s->{when});
+	my $is_hit = $self->_note_strike($s->{class}, $s->{file}, $s->{when},
+	    $s->{pid});
 	unlink $s->{file};
 	return $is_hit;
 }
@@ -414,18 +415,20 @@ sub kill_now
 		    'before')} = 1;
 	}
 	my ($state) = sort grep { $_ ne 'idle' } keys %seen;
+	my $when = time;
 	return 0 unless kill 'KILL', $pid;
-	$self->_add('kills', sprintf "%.3f\t%s\t%s", time, $class,
-	    $state // 'idle');
+	$self->_add('kills', sprintf "%.3f\t%s\t%s\t%d", $when, $class,
+	    $state // 'idle', $pid);
 	return 1;
 }
 
 # Something else that may make a process leave what it has.
 sub note_kill
 {
-	my ($self, $class, $state) = @_;
+	my ($self, $class, $state, $pid) = @_;
 
-	$self->_add('kills', sprintf "%.3f\t%s\t%s", time, $class, $state);
+	$self->_add('kills', sprintf "%.3f\t%s\t%s\t%d", time, $class, $state,
+	    $pid);
 }
 
 # Master, and maybe all it has started. It comes again at once.
@@ -435,7 +438,7 @@ sub kill_master
 	my $mail = $self->{mail};
 	my $is_all = rand() < 0.5;
 
-	$self->_add('kills', sprintf "%.3f\tmaster\t%s", time,
+	$self->_add('kills', sprintf "%.3f\tmaster\t%s\t0", time,
 	    $is_all ? 'with all daemons' : 'alone');
 	if ($is_all) {
 		$mail->crash;
@@ -458,7 +461,7 @@ sub start
 	die $@;
 }
 
-# --- what came of it ----------------------------------------------------------
+# --- the end ------------------------------------------------------------------
 
 # How long until the queue is empty; dies if it does not become so.
 sub drain
@@ -469,111 +472,6 @@ sub drain
 	wait_for(sub { $self->{mail}->queue_count == 0 }, $seconds,
 	    "the queue to run empty\n" . substr $self->{mail}->log, -3000);
 	return time - $start;
-}
-
-# { kills => [[when, class, state]], messages, accepted (recipients), refused,
-# unknown, lost, duplicates, damaged, phantom, window, bad, ... } of this round.
-sub judge
-{
-	my ($self) = @_;
-	my %r = map { $_ => [] } qw(lost damaged phantom bad returned);
-	my (%accepted, %refused, @replies);
-
-	@r{qw(messages refused unknown window duplicates apart)} = (0) x 6;
-	$r{kills} = [sort { $a->[0] <=> $b->[0] } map { [split /\t/] }
-	    split /\n/, slurp("$self->{ledger}/kills")];
-	open my $told, '<', "$self->{ledger}/told" or die;
-	while (<$told>) {
-		if (/^bad (.*)/) {
-			push @{ $r{bad} }, $1;
-			next;
-		}
-		my ($code, $id, $numbers, $dot, $reply) = split;
-		if ($code == 250) {
-			$r{messages}++;
-			$accepted{"$id-$_"} = $reply for split /,/, $numbers;
-			push @replies, $reply;
-		} elsif ($code == 0) {
-			$r{unknown}++;
-		} else {
-			$r{refused}++;
-			$refused{$id} = [$dot, $reply];
-		}
-	}
-	my $come = $self->_arrivals(\%r);
-	$r{recipients} = keys %accepted;
-	$r{lost} = [grep { !$come->{$_} } sort keys %accepted];
-	$self->_count_copies(\%r, $come, \%refused);
-	$self->_recovery(\%r, sort { $a <=> $b } @replies);
-	return \%r;
-}
-
-# Every copy, wherever it is: { key => [when] }; when is 0 where nobody knows.
-sub _arrivals
-{
-	my ($self, $r) = @_;
-	my $dir = $self->{mail}->dir;
-	my %come;
-
-	open my $tally, '-|', _tool('tally'), "$dir/boxes/all/new",
-	    "$dir/kept/new", @{ $self->{boxes} // [] },
-	    grep { -f } glob "$dir/mail/*" or die;
-	open my $hop, '<', "$self->{ledger}/come";
-	for my $f ($hop ? $hop : (), $tally) {
-		while (<$f>) {
-			my ($key, $what, $when) = split;
-			push @{ $r->{damaged} }, $key if $what eq 'damaged';
-			push @{ $come{$key} }, $when || 0;
-			next if $what ne 'returned';
-			my ($form) = $key =~ /f(\d+)-/;
-			push @{ $r->{returned} }, $key
-			    unless defined $form && $is_returned{$form};
-		}
-	}
-	return \%come;
-}
-
-# Duplicates; and what is there though it was refused.
-sub _count_copies
-{
-	my ($self, $r, $come, $refused) = @_;
-	my @times = map { $_->[0] } grep { $may_leave{$_->[1]} }
-	    @{ $r->{kills} };
-
-	for my $key (keys %$come) {
-		my @when = sort { $a <=> $b } @{ $come->{$key} };
-		if (@when > 1) {
-			$r->{duplicates} += @when - 1;
-			$r->{apart} = max($r->{apart}, $when[-1] - $when[0])
-			    if $when[0] > 0;
-		}
-		my $told = $refused->{ $key =~ s/-\d+$//r } // next;
-		my ($dot, $reply) = @$told;
-		if (grep { $_ > $dot - 0.5 && $_ < $reply + 0.5 } @times) {
-			$r->{window}++;
-		} else {
-			push @{ $r->{phantom} }, $key;
-		}
-	}
-}
-
-# For each class how long after a kill 250 was said again: the longest.
-sub _recovery
-{
-	my ($self, $r, @replies) = @_;
-	my $i = 0;
-
-	$r->{silence} = 0;
-	for (1 .. $#replies) {
-		$r->{silence} = max($r->{silence}, $replies[$_] -
-		    $replies[$_ - 1]);
-	}
-	for my $kill (@{ $r->{kills} }) {
-		$i++ while $i < @replies && $replies[$i] < $kill->[0];
-		last if $i == @replies;
-		$r->{recovery}{$kill->[1]} = max($r->{recovery}{$kill->[1]} // 0,
-		    $replies[$i] - $kill->[0]);
-	}
 }
 
 # All messages and ledgers of a round away; the system may run on.

@@ -7,6 +7,7 @@
 #   make lint             what cppcheck says       make uninstall
 #   make bench            beside Postfix           make test      the quick round
 #   make conformance      what the standards ask   make fuzz crash  long rounds
+#   make million          a very long queue
 #
 # Knobs: V=1 shows commands. SANITIZE=1 builds with ASan and UBSan. CC=clang.
 # WITHOUT="unbound pcre2 seccomp lmdb cdb idn2" leaves libraries out. BUILD=dir.

@@ -18,6 +18,8 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+enum { SIZE_UNKNOWN = 512 };	/* room for a file that says it is empty */
+
 /* Close on the way out of a failure, whose errno is the one to tell. */
 static void
 close_quietly(int fd)
@@ -116,7 +118,8 @@ check_regular(int fd, size_t limit, struct stat *st)
 
 /*
  * The whole of an open regular file. The size that fstat tells is a hint
- * only: files of /proc say 0, and others may grow while we read.
+ * only: files of /proc say 0, and others may grow while we read. Settings of
+ * the kernel in /proc/sys are given in one read or not at all.
  */
 char *
 fs_read_fd(struct pool *pool, int fd, size_t limit, size_t *len)
@@ -129,6 +132,8 @@ fs_read_fd(struct pool *pool, int fd, size_t limit, size_t *len)
 	if (check_regular(fd, limit, &st) == -1)
 		return NULL;
 	size = (size_t)st.st_size + 2;	/* NUL, and a byte to see the end */
+	if (st.st_size == 0)
+		size = SIZE_UNKNOWN;
 	data = pool_alloc(pool, size);
 	for (;;) {
 		n = fs_pread(fd, data + have, size - 1 - have, (int64_t)have);

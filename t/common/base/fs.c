@@ -223,6 +223,18 @@ file_without_a_size_is_read_whole(void **state)
 	assert_int_equal(errno, EFBIG);
 }
 
+/* A setting of the kernel's can be read once, from its beginning. */
+static void
+kernel_setting_is_read_whole(void **state)
+{
+	char	*data = fs_read_file(pool, "/proc/sys/kernel/pid_max", 64,
+		    NULL);
+
+	(void)state;
+	assert_non_null(data);
+	assert_true(strlen(data) > 4 && data[strlen(data) - 1] == '\n');
+}
+
 static void
 offsets_are_honoured(void **state)
 {
@@ -381,6 +393,7 @@ main(void)
 		CLAIM_THAT(reading_has_a_limit),
 		CLAIM_THAT(only_regular_files_are_read),
 		CLAIM_THAT(file_without_a_size_is_read_whole),
+		CLAIM_THAT(kernel_setting_is_read_whole),
 		CLAIM_THAT(offsets_are_honoured),
 		CLAIM_THAT(big_write_through_a_small_pipe_is_whole),
 		CLAIM_THAT(directory_is_made_once_with_exact_mode),

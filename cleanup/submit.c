@@ -220,21 +220,16 @@ start_postdrop(struct pool *pool, char *directory, int in, int out,
 /* Write envelope and content into the pipe; postdrop tells what failed there,
  * which is EPIPE here. */
 static int
-write_drop(struct pool *pool, const struct drop *d, int message, int to)
+write_drop(struct pool *pool, const struct str *head, int message,
+    int64_t length, int to)
 {
-	char		*piece = pool_alloc(pool, PIECE);
-	struct str	 head;
-	int64_t		 at;
-	ssize_t		 n;
+	char	*piece = pool_alloc(pool, PIECE);
+	int64_t	 at;
+	ssize_t	 n;
 
-	str_init(&head, pool, DROP_HEAD_MAX + DROP_PREFIX);
-	if (drop_encode(d, &head) != NULL) {
-		errno = EMSGSIZE;
+	if (fs_write(to, head->data, head->len) == -1)
 		return -1;
-	}
-	if (fs_write(to, head.data, head.len) == -1)
-		return -1;
-	for (at = 0; at < d->content_length; at += n) {
+	for (at = 0; at < length; at += n) {
 		n = fs_pread(message, piece, PIECE, at);
 		if (n == 0)
 			errno = EIO;		/* somebody has cut the file */
@@ -277,9 +272,16 @@ static void
 run_postdrop(struct pool *pool, const struct drop *d, int message,
     char *directory, struct answer *a)
 {
-	int	in[2], out[2], error, status, why = 0;
-	pid_t	pid;
+	struct str	 head;
+	const char	*wrong;
+	int		 in[2], out[2], error, status, why = 0;
+	pid_t		 pid;
 
+	str_init(&head, pool, DROP_HEAD_MAX + DROP_PREFIX);
+	if ((wrong = drop_encode(d, &head)) != NULL) {
+		say(a, EX_DATAERR, wrong);
+		return;
+	}
 	if (pipe2(in, O_CLOEXEC) == -1 || pipe2(out, O_CLOEXEC) == -1) {
 		say(a, EX_TEMPFAIL, strerror(errno));
 		return;
@@ -293,7 +295,8 @@ run_postdrop(struct pool *pool, const struct drop *d, int message,
 		    site.command_directory, strerror(error)));
 		return;
 	}
-	if (write_drop(pool, d, message, in[1]) == -1 && errno != EPIPE)
+	if (write_drop(pool, &head, message, d->content_length, in[1]) == -1 &&
+	    errno != EPIPE)
 		why = errno;
 	close(in[1]);
 	read_id(out[0], a);

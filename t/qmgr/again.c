@@ -17,6 +17,8 @@
 #include "qmgr/retry.h"
 #include "qmgr/transport.h"
 
+#define LONG_AGO	INT64_C(1740000000000000)	/* February 2025 */
+
 static struct transport		transports[2];
 static struct destination	site;
 static struct job		job;
@@ -109,9 +111,22 @@ nobody_is_too_old_without_an_attempt(void **state)
 	(void)state;
 	work[0].transport = 1;
 	assert_false(again_is_too_old(&m, 0));
-	m.envelope.mail.arrival_us = 0;
+	m.envelope.mail.arrival_us = LONG_AGO;
 	assert_false(again_is_too_old(&m, 0));
 	work[0].was_tried = true;
+	assert_true(again_is_too_old(&m, 0));
+}
+
+static void
+mail_of_a_wrong_clock_ages_by_its_attempts(void **state)
+{
+	(void)state;
+	work[0].transport = 1;
+	work[0].was_tried = true;
+	m.envelope.mail.arrival_us = 0;
+	m.attempt = 1;
+	assert_false(again_is_too_old(&m, 0));
+	m.attempt = 1000;
 	assert_true(again_is_too_old(&m, 0));
 }
 
@@ -162,6 +177,7 @@ main(void)
 		TEST(the_quickest_transport_sets_the_time),
 		TEST(each_recipient_has_a_lifetime_of_its_own),
 		TEST(nobody_is_too_old_without_an_attempt),
+		TEST(mail_of_a_wrong_clock_ages_by_its_attempts),
 		TEST(a_message_is_known_by_its_domains_next_hops_and_sites),
 		TEST(next_hops_are_known_without_brackets_and_ports),
 	};

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sysexits.h>
 
 #include "common/base/mem.h"
 #include "t/common/base/death.h"
@@ -368,7 +369,7 @@ process_dies_when_memory_is_out(void **state)
 
 	(void)state;
 	status = death_of(ask_for_more_than_there_is, words, sizeof(words));
-	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == EX_TEMPFAIL);
 	assert_non_null(strstr(words, "fatal: out of memory"));
 }
 #endif

@@ -28,7 +28,7 @@
 
 enum {
 	LOOK_EVERY	= 1000,		/* milliseconds */
-	DOUBT_EVERY	= 50,		/* while questions wait for that */
+	DOUBT_EVERY	= 50,		/* while somebody is writing */
 	SETTLES_IN	= 10000,	/* at most */
 	BUSY_PAUSE	= 20,		/* between tries of a busy table */
 	BUSY_TRIES	= 100
@@ -314,7 +314,6 @@ refresh(struct table *t)
 	/* Nobody has asked meanwhile: who writes now has just begun. */
 	if (now > t->look_at + LOOK_EVERY)
 		t->settles_by = 0;
-	t->look_at = now + (t->is_doubtful ? DOUBT_EVERY : LOOK_EVERY);
 	if (maps_have_changed(t->now->maps)) {
 		if (t->now->why == NULL)
 			renew(t);
@@ -322,6 +321,9 @@ refresh(struct table *t)
 			mend(t);
 	} else if (!maps_are_unsettled(t->now->maps))
 		settle(t);
+	/* All processes shall believe the end of the writing together. */
+	t->look_at = now + (t->is_doubtful || t->settles_by != 0 ?
+	    DOUBT_EVERY : LOOK_EVERY);
 }
 
 /* Look at all tables, for those who remember what these said. */

@@ -433,7 +433,10 @@ SKIP: {
 		for my $size (65536, 4096, 1) {
 			1 while syswrite $f, 'x' x $size;
 		}
-	}, sub { unlink "$spool/filler" });
+	}, sub {
+		unlink "$spool/filler";
+		$sut->wait_room;
+	});
 	like($heard[-1], qr/^2/, 'and mail is taken again');
 }
 check_postponed('no-cleanup', qr/^451 4\.3\./,

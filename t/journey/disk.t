@@ -138,7 +138,7 @@ pass('and taken out of the queue');
 
 # Space returns: nobody has to do anything.
 empty();
-Postrider::wait_for(sub { mail_from() =~ /^250/ }, 5, 'MAIL');
+$mail->wait_room;
 like($mail->send(from => 's@local.test', to => ['after@relay.test']),
     qr/^250/, 'with room again, mail is taken again');
 ($status, $text) = $mail->sendmail("To: s\@relay.test\n\nx\n", '-t');
@@ -177,7 +177,7 @@ like(mail_from(), qr/^452 4\.3\.1 /, 'and at MAIL: 452');
 ($status, $text) = $mail->sendmail("To: s2\@relay.test\n\nx\n", '-t');
 is($status, 75, 'sendmail says "try later"');
 empty();
-Postrider::wait_for(sub { mail_from() =~ /^250/ }, 5, 'MAIL');
+$mail->wait_room;
 like($mail->send(from => 's@local.test', to => ['names@relay.test']),
     qr/^250/, 'with names again, mail is taken again');
 is(arrives('names@relay.test'), 1, 'and delivered');

@@ -600,6 +600,25 @@ sub queue_count
 	return $count;
 }
 
+# Until there is room on the disk for all processes that listen: what one has
+# heard of a full disk it believes for a second.
+sub wait_room
+{
+	my ($self) = @_;
+
+	wait_for(sub {
+		for (1 .. 10) {
+			my $c = $self->client;
+			$c->expect(220);
+			$c->command('EHLO c.test', 250);
+			return 0 if $c->command('MAIL FROM:<s@remote.test>')
+			    !~ /^250/;
+			$c->command('QUIT', 221);
+		}
+		return 1;
+	}, 10, "room\n" . $self->log);
+}
+
 sub wait_empty
 {
 	my ($self, $seconds) = @_;

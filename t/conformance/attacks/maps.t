@@ -447,7 +447,10 @@ SKIP: {
 		    to => ["$to\@local.test"]);
 		return $sut->wait_log(qr/ $id: to=.*status=.*\n/, 20);
 	};
-	wait_for(sub { rcpt('cmd@local.test') =~ /^250/ }, 10, 'aliases');
+	# Each of the processes that look tables up has to see it.
+	wait_for(sub {
+		5 == grep { rcpt('cmd@local.test') =~ /^250/ } 1 .. 5
+	}, 10, 'aliases');
 	chmod 0666, "$etc/aliases";
 	for my $to (qw(cmd file)) {
 		like($line->($to), qr/status=(?:deferred|bounced)/,

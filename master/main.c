@@ -128,20 +128,6 @@ read_debugger(struct pool *pool, struct maincf *mc, struct str *problems)
 	return command;
 }
 
-/* Does everybody obey the file because everybody may write it? 0 or -1. */
-static int
-refuse_open(struct pool *pool, const char *name, struct str *problems)
-{
-	const char	*path = pool_printf(pool, "%s/%s",
-			    site.config_directory, name);
-	struct stat	 st;
-
-	if (stat(path, &st) == -1 || !(st.st_mode & S_IWOTH))
-		return 0;
-	str_addf(problems, "%s may be written by everybody\n", path);
-	return -1;
-}
-
 /* From main.cf, which `site` holds now, to the table of services. */
 static struct services *
 load(struct pool *pool, struct maincf *mc, struct messages *m)
@@ -152,8 +138,8 @@ load(struct pool *pool, struct maincf *mc, struct messages *m)
 	char		*why;
 
 	if (param_load(mc, master_tables, &m->problems) == -1 ||
-	    refuse_open(pool, "main.cf", &m->problems) == -1 ||
-	    refuse_open(pool, "master.cf", &m->problems) == -1)
+	    site_refuse_open(pool, "main.cf", &m->problems) == -1 ||
+	    site_refuse_open(pool, "master.cf", &m->problems) == -1)
 		return NULL;
 	spawn_tell_directory(services_find_programs(mc));
 	if ((file = services_file(pool, &why)) == NULL) {

@@ -115,7 +115,8 @@ read_settings(struct pool *pool, struct str *problems)
 {
 	struct maincf	*mc;
 
-	if ((mc = site_try(pool, self.options.directory, problems)) == NULL)
+	if ((mc = site_try(pool, self.options.directory, problems)) == NULL ||
+	    site_refuse_open(pool, "main.cf", problems) == -1)
 		return NULL;
 	apply_overrides(mc);
 	/* Obsolete names are mapped, and paths completed, after overrides too:

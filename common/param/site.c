@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include <sys/auxv.h>
+#include <sys/stat.h>
 
 #include "common/base/bug.h"
 #include "common/base/fs.h"
@@ -464,6 +465,19 @@ site_try(struct pool *pool, const char *option, struct str *problems)
 		return NULL;
 	}
 	return site_apply(mc, problems) == -1 ? NULL : mc;
+}
+
+int
+site_refuse_open(struct pool *pool, const char *name, struct str *problems)
+{
+	const char	*path = pool_printf(pool, "%s/%s",
+			    site.config_directory, name);
+	struct stat	 st;
+
+	if (stat(path, &st) == -1 || !(st.st_mode & S_IWOTH))
+		return 0;
+	str_addf(problems, "%s may be written by everybody\n", path);
+	return -1;
 }
 
 /* Load it or tell every problem and end. */

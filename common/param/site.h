@@ -52,6 +52,13 @@ struct maincf	*site_load(const char *directory);
 struct maincf	*site_try(struct pool *, const char *directory,
 		    struct str *problems);
 
+/*
+ * A file of the configuration that everybody may write is one that nobody may
+ * obey: -1, and it is told. 0: it is not.
+ */
+int		 site_refuse_open(struct pool *, const char *name,
+		    struct str *problems);
+
 /* The directory that is meant: `option`, MAIL_CONFIG, or the built-in one. */
 const char	*site_directory(const char *option);
 

@@ -251,6 +251,7 @@ SKIP: {
 	}
 	like($c->data("Subject: no room\n\n" . ('x' x 70 . "\n") x 8000,
 	    qr/^\d/), qr/^452 4\.3\.1/, '5321-4.3.2-f the disk is full');
+	close $filler;
 	unlink "$spool/filler";
 	$sut->wait_room;
 }

@@ -27,21 +27,21 @@ my $pit = $mail->sink(replies => sub {
 my $good = $mail->sink;
 Postrider::spew($mail->etc . '/routes',
     "good.test smtp:[127.0.0.1]:@{[ $good->port ]}\n" .
-    join '', map { "pit$_.test smtp:[127.0.0.1]:@{[ $pit->port ]}\n" } 1 .. 150);
+    join '', map { "pit$_.test smtp:[127.0.0.1]:@{[ $pit->port ]}\n" } 1 .. 100);
 $mail->set(transport_maps => 'texthash:' . $mail->etc . '/routes');
 $mail->start;
 
 my $c = $mail->client;
 $c->script('EHLO x.test' => 250) if $c->expect(220);
-for my $n (1 .. 150) {
+for my $n (1 .. 100) {
 	$c->script('MAIL FROM:<>' => 250, "RCPT TO:<r\@pit$n.test>" => 250,
 	    DATA => 354);
 	$c->data("Subject: few\n\nText.\n");
 }
 $c->command('QUIT', 221);
-Postrider::wait_for(sub { $mail->said(qr/to=<r\@pit\d+\.test>, relay=/) == 150 },
-    30, 'outcomes');
-is($mail->said(qr/to=<r\@pit\d+\.test>, .*status=deferred/), 150,
+Postrider::wait_for(sub { $mail->said(qr/to=<r\@pit\d+\.test>, relay=/) == 100 },
+    90, 'outcomes');
+is($mail->said(qr/to=<r\@pit\d+\.test>, .*status=deferred/), 100,
     'mail that there is no descriptor for waits');
 is($mail->said(qr/is gone: \d+ deliveries are begun again/), 0,
     'and what is on its way is not disturbed');

@@ -25,7 +25,7 @@ LOAD_TESTS	:= $(sort $(wildcard t/load/*.t))
 
 C_TESTS		= $(TEST_FILES:%.c=%.t)
 PROVE		:= prove --exec t/lib/run
-JOBS		?= 4
+JOBS		?= 6
 
 # t/lib/round tells what could not be seen on this machine or in a build.
 BUILDS		:= build build/sanitize build/minimal

@@ -176,7 +176,7 @@ probe('a thousand recipients', $greatest, sub {
 # Addresses of 250 bytes are nobody's, and a thousand of them are a quarter of a
 # megabyte; where most slots are in use such a transaction is cut short
 # (t/smtpd/crowd.t).
-probe('a thousand long recipients', 1.5 * $greatest, sub {
+probe('a thousand long recipients', 2 * $greatest, sub {
 	my ($c) = @_;
 	$c->command('MAIL FROM:<s@local.test>', 250);
 	$c->raw(join '', map { 'RCPT TO:<' . 'x' x 60 . "$_\@" . 'x.' x 90 .

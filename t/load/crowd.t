@@ -11,7 +11,8 @@ use IO::Select;
 use IO::Socket::INET;
 use POSIX ();
 use Time::HiRes qw(sleep time);
-use Postrider qw(slurp);
+use Postrider;
+use Postrider::Crowd qw(memory_of need_files);
 
 my $idle = $ENV{POSTRIDER_SESSIONS} || 2000;
 my $active = $idle / 10;
@@ -19,17 +20,7 @@ my $seconds = 5;
 my $files = $idle + $active + 200;
 my $is_sanitized = ($ENV{BUILD} // '') =~ /sanitize/;
 
-# Perl cannot raise its own limit of open files: the shell does.
-if (!delete $ENV{POSTRIDER_TEST_HAS_FILES}) {
-	my $hard = `sh -c 'ulimit -Hn'`;
-	chomp $hard;
-	plan(skip_all => "only $hard files may be open, $files are needed")
-	    if $hard ne 'unlimited' && $hard < $files;
-	$ENV{POSTRIDER_TEST_HAS_FILES} = 1;
-	exec 'sh', '-c', "ulimit -n $files && exec \"\$@\"", 'sh', $^X,
-	    (map { "-I$_" } grep { !ref } @INC), $0;
-	die "sh: $!";
-}
+need_files($files);
 
 my $mail = Postrider->new(settings => {
 	smtpd_peername_lookup => 'no', relay_domains => 'relay.test',
@@ -38,18 +29,6 @@ my $mail = Postrider->new(settings => {
 });
 $mail->set(default_transport => 'discard', relay_transport => 'discard');
 $mail->start;
-
-# Kilobytes of all programs, what they share counted once.
-sub memory
-{
-	my $sum = 0;
-
-	for my $pid ($mail->pid, $mail->children) {
-		$sum += $1 if slurp("/proc/$pid/smaps_rollup") =~
-		    /^Pss:\s+(\d+)/m;
-	}
-	return $sum;
-}
 
 sub dial
 {
@@ -121,7 +100,7 @@ sub run_for_a_while
 
 	while (time < $end) {
 		push @wait, wait_for_greeting() // (fail('a greeting'), 20000);
-		$memory = memory() if @wait == 20;
+		$memory = memory_of($mail) if @wait == 20;
 		sleep 0.02;
 	}
 	my ($taken, $refused) = split ' ', <$reader>;
@@ -140,7 +119,7 @@ sub run_for_a_while
 
 run_for_a_while('warming up');
 my ($alone) = run_for_a_while('alone');
-my $before = memory();
+my $before = memory_of($mail);
 my @idle;
 while (@idle < $idle) {
 	my @new = map { dial() } 1 .. 100;

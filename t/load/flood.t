@@ -11,6 +11,7 @@ use POSIX ();
 use Socket;
 use Time::HiRes qw(sleep time);
 use Postrider qw(free_port slurp);
+use Postrider::Crowd qw(memory_of need_files);
 use Postrider::CA;
 
 my $seconds = $ENV{POSTRIDER_LONG} ? 15 : 4;
@@ -18,17 +19,7 @@ my $rate = 2000;
 my $is_sanitized = ($ENV{BUILD} // '') =~ /sanitize/;
 my $files = 12_000;
 
-# Perl cannot raise its own limit of open files: the shell does.
-if (!delete $ENV{POSTRIDER_TEST_HAS_FILES}) {
-	my $hard = `sh -c 'ulimit -Hn'`;
-	chomp $hard;
-	plan(skip_all => "only $hard files may be open, $files are needed")
-	    if $hard ne 'unlimited' && $hard < $files;
-	$ENV{POSTRIDER_TEST_HAS_FILES} = 1;
-	exec 'sh', '-c', "ulimit -n $files && exec \"\$@\"", 'sh', $^X,
-	    (map { "-I$_" } grep { !ref } @INC), $0;
-	die "sh: $!";
-}
+need_files($files);
 
 my ($small, $tls) = (free_port(), free_port());
 my $mail = Postrider->new(settings => {
@@ -45,18 +36,6 @@ $mail->set(smtpd_tls_chain_files => $ca->issue(name => 'sut.test')->{all});
 $mail->start;
 
 # --- what it costs ------------------------------------------------------------
-
-# Kilobytes of all programs, what they share counted once.
-sub memory
-{
-	my $sum = 0;
-
-	for my $pid ($mail->pid, $mail->children) {
-		$sum += $1 if slurp("/proc/$pid/smaps_rollup") =~
-		    /^Pss:\s+(\d+)/m;
-	}
-	return $sum;
-}
 
 # Seconds of the processor so far, of all programs.
 sub processor
@@ -142,13 +121,13 @@ sub probe
 sub flood
 {
 	my ($name, $port, $address, $words, %allowed) = @_;
-	my ($cpu, $start, $base) = (processor(), time, memory());
+	my ($cpu, $start, $base) = (processor(), time, memory_of($mail));
 	my ($pid, $reader) = begin($port, $address, $words);
 	my $peak = $base;
 
 	my ($codes, @ms) = probe($allowed{probe} // $port,
 	    time + $seconds - 1);
-	$peak = memory();
+	$peak = memory_of($mail);
 	my $n = <$reader>;
 	waitpid $pid, 0;
 	my $over = time;
@@ -173,7 +152,7 @@ sub flood
 
 # Everything that will run does before memory is measured.
 probe($_, time + 0.3) for $mail->port, $small;
-my $base = memory();
+my $base = memory_of($mail);
 
 my ($before, $peak) = flood('one address', $mail->port,
     sub { '127.0.0.2' }, '');
@@ -189,7 +168,7 @@ SKIP: {
 	skip 'only root may look', 2 unless $base;
 	cmp_ok(($peak - $before) / 4000, '<', 64,
 	    'many addresses: a session costs less than 64 KiB');
-	my $after = memory();
+	my $after = memory_of($mail);
 	diag(sprintf 'memory: %.1f MiB before all, %.1f after it',
 	    $base / 1024, $after / 1024);
 	cmp_ok($after - $base, '<', 16 * 1024, 'memory is given back');
@@ -216,10 +195,11 @@ SKIP: {
 	skip 'sanitizers need memory of their own', 1 if $is_sanitized;
 	skip 'only root may look', 1 unless $base;
 	my $after = eval { Postrider::wait_for(sub {
-		my $now = memory();
+		my $now = memory_of($mail);
 		return $now - $base < 48 * 1024 ? $now : undef;
 	}, 5, 'memory') };
-	diag(sprintf 'memory: %.1f MiB after it', ($after // memory()) / 1024);
+	diag(sprintf 'memory: %.1f MiB after it',
+	    ($after // memory_of($mail)) / 1024);
 	ok($after, 'handshakes: their memory is given back, too');
 }
 

@@ -8,21 +8,12 @@ use IO::Select;
 use IO::Socket::INET;
 use Time::HiRes qw(time);
 use Postrider;
+use Postrider::Crowd qw(need_files);
 
 my $wanted = $ENV{POSTRIDER_SESSIONS} || 5000;
 my $files = $wanted + 200;
 
-# Perl cannot raise its own limit of open files: the shell does.
-if (!delete $ENV{POSTRIDER_TEST_HAS_FILES}) {
-	my $hard = `sh -c 'ulimit -Hn'`;
-	chomp $hard;
-	plan(skip_all => "only $hard files may be open, $files are needed")
-	    if $hard ne 'unlimited' && $hard < $files;
-	$ENV{POSTRIDER_TEST_HAS_FILES} = 1;
-	exec 'sh', '-c', "ulimit -n $files && exec \"\$@\"", 'sh', $^X,
-	    (map { "-I$_" } grep { !ref } @INC), $0;
-	die "sh: $!";
-}
+need_files($files);
 
 my $mail = Postrider->new(settings => {
 	smtpd_peername_lookup => 'no', relay_domains => 'relay.test',

@@ -306,14 +306,15 @@ is($status, 0, 'the queue is flushed') or diag($said);
 my %end;
 my $settled = eval { wait_for(sub {
 	%end = ();
+	# Who leaves the queue meanwhile has arrived by the second look.
+	my %waits = map { $_ => path_of($file{$_}) ||
+	    -e "$spool/incoming/$file{$_}" || path_of($file{$_}) } keys %harmed;
 	my %arrived = map { /^X-Id: (victim-\d+)\r$/m ? ($1 => $_) : () }
 	    map { $_->{data} } $sink->messages;
 	for my $id (keys %harmed) {
-		my $name = $file{$id};
 		$end{$id} = $arrived{$id} ? 'delivered' :
-		    -e "$spool/corrupt/$name" ? 'corrupt' :
-		    path_of($name) || -e "$spool/incoming/$name" ? 'waits' :
-		    'lost';
+		    -e "$spool/corrupt/$file{$id}" ? 'corrupt' :
+		    $waits{$id} ? 'waits' : 'lost';
 	}
 	return !grep { $_ eq 'waits' } values %end;
 }, 30, 'an end of all victims'); 1 };

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/mail/address.h"
 #include "common/mail/dsn.h"
@@ -232,14 +233,13 @@ expand_all(struct transaction *t)
 	t->room = to.room;
 }
 
-/* A number for an address, by its local part (FNV-1a). */
+/* A number for an address, by its local part. */
 static uint32_t
 hash(const char *address)
 {
-	uint32_t	h = 2166136261u;
+	uint32_t	h = hash_bytes(HASH_START, address,
+			    strcspn(address, "@"));
 
-	for (; *address != '\0' && *address != '@'; address++)
-		h = (h ^ (unsigned char)*address) * 16777619u;
 	return h ^ h >> 15;
 }
 

@@ -25,6 +25,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
 #include "common/param/site.h"
@@ -77,10 +78,9 @@ static unsigned
 slot_of(const struct mail *m)
 {
 	const char	*at = *m->login != '\0' ? m->login : m->client_address;
-	uint32_t	 hash = 2166136261u ^ (uint32_t)(m->uid + 1);
+	uint32_t	 hash = hash_bytes(HASH_START ^ (uint32_t)(m->uid + 1),
+			    at, strlen(at));
 
-	for (; *at != '\0'; at++)
-		hash = (hash ^ (unsigned char)*at) * 16777619u;
 	return (hash ^ hash >> 16) % SLOTS;
 }
 

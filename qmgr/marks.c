@@ -3,18 +3,14 @@
  */
 #include "qmgr/marks.h"
 
-/* FNV-1a. */
+#include "common/base/hash.h"
+
+/* Never 0. */
 uint32_t
 marks_hash(const char *name, size_t len)
 {
-	uint32_t	 h = 2166136261u;
-	size_t		 i;
-	unsigned char	 c;
+	uint32_t	h = hash_lower(HASH_START, name, len);
 
-	for (i = 0; i < len; i++) {
-		c = (unsigned char)name[i];
-		h = (h ^ (c >= 'A' && c <= 'Z' ? c + 32u : c)) * 16777619u;
-	}
 	return h != 0 ? h : 1;
 }
 

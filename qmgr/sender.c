@@ -9,20 +9,18 @@
  */
 #include "qmgr/sender.h"
 
-#include <ctype.h>
 #include <string.h>
 
+#include "common/base/hash.h"
 #include "common/mail/address.h"
 
-enum { REPORTS = 1, START = 2166136261u };
+enum { REPORTS = 1 };
 
-/* FNV-1a, begun or continued; letters without their case. */
+/* The hash of a name and of its end, begun or continued. */
 static uint32_t
 hash(uint32_t h, const char *text, size_t len)
 {
-	for (; len > 0; text++, len--)
-		h = (h ^ (uint32_t)tolower((unsigned char)*text)) * 16777619u;
-	return (h ^ 0xff) * 16777619u;
+	return hash_number(hash_lower(h, text, len), 0xff);
 }
 
 /* The address without what changes from message to message. */
@@ -42,7 +40,7 @@ hash_address(uint32_t h, const char *address)
 uint32_t
 sender_who(const struct mail *m)
 {
-	uint32_t	h = START;
+	uint32_t	h = HASH_START;
 
 	if (m->sender[0] == '\0')
 		return REPORTS;
@@ -51,6 +49,6 @@ sender_who(const struct mail *m)
 	if (m->client_address[0] != '\0')
 		h = hash(h, m->client_address, strlen(m->client_address));
 	else
-		h = (h ^ (uint32_t)m->uid) * 16777619u;
+		h = hash_number(h, (uint32_t)m->uid);
 	return hash_address(h, m->sender);
 }

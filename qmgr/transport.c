@@ -13,6 +13,7 @@
 
 #include "common/base/bug.h"
 #include "common/base/clock.h"
+#include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
 #include "common/param/mastercf.h"
@@ -122,13 +123,11 @@ set_limit(struct transport *t, int maxproc)
 	}
 }
 
-/* FNV-1a, begun or continued. */
+/* The hash of a name, begun or continued. */
 static uint32_t
 hash(uint32_t h, const char *name)
 {
-	while (*name != '\0')
-		h = (h ^ (unsigned char)*name++) * 16777619u;
-	return h;
+	return hash_bytes(h, name, strlen(name));
 }
 
 /* One more, which has no line in the file yet. */
@@ -149,7 +148,7 @@ transport_new(const char *name, const char *program)
 		t->lanes[i] = (struct lane){ .transport = t,
 		    .hint = t->workers + i };
 		schedule_init(&t->lanes[i].schedule, &t->lanes[i]);
-		t->lanes[i].schedule.load.mark = (hash(hash(2166136261u,
+		t->lanes[i].schedule.load.mark = (hash(hash(HASH_START,
 		    t->name), "//") + i) * 2 | 1;
 	}
 	RB_INSERT(transport_tree, &transports, t);
@@ -290,7 +289,7 @@ transport_at(unsigned index)
 static unsigned
 worker_of(const struct transport *t, const char *label)
 {
-	uint32_t	h = hash(2166136261u, label);
+	uint32_t	h = hash(HASH_START, label);
 
 	return (h ^ h >> 16) % t->workers;
 }
@@ -308,7 +307,7 @@ transport_destination(struct transport *t, const char *name, const char *label)
 	    &t->tuning.pace, mem_strdup(name));
 	if (strcmp(name, label) != 0)
 		s->label = mem_strdup(label);
-	s->load.mark = hash(hash(hash(2166136261u, t->name), "/"), name) | 1;
+	s->load.mark = hash(hash(hash(HASH_START, t->name), "/"), name) | 1;
 	RB_INSERT(destinations, &t->sites, s);
 	return s;
 }

@@ -18,6 +18,7 @@
 
 #include "common/base/bug.h"
 #include "common/base/clock.h"
+#include "common/base/hash.h"
 #include "common/base/mem.h"
 
 enum { NONE = UINT32_MAX, FIRST_ROOM = 1024, FREE = QUEUE_DIRS };
@@ -141,14 +142,12 @@ heapify(struct heap *h)
 
 /* --- hash table ---------------------------------------------------------- */
 
-/* FNV-1a. */
+/* The hash of an id. */
 static uint32_t
 hash(const char *id)
 {
-	uint32_t	h = 2166136261u;
+	uint32_t	h = hash_bytes(HASH_START, id, strlen(id));
 
-	while (*id != '\0')
-		h = (h ^ (unsigned char)*id++) * 16777619u;
 	return h ^ h >> 15;
 }
 

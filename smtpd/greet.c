@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "common/base/bug.h"
+#include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/daemon/daemon.h"
@@ -80,12 +81,8 @@ greet_prepare(void)
 static struct patient *
 place_of(const struct inetaddr *address)
 {
-	uint32_t	hash = 2166136261u;
-	size_t		i;
-
-	for (i = 0; i < sizeof(address->bytes); i++)
-		hash = (hash ^ address->bytes[i]) * 16777619u;
-	return &patients[hash % PLACES];
+	return &patients[hash_bytes(HASH_START, address->bytes,
+	    sizeof(address->bytes)) % PLACES];
 }
 
 /* Need this client not wait? */

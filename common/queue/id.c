@@ -18,6 +18,7 @@
 #include <sys/random.h>
 
 #include "common/base/clock.h"
+#include "common/base/hash.h"
 
 enum {
 	BASE = 52,
@@ -113,12 +114,11 @@ queue_id_hash(char to[3], const char *id)
 {
 	static const char	 hex[] = "0123456789abcdef";
 	size_t			 len = strnlen(id, QUEUE_ID_MAX);
-	uint32_t		 hash = 2166136261u;
-	const char		*at;
+	size_t			 skip = len > FAST_DIGITS ? len - FAST_DIGITS :
+				    0;
+	uint32_t		 hash = hash_bytes(HASH_START, id + skip,
+				    len - skip);
 
-	at = len > FAST_DIGITS ? id + len - FAST_DIGITS : id;
-	for (; at < id + len; at++)
-		hash = (hash ^ (unsigned char)*at) * 16777619u;
 	hash ^= hash >> 16;
 	to[0] = hex[hash >> 4 & 15];
 	to[1] = hex[hash & 15];

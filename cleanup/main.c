@@ -37,10 +37,8 @@ static const struct param main_params[] = {
 
 static const struct param *const tables[] = {
 	main_params, intake_params, sevenbit_params, header_params,
-	lookup_params,
-	canonical_params, inspect_params, checks_params, alias_params,
-	copies_params, unicode_params, room_params,
-	inflow_params, NULL
+	lookup_params, canonical_params, inspect_params, checks_params,
+	alias_params, copies_params, unicode_params, inflow_params, NULL
 };
 
 #define BRINGS_MAIL(name)						\

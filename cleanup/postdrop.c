@@ -50,14 +50,6 @@ static char	path[sizeof("maildrop/") + QUEUE_ID_MAX];
 static int64_t	counted;
 static int	maildrop = -1;
 
-static int64_t	minfree;
-
-static const struct param	postdrop_params[] = {
-	PARAM_SIZE("queue_minfree", minfree, "0", 0, INT64_MAX / 2,
-	    "Free bytes that must remain in the queue's file system."),
-	PARAM_END
-};
-
 /* Remove what is unfinished and leave with a sentence. */
 static _Noreturn void
 fail(int status, const char *what, const char *why)
@@ -148,10 +140,9 @@ take_group(void)
 static void
 check_room(int64_t length)
 {
-	int64_t	most = site.message_size_limit, need = most + most / 2,
-		bytes, inodes;
+	int64_t	need = site_queue_floor() + site.message_size_limit, bytes,
+		inodes;
 
-	need = (need > minfree ? need : minfree) + most;
 	if (fs_free_space(maildrop, &bytes, &inodes) == -1)
 		return;			/* a write will tell */
 	if (bytes - length < need || inodes < INODES)
@@ -257,7 +248,6 @@ static void
 configure(struct pool *pool, const char *directory)
 {
 	static const struct param *const	tables[] = { drop_params,
-						    postdrop_params,
 						    tally_params,
 						    submitters_params, NULL };
 	struct str		 problems;

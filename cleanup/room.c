@@ -37,17 +37,10 @@ enum {
 /* What goes wrong, each with a clock of its own. */
 enum trouble { TROUBLE_FULL, TROUBLE_READ_ONLY, TROUBLE_OTHER, TROUBLES };
 
-static int64_t	minfree;
 static int64_t	kept_bytes, kept_inodes;
 static int64_t	tell_at[TROUBLES];
 static unsigned	untold[TROUBLES];
 static bool	is_bad;
-
-const struct param	room_params[] = {
-	PARAM_SIZE("queue_minfree", minfree, "0", 0, INT64_MAX / 2,
-	    "Free bytes that must remain in the queue's file system."),
-	PARAM_END
-};
 
 /* The clock for this error. */
 static enum trouble
@@ -114,12 +107,9 @@ room_is_ours(const struct transaction *t)
 static int64_t
 floor_of(const struct transaction *t)
 {
-	int64_t	most = site.message_size_limit;
+	int64_t	least = site_queue_floor();
 
-	if (room_is_ours(t))
-		return LAST;
-	most += most / 2;
-	return minfree > most ? minfree : most > LAST ? most : LAST;
+	return room_is_ours(t) || least < LAST ? LAST : least;
 }
 
 /* 452. */

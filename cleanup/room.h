@@ -7,7 +7,6 @@
  * Room in the queue's file system for what is on its way. None of these waits;
  * each refuses the transaction with 452 when there is none.
  */
-extern const struct param	room_params[];
 
 /* A transaction begins: is there room for all that it says it brings? */
 void		 room_open(struct transaction *);

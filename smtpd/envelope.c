@@ -6,6 +6,7 @@
  */
 
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/statvfs.h>
 
@@ -49,21 +50,25 @@ const struct param envelope_params[] = {
 	PARAM_INT("smtpd_recipient_overshoot_limit", set.recipient_overshoot,
 	    "1000", 1, 1000000,
 	    "Recipients past the limit before each counts as an error."),
-	PARAM_SIZE("queue_minfree", set.queue_minfree, "0", 0, INT64_MAX / 2,
-	    "Free bytes that must remain in the queue's file system."),
 	PARAM_END
 };
 
-/* When cleanup has said 452 4.3.1: until then it is not asked again. */
-static int64_t	no_space_until;
+/* When cleanup has said 452 4.3.1: until then it is not asked again, unless
+ * there is more room than there was. */
+static int64_t		no_space_until;
+static struct statvfs	no_space;
 
 /* cleanup knows what is under way to it, and what the file system says when
  * somebody writes; both cannot be seen from here. */
 void
 envelope_note_refusal(const struct queued *answer)
 {
-	if (strncmp(answer->reply, "452 4.3.1 ", 10) == 0)
-		no_space_until = clock_now() + NO_SPACE_PAUSE;
+	if (strncmp(answer->reply, "452 4.3.1 ", 10) != 0)
+		return;
+	no_space_until = clock_now() + NO_SPACE_PAUSE;
+	if (statvfs(".", &no_space) == -1)
+		no_space = (struct statvfs){ .f_bavail = ULONG_MAX,
+		    .f_favail = ULONG_MAX };
 }
 
 /* Room in the queue for this message and half of another? The jail we are in
@@ -74,16 +79,13 @@ has_space(const struct session *s)
 	struct statvfs	fs;
 	int64_t		need, free_bytes;
 
-	if (clock_now() < no_space_until)
-		return false;
 	if (statvfs(".", &fs) == -1)
-		return true;		/* cleanup will find out */
-	if (fs.f_flag & ST_RDONLY)
+		return clock_now() >= no_space_until;	/* cleanup knows more */
+	if (fs.f_flag & ST_RDONLY || (clock_now() < no_space_until &&
+	    fs.f_bavail <= no_space.f_bavail &&
+	    fs.f_favail <= no_space.f_favail))
 		return false;
-	need = set.queue_minfree;
-	if (site.message_size_limit > 0 &&
-	    need < site.message_size_limit + site.message_size_limit / 2)
-		need = site.message_size_limit + site.message_size_limit / 2;
+	need = site_queue_floor();
 	free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
 	if (s->mail->size_hint >= free_bytes)	/* any number up to 2^63 */
 		return false;

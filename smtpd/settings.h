@@ -29,7 +29,7 @@ struct settings {
 	int64_t	 recipient_limit, recipient_overshoot;
 
 	/* data.c */
-	int64_t	 data_rate, queue_minfree;
+	int64_t	 data_rate;
 	char	*forbid_bare_newline;
 	char	*forbid_bare_newline_exclusions;
 	int64_t	 data_done_timeout, bare_code;

@@ -124,6 +124,8 @@ const struct param	site_params[] = {
 	PARAM_SIZE("message_size_limit", site.message_size_limit, "10240000",
 	    0, INT64_MAX / 4, "The greatest message, in bytes, envelope "
 	    "included; 0 is no limit."),
+	PARAM_SIZE("queue_minfree", site.queue_minfree, "0", 0, INT64_MAX / 2,
+	    "Free bytes that must remain in the queue's file system."),
 	PARAM_SIZE("line_length_limit", site.line_length_limit, "2048",
 	    512, 1048576, "Longer lines of input are handled in pieces of "
 	    "this many bytes."),
@@ -523,4 +525,14 @@ site_processes(const char *program)
 		if (strcmp(programs[i].name, program) == 0)
 			return (unsigned)programs[i].count;
 	return 1;
+}
+
+/* One and a half. */
+int64_t
+site_queue_floor(void)
+{
+	int64_t	most = site.message_size_limit;
+
+	most += most / 2;
+	return site.queue_minfree > most ? site.queue_minfree : most;
 }

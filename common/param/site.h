@@ -27,6 +27,7 @@ struct site {
 	char	*alternate_config_directories;
 	char	*import_environment;
 	int64_t	 message_size_limit;		/* bytes, 0 unlimited */
+	int64_t	 queue_minfree;			/* bytes */
 	int64_t	 line_length_limit;
 	int64_t	 tcp_windowsize;		/* bytes, 0: the system's */
 	int64_t	 default_process_limit;
@@ -71,5 +72,9 @@ int		 site_apply(struct maincf *, struct str *problems);
 /* Processes of a program by name ("cleanup"): from the parameters above, 1
  * for programs that have one. */
 unsigned	 site_processes(const char *program);
+
+/* The bytes that mail from outside leaves in the queue's file system:
+ * queue_minfree, or a message of the greatest size and half of another. */
+int64_t		 site_queue_floor(void);
 
 #endif

@@ -25,7 +25,8 @@
  *     close(-1) by then, which every sandbox allows. Killed after it, nothing
  *     of the program has run since.
  * I2  A call that fails has done nothing, but for close(), which closes in any
- *     case (close(2)).
+ *     case (close(2)), and its result is what the kernel would answer: an
+ *     error, but from brk() the end of the heap, where it has been.
  */
 #include <sys/ptrace.h>
 #include <sys/stat.h>
@@ -290,7 +291,9 @@ enter(struct task *t, const struct ptrace_syscall_info *info)
 	if (ptrace(PTRACE_GETREGS, t->tid, NULL, &t->registers) != 0)
 		fail("registers");
 	changed = t->registers;
-	if (failure == 0 || t->call->number != SYS_close) {
+	if (failure != 0 && t->call->number == SYS_brk)
+		changed.rdi = 0;
+	else if (failure == 0 || t->call->number != SYS_close) {
 		changed.orig_rax = SYS_close;
 		changed.rdi = (unsigned long long)-1;
 	}
@@ -311,7 +314,8 @@ leave(struct task *t, const struct ptrace_syscall_info *info)
 	if (t->is_hit && is_after)
 		end_process(t);
 	if (t->is_hit) {
-		t->registers.rax = (unsigned long long)-failure;
+		t->registers.rax = (unsigned long long)(t->call->number ==
+		    SYS_brk ? info->exit.rval : -failure);
 		if (ptrace(PTRACE_SETREGS, t->tid, NULL, &t->registers) != 0)
 			fail("registers");
 		tell("hit", t, -failure);

@@ -23,6 +23,7 @@ extern struct link		*to_resolve, *to_helper, *to_cleanup;
 struct delivery {
 	struct pool	*pool;
 	struct deliver	*mail;
+	struct request	*request;
 	bool		 is_trail_read;		/* loops.c */
 	char		**trail;
 	size_t		 trail_count;
@@ -62,6 +63,8 @@ WAITS int	 addressee_settle(struct addressee *, enum outcome,
 		    __attribute__((format(printf, 5, 6)));
 WAITS int	 addressee_accept(struct addressee *, const struct verdict *);
 bool		 addressee_is_deferred(const struct addressee *);
+/* Does qmgr still wait for this delivery? */
+bool		 is_asked(const struct delivery *);
 /* The end of a question to another daemon. */
 int64_t		 local_deadline(void);
 

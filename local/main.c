@@ -10,6 +10,9 @@
  *
  * L1  Every recipient gets exactly one outcome; "sent" only after the mailbox
  *     said that the message is on stable storage, or cleanup that it took it.
+ * L2  qmgr hears of each recipient as soon as it has its outcome: who dies in
+ *     the middle of many gives none of them the mail twice but the one at hand.
+ *     When qmgr dies, nobody after that one gets it.
  */
 #include <string.h>
 
@@ -43,32 +46,39 @@ is_command(const char *name)
 	return strcmp(daemon_command(), name) == 0;
 }
 
-/* Deliver to all recipients. */
+/* Is there still a qmgr that wants to know? Another one will ask again. */
+bool
+is_asked(const struct delivery *d)
+{
+	return channel_is_open(d->request->channel);
+}
+
+/* Deliver to all recipients; qmgr hears of each at once (L2). */
 WAITS static void
 deliver_all(struct delivery *d, struct outcome_row *outcomes)
 {
 	bool			is_virtual = is_command("virtual");
 	struct addressee	a;
-	size_t			i;
+	size_t			i, told = 0;
 
-	if (is_command("pipe")) {
-		pipe_deliver(d, outcomes);
-		return;
-	}
-	for (i = 0; i < d->mail->count; i++) {
+	for (i = 0; i < d->mail->count && is_asked(d); i++) {
+		agent_report_some(d->request, outcomes + told, i - told);
+		told = i;
 		addressee_open(&a, d, &d->mail->recipients[i], &outcomes[i]);
 		if (is_virtual)
 			virtual_deliver(&a);
 		else
 			recipient_deliver(&a);
 	}
+	agent_report(d->request, outcomes + told, i - told);
 }
 
 /* DELIVER: each recipient in turn, then the answer to qmgr. */
 WAITS static void
 on_deliver(struct request *r)
 {
-	struct delivery		 d = { .pool = r->pool, .mail = r->object };
+	struct delivery		 d = { .pool = r->pool, .mail = r->object,
+				    .request = r };
 	struct outcome_row	*outcomes;
 
 	deliveries++;
@@ -81,8 +91,10 @@ on_deliver(struct request *r)
 		return;
 	}
 	outcomes = pool_array(d.pool, d.mail->count, sizeof(*outcomes));
-	deliver_all(&d, outcomes);
-	agent_report(r, outcomes, d.mail->count);
+	if (is_command("pipe"))
+		pipe_deliver(&d, outcomes);
+	else
+		deliver_all(&d, outcomes);
 	deliveries--;
 }
 

@@ -248,8 +248,10 @@ run(struct delivery *d, struct addressee *to, size_t count)
 		run_for(d, h, to, count, &v);
 		home_give(h);
 	}
-	for (i = 0; i < count; i++)
+	for (i = 0; i < count; i++) {
 		(void)addressee_accept(&to[i], &v);
+		agent_report_some(d->request, to[i].outcome, 1);
+	}
 }
 
 /* --- recipients ---------------------------------------------------------- */
@@ -318,9 +320,12 @@ pipe_deliver(struct delivery *d, struct outcome_row *outcomes)
 		    &outcomes[i]);
 		if (!is_refused(&to[count]))
 			count++;
+		else
+			agent_report_some(d->request, &outcomes[i], 1);
 	}
-	for (done = 0; done < count; done += n) {
+	for (done = 0; done < count && is_asked(d); done += n) {
 		n = group(to + done, count - done);
 		run(d, to + done, n);
 	}
+	agent_report(d->request, outcomes, 0);	/* all of them are told */
 }

@@ -7,6 +7,7 @@
 
 #include "common/daemon/agent.h"
 
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -103,8 +104,9 @@ fit(struct pool *pool, char *text, size_t size)
 	return strlen(text) <= size ? text : pool_strndup(pool, text, size);
 }
 
-void
-agent_report(struct request *r, struct outcome_row *rows, size_t count)
+/* In as many packets as they need. */
+static void
+report(struct request *r, struct outcome_row *rows, size_t count, bool is_all)
 {
 	struct outcome_packet	packet;
 	size_t			done, n, used;
@@ -126,11 +128,24 @@ agent_report(struct request *r, struct outcome_row *rows, size_t count)
 		packet.rows = rows + done;
 		packet.count = n;
 		done += n;
-		packet.is_last = done >= count;
+		packet.is_last = is_all && done >= count;
 		if (channel_post(r->channel, PACKET_OUTCOME, r->id,
 		    &packet) == -1)
 			channel_close(r->channel);	/* it will ask again */
 	} while (done < count);
+}
+
+void
+agent_report(struct request *r, struct outcome_row *rows, size_t count)
+{
+	report(r, rows, count, true);
+}
+
+void
+agent_report_some(struct request *r, struct outcome_row *rows, size_t count)
+{
+	if (count > 0 && channel_is_open(r->channel))
+		report(r, rows, count, false);
 }
 
 void

@@ -27,6 +27,11 @@ void	 agent_log(const struct deliver *, const struct deliver_row *,
  * into packets that fit; the last one ends the delivery. */
 void	 agent_report(struct request *, struct outcome_row *, size_t count);
 
+/* The same while the delivery of others goes on: who has the mail does not get
+ * it again if this process dies. */
+void	 agent_report_some(struct request *, struct outcome_row *,
+	    size_t count);
+
 /* Log and report the same outcome for every recipient. */
 void	 agent_report_all(struct request *, const char *relay,
 	    enum outcome, int64_t flags, const char *dsn, const char *text);

@@ -147,17 +147,18 @@ read_feedback(const char *transport, const char *suffix,
     const char *otherwise, struct feedback *f, struct str *problems)
 {
 	struct maincf	*mc = daemon_maincf();
-	struct pool	*pool = maincf_pool(mc);
+	struct pool	*pool = pool_new("feedback", 0);
 	const char	*text, *why, *name;
 
 	text = param_of_transport(mc, pool, transport, suffix, otherwise);
-	if ((why = feedback_parse(text, f)) == NULL)
-		return 0;
-	name = pool_printf(pool, "%s_%s", transport, suffix);
-	if (maincf_find(mc, name) == NULL)
-		name = pool_printf(pool, "default_%s", suffix);
-	param_complain(mc, name, text, why, problems);
-	return -1;
+	if ((why = feedback_parse(text, f)) != NULL) {
+		name = pool_printf(pool, "%s_%s", transport, suffix);
+		if (maincf_find(mc, name) == NULL)
+			name = pool_printf(pool, "default_%s", suffix);
+		param_complain(mc, name, text, why, problems);
+	}
+	pool_free(pool);
+	return why == NULL ? 0 : -1;
 }
 
 /* Is the transport in the list? */

@@ -37,7 +37,7 @@ enum {
 	MOMENT = 20,		/* milliseconds until the door opens again */
 	LOOK_EVERY = 500,	/* for those who are slow */
 	TELL_EVERY = 10 * 1000,
-	MANY = 200,		/* sessions, whose memory is worth a search */
+	MANY = 100,		/* sessions, whose memory is worth a search */
 	LEFT = 10,		/* one of so many that there were */
 
 	FEW_SLOTS = 5,		/* less have no four fifths */

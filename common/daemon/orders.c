@@ -18,6 +18,7 @@ enum {
 };
 
 static struct channel	*master;
+static unsigned		 reloads_running;
 
 /* DRAIN: no new work; what runs ends in its own time. */
 static void
@@ -27,10 +28,9 @@ on_drain(struct request *r)
 	daemon_drain(false, 0);
 }
 
-/* RELOAD, for daemons that can do it in place. The files of configuration
- * come with it, since a jail hides them. */
-static WAITS void
-on_reload(struct request *r)
+/* What came with RELOAD is what is read. */
+static void
+take_files(struct request *r)
 {
 	struct reload	*files = r->object;
 
@@ -42,7 +42,18 @@ on_reload(struct request *r)
 		lent_file(files->origin, files->origin_file);
 	else if (files->origin_file != -1)
 		close(files->origin_file);
+}
+
+/* RELOAD, for daemons that can do it in place. The files of configuration
+ * come with it, since a jail hides them; the last one who reads closes them. */
+static WAITS void
+on_reload(struct request *r)
+{
+	take_files(r);
+	reloads_running++;
 	daemon_reload();
+	if (--reloads_running == 0)
+		lent_give_back();
 }
 
 /* ASK_STATUS: how are you? */

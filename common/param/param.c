@@ -202,14 +202,11 @@ param_of_transport(struct maincf *mc, struct pool *pool,
 	return otherwise;
 }
 
-/* The same for a number. */
-int
-param_number_of_transport(struct maincf *mc, const char *transport,
-    const char *suffix, const struct param *row, int64_t *number,
-    struct str *problems)
+/* The number of this name, if there is one. */
+static int
+read_number(struct maincf *mc, struct pool *pool, const char *name,
+    const struct param *row, int64_t *number, struct str *problems)
 {
-	struct pool	*pool = maincf_pool(mc);
-	const char	*name = pool_printf(pool, "%s_%s", transport, suffix);
 	const char	*value, *bad;
 	char		*why;
 	int64_t		 n;
@@ -226,4 +223,20 @@ param_number_of_transport(struct maincf *mc, const char *transport,
 	}
 	*number = n;
 	return 0;
+}
+
+/* The same for a number. Nothing of it stays in the configuration's own pool:
+ * that one lives on while main.cf says the same at each reload. */
+int
+param_number_of_transport(struct maincf *mc, const char *transport,
+    const char *suffix, const struct param *row, int64_t *number,
+    struct str *problems)
+{
+	struct pool	*pool = pool_new("setting", 0);
+	int		 result;
+
+	result = read_number(mc, pool, pool_printf(pool, "%s_%s", transport,
+	    suffix), row, number, problems);
+	pool_free(pool);
+	return result;
 }

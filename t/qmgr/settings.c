@@ -164,6 +164,23 @@ a_wrong_one_changes_nothing_and_is_told(void **state)
 	    "smtp_destination_concurrency_negative_feedback = 2: expected"));
 }
 
+static void
+a_thousand_reloads_leave_nothing_in_the_configuration(void **state)
+{
+	struct pool	*own = pool_new("configuration", 64 * 1024);
+	struct tuning	 t;
+	int		 i;
+
+	(void)state;
+	mc = maincf_empty(own);
+	set("smtp_destination_concurrency_positive_feedback", "0.5");
+	assert_int_equal(read_all("smtp", &t), 0);
+	for (i = 0; i < 1000; i++)
+		assert_int_equal(tuning_read("smtp", &t, &problems), 0);
+	assert_false(pool_is_over(own));
+	pool_free(own);
+}
+
 int
 main(void)
 {
@@ -173,6 +190,7 @@ main(void)
 		TEST(one_transport_may_differ_from_all),
 		TEST(a_pause_means_one_at_a_time_and_may_be_a_fraction),
 		TEST(a_wrong_one_changes_nothing_and_is_told),
+		TEST(a_thousand_reloads_leave_nothing_in_the_configuration),
 	};
 
 	return cmocka_run_group_tests_name("settings", tests, NULL, NULL);

@@ -7,7 +7,8 @@ use Time::HiRes qw(sleep time);
 use Postrider qw(free_port slurp);
 use Postrider::Fixture;
 
-my %port = map { $_ => free_port() } qw(tight single pair slow net4 net6 rates);
+my %port = map { $_ => free_port() } qw(tight single pair slow net4 net6 rates
+    many);
 
 # A service with so many sessions and these settings.
 sub service
@@ -31,6 +32,7 @@ my $sut = Postrider::Fixture->new(
     service('pair', 40, 'smtpd_processes = 2',
 	'smtpd_overload_timeout = 60s', 'smtpd_full_timeout = 60s') .
     service('slow', 1000, 'smtpd_timeout = 3s') .
+    service('many', 1000) .
     service('net4', 100, 'smtpd_client_ipv4_prefix_length = 24',
 	'smtpd_client_event_limit_exceptions = 127.0.1.9',
 	'smtpd_client_connection_count_limit = 2') .
@@ -335,6 +337,47 @@ sub everybody_leaves
 	like($reply, qr/^220/, 'a client alone');
 	sleep 4.6;
 	like($c->command('NOOP'), qr/^250/, 'has all the time again');
+}
+
+# --- what a crowd leaves behind -----------------------------------------------
+# Kilobytes of its own that the process of this service has.
+sub memory_of
+{
+	my ($name) = @_;
+	my ($pid) = grep {
+		((split /\0/, slurp("/proc/$_/cmdline"))[4] // '') eq
+		    "127.0.0.1:$port{$name}"
+	} $sut->children;
+	my ($anonymous) = slurp("/proc/$pid/smaps_rollup") =~
+	    /^Anonymous:\s+(\d+)/m or die "no memory of $name";
+
+	return $anonymous;
+}
+
+# So many come, are greeted, and leave.
+sub come_and_go
+{
+	my @all = map { from('many', "127.0.4.$_") } 1 .. $_[0];
+
+	$_->expect(220) for @all;
+	my $then = memory_of('many');
+	$_->command('QUIT', 221) for @all;
+	return $then;
+}
+SKIP: {
+	skip 'sanitizers need memory of their own', 2
+	    if Postrider::is_sanitized();
+	come_and_go(90);
+	my $small = memory_of('many');
+	my $great = come_and_go(180);
+	cmp_ok($great, '>', $small + 500, 'twice as many take their memory');
+	my $after = eval { Postrider::wait_for(sub {
+		my $now = memory_of('many');
+		return $now <= $small + 100 && $now;
+	}, 5, 'memory') };
+	diag(sprintf 'memory after 90, with 180 and after them: %d, %d, %d ' .
+	    'KiB', $small, $great, $after // memory_of('many'));
+	ok($after, 'and give it back when they go');
 }
 
 is(join('', $sut->complaints), '', 'nothing crashed');

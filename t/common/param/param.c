@@ -138,6 +138,33 @@ transport_has_its_own_or_the_general_value(void **state)
 }
 
 static void
+numbers_of_transports_leave_nothing_in_the_configuration(void **state)
+{
+	struct pool		*own = pool_new("configuration", 16 * 1024);
+	struct maincf		*mc = maincf_empty(own);
+	const struct param	*row = param_find(tables, "count");
+	struct str		 problems;
+	int64_t			 slow, smtp;
+	int			 i;
+
+	(void)state;
+	str_init(&problems, pool, 0);
+	maincf_set(mc, "slow_limit", "$one", "test");
+	maincf_set(mc, "one", "1", "test");
+	for (i = 0; i < 1000; i++) {
+		slow = smtp = 7;
+		assert_int_equal(param_number_of_transport(mc, "slow",
+		    "limit", row, &slow, &problems), 0);
+		assert_int_equal(param_number_of_transport(mc, "smtp",
+		    "limit", row, &smtp, &problems), 0);
+		assert_int_equal(slow, 1);
+		assert_int_equal(smtp, 7);
+	}
+	assert_false(pool_is_over(own));
+	pool_free(own);
+}
+
+static void
 default_may_be_computed_by_somebody(void **state)
 {
 	static const struct param	computed[] = {
@@ -166,6 +193,7 @@ main(void)
 		CLAIM_OF(loop_and_bad_default_are_told),
 		CLAIM_OF(one_value_can_be_checked),
 		CLAIM_OF(transport_has_its_own_or_the_general_value),
+		CLAIM_OF(numbers_of_transports_leave_nothing_in_the_configuration),
 		CLAIM_OF(default_may_be_computed_by_somebody),
 	};
 

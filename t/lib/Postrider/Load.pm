@@ -449,16 +449,20 @@ sub kill_master
 	$self->start;
 }
 
-# Who dies before he is ready makes a start fail: then again.
+# Who dies before he is ready makes a start fail, and so does a connection of
+# somebody else that has our port as its own meanwhile: then again.
 sub start
 {
 	my ($self) = @_;
+	my ($last, $left) = (time + 120, 5);
 
-	for (1 .. 5) {
-		return if eval { $self->{mail}->start; 1 };
-		die $@ if $@ !~ /did not start/;
+	until (eval { $self->{mail}->start; 1 }) {
+		die $@ if $@ !~ /did not start/ || time > $last;
+		my $is_taken = $self->{mail}->output =~
+		    /Address already in use\n\z/;
+		die $@ if !$is_taken && --$left == 0;
+		sleep 0.5 if $is_taken;
 	}
-	die $@;
 }
 
 # --- the end ------------------------------------------------------------------

@@ -28,6 +28,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/daemon/daemon.h"
 #include "common/fiber/offload.h"
 #include "common/fiber/queue.h"
 #include "common/ipc/link.h"
@@ -39,6 +40,7 @@
 enum {
 	TELL_MAX = 500,			/* fibers that tell qmgr at a time */
 	TELL_TIME = 5 * 1000,		/* how long each of them tries */
+	TELL_STEP = 100,		/* and looks whether it may */
 	THREADS_MAX = 64		/* that there can be */
 };
 
@@ -153,6 +155,22 @@ send_news(struct transaction *t, struct channel *channel,
 		close(news.message);
 }
 
+/* The way to qmgr, as soon as there is one. A daemon that is to leave keeps
+ * nobody waiting for it: when the system stops qmgr has gone before, and the
+ * one that comes next scans. */
+static WAITS struct channel *
+find_qmgr(void)
+{
+	int64_t		 deadline = clock_now() + TELL_TIME;
+	struct channel	*channel;
+
+	do
+		channel = link_channel(qmgr, 0, clock_now() + TELL_STEP);
+	while (channel == NULL && !daemon_is_draining() &&
+	    clock_now() < deadline);
+	return channel;
+}
+
 /* Tell qmgr; when too many are at it already, leave it to qmgr's scan. */
 static void
 tell_qmgr(struct transaction *t, const struct bytes *envelope)
@@ -162,8 +180,7 @@ tell_qmgr(struct transaction *t, const struct bytes *envelope)
 	if (telling >= TELL_MAX)
 		return;
 	telling++;
-	channel = link_channel(qmgr, 0, clock_now() + TELL_TIME);
-	if (channel != NULL) {
+	if ((channel = find_qmgr()) != NULL) {
 		channel_hold(channel);
 		send_news(t, channel, envelope);
 		channel_release(channel);

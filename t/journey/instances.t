@@ -132,15 +132,18 @@ undef $background;
 # Whom a delivery needs is started for it, even while the system stops; what
 # was not begun is there after the next start.
 my $boxes = $one->mbox($user);
-my $slowest = 0;
+my @took;
 for my $n (1 .. 4) {
 	$one->start;
 	$one->send(from => 's@one.test', to => ["$user\@one.test"]);
 	$start = time;
 	is($one->stop, 0, 'a stop in the middle of a delivery');
-	$slowest = time - $start if time - $start > $slowest;
+	push @took, time - $start;
 }
-cmp_ok($slowest, '<', 5, 'none of them waited for its last moment');
+# The quickest tells how slow this machine is now.
+@took = sort { $a <=> $b } @took;
+cmp_ok($took[-1], '<', 4.5 + 3 * $took[0],
+    'none of them waited for its last moment');
 $one->start;
 # What a death interrupted would wait for its next attempt.
 $one->postrider('queue', 'flush');

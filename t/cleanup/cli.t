@@ -259,7 +259,7 @@ SKIP: {
 	my $calls = @calls;
 	clear();
 	cmp_ok($calls, '>', 20, "CLI-07 $calls system calls");
-	my ($lies, $ended, $taken, $end) = (0, 0, 0, time + 14);
+	my ($lies, $ended, $taken, $end) = (0, 0, 0, time + 90);
 	my @signals = qw(TERM INT HUP QUIT);
 	my $tried = 0;
 	for my $at (@calls) {

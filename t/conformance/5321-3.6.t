@@ -256,10 +256,13 @@ sub mail { return $sut->post(@_) }
 	    '5321-3.9-c the header stays as it was');
 	is(scalar($sut->wait_mail('alice', qr/^Subject: $subject$/m)), 1,
 	    '5321-3.9-d the poster, a member, gets a copy');
-	my ($report) = $sut->wait_remote(qr/^Final-Recipient:\ rfc822;
-	    \ refused\@relay-ok\.test\r$/mx, 1);
-	my @reports = grep { $_->{data} =~ /^Subject: $subject\r$/m &&
-	    $_->{from} eq '' } $sut->remote->messages;
+	my @reports;
+	Postrider::wait_for(sub {
+		@reports = grep { $_->{data} =~ /^Subject: $subject\r$/m &&
+		    $_->{from} eq '' } $sut->remote->messages;
+	}, 20, 'the report of a member');
+	like($reports[0]{data}, qr/^Final-Recipient:\ rfc822;
+	    \ refused\@relay-ok\.test\r$/mx, 'which tells whose failure');
 	is("@{ $reports[0]{rcpt} }", 'keeper@remote.test',
 	    '5321-3.9.2-a a member\'s failure is told to the administrator');
 	is(scalar @reports, 1, '5321-3.9.2-a and to nobody else');

@@ -158,6 +158,19 @@ sub is_sanitized
 	return (`ldd '@{[bin()]}/master'` =~ m{=> (\S*/libasan\S*)})[0];
 }
 
+# Are the users and groups of the daemons there?
+sub _has_users
+{
+	my ($file) = @_;
+
+	for my $row (split /^/, slurp($file)) {
+		my ($type, $name) = split ' ', $row;
+		return 0 if ($type // '') eq 'u' && !defined getpwnam $name ||
+		    ($type // '') eq 'g' && !defined getgrnam $name;
+	}
+	return -s $file;
+}
+
 sub _make_users
 {
 	for my $user (@USERS) {
@@ -166,8 +179,9 @@ sub _make_users
 		    '--shell', '/bin/sh', $user) == 0
 		    or die "cannot create the user $user\n";
 	}
-	my $script = dirname(__FILE__) . '/../../conf/users.sh';
-	system("sh $script >/dev/null 2>&1") == 0
+	my $conf = dirname(__FILE__) . '/../../conf';
+	return if _has_users("$conf/postrider.sysusers");
+	system("sh $conf/users.sh >/dev/null 2>&1") == 0
 	    or die "cannot create the system users\n";
 }
 
@@ -600,8 +614,7 @@ sub queue_count
 	return $count;
 }
 
-# Until there is room on the disk for all processes that listen: what one has
-# heard of a full disk it believes for a second.
+# Until there is room on the disk.
 sub wait_room
 {
 	my ($self) = @_;

@@ -6,15 +6,17 @@
  *	uint32	length of the head	head, by head_fields
  *	uint32	number of recipients
  *	and for each of them
- *	byte	status: R to do, D done, F failed; d delivered, r relayed,
- *		e expanded, f failed, of which the sender is still to be told
+ *	byte	status: R to do, X done, F failed; d delivered, p passed on,
+ *		E expanded, b failed, of which the sender is still to be told
  *	uint32	length of the row	row, by row_fields
  *
  * The checksum in the preamble takes every status as zero, so that crossing a
- * recipient off is one byte overwritten and nothing else.
+ * recipient off is one byte overwritten and nothing else. What guards a status
+ * is its parity.
  *
  * P1  envelope_decode() accepts no envelope of which a byte is missing, is
- *     too many, or differs from what was committed, but for the statuses.
+ *     too many, or differs from what was committed, but for the statuses;
+ *     there, none in which one bit differs from what was written.
  */
 #include "common/queue/queue.h"
 

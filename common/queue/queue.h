@@ -46,13 +46,14 @@ uint32_t	 queue_crc(uint32_t before, const void *, size_t);
 
 /* --- envelope.c: sender, recipients, options --------------------------- */
 
-enum recipient_status { RECIPIENT_TO_DO = 'R', RECIPIENT_DONE = 'D',
+/* Each has an odd number of bits: one that flips on a disk makes no other. */
+enum recipient_status { RECIPIENT_TO_DO = 'R', RECIPIENT_DONE = 'X',
     RECIPIENT_FAILED = 'F',
     /* done, and the sender is still to be told of it, and how */
-    RECIPIENT_DELIVERED = 'd', RECIPIENT_RELAYED = 'r',
-    RECIPIENT_EXPANDED = 'e',
+    RECIPIENT_DELIVERED = 'd', RECIPIENT_RELAYED = 'p',
+    RECIPIENT_EXPANDED = 'E',
     /* failed, likewise; the reason is in the journal */
-    RECIPIENT_OWED = 'f' };
+    RECIPIENT_OWED = 'b' };
 
 struct envelope_recipient {
 	struct recipient_row	 row;

@@ -245,7 +245,7 @@ subtest 'a report that is due survives a crash' => sub {
 	# the bytes: delivered, and relayed
 	wait_for(sub { my $bytes = slurp($file);
 	    $bytes =~ /d.{4}\x02?.{0,8}\Q$user\E\@local/s &&
-	    $bytes =~ /r.{4}.{0,8}bob\@old/s }, 10, 'the bytes');
+	    $bytes =~ /p.{4}.{0,8}bob\@old/s }, 10, 'the bytes');
 	$mail->crash;
 	$mail->start;
 	my $text = report($id, $from);

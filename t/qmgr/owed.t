@@ -53,7 +53,7 @@ sub owe
 	sysread $f, my $byte, 1;
 	die "$byte is not R" if $byte ne 'R';
 	sysseek $f, $at, 0;
-	syswrite $f, 'f';
+	syswrite $f, 'b';
 }
 
 my %id = map { $_ => $mail->send(from => 'al@back.test',

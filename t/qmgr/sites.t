@@ -110,7 +110,7 @@ subtest 'who was crossed off stays so when qmgr is killed' => sub {
 	$mail->wait_log(qr/$id: to=<once\@back\.test>.*status=sent/);
 	wait_for(sub { -e $first }, 10, 'the other delivery');
 	my ($file) = glob($mail->spool . "/incoming/$id");
-	wait_for(sub { slurp($file) =~ /D.{4}.{1,12}once\@back\.test/s }, 5,
+	wait_for(sub { slurp($file) =~ /X.{4}.{1,12}once\@back\.test/s }, 5,
 	    'the status byte');
 	kill 'KILL', $mail->children('qmgr');
 	$mail->wait_log(qr/$id: to=<x\@stuck\.test>.*status=sent/, 20);

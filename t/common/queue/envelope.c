@@ -154,6 +154,29 @@ every_status_is_read_and_nothing_else(void **state)
 
 /* P1 */
 static void
+no_bit_makes_one_status_of_another(void **state)
+{
+	struct envelope	e;
+	uint32_t	crc = envelope_crc(data.data, data.len);
+	size_t		at;
+	int		byte, bit;
+
+	(void)state;
+	assert_null(envelope_decode(&e, pool, data.data, data.len, 0, crc));
+	at = (size_t)e.recipients[1].status_offset;
+	for (byte = 0; byte < 256; byte++) {
+		data.data[at] = (char)byte;
+		if (decode(data.data, data.len, crc) != NULL)
+			continue;
+		for (bit = 0; bit < 8; bit++) {
+			data.data[at] = (char)(byte ^ 1 << bit);
+			assert_non_null(decode(data.data, data.len, crc));
+		}
+	}
+}
+
+/* P1 */
+static void
 every_truncation_is_refused(void **state)
 {
 	uint32_t	crc = envelope_crc(data.data, data.len);
@@ -177,10 +200,10 @@ every_changed_byte_is_refused_or_is_a_status(void **state)
 
 	(void)state;
 	for (i = 0; i < data.len; i++) {
-		data.data[i] ^= 'R' ^ 'D';
+		data.data[i] ^= RECIPIENT_TO_DO ^ RECIPIENT_DONE;
 		if (decode(data.data, data.len, crc) == NULL)
 			accepted++;
-		data.data[i] ^= 'R' ^ 'D';
+		data.data[i] ^= RECIPIENT_TO_DO ^ RECIPIENT_DONE;
 	}
 	assert_int_equal(accepted, 3);
 }
@@ -324,6 +347,7 @@ main(void)
 		TEST(crossing_off_leaves_the_checksum_alone),
 		TEST(an_alias_to_be_reported_is_no_recipient),
 		TEST(every_status_is_read_and_nothing_else),
+		TEST(no_bit_makes_one_status_of_another),
 		TEST(every_truncation_is_refused),
 		TEST(every_changed_byte_is_refused_or_is_a_status),
 		TEST(a_byte_too_many_is_refused),

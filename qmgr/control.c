@@ -261,12 +261,16 @@ take_flush(void)
 static void
 flush_named(struct command *c)
 {
-	bool	has_more;
+	enum flush_rest	rest;
 
-	c->done.changed = (int64_t)flush_site(c->asked->argument, &has_more);
-	if (has_more)
+	c->done.changed = (int64_t)flush_site(c->asked->argument, &rest);
+	if (rest == FLUSH_REST_READ)
 		c->done.text = pool_strdup(c->request->pool, "messages that "
 		    "nobody has tried since the start are looked into");
+	else if (rest == FLUSH_REST_LEFT)
+		refuse(c, EX_TEMPFAIL, "messages that nobody has tried since "
+		    "the start are not looked into: too many others are "
+		    "asking");
 }
 
 /* flush */

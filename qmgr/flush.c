@@ -59,9 +59,37 @@ struct wish {
 };
 
 static struct wish	wishes[WISHES];
+static const uint32_t	nobody[2];	/* no name has this hash */
 static bool		is_reading, has_news;
 static struct call	revived[REVIVED_MAX];
 static size_t		revived_count;
+
+/* --- sites ---------------------------------------------------------------- */
+
+/* These sites may be alive. */
+static void
+revive_sites(const uint32_t *sites, size_t count, const uint32_t hashes[2])
+{
+	struct transport	*t;
+	struct destination	*s;
+	uint32_t		 label;
+	size_t			 i;
+
+	for (t = transport_next(NULL); t != NULL; t = transport_next(t))
+		RB_FOREACH(s, destinations, &t->sites) {
+			if (s->window.dead_until == 0)
+				continue;
+			label = again_hash(s->label);
+			for (i = 0; i < count && sites[i] != s->load.mark; i++)
+				;
+			if (i == count && label != hashes[0] &&
+			    label != hashes[1])
+				continue;
+			window_start(&s->window, s->pace);
+			schedule_refresh(s);
+			lane_kick(lane_of(s));
+		}
+}
 
 /* --- messages of which nothing is known ---------------------------------- */
 
@@ -158,20 +186,32 @@ look_into(const struct reading *r, struct marks *marks)
 	return is_it;
 }
 
+/* It is due, and its site, if that is known, may be alive. */
+static void
+bring_one(const char *id, uint32_t site)
+{
+	if (!waiting_set_due(id, clock_now()))
+		return;
+	if (site != 0)
+		revive_sites(&site, 1, nobody);
+	feed_wake();
+}
+
 /* One file; it may be open, or gone, when it has been read. */
 static WAITS void
 read_one(struct reading *r)
 {
 	struct marks	marks = { .site = 0 };
+	uint32_t	site;
 	bool		is_it;
 
 	r->data = NULL;
 	r->is_big = false;
 	if (offload(read_envelope, r) == 0) {
 		is_it = look_into(r, &marks);
-		(void)waiting_set_marks(r->id, &marks, 0);
-		if (is_it && waiting_set_due(r->id, clock_now()))
-			feed_wake();
+		site = waiting_set_names(r->id, &marks);
+		if (is_it)
+			bring_one(r->id, site);
 	}
 	free(r->data);
 }
@@ -199,31 +239,6 @@ read_all(void *arg)
 
 /* --- by name ------------------------------------------------------------- */
 
-/* These sites may be alive. */
-static void
-revive_sites(const uint32_t *sites, size_t count, const uint32_t hashes[2])
-{
-	struct transport	*t;
-	struct destination	*s;
-	uint32_t		 label;
-	size_t			 i;
-
-	for (t = transport_next(NULL); t != NULL; t = transport_next(t))
-		RB_FOREACH(s, destinations, &t->sites) {
-			if (s->window.dead_until == 0)
-				continue;
-			label = again_hash(s->label);
-			for (i = 0; i < count && sites[i] != s->load.mark; i++)
-				;
-			if (i == count && label != hashes[0] &&
-			    label != hashes[1])
-				continue;
-			window_start(&s->window, s->pace);
-			schedule_refresh(s);
-			lane_kick(lane_of(s));
-		}
-}
-
 /* The place of a request: its own of before, or the oldest for which no files
  * are being read. NULL: there is none. */
 static struct wish *
@@ -240,16 +255,26 @@ place_of(const uint32_t hashes[2])
 	return oldest;
 }
 
-/* Find and revive; read what is not known. */
+/* What is known to wait for this is due, and its sites may be alive. */
+static size_t
+find(const uint32_t hashes[2], size_t *unknown)
+{
+	uint32_t	sites[FLUSHED_SITES];
+	size_t		found;
+
+	found = waiting_flush(hashes, 2, clock_now(), unknown, sites);
+	revive_sites(sites, FLUSHED_SITES, hashes);
+	feed_wake();
+	return found;
+}
+
+/* Find; read what is not known. */
 static size_t
 begin(struct wish *w)
 {
-	uint32_t	sites[FLUSHED_SITES];
-	size_t		found, unknown;
+	size_t	unknown, found = find(w->hashes, &unknown);
 
 	w->when = clock_now();
-	found = waiting_flush(w->hashes, 2, w->when, &unknown, sites);
-	revive_sites(sites, FLUSHED_SITES, w->hashes);
 	if (unknown > 0) {
 		w->is_open = true;
 		has_news = true;
@@ -258,24 +283,26 @@ begin(struct wish *w)
 			fiber_start(read_all, NULL);
 		}
 	}
-	feed_wake();
 	return found;
 }
 
 /* By name. */
 size_t
-flush_site(const char *domain, bool *has_more)
+flush_site(const char *domain, enum flush_rest *rest)
 {
 	uint32_t	 hashes[2] = { marks_hash(domain, strlen(domain)),
 			    again_hash(domain) };
-	struct wish	*w = place_of(hashes), spare = { .when = 0 };
-	size_t		 found;
+	struct wish	*w = place_of(hashes);
+	size_t		 found, unknown;
 
-	if (w == NULL)
-		w = &spare;	/* what is known is found, nothing is read */
+	if (w == NULL) {
+		found = find(hashes, &unknown);
+		*rest = unknown > 0 ? FLUSH_REST_LEFT : FLUSH_REST_NONE;
+		return found;
+	}
 	memcpy(w->hashes, hashes, sizeof(hashes));
 	found = begin(w);
-	*has_more = w->is_open;
+	*rest = w->is_open ? FLUSH_REST_READ : FLUSH_REST_NONE;
 	return found;
 }
 

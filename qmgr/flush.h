@@ -1,7 +1,6 @@
 #ifndef QMGR_FLUSH_H
 #define QMGR_FLUSH_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 #include "common/ipc/channel.h"
@@ -16,11 +15,12 @@ void	 on_flush_site(struct request *);
 
 /*
  * What waits for this domain, next hop or site is due now, and sites that did
- * not answer are tried again. Returns how many messages that are; those of
- * which nothing is known yet are looked into in the background, if
- * *has_more.
+ * not answer are tried again. Returns how many messages that are, and what
+ * becomes of those of which not enough is known: there are none, they are
+ * looked into in the background, or too many such requests are open.
  */
-size_t	 flush_site(const char *domain, bool *has_more);
+enum flush_rest { FLUSH_REST_NONE, FLUSH_REST_READ, FLUSH_REST_LEFT };
+size_t	 flush_site(const char *domain, enum flush_rest *);
 
 /* Everything that waits is tried, spread over a time if it is very much.
  * Returns how many messages that are. */

@@ -309,6 +309,22 @@ waiting_set_marks(const char *id, const struct marks *m, unsigned flags)
 	return true;
 }
 
+/* What only its file told. */
+uint32_t
+waiting_set_names(const char *id, const struct marks *m)
+{
+	uint32_t	 slot = slot_of(id);
+	struct slot	*s;
+
+	if (slot == NONE)
+		return 0;
+	s = &slots[slot];
+	if (s->count == MARKS_UNKNOWN) {
+		s->count = m->count;
+		memcpy(s->names, m->names, sizeof(s->names));
+	}
+	return s->site;
+}
 
 /* The time of the first in a heap. */
 static int64_t

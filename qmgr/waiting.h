@@ -34,6 +34,9 @@ bool		 waiting_set_due(const char *id, int64_t due);
 void		 waiting_all_due(int64_t now, int64_t spread);
 bool		 waiting_set_marks(const char *id, const struct marks *,
 		    unsigned flags);
+/* The names that were found in its file, if none are known: who had it open
+ * knew more. Its site stays; returns that, or 0. */
+uint32_t	 waiting_set_names(const char *id, const struct marks *);
 
 /* When the first one is due; NEVER when there is none. */
 int64_t		 waiting_first_due(void);

@@ -26,6 +26,10 @@ spew($table, <<"END");
 dead.test	smtp:[localhost]:$dead
 one.test	smtp:[localhost]:$dead
 two.test	smtp:$hop
+w1.test	smtp:[localhost]:$dead
+w2.test	smtp:[localhost]:$dead
+w3.test	smtp:[localhost]:$dead
+w4.test	smtp:[localhost]:$dead
 *	smtp:$hop
 END
 $mail->set(transport_maps => "texthash:$table");
@@ -128,13 +132,18 @@ subtest 'the command does the same' => sub {
 subtest 'when a site is back, what waits for it comes forward' => sub {
 	$mail->postrider('queue', 'delete', 'ALL');
 	my @ids = map { post("e$_\@dead.test") } 1 .. 12;
+	my $wide = post(map { "e\@w$_.test" } 1 .. 4);
 
 	$mail->wait_log(qr/left alone for 600 seconds/);
 	wait_for(sub { $mail->queue_count('incoming') == 0 }, 10, 'deferral');
+	# Its names are too many to be known, so its file is read for each
+	# request; what is known of its site stays.
+	$mail->postrider('queue', 'flush', '-s', 'none.test');
 	my $back = $mail->sink(port => $dead);
 	$mail->postrider('queue', 'flush', $ids[0]);
-	$mail->wait_log(qr/1 sites answer again: 11 messages are tried within 1 seconds/);
+	$mail->wait_log(qr/1 sites answer again: 12 messages are tried within 1 seconds/);
 	$mail->wait_log(qr/$_: to=<e\d+\@dead\.test>.*status=sent/) for @ids;
+	$mail->wait_log(qr/$wide: to=<e\@w4\.test>.*status=sent/);
 	wait_for(sub { $mail->queue_count == 0 }, 15, 'an empty queue');
 	ok(1);
 };

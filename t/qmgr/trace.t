@@ -65,7 +65,7 @@ subtest 'who has the mail is crossed off before the report is made' => sub {
 	post('-v', 'three@far.test');
 	my $id = $mail->wait_log(qr/\w+(?=: to=<three\@far\.test>.*=sent)/);
 	wait_for(sub { join('', map { slurp($_) } glob($mail->spool .
-	    "/incoming/$id")) =~ /D.{4}.{0,8}three\@far/s }, 10,
+	    "/incoming/$id")) =~ /X.{4}.{0,8}three\@far/s }, 10,
 	    'the byte of who has it');
 	$mail->crash;
 	$mail->start;

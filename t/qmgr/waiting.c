@@ -269,6 +269,35 @@ a_flush_finds_those_with_the_name(void **state)
 }
 
 static void
+what_a_file_tells_is_only_for_who_knows_nothing(void **state)
+{
+	struct marks		read = { .site = 0 };
+	uint32_t		sites[FLUSHED_SITES], five = 5;
+	size_t			unknown;
+	struct waiting_one	one;
+
+	(void)state;
+	marks_add(&read, five);
+	assert_true(waiting_add("UNKNOWN", QUEUE_DEFERRED, 1));
+	assert_int_equal(waiting_set_names("UNKNOWN", &read), 0);
+	assert_int_equal(waiting_flush(&five, 1, 0, &unknown, sites), 1);
+	assert_int_equal(unknown, 0);
+	assert_true(waiting_take_one(1, &one));
+
+	/* too many names, and a site that does not answer */
+	one.marks = (struct marks){ .site = 9, .count = MARKS_MANY };
+	one.flags = WAITING_DEAD;
+	waiting_put_back(&one);
+	assert_int_equal(waiting_set_names("UNKNOWN", &read), 9);
+	assert_true(waiting_take_one(1, &one));
+	assert_int_equal(one.marks.site, 9);
+	assert_int_equal(one.marks.count, MARKS_MANY);
+	assert_int_equal(one.flags, WAITING_DEAD);
+	assert_int_equal(waiting_set_names("UNKNOWN", &read), 0);
+	empty();
+}
+
+static void
 those_of_a_site_come_forward_over_a_time(void **state)
 {
 	struct call		sites[] = { { .site = 9, .limit = SIZE_MAX },
@@ -409,6 +438,8 @@ main(void)
 		cmocka_unit_test(
 		    names_are_hashed_without_case_and_kept_while_they_are_few),
 		cmocka_unit_test(a_flush_finds_those_with_the_name),
+		cmocka_unit_test(
+		    what_a_file_tells_is_only_for_who_knows_nothing),
 		cmocka_unit_test(those_of_a_site_come_forward_over_a_time),
 		cmocka_unit_test(nobody_is_passed_over_for_ever),
 		cmocka_unit_test(

@@ -34,6 +34,7 @@
 
 #include "common/base/fs.h"
 #include "common/base/text.h"
+#include "common/param/lent.h"
 #include "common/param/site.h"
 #include "common/queue/queue.h"
 
@@ -256,7 +257,8 @@ configure(struct pool *pool, const char *directory)
 	str_init(&problems, pool, 0);
 	mc = site_try(pool, directory, &problems);
 	if (mc == NULL || param_load(mc, tables, &problems) == -1)
-		fail(EX_CONFIG, "configuration", text_trim(problems.data));
+		fail(lent_has_failed() ? EX_TEMPFAIL : EX_CONFIG,
+		    "configuration", text_trim(problems.data));
 	if (chdir(site.queue_directory) == -1)
 		fail(EX_TEMPFAIL, site.queue_directory, strerror(errno));
 }

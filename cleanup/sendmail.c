@@ -21,6 +21,7 @@
 #include "common/mail/address.h"
 #include "common/mail/dsn.h"
 #include "common/mail/encode.h"
+#include "common/param/lent.h"
 #include "common/param/site.h"
 
 #include "cleanup/post.h"
@@ -558,7 +559,8 @@ configure(struct options *o)
 	str_init(&problems, o->pool, 0);
 	mc = site_try(o->pool, o->directory, &problems);
 	if (mc == NULL || param_load(mc, tables, &problems) == -1)
-		errx(EX_CONFIG, "%s", text_trim(problems.data));
+		errx(lent_has_failed() ? EX_TEMPFAIL : EX_CONFIG, "%s",
+		    text_trim(problems.data));
 }
 
 int

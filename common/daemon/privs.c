@@ -89,6 +89,22 @@ privs_find(const struct role *role, struct identity *id)
 			id->groups[id->group_count++] = find_group(group);
 }
 
+/* A system user, or NULL if there is none. Who cannot find out for want of
+ * something must not live: he would refuse the user for as long as he does.
+ * Other errors are what some name services say of users that are not there. */
+static const struct passwd *
+look_for_user(const char *name)
+{
+	const struct passwd	*pw;
+
+	errno = 0;
+	if ((pw = getpwnam(name)) == NULL && (errno == ENOMEM ||
+	    errno == EMFILE || errno == ENFILE || errno == EIO ||
+	    errno == EINTR || errno == EAGAIN))
+		die("user %s: %s", name, strerror(errno));
+	return pw;
+}
+
 /* Remember the users of all programs. One that is missing stays out: then
  * nobody can come by its name. */
 void
@@ -98,7 +114,7 @@ privs_learn_users(void)
 	const struct passwd	*pw;
 
 	for (r = role_all(); r->program != NULL && user_count < USERS; r++) {
-		if (r->user == NULL || (pw = getpwnam(r->user)) == NULL)
+		if (r->user == NULL || (pw = look_for_user(r->user)) == NULL)
 			continue;
 		users[user_count].program = r->program;
 		users[user_count++].uid = pw->pw_uid;

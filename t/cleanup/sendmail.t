@@ -150,6 +150,11 @@ subtest 'what is wrong has its exit code' => sub {
 	my ($status) = $mail->run('', Postrider::bin() . '/sendmail', '-C',
 	    '/nonexistent', 'b@far.test');
 	is($status, 78, 'no configuration: 78');
+	mkdir "$mail->{dir}/later";
+	mkdir "$mail->{dir}/later/main.cf";
+	($status) = $mail->run('', Postrider::bin() . '/sendmail', '-C',
+	    "$mail->{dir}/later", 'b@far.test');
+	is($status, 75, 'one that cannot be read now: 75');
 };
 
 subtest 'input that no header may come from' => sub {

@@ -13,7 +13,8 @@ TEST_DEPS	:= perl libcmocka-dev nsd swaks curl msmtp clang universal-ctags strac
 		   libgnutls-dane0 libnsl2 libidn12 libsasl2-modules \
 		   libmail-deliverystatus-bounceparser-perl \
 		   libio-socket-ssl-perl \
-		   mandoc debhelper fakeroot e2fsprogs xfsprogs mount nftables
+		   mandoc debhelper fakeroot e2fsprogs xfsprogs btrfs-progs \
+		   mount nftables
 
 # missing PACKAGES: those of them that dpkg does not know as installed.
 missing = $(shell for p in $(1); do \

@@ -344,6 +344,7 @@ daemon_run(int argc, char **argv, const struct daemon *d)
 	loop_open();
 	(void)signal(SIGINT, SIG_IGN);
 	(void)signal(SIGHUP, SIG_IGN);
+	(void)signal(SIGXFSZ, SIG_IGN);		/* a write says EFBIG instead */
 	loop_on_signal(SIGTERM, on_term);
 	orders_open(self.options.service);
 	fiber_start(begin, (void *)(uintptr_t)d);
@@ -462,9 +463,11 @@ daemon_limit(void)
 uint64_t
 daemon_session_number(void)
 {
-	static uint64_t	count;
+	static uint64_t	count, process;
 
-	return ++count * 10000000 + (uint64_t)getpid();
+	if (process == 0)
+		process = (uint64_t)getpid();
+	return ++count * 10000000 + process;
 }
 
 /* Is the end near? */

@@ -91,9 +91,11 @@ static const struct call	 calls[] = {
 	CALL(shutdown, "ipc", 0, -1, true),
 	CALL(sendto, "ipc", 0, -1, true),
 	CALL(sendmsg, "ipc", 0, -1, true),
-	CALL(sendmmsg, "ipc", 0, -1, true),
+	/* one or several: by the same name */
+	{ SYS_sendmmsg, "sendmsg", "ipc", 0, -1, true },
 	CALL(recvfrom, "ipc", 0, -1, true),
 	CALL(recvmsg, "ipc", 0, -1, true),
+	{ SYS_recvmmsg, "recvmsg", "ipc", 0, -1, true },
 	CALL(getsockopt, "ipc", 0, -1, false),
 	CALL(setsockopt, "ipc", 0, -1, false),
 	CALL(getsockname, "ipc", 0, -1, false),

@@ -40,12 +40,11 @@ my %only = (
 
 sub errors_of
 {
-	my ($call, $way, $process) = @_;
+	my ($call) = @_;
 
-	# What the loader does before the program begins: not ours, and a crash
-	# is its answer.
-	return () if $call->{key} =~ m{/lib/|/ld\.so} || $call->{key} =~
-	    /^mmap none#1$/ && ($way eq 'down' || $process eq 'sendmail');
+	# What the loader does before the program begins, or for a library that
+	# is loaded later: not ours, and a crash, or 127, is its answer.
+	return () if $call->{is_loading} || $call->{key} =~ m{/lib/|/ld\.so};
 	my $names = $only{$call->{name}} //
 	    ($call->{kind} =~ /^(file|memory|ipc)$/ ? \@errors : []);
 

@@ -8,6 +8,9 @@
 # sends must arrive. In the end everything must have arrived, and the daemons
 # must have as many descriptors open as before.
 #
+# A long round takes all faults, in an order of chance, again and again until
+# POSTRIDER_SECONDS (420) are over.
+#
 # The next hop's own ledger tells which final replies it never gave: that many
 # copies more there may be of a message. Otherwise there is a second copy only
 # of what qmgr's log says "may be sent more than once".
@@ -18,7 +21,7 @@ use Postrider::Net;
 use lib 't/resolve';
 use Alone;
 use IO::Socket::INET;
-use List::Util qw(max sum0);
+use List::Util qw(shuffle sum0);
 use Postrider qw(slurp spew wait_for);
 use Postrider::Correspondents;
 use Postrider::Wire;
@@ -31,7 +34,9 @@ plan(skip_all => $missing) if $missing;
 plan(skip_all => 'nsd is not installed') unless Alone::nsd();
 
 my $is_long = defined $ENV{POSTRIDER_LEDGER};
-my $patience = 15;	# seconds until a new client's mail has arrived
+# Seconds until a new client's mail has arrived: after a long fault TCP pauses
+# for as long itself.
+my $patience = $is_long ? 25 : 15;
 my $seed = $ENV{POSTRIDER_SEED} // int rand 1e6;
 diag("seed $seed");
 srand $seed;
@@ -93,11 +98,18 @@ $mail->start;
 
 # --- looking ------------------------------------------------------------------
 
-# Descriptors of the daemons who hold connections or messages.
+# Descriptors of the daemons who hold connections or messages: how many of what
+# each has.
 sub descriptors {
-	return sum0(map { scalar(() = glob "/proc/$_/fd/*") }
-	    map { $mail->children($_) } qw(smtpd smtp cleanup qmgr));
+	my %count;
+	for my $name (qw(smtpd smtp cleanup qmgr)) {
+		$count{"$name " . ((readlink $_) // '') =~ s/:?\[\d+\]//r}++
+		    for map { glob "/proc/$_/fd/*" } $mail->children($name);
+	}
+	return \%count;
 }
+
+sub total { return sum0(values %{ $_[0] }) }
 
 # One message by a new client; its id.
 my $probes = 0;
@@ -126,7 +138,7 @@ sub wait_probe {
 sub clients {
 	my ($name) = @_;
 	return Postrider::Correspondents->new($mail, name => $name, host =>
-	    '10.9.1.1', port => $port, patience => 8, pause => 0.02,
+	    '10.9.1.1', port => $port, patience => 8, pause => $is_long ? 0.1 : 0.02,
 	    before => sub { $in->stay },
 	    to => sub { return "$_[0]\@relay.test" })->start;
 }
@@ -140,7 +152,7 @@ wait_for(sub { $mail->said(qr/ connect from/) <=
 
 # --- faults -------------------------------------------------------------------
 
-my ($short, $long) = $is_long ? (6, 20) : (1.5, 2.5);
+my ($short, $long) = $is_long ? (4, 12) : (1.5, 2.5);
 
 # Clients who say so much of a session and vanish: nobody hears of their end.
 sub half_open {
@@ -192,14 +204,14 @@ my @faults = (
 	    system("nft add table ip n; nft add chain ip n input '{ type " .
 	    "filter hook input priority 0; }'; nft add rule ip n input udp " .
 	    "dport $names drop; nft add rule ip n input tcp dport $names " .
-	    'drop') == 0 or die; sleep $is_long ? 60 : 4;
+	    'drop') == 0 or die; sleep $is_long ? 30 : 4;
 	    system('nft delete table ip n') == 0 or die }],
 	['half open', sub { half_open([]); sleep $short }],
 );
 @faults = grep { $_->[0] =~ /$ENV{POSTRIDER_ONLY}/ } @faults
     if $ENV{POSTRIDER_ONLY};
-@faults = (List::Util::shuffle(@faults))[0 .. 4]
-    unless $is_long || $ENV{POSTRIDER_ONLY};
+@faults = shuffle @faults;
+splice @faults, 5 unless $is_long || $ENV{POSTRIDER_ONLY};
 
 # --- a round ------------------------------------------------------------------
 
@@ -229,13 +241,15 @@ sub unanswered {
 
 my ($total, $faults, @rows) = (0, 0);
 my $base = descriptors();
-diag("descriptors at the start: $base");
+diag('descriptors at the start: ' . total($base));
 my $log_start = -s "$dir/log";
 my $clients = clients('net');
 my (@slow, @unserved);
-for my $round (1 .. ($is_long ? 2 : 1)) {
+my $end = time + ($ENV{POSTRIDER_SECONDS} // 420);
+do {
 	for (@faults) {
 		my ($name, $do) = @$_;
+		last if time > $end;
 		$clients->recovery(time);	# it flows
 		$do->();
 		$in->mend;
@@ -255,7 +269,7 @@ for my $round (1 .. ($is_long ? 2 : 1)) {
 		    $name, $served, $arrived;
 		push @slow, $rows[-1] if $served > 2 || $arrived > $patience;
 	}
-}
+} while ($is_long && time < $end);
 $clients->stop;
 my $start = time;
 my $is_empty = eval { $mail->wait_empty(60); 1 };
@@ -287,9 +301,10 @@ is(join('', $log =~ /^.*status=(?:bounced|expired).*\n/mg), '',
 is("@unserved", '', 'a new client is served after each fault');
 is(join("\n", @slow), '', 'at once, and its mail arrives soon');
 my $now;
-ok(eval { wait_for(sub { ($now = descriptors()) <= $base + 4 }, 30) },
-    'the daemons have as many descriptors as before')
-    or diag("$base before, $now now");
+ok(eval { wait_for(sub { total($now = descriptors()) <= total($base) + 4 },
+    30) }, 'the daemons have as many descriptors as before')
+    or diag(map { "$_: " . ($base->{$_} // 0) . " before, $now->{$_} now\n" }
+    grep { $now->{$_} != ($base->{$_} // 0) } sort keys %$now);
 is(join('', $mail->complaints), '', 'nothing crashed');
 Alone::stop_name_server();
 done_testing();

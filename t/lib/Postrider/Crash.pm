@@ -18,6 +18,7 @@ package Postrider::Crash;
 use strict;
 use warnings;
 
+use List::Util qw(max);
 use POSIX ();
 use Time::HiRes qw(sleep time);
 
@@ -218,33 +219,40 @@ sub _submit
 
 # --- what became of it --------------------------------------------------------
 
-# All that is at a place, as strings with \n; at the next hop once for each
-# recipient, since one session may bring what otherwise comes in two.
+# All that is at a place: strings with \n, and whose they are. At the next hop
+# each recipient has one, since one session may bring what otherwise comes in
+# two.
 sub _copies_at
 {
 	my ($self, $place) = @_;
 
-	return map { ($_->{data} =~ s/\r\n/\n/gr) x @{ $_->{rcpt} } }
-	    $self->{sink}->messages if $place eq 'sink';
+	return map { my $text = $_->{data} =~ s/\r\n/\n/gr;
+	    map { [$text, $_] } @{ $_->{rcpt} } } $self->{sink}->messages
+	    if $place eq 'sink';
 	my $user = $self->{users}{$place};
-	return $self->{mail}->maildir($self->{mail}->dir . "/mail/dirs/$user")
-	    if $self->{way}{is_maildir};
-	return $self->{mail}->mbox($user);
+	return map { [$_, $user] } $self->{way}{is_maildir} ?
+	    $self->{mail}->maildir($self->{mail}->dir . "/mail/dirs/$user") :
+	    $self->{mail}->mbox($user);
 }
 
-# How often it is where, and what is wrong with it.
+# How often it is where; how often for whom there, or of reports under which
+# Message-ID; and what is wrong with it.
 sub _found
 {
 	my ($self, $id, $body) = @_;
 	my $way = $self->{way};
-	my (%count, @damaged);
+	my (%count, %names, @damaged);
 
 	for my $place (qw(sink ALICE BOB)) {
 		$count{$place} = 0;
-		for my $text ($self->_copies_at($place)) {
+		for ($self->_copies_at($place)) {
+			my ($text, $whose) = @$_;
 			next unless $text =~ /^X-Id: \Q$id\E$/m ||
 			    $text =~ /\Q$id\E/;
 			$count{$place}++;
+			my ($name) = $text =~ /^Message-ID: *(\S+)/mi;
+			$names{$place}{$way->{is_report} ? $name // '' :
+			    $whose}++;
 			# What the disk does not give is not in a report.
 			next if $self->{way}{is_report} &&
 			    $text =~ /^Action: failed$/m && $text =~
@@ -261,7 +269,18 @@ sub _found
 			    unless $text =~ /\n\n\Q$body\E\n?\z/;
 		}
 	}
-	return (\%count, \@damaged);
+	return (\%count, \%names, \@damaged);
+}
+
+# How many copies too many somebody has. A report is a message itself: one kill
+# of qmgr, before it has noted that the report is made and that it is delivered,
+# makes two reports, and two copies of the first of them.
+sub _excess
+{
+	my ($self, $want, $names) = @_;
+
+	return max(0, $self->{way}{is_report} ? keys(%$names) - $want : 0,
+	    map { $_ - 1 } values %$names);
 }
 
 sub _wipe
@@ -425,7 +444,7 @@ sub _judge
 	my ($self, $r, $id, $body, $log_start) = @_;
 	my $way = $self->{way};
 	delete $self->{is_returned};
-	my ($count, $damaged) = $self->_found($id, $body);
+	my ($count, $names, $damaged) = $self->_found($id, $body);
 	my $left = $self->{mail}->queue_count;
 
 	@$r{qw(lost duplicates most phantom)} = (0, 0, 0, 0);
@@ -435,7 +454,8 @@ sub _judge
 		$r->{lost}++ if $r->{said} eq 'accepted' && $have < $want &&
 		    !$left && !$self->{is_returned};
 		$r->{duplicates} += $have - $want if $have > $want;
-		$r->{most} = $have - $want if $have - $want > $r->{most};
+		$r->{most} = max($r->{most}, $self->_excess($want,
+		    $names->{$place} // {}));
 		$r->{phantom} = 1 if $have && $r->{said} =~ /^(refused|none)/;
 	}
 	$r->{damaged} = @$damaged;
@@ -454,12 +474,12 @@ sub _injector { return ($ENV{BUILD} // 'build') . '/t/crash/inject' }
 # --- calls --------------------------------------------------------------------
 
 # The calls of this process during one message: { key, kind, changes }, in
-# their order.
+# their order; is_loading, if they are made by the loader, before the program.
 sub record
 {
 	my ($self, $process) = @_;
 	my $r = $self->_pass($process, []);
-	my (@calls, %have);
+	my (@calls, %have, $is_loading);
 
 	die "$self->{name}: while $process was watched: $r->{said}, lost " .
 	    "$r->{lost}\n$r->{log}" if $r->{said} ne 'accepted' || $r->{lost};
@@ -470,6 +490,12 @@ sub record
 		push @calls, { kind => $kind, name => $name, key =>
 		    "$name $object", changes => $changes eq 'changes' }
 		    unless $have{"$name $object"}++;
+		# The loader begins with this file, and at its end lets go of
+		# the list of libraries.
+		$is_loading = 1 if $object =~ m{/ld\.so\.preload#1$};
+		next unless $is_loading && $name eq 'munmap';
+		$_->{is_loading} = 1 for @calls;
+		$is_loading = 0;
 	}
 	return @calls;
 }

@@ -333,9 +333,11 @@ sub enter
 		my ($way, @rows) = @$_;
 		@rows = grep { $_->{outcome} ne 'unreached' } @rows;
 		next unless @rows && $way ne '-';
+		my $bad = grep { $_->{outcome} eq 'fault' } @rows;
 		printf $ledger "%04d-%02d-%02d\t%s\t%s\t%d\t%d\t%d\t%d\t%d\t" .
 		    "%.1f\n", $year + 1900, $month + 1, $day,
-		    $version || '-', "$fault, $way", scalar @rows,
+		    $version || '-', "$fault, $way" . ($bad ?
+		    ", found faults: $bad" : ''), scalar @rows,
 		    scalar(grep { $_->{said} eq 'accepted' } @rows),
 		    (map { _add($_, @rows) } qw(lost duplicates damaged)),
 		    max(map { $_->{seconds} } @rows);

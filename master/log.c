@@ -7,11 +7,17 @@
  * which a whole batch is written at once, or the system's log, one datagram
  * per line (RFC 3164).
  *
+ * After a batch for a file we sleep a moment, and what comes meanwhile does
+ * not wake us: the next batch is one read and one write for many lines.
+ *
  * L1  A line is taken from the socket only if it can be written: after a
- *     failed write nothing is read until the same bytes went out.
+ *     failed write nothing is read until the same bytes went out. Of a
+ *     datagram for the system's log all lines are written before it is taken;
+ *     if we end between them, some are written twice.
  * L2  What a daemon had to drop is told, with the number of lines.
- * L3  A datagram becomes one line, whoever wrote it: an owned daemon can lie,
- *     but neither bring lines in another shape nor stop those of the others.
+ * L3  What a datagram holds becomes lines of our shape, whoever wrote it: an
+ *     owned daemon can lie, but neither bring lines in another shape nor stop
+ *     those of the others.
  * L4  Rotation: master starts another log program with the file opened anew;
  *     we write what is in the socket and leave.
  */
@@ -38,7 +44,7 @@
 
 enum {
 	SINK = HANDOVER_LISTENERS,
-	LINE_MAX_BYTES = 4096,		/* of a datagram */
+	DATAGRAMS = 8,			/* in one read */
 	TEXT_MAX_BYTES = 2047,		/* of a line; the rest is cut */
 	NAME_MAX_BYTES = 64,
 	BATCH_BYTES = 64 * 1024,
@@ -47,19 +53,26 @@ enum {
 	RETRY_TIME = 1000		/* after a failed write */
 };
 
-/* A datagram, taken apart. */
+/* A line, taken apart. */
 struct line {
 	struct log_head	 head;
 	const char	*name, *program, *text;
 };
 
-static struct loop_fd	 watch;
+static struct loop_fd	 watch = { .fd = -1 };
 static struct str	 batch;
 static size_t		 batch_written;
 static bool		 is_syslog, is_over, is_broken, is_flood;
 static char		 host[256];
 
-/* The second of three strings that end with NUL; NULL if it is missing. */
+/* What was read: datagrams, each with room for a NUL behind it. */
+static struct {
+	char		 bytes[DATAGRAMS][LOG_DATAGRAM_MAX + 1];
+	struct iovec	 parts[DATAGRAMS];
+	struct mmsghdr	 messages[DATAGRAMS];
+} input;
+
+/* The next of three strings that end with NUL; NULL if it is missing. */
 static const char *
 next_string(const char **from, const char *end)
 {
@@ -73,19 +86,18 @@ next_string(const char **from, const char *end)
 	return start;
 }
 
-/* Take a datagram apart: 0, or -1 if it is none of ours. */
+/* Take a line off what is left of a datagram: 0, or -1 if there is none that
+ * is ours. */
 static int
-parse(struct line *line, const char *data, size_t len)
+next_line(struct line *line, const char **data, const char *end)
 {
-	const char	*end = data + len;
-
-	if (len < sizeof(line->head))
+	if ((size_t)(end - *data) < sizeof(line->head))
 		return -1;
-	memcpy(&line->head, data, sizeof(line->head));
-	data += sizeof(line->head);
-	line->name = next_string(&data, end);
-	line->program = next_string(&data, end);
-	line->text = next_string(&data, end);
+	memcpy(&line->head, *data, sizeof(line->head));
+	*data += sizeof(line->head);
+	line->name = next_string(data, end);
+	line->program = next_string(data, end);
+	line->text = next_string(data, end);
 	return line->text == NULL ? -1 : 0;
 }
 
@@ -120,14 +132,26 @@ add_escaped(const char *text, size_t most)
 	str_add(&batch, escaped);
 }
 
+/* The date of a line, which is mostly that of the line before. */
+static const char *
+date_of(const struct line *line)
+{
+	static char	date[32];
+	static time_t	known;
+	time_t		when = (time_t)(line->head.wall_us / 1000000);
+
+	if (when != known || date[0] == '\0')
+		clock_log_date(date, sizeof(date), when);
+	known = when;
+	return date;
+}
+
 /* What stands before the text. */
 static void
 add_prefix(const struct line *line, const char *program)
 {
-	char	date[32];
-	time_t	when = (time_t)(line->head.wall_us / 1000000);
+	const char	*date = date_of(line);
 
-	clock_log_date(date, sizeof(date), when);
 	if (is_syslog)
 		str_addf(&batch, "<%d>%s ", priority(line->head.level), date);
 	else
@@ -221,63 +245,103 @@ has_more(void)
 	return ioctl(HANDOVER_LOG, SIOCINQ, &bytes) == 0 && bytes > 0;
 }
 
-/* Receive one line: 1, 0 when there is none now. What is not ours goes. */
-static int
-receive(struct line *line, int flags)
+/* Take the datagram that was looked at. */
+static void
+take(void)
 {
-	static char	data[LINE_MAX_BYTES + 1];
-	ssize_t		n;
+	char	byte;
 
-	for (;;) {
-		n = recv(HANDOVER_LOG, data, LINE_MAX_BYTES,
-		    MSG_DONTWAIT | flags);
-		if (n == -1)
-			return 0;
-		data[n] = '\0';
-		if (parse(line, data, (size_t)n) == 0)
-			return 1;
-		if (flags & MSG_PEEK)
-			(void)recv(HANDOVER_LOG, data, 1, MSG_DONTWAIT);
-		if (n == 0 && !has_more())
-			return 0;
-	}
+	(void)recv(HANDOVER_LOG, &byte, 1, MSG_DONTWAIT);
 }
 
-/* Bring one line to the system's log: 1, or 0 when there is none. It is only
- * looked at first, and taken from the socket after the write. */
+/* Read, or only look at, as many datagrams as `most`: how many there were. */
+static int
+read_datagrams(unsigned most, int flags)
+{
+	unsigned	i;
+
+	for (i = 0; i < most; i++) {
+		input.parts[i] = (struct iovec){ input.bytes[i],
+		    LOG_DATAGRAM_MAX };
+		input.messages[i] = (struct mmsghdr){
+			.msg_hdr.msg_iov = &input.parts[i],
+			.msg_hdr.msg_iovlen = 1
+		};
+	}
+	return recvmmsg(HANDOVER_LOG, input.messages, most,
+	    MSG_DONTWAIT | flags, NULL);
+}
+
+/* The same, but 0 if there was nothing: neither a byte nor anything behind. */
+static int
+receive(unsigned most, int flags)
+{
+	int	n = read_datagrams(most, flags), i;
+
+	for (i = 0; i < n; i++)
+		if (input.messages[i].msg_len > 0)
+			return n;
+	if (n > 0 && has_more())
+		return n;
+	if (n > 0 && (flags & MSG_PEEK))
+		take();
+	return 0;
+}
+
+/* Bring the lines of one datagram to the system's log: 1, or 0 when there is
+ * none. It is only looked at first, and taken from the socket when all is
+ * written. */
 static WAITS int
 pass_on(void)
 {
-	struct line	line;
-	char		byte;
+	struct line	 line;
+	const char	*data = input.bytes[0];
 
-	if (receive(&line, MSG_PEEK) == 0)
+	if (receive(1, MSG_PEEK) == 0)
 		return 0;
-	if (line.head.lost > 0) {
-		add_lost(&line);
-		flush();
-	}
-	if (!is_broken) {
-		add_line(&line);
-		flush();
+	while (!is_broken && next_line(&line, &data, input.bytes[0] +
+	    input.messages[0].msg_len) == 0) {
+		if (line.head.lost > 0) {
+			add_lost(&line);
+			flush();
+		}
+		if (!is_broken) {
+			add_line(&line);
+			flush();
+		}
 	}
 	if (is_broken)
 		return 0;
-	(void)recv(HANDOVER_LOG, &byte, 1, MSG_DONTWAIT);
+	take();
 	fiber_breathe();
 	return 1;
+}
+
+/* Add the lines of one datagram to the batch; what is not ours goes. */
+static void
+add_datagram(const char *data, size_t len)
+{
+	const char	*end = data + len;
+	struct line	 line;
+
+	while (next_line(&line, &data, end) == 0) {
+		if (line.head.lost > 0)
+			add_lost(&line);
+		add_line(&line);
+	}
 }
 
 /* Bring a batch to the file: 1, or 0 when there is none. */
 static WAITS int
 gather(void)
 {
-	struct line	line;
+	int	n = DATAGRAMS, i;
 
-	while (batch.len < BATCH_BYTES && receive(&line, 0) == 1) {
-		if (line.head.lost > 0)
-			add_lost(&line);
-		add_line(&line);
+	while (batch.len < BATCH_BYTES && n == DATAGRAMS) {
+		n = receive(DATAGRAMS, 0);
+		for (i = 0; i < n; i++)
+			add_datagram(input.bytes[i],
+			    input.messages[i].msg_len);
 	}
 	if (batch.len == 0)
 		return 0;
@@ -285,6 +349,17 @@ gather(void)
 	flush();
 	fiber_breathe();
 	return 1;
+}
+
+/* Wait for the next line. When there is nobody left who could write one we
+ * shall be told to leave. */
+static WAITS void
+wait_for_lines(void)
+{
+	if (watch.is_over)
+		(void)fiber_sleep(GATHER_TIME);
+	else
+		(void)loop_wait_readable(&watch, NEVER);
 }
 
 /* Fiber: read, write, until told to leave and nothing is left. */
@@ -302,7 +377,7 @@ serve(void *arg)
 		/* Lines come in bursts: one write for those of a moment. In a
 		 * flood there is no moment to lose, or lines are dropped. */
 		if (more == 0)
-			(void)loop_wait_readable(&watch, NEVER);
+			wait_for_lines();
 		else if (!is_syslog && !is_flood && !daemon_is_draining())
 			(void)fiber_sleep(GATHER_TIME);
 	}
@@ -341,7 +416,7 @@ start(void)
 	look_at_sink();
 	read_host();
 	if (fs_set_nonblocking(HANDOVER_LOG, true) == -1 ||
-	    loop_add(&watch, HANDOVER_LOG) == -1)
+	    loop_add_calm(&watch, HANDOVER_LOG) == -1)
 		die("cannot watch the log's socket: %s", strerror(errno));
 	fiber_start(serve, NULL);
 }

@@ -2,21 +2,31 @@
  * log.c - one event, one line.
  *
  * Three steps: format, escape, send. All of them use buffers of this file, so
- * that logging works when memory is short; it is for one thread, and not for
- * signal handlers. errno survives, and may be shown by %m.
+ * that logging works when memory is short; any thread may log, and one that
+ * forks may, but no signal handler. errno survives, and may be shown by %m.
  *
  * A daemon sends to the log program and never waits for it: a line that finds
  * the socket full is counted, and the count travels with the next one that
  * goes through. The last words of a process (fatal, panic) go to standard
  * error as well when the socket did not take them.
+ *
+ * Where a loop runs, the lines of one of its turns travel together, each with
+ * the time when it was made.
+ *
+ * G1  Lines arrive in the order in which they were made, of one process and,
+ *     since another hears of nothing before the lines about it have left
+ *     (packet.c), of cause and effect in two.
+ * G2  A process that is killed loses at most the lines of its last turn, of
+ *     which it had told nobody else. bug(), die() and exit() lose none.
  */
 #include "common/base/log.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -42,6 +52,17 @@ static struct {
 	char		 program[NAME_SIZE];
 	char		 ident[2 * NAME_SIZE];	/* openlog() keeps it */
 } to = { .fd = -1, .facility = LOG_MAIL, .syslog_name = "postrider" };
+
+/* What the next datagram will be. */
+static struct {
+	char		 bytes[LOG_DATAGRAM_MAX];
+	size_t		 len;
+	uint32_t	 lines;
+	bool		 is_on;			/* they may wait */
+	pid_t		 pid;			/* known while they may */
+} gathered;
+
+static pthread_mutex_t	 lock = PTHREAD_MUTEX_INITIALIZER;
 
 /* The words before the text. */
 const char *
@@ -101,6 +122,7 @@ program_name(void)
 void
 log_to_stderr(void)
 {
+	log_flush();
 	to.place = TO_STDERR;
 }
 
@@ -108,6 +130,7 @@ log_to_stderr(void)
 void
 log_to_socket(int fd)
 {
+	log_flush();
 	to.place = TO_SOCKET;
 	to.fd = fd;
 }
@@ -202,32 +225,121 @@ write_stderr(enum log_level level, const char *text)
 		continue;
 }
 
-/* One packet, if the log program has room for it. */
+/* Send what is gathered, if the log program has room for it: 0 or -1. What
+ * was lost before is told in the first head. */
 static int
-send_packet(enum log_level level, const char *text)
+send_gathered(void)
 {
-	struct log_head	 head;
-	const char	*program = program_name();
-	struct iovec	 parts[4];
-	struct msghdr	 message = { .msg_iov = parts, .msg_iovlen = 4 };
+	ssize_t	n;
 
-	memset(&head, 0, sizeof(head));
-	head.wall_us = clock_wall_us();
-	head.number = log_number != 0 ? log_number : (uint64_t)getpid();
-	head.level = (uint32_t)level;
-	head.lost = to.lost;
-	parts[0] = (struct iovec){ &head, sizeof(head) };
-	parts[1] = (struct iovec){ to.syslog_name, strlen(to.syslog_name) + 1 };
-	parts[2] = (struct iovec){ (void *)(uintptr_t)program,
-	    strlen(program) + 1 };
-	parts[3] = (struct iovec){ (void *)(uintptr_t)text, strlen(text) + 1 };
-	if (sendmsg(to.fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL) == -1) {
-		if (to.lost < UINT32_MAX)
-			to.lost++;
-		return -1;
-	}
+	if (gathered.len == 0)
+		return 0;
+	memcpy(gathered.bytes + offsetof(struct log_head, lost), &to.lost,
+	    sizeof(to.lost));
+	n = send(to.fd, gathered.bytes, gathered.len,
+	    MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (n != -1)
+		to.lost = 0;
+	else if (to.lost < UINT32_MAX - gathered.lines)
+		to.lost += gathered.lines;
+	gathered.len = 0;
+	gathered.lines = 0;
+	return n == -1 ? -1 : 0;
+}
+
+/* Add to what is gathered. */
+static void
+add_bytes(const void *from, size_t len)
+{
+	memcpy(gathered.bytes + gathered.len, from, len);
+	gathered.len += len;
+}
+
+/* The number for the brackets. */
+static uint64_t
+number(void)
+{
+	if (log_number != 0)
+		return log_number;
+	return (uint64_t)(gathered.is_on ? gathered.pid : getpid());
+}
+
+/* Put a line behind the others, which leave first if it has no room, and send
+ * it unless it may wait: -1 if it is lost. */
+static int
+add_line(enum log_level level, const char *text)
+{
+	const char	*program = program_name();
+	size_t		 name_size = strlen(to.syslog_name) + 1;
+	size_t		 program_size = strlen(program) + 1;
+	size_t		 text_size = strlen(text) + 1;
+	struct log_head	 head = { .wall_us = clock_wall_us(),
+	    .number = number(), .level = (uint32_t)level };
+
+	if (gathered.len + sizeof(head) + name_size + program_size +
+	    text_size > sizeof(gathered.bytes))
+		(void)send_gathered();
+	add_bytes(&head, sizeof(head));
+	add_bytes(to.syslog_name, name_size);
+	add_bytes(program, program_size);
+	add_bytes(text, text_size);
+	gathered.lines++;
+	if (gathered.is_on && level != LOG_LEVEL_FATAL &&
+	    level != LOG_LEVEL_PANIC)
+		return 0;
+	return send_gathered();
+}
+
+/* Send what waits. errno stays. */
+void
+log_flush(void)
+{
+	int	saved = errno;
+
+	if (gathered.len == 0)		/* a thread's line may come later */
+		return;
+	pthread_mutex_lock(&lock);
+	(void)send_gathered();
+	pthread_mutex_unlock(&lock);
+	errno = saved;
+}
+
+/* Before a fork: a child's lines come behind those that it follows. */
+static void
+before_fork(void)
+{
+	pthread_mutex_lock(&lock);
+	(void)send_gathered();
+}
+
+/* In the parent all goes on. */
+static void
+after_fork(void)
+{
+	pthread_mutex_unlock(&lock);
+}
+
+/* A child has no loop yet, and its losses are its own. */
+static void
+begin_child(void)
+{
+	gathered.is_on = false;
 	to.lost = 0;
-	return 0;
+	pthread_mutex_unlock(&lock);
+}
+
+/* Let lines wait, or no longer. */
+void
+log_gather(bool is_on)
+{
+	static bool	is_prepared;
+
+	if (!is_prepared)
+		is_prepared = atexit(log_flush) == 0 &&
+		    pthread_atfork(before_fork, after_fork, begin_child) == 0;
+	log_flush();
+	gathered.pid = getpid();
+	gathered.is_on = is_on && is_prepared;
 }
 
 /* Bring an escaped text to where it belongs. */
@@ -239,7 +351,7 @@ deliver(enum log_level level, const char *text)
 		write_stderr(level, text);
 		break;
 	case TO_SOCKET:
-		if (send_packet(level, text) == -1 &&
+		if (add_line(level, text) == -1 &&
 		    (level == LOG_LEVEL_FATAL || level == LOG_LEVEL_PANIC))
 			write_stderr(level, text);
 		break;
@@ -333,6 +445,7 @@ log_line(enum log_level level, const char *format, va_list ap)
 
 	if (level == LOG_LEVEL_DEBUG && to.verbose <= 0)
 		return;
+	pthread_mutex_lock(&lock);
 	if ((n = vsnprintf(raw, sizeof(raw), format, ap)) < 0)
 		n = (int)strlcpy(raw, format, sizeof(raw));
 	len = strlen(raw);
@@ -342,6 +455,7 @@ log_line(enum log_level level, const char *format, va_list ap)
 	if ((size_t)n > len || used < len)
 		memcpy(text + at, "...", 4);	/* HEAD_SIZE counts it */
 	deliver(level, text);
+	pthread_mutex_unlock(&lock);
 	errno = saved;
 }
 

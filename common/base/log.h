@@ -16,15 +16,18 @@ enum log_level { LOG_LEVEL_INFO, LOG_LEVEL_WARNING, LOG_LEVEL_ERROR,
     LOG_LEVEL_FATAL, LOG_LEVEL_PANIC, LOG_LEVEL_DEBUG };
 
 /*
- * What a line travels as from a daemon to the log program: one SEQPACKET
- * datagram, this head, then syslog name, program and text (escaped, without
- * the level's prefix), each ended by NUL.
+ * What a line travels as from a daemon to the log program: this head, then
+ * syslog name, program and text (escaped, without the level's prefix), each
+ * ended by NUL. A SEQPACKET datagram holds one or several, one after another.
  */
+enum { LOG_DATAGRAM_MAX = 8 * 1024 };
+
 struct log_head {
 	int64_t		 wall_us;	/* microseconds since 1970 */
 	uint64_t	 number;	/* for the brackets */
 	uint32_t	 level;
-	uint32_t	 lost;		/* lines dropped before this one */
+	uint32_t	 lost;		/* lines dropped before this datagram:
+					 * in its first line, 0 elsewhere */
 };
 
 /* Names for the line's head, for instance "postrider" and "smtpd". */
@@ -35,6 +38,15 @@ void	 log_to_stderr(void);
 void	 log_to_socket(int fd);
 void	 log_to_syslog(void);			/* commands: libc's syslog(3) */
 void	 log_to_nothing(void);			/* tests */
+
+/*
+ * Lines for a socket may wait for each other until log_flush(), which loop.c
+ * calls before it sleeps and packet.c before it tells another process
+ * anything; those of a process that ends here do not wait. Off: each line
+ * goes at once, as it does in a forked child.
+ */
+void	 log_gather(bool);
+void	 log_flush(void);
 
 /* The syslog facility by its name, "mail" before; false for none there is. */
 bool	 log_facility(const char *name);

@@ -9,11 +9,6 @@
  * F2  A timeout, a cancel and an event may meet; the fiber runs once, and
  *     looks at its own condition before it believes the outcome.
  * F3  errno and the number in the log's brackets belong to the fiber.
- *
- * Switching is swapcontext(3). It makes two system calls per switch to keep
- * signal masks nobody here uses, 0.3 microseconds for there and back, which
- * is nothing next to the reads and writes between two switches; and it knows
- * about shadow stacks, _FORTIFY_SOURCE and every machine glibc runs on.
  */
 #include "common/fiber/fiber.h"
 
@@ -22,7 +17,6 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <ucontext.h>
 
 #include "common/base/bug.h"
 #include "common/base/log.h"
@@ -36,7 +30,7 @@ enum fiber_state { FIBER_READY, FIBER_RUNNING, FIBER_WAITING, FIBER_ENDED };
 
 /* fibers.py reads name, state, context and deadline. */
 struct fiber {
-	ucontext_t		 context;
+	struct context		 context;
 	struct stack		 stack;
 	void			*asan_stack;
 
@@ -75,7 +69,7 @@ static size_t			 living_count;
 static size_t			 deepest;
 static struct fiber		*running;
 
-static ucontext_t		 main_context;
+static struct context		 main_context;
 static void			*main_asan_stack;
 static const void		*main_low;
 static size_t			 main_size;
@@ -112,8 +106,7 @@ leave(struct fiber *self)
 	self->saved_log_number = log_number;
 
 	tool_switch_start(keep, main_low, main_size);
-	if (swapcontext(&self->context, &main_context) == -1)
-		bug("cannot leave a fiber");
+	context_switch(&self->context, &main_context);
 	tool_switch_finish(self->asan_stack, &main_low, &main_size);
 
 	log_number = self->saved_log_number;
@@ -149,12 +142,7 @@ fiber_start(void (*run)(void *), void *arg)
 	    .serial = ++serial, .state = FIBER_READY, .deadline = NEVER,
 	    .saved_log_number = log_number };
 	stack_take(&fiber->stack);
-	if (getcontext(&fiber->context) == -1)
-		bug("getcontext failed");
-	fiber->context.uc_stack.ss_sp = fiber->stack.low;
-	fiber->context.uc_stack.ss_size = fiber->stack.size;
-	fiber->context.uc_link = NULL;
-	makecontext(&fiber->context, begin, 0);
+	context_make(&fiber->context, &fiber->stack, begin);
 
 	LIST_INSERT_HEAD(&living_fibers, fiber, living);
 	living_count++;
@@ -185,8 +173,7 @@ run_one(struct fiber *fiber)
 
 	tool_switch_start(&main_asan_stack, fiber->stack.low,
 	    fiber->stack.size);
-	if (swapcontext(&main_context, &fiber->context) == -1)
-		bug("cannot enter a fiber");
+	context_switch(&main_context, &fiber->context);
 	tool_switch_finish(main_asan_stack, NULL, NULL);
 
 	running = NULL;

@@ -8,9 +8,10 @@
 # fiber NUMBER		make up, down, frame and info locals show this fiber
 # fiber			back to what really runs
 #
-# gdb knows only the thread that runs. A sleeping fiber's registers lie in its
-# ucontext_t (fiber.c); an unwinder tells gdb that the innermost frame was
-# called from there. Registers are never written, so a core will do.
+# gdb knows only the thread that runs. A sleeping fiber's registers lie where
+# switch.c put them, or in its ucontext_t; an unwinder tells gdb that the
+# innermost frame was called from there. Registers are never written, so a core
+# will do.
 
 import gdb
 import gdb.unwinder
@@ -18,15 +19,43 @@ import gdb.unwinder
 STATES = {"FIBER_READY": "ready", "FIBER_RUNNING": "running",
     "FIBER_WAITING": "waiting", "FIBER_ENDED": "ended"}
 
-# Where ucontext_t keeps what an unwinder needs: gdb's name, then the index
-# into gregs (x86_64) or regs (aarch64), or the member's name.
-REGISTERS = {
+# Where context_swap() puts what an unwinder needs: the word of each register,
+# and how many words there are, behind which the caller's stack goes on.
+OWN = {
+	"i386:x86-64": (8, "rsp", {"rip": 7, "rbp": 6, "rbx": 5, "r12": 4,
+	    "r13": 3, "r14": 2, "r15": 1}),
+	"aarch64": (22, "sp", {"pc": 11, "x29": 10, "x30": 11, "x19": 0,
+	    "x20": 1, "x21": 2, "x22": 3, "x23": 4, "x24": 5, "x25": 6,
+	    "x26": 7, "x27": 8, "x28": 9}),
+}
+
+# Where ucontext_t keeps the same: gdb's name, then the index into gregs
+# (x86_64) or regs (aarch64), or the member's name.
+LIBC = {
 	"i386:x86-64": ("gregs", {"rip": 16, "rsp": 15, "rbp": 10, "rbx": 11,
 	    "r12": 4, "r13": 5, "r14": 6, "r15": 7}),
 	"aarch64": ("regs", {"pc": "pc", "sp": "sp", "x29": 29, "x30": 30,
 	    "x19": 19, "x20": 20, "x21": 21, "x22": 22, "x23": 23, "x24": 24,
 	    "x25": 25, "x26": 26, "x27": 27, "x28": 28}),
 }
+
+
+def own_registers(context, machine):
+	"""The registers of a stack that context_swap() left."""
+	words, stack, names = OWN[machine]
+	word = gdb.lookup_type("unsigned long")
+	saved = context["registers"].cast(word.pointer())
+	found = {name: saved[place] for name, place in names.items()}
+	found[stack] = (saved + words).cast(word)
+	return found
+
+
+def libc_registers(context, machine):
+	"""The registers of a stack that swapcontext(3) left."""
+	array, names = LIBC[machine]
+	saved = context["libc"]["uc_mcontext"]
+	return {name: saved[place] if isinstance(place, str)
+	    else saved[array][place] for name, place in names.items()}
 
 
 class FrameId:
@@ -60,13 +89,12 @@ class FiberUnwinder(gdb.unwinder.Unwinder):
 			return None
 		if int(pending.read_register("sp")) != self.sp:
 			return None
-		array, names = REGISTERS[pending.architecture().name()]
+		machine = pending.architecture().name()
 		info = pending.create_unwind_info(
 		    FrameId(pending.read_register("pc")))
-		machine = self.context["uc_mcontext"]
-		for name, place in names.items():
-			value = machine[place] if isinstance(place, str) \
-			    else machine[array][place]
+		registers = own_registers if self.context["libc"] == 0 \
+		    else libc_registers
+		for name, value in registers(self.context, machine).items():
 			kind = pending.read_register(name).type
 			info.add_saved_register(name, value.cast(kind))
 		return info

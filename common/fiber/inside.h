@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <ucontext.h>
 
 #include "common/fiber/fiber.h"
 
@@ -38,7 +39,8 @@ int64_t		 fiber_next_deadline(void);
 /* Call heard(fd) on the loop whenever this descriptor becomes readable. */
 void		 loop_on_readable(int fd, void (*heard)(int fd));
 
-/* A piece of memory to run on; `low` is its lowest byte above the guard. */
+/* A piece of memory to run on; `low` is its lowest byte above the guard, its
+ * end is aligned as the machine wants stacks to be. */
 struct stack {
 	char		*low;
 	size_t		 size;
@@ -49,5 +51,18 @@ void		 stack_take(struct stack *);
 void		 stack_give(struct stack *);
 /* The greatest use of this stack so far; 0 when stacks are not painted. */
 size_t		 stack_depth(const struct stack *);
+
+/* Where a stack stopped: its registers lie at `registers` or, in glibc's way,
+ * in the record that `libc` points to. fibers.py reads both. */
+struct context {
+	void		*registers;
+	ucontext_t	*libc;
+};
+
+/* Prepare a stack for run(), which must not return. */
+void		 context_make(struct context *, const struct stack *,
+		    void (*run)(void));
+/* Go on where `to` stopped, until somebody goes on where we stop now. */
+void		 context_switch(struct context *from, const struct context *to);
 
 #endif

@@ -1,10 +1,13 @@
 /*
- * io.c - a stream that waits politely: lines, bytes, buffered writing.
+ * io.c - a stream that waits politely: bytes and buffered writing.
  *
- * Every call tries first and waits only after EAGAIN. A buffer exists while
- * it holds something: before a wait for input an empty input buffer is freed,
- * and the output buffer is freed when it is flushed, so ten thousand silent
- * sessions own no buffers.
+ * Every call tries first and waits only after EAGAIN, or after a read that
+ * brought less than it could have: a stream is empty then, and what comes
+ * later is an event (epoll(7)), unless its end was told before.
+ *
+ * A buffer exists while it holds something: before a wait for input an empty
+ * input buffer is freed, and the output buffer is freed when it is flushed,
+ * so ten thousand silent sessions own no buffers.
  *
  * One fiber may read while another writes; only when neither waits may the
  * io be closed (cancel the other fiber first).
@@ -21,35 +24,11 @@
 #include "common/base/bug.h"
 #include "common/base/fs.h"
 #include "common/base/mem.h"
-#include "common/fiber/inside.h"
-#include "common/fiber/loop.h"
+#include "common/fiber/io_inside.h"
 
 enum {
-	INPUT_MIN = 4 * 1024,
-	INPUT_MAX = 128 * 1024,
 	OUTPUT_SIZE = 16 * 1024,
-	TURN_MS = 20,			/* until we look again */
-	SKIP_MAX = 1024 * 1024		/* of a line that is too long */
-};
-
-struct io {
-	int		 fd;
-	struct loop_fd	 watch;		/* from the first wait on */
-	bool		 is_watched;
-	bool		 has_layer;
-	struct io_layer	 layer;
-	int64_t		 patience;
-	int64_t		 deadline;
-
-	int		 read_error;	/* errno of the first failure; 0 */
-	int		 write_error;
-	bool		 is_at_end;
-	bool		 wipes;		/* secrets may be in the buffers */
-
-	char		*in;
-	size_t		 in_start, in_end, in_size;
-	char		*out;
-	size_t		 out_start, out_end;
+	TURN_MS = 20			/* until we look again */
 };
 
 /* Take over a descriptor. */
@@ -154,8 +133,8 @@ wait_deadline(const struct io *io)
 
 /* Reading is over. A timeout or a cancel leaves the other direction usable,
  * for a last word; an error of the connection does not. */
-static int
-fail_reading(struct io *io, int error)
+int
+io_fail_reading(struct io *io, int error)
 {
 	io->read_error = error;
 	if (error != ETIMEDOUT && error != ECANCELED &&
@@ -183,6 +162,7 @@ fail_writing(struct io *io, int error)
 static int
 wait_for(struct io *io, unsigned wants, int64_t deadline)
 {
+	io->is_dry = false;
 	if (!io->is_watched) {
 		if (loop_add(&io->watch, io->fd) == -1)
 			return -1;
@@ -204,18 +184,31 @@ io_wait(struct io *io, unsigned wants)
 	return wait_for(io, wants, wait_deadline(io));
 }
 
-/* One read(2), or the layer's. */
+/* Did the last read take all, and nothing happened since? */
+static bool
+is_dry(const struct io *io)
+{
+	return io->is_dry && !io->has_layer && !io->watch.is_over &&
+	    !(io->watch.ready & EPOLLIN);
+}
+
+/* One read(2), or the layer's, if there may be anything. */
 static ssize_t
 read_once(struct io *io, void *to, size_t size, unsigned *wants)
 {
 	ssize_t	n;
 
 	*wants = EPOLLIN;
+	if (is_dry(io)) {
+		errno = EAGAIN;
+		return -1;
+	}
 	do {
 		n = io->has_layer ?
 		    io->layer.read(io->layer.state, to, size, wants) :
 		    read(io->fd, to, size);
 	} while (n == -1 && errno == EINTR);
+	io->is_dry = n > 0 ? (size_t)n < size : n == -1 && errno == EAGAIN;
 	return n;
 }
 
@@ -235,8 +228,8 @@ write_once(struct io *io, const void *from, size_t size, unsigned *wants)
 }
 
 /* May we read? Sets errno. */
-static bool
-may_read(struct io *io)
+bool
+io_may_read(struct io *io)
 {
 	errno = io->read_error;
 	return io->read_error == 0;
@@ -305,7 +298,7 @@ io_fill(struct io *io, size_t room)
 
 	if (room > INPUT_MAX)
 		room = INPUT_MAX;
-	if (!may_read(io))
+	if (!io_may_read(io))
 		return -1;
 	if (io->is_at_end)
 		return 0;
@@ -321,11 +314,11 @@ io_fill(struct io *io, size_t room)
 		if ((n = read_into_buffer(io, &wants)) >= 0)
 			return n > 0;
 		if (errno != EAGAIN)
-			return fail_reading(io, errno);
+			return io_fail_reading(io, errno);
 		if (buffered(io) == 0)
 			free_input(io);
 		if (wait_for(io, wants, deadline) == -1)
-			return fail_reading(io, errno);
+			return io_fail_reading(io, errno);
 	}
 }
 
@@ -374,8 +367,9 @@ io_has_input(struct io *io)
 	if (io->read_error != 0 || io->is_at_end)
 		return false;
 	make_room(io, INPUT_MIN);
+	io->is_dry = false;
 	if (read_into_buffer(io, &wants) == -1 && errno != EAGAIN)
-		(void)fail_reading(io, errno);
+		(void)io_fail_reading(io, errno);
 	if (buffered(io) > 0)
 		return true;
 	free_input(io);
@@ -398,83 +392,6 @@ io_hear_last_words(struct io *io)
 		io->read_error = 0;
 }
 
-/* Skip the rest of a line that is too long, within bounds. */
-static int
-skip_line(struct io *io, size_t limit)
-{
-	size_t		 len, skipped = 0;
-	const char	*data, *lf;
-	int		 got;
-
-	for (;;) {
-		len = io_peek(io, &data);
-		if ((lf = memchr(data, '\n', len)) != NULL)
-			len = (size_t)(lf - data) + 1;
-		io_consume(io, len);
-		skipped += len;
-		if (skipped > limit + SKIP_MAX)
-			return fail_reading(io, ECONNABORTED);
-		if (lf != NULL) {
-			errno = EMSGSIZE;
-			return -1;
-		}
-		if ((got = io_fill(io, INPUT_MIN)) == 0)
-			return fail_reading(io, ECONNRESET);
-		if (got == -1)
-			return -1;
-	}
-}
-
-/* Cut the line out of the buffer, where its LF is `end` bytes away. */
-static int
-take_line(struct io *io, size_t end, char **line, size_t *len, size_t limit,
-    bool *bare_lf)
-{
-	char	*data = io->in + io->in_start;
-	bool	 has_cr = end > 0 && data[end - 1] == '\r';
-	size_t	 text = has_cr ? end - 1 : end;
-
-	if (text > limit)
-		return skip_line(io, limit);
-	data[text] = '\0';
-	io_consume(io, end + 1);
-	*line = data;
-	*len = text;
-	if (bare_lf != NULL)
-		*bare_lf = !has_cr;
-	return 1;
-}
-
-/* Read one line. */
-int
-io_line(struct io *io, char **line, size_t *len, size_t limit, bool *bare_lf)
-{
-	size_t		 have, seen = 0;
-	const char	*data, *lf;
-	int		 got;
-
-	CLAIM(limit <= INPUT_MAX - 2);
-	if (!may_read(io))
-		return -1;
-	fiber_breathe();
-	for (;;) {
-		have = io_peek(io, &data);
-		lf = memchr(data + seen, '\n', have - seen);
-		if (lf != NULL)
-			return take_line(io, (size_t)(lf - data), line, len,
-			    limit, bare_lf);
-		if (have > limit + 1)		/* one for a CR */
-			return skip_line(io, limit);
-		seen = have;
-		got = io_fill(io, limit + 2 < INPUT_MIN ? INPUT_MIN :
-		    limit + 2);
-		if (got == -1)
-			return -1;
-		if (got == 0)
-			return have == 0 ? 0 : fail_reading(io, ECONNRESET);
-	}
-}
-
 /* Read straight into the caller's memory: bytes, 0 at the end, or -1. */
 static ssize_t
 read_direct(struct io *io, void *to, size_t len)
@@ -488,7 +405,7 @@ read_direct(struct io *io, void *to, size_t len)
 	deadline = wait_deadline(io);
 	while ((n = read_once(io, to, len, &wants)) == -1)
 		if (errno != EAGAIN || wait_for(io, wants, deadline) == -1)
-			return fail_reading(io, errno);
+			return io_fail_reading(io, errno);
 	if (n == 0)
 		io->is_at_end = true;
 	return n;
@@ -503,7 +420,7 @@ io_read(struct io *io, void *to, size_t len)
 	size_t		 have;
 	ssize_t		 n;
 
-	if (!may_read(io))
+	if (!io_may_read(io))
 		return -1;
 	while (len > 0) {
 		if ((have = io_peek(io, &data)) > 0) {
@@ -511,7 +428,7 @@ io_read(struct io *io, void *to, size_t len)
 			memcpy(at, data, (size_t)n);
 			io_consume(io, (size_t)n);
 		} else if (io->is_at_end)
-			return fail_reading(io, ECONNRESET);
+			return io_fail_reading(io, ECONNRESET);
 		else if (len < INPUT_MIN) {
 			if (io_fill(io, INPUT_MIN) == -1)
 				return -1;

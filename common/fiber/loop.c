@@ -6,6 +6,10 @@
  * waits for it. Nothing of a fiber runs while events are looked at, so a
  * descriptor removed by one of them is never met again in the same batch.
  *
+ * Room to write is asked for at the first wait for it. A UNIX socket tells of
+ * room whenever the other side has read something: each packet that we send
+ * would wake us once more, for nothing.
+ *
  * L1  An edge is never lost: a bit set since the last wait ends the next wait
  *     at once, and the caller's system call says EAGAIN again if it was old.
  * L2  Handlers of signals run on the main stack, between two fibers.
@@ -22,6 +26,7 @@
 #include <unistd.h>
 
 #include "common/base/bug.h"
+#include "common/base/log.h"
 #include "common/fiber/inside.h"
 
 enum {
@@ -70,19 +75,51 @@ loop_open(void)
 		bug("cannot ignore SIGPIPE");
 }
 
-/* Register a descriptor for everything that may happen to it. */
+/* Tell epoll what it is to tell: 0, or -1 with errno. */
+static int
+control(struct loop_fd *watch, int operation)
+{
+	struct epoll_event	event = {
+		.events = watch->asked |
+		    (watch->is_calm ? EPOLLONESHOT : EPOLLET),
+		.data.ptr = watch
+	};
+
+	return epoll_ctl(epoll, operation, watch->fd, &event);
+}
+
+/* Change what is asked for. If some of it is true now, epoll says so. */
+static void
+ask(struct loop_fd *watch, unsigned events)
+{
+	watch->asked = events;
+	if (control(watch, EPOLL_CTL_MOD) == -1)
+		bug("cannot watch descriptor %d: %s", watch->fd,
+		    strerror(errno));
+}
+
+/* Register a descriptor for its input and its end. */
+static int
+add(struct loop_fd *watch, int fd, bool is_calm)
+{
+	CLAIM(epoll != -1);
+	*watch = (struct loop_fd){ .fd = fd, .is_calm = is_calm,
+	    .asked = EPOLLIN | EPOLLRDHUP };
+	return control(watch, EPOLL_CTL_ADD);
+}
+
+/* Watch a descriptor. */
 int
 loop_add(struct loop_fd *watch, int fd)
 {
-	struct epoll_event	event;
+	return add(watch, fd, false);
+}
 
-	CLAIM(epoll != -1);
-	*watch = (struct loop_fd){ .fd = fd };
-	event = (struct epoll_event){
-		.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET,
-		.data.ptr = watch
-	};
-	return epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event);
+/* Watch one that may be noisy. */
+int
+loop_add_calm(struct loop_fd *watch, int fd)
+{
+	return add(watch, fd, true);
 }
 
 /* Forget a descriptor. The waiting fibers get EBADF: they must not touch
@@ -109,8 +146,14 @@ wait_for(struct loop_fd *watch, unsigned bit, struct fiber **waiter,
 {
 	int	outcome = 0;
 
+	if (watch->fd == -1) {
+		errno = ECANCELED;
+		return -1;
+	}
 	if (!(watch->ready & bit)) {
 		CLAIM(*waiter == NULL);
+		if (!(watch->asked & bit))
+			ask(watch, watch->asked | bit);
 		*waiter = fiber_self();
 		outcome = fiber_suspend(deadline, FIBER_WAIT_SOFT);
 		if (outcome == EBADF) {
@@ -162,6 +205,12 @@ dispatch(struct loop_fd *watch, unsigned events)
 {
 	if (mark_watcher(watch))
 		return;
+	if (watch->is_calm)
+		watch->asked = EPOLLRDHUP;	/* heard no more until asked */
+	else if ((events & EPOLLOUT) && watch->writer == NULL)
+		ask(watch, watch->asked & ~(unsigned)EPOLLOUT);
+	if (events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP))
+		watch->is_over = true;
 	if (events & (EPOLLHUP | EPOLLERR))
 		events |= EPOLLIN | EPOLLOUT;
 	if (events & EPOLLRDHUP)
@@ -208,21 +257,25 @@ poll_events(void)
 		}
 }
 
-/* Run fibers until told to stop or until none is left. */
+/* Run fibers until told to stop or until none is left. What they log in one
+ * turn travels together. */
 void
 loop_run(void)
 {
 	size_t	i;
 
 	CLAIM(epoll != -1 && fiber_self() == NULL);
+	log_gather(true);
 	while (!is_stopping && fiber_count() > 0) {
 		fiber_run_ready();
 		for (i = 0; i < idle_count && !fiber_any_ready(); i++)
 			idle_hooks[i]();
+		log_flush();
 		if (fiber_count() > 0)
 			poll_events();
 		fiber_expire(clock_now());
 	}
+	log_gather(false);
 	is_stopping = false;
 }
 

@@ -14,6 +14,9 @@
 struct loop_fd {
 	int		 fd;
 	unsigned	 ready;		/* EPOLLIN, EPOLLOUT, as last seen */
+	unsigned	 asked;		/* what epoll is to tell */
+	bool		 is_calm;	/* it tells once for each wait */
+	bool		 is_over;	/* it told of an end or an error */
 	struct fiber	*reader, *writer;
 };
 
@@ -27,6 +30,9 @@ void		 loop_stop(void);
 /* Watch a non-blocking descriptor. Remove before closing it: the fibers that
  * wait on it are woken and see ECANCELED. */
 int		 loop_add(struct loop_fd *, int fd);
+/* The same for who gathers what comes: what happens while nobody waits does
+ * not wake the loop. Each wait costs a system call more. */
+int		 loop_add_calm(struct loop_fd *, int fd);
 void		 loop_remove(struct loop_fd *);
 
 /*

@@ -3,10 +3,12 @@
  *
  * A fiber puts its job, which lies on its own stack, in line and sleeps; a
  * thread takes it, does it, puts it on the list of finished jobs and rings
- * the loop by an eventfd, once per batch. The thread owns job and arguments
- * until then: neither cancel nor time can wake the fiber earlier. A job that
- * may hang for ever lies on the heap and is left alone when time is up; what
- * it holds is released when it comes back.
+ * the loop by an eventfd, once per batch. Who wakes somebody has let go of
+ * the lock before, or the other one would wake only to wait for it.
+ *
+ * The thread owns job and arguments until then: neither cancel nor time can
+ * wake the fiber earlier. A job that may hang for ever lies on the heap and
+ * is left alone when time is up; what it holds is released when it comes back.
  *
  * Several syncs at once are the point: the file system merges them.
  */
@@ -17,6 +19,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <semaphore.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -48,24 +51,25 @@ static int		 wanted = THREADS_DEFAULT;
 static pthread_t	 threads[THREADS_MAX];
 static int		 thread_count;
 static int		 bell = -1;
+static sem_t		 work_to_do;	/* jobs in line, and threads to end */
 
 /* What the threads share with the loop, all under the lock. */
 static pthread_mutex_t	 lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t	 has_work = PTHREAD_COND_INITIALIZER;
 static struct job_list	 waiting = STAILQ_HEAD_INITIALIZER(waiting);
 static struct job_list	 finished = STAILQ_HEAD_INITIALIZER(finished);
-static bool		 is_ending;
 
-/* Wait for a job; NULL when the threads are to end. Holds the lock. */
+/* Wait for a job; NULL when this thread is to end. */
 static struct job *
 next_job(void)
 {
 	struct job	*job;
 
-	while ((job = STAILQ_FIRST(&waiting)) == NULL && !is_ending)
-		pthread_cond_wait(&has_work, &lock);
-	if (job != NULL)
+	while (sem_wait(&work_to_do) == -1)
+		CLAIM(errno == EINTR);
+	pthread_mutex_lock(&lock);
+	if ((job = STAILQ_FIRST(&waiting)) != NULL)
 		STAILQ_REMOVE_HEAD(&waiting, next);
+	pthread_mutex_unlock(&lock);
 	return job;
 }
 
@@ -74,9 +78,12 @@ static void
 finish(struct job *job)
 {
 	uint64_t	one = 1;
-	bool		is_first = STAILQ_EMPTY(&finished);
+	bool		is_first;
 
+	pthread_mutex_lock(&lock);
+	is_first = STAILQ_EMPTY(&finished);
 	STAILQ_INSERT_TAIL(&finished, job, next);
+	pthread_mutex_unlock(&lock);
 	if (is_first && write(bell, &one, sizeof one) == -1)
 		bug("cannot ring the loop: %s", strerror(errno));
 }
@@ -88,29 +95,24 @@ thread(void *unused)
 	struct job	*job;
 
 	(void)unused;
-	pthread_mutex_lock(&lock);
 	while ((job = next_job()) != NULL) {
-		pthread_mutex_unlock(&lock);
 		errno = 0;
 		job->result = job->work(job->arg);
 		job->error = errno;
-		pthread_mutex_lock(&lock);
 		finish(job);
 	}
-	pthread_mutex_unlock(&lock);
 	return NULL;
 }
 
-/* The bell rang: resume the fibers whose jobs are done. */
+/* The bell rang: resume the fibers whose jobs are done. Each ring is an event,
+ * whether the rings before were read or not. */
 static void
 collect(int fd)
 {
 	struct job_list	 done = STAILQ_HEAD_INITIALIZER(done);
 	struct job	*job;
-	uint64_t	 rings;
 
-	if (read(fd, &rings, sizeof rings) == -1 && errno != EAGAIN)
-		bug("cannot hear the threads: %s", strerror(errno));
+	(void)fd;
 	pthread_mutex_lock(&lock);
 	STAILQ_CONCAT(&done, &finished);
 	pthread_mutex_unlock(&lock);
@@ -148,6 +150,8 @@ offload_prepare(void)
 	if (bell == -1) {
 		if ((bell = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) == -1)
 			die("eventfd: %s", strerror(errno));
+		if (sem_init(&work_to_do, 0, 0) == -1)
+			die("sem_init: %s", strerror(errno));
 		loop_on_readable(bell, collect);
 	}
 
@@ -166,17 +170,17 @@ offload_prepare(void)
 		    wanted, strerror(error));
 }
 
-/* Let the threads finish what is in line, and end them. */
+/* Let the threads finish what is in line, and end them: a thread that is told
+ * of work and finds none ends. */
 void
 offload_finish(void)
 {
-	pthread_mutex_lock(&lock);
-	is_ending = true;
-	pthread_cond_broadcast(&has_work);
-	pthread_mutex_unlock(&lock);
+	int	i;
+
+	for (i = 0; i < thread_count; i++)
+		(void)sem_post(&work_to_do);
 	while (thread_count > 0)
 		pthread_join(threads[--thread_count], NULL);
-	is_ending = false;
 }
 
 /* Into the line. */
@@ -186,8 +190,9 @@ hand_over(struct job *job)
 	offload_prepare();
 	pthread_mutex_lock(&lock);
 	STAILQ_INSERT_TAIL(&waiting, job, next);
-	pthread_cond_signal(&has_work);
 	pthread_mutex_unlock(&lock);
+	if (sem_post(&work_to_do) == -1)
+		bug("too many jobs: %s", strerror(errno));
 }
 
 /* Have a thread do it. */

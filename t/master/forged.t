@@ -1,5 +1,5 @@
-# forged.t - what an owned daemon writes to the log's socket is one line, and
-# does not stop the lines of the others.
+# forged.t - what an owned daemon writes to the log's socket is lines of one
+# shape, and does not stop the lines of the others.
 
 use strict;
 use warnings;
@@ -48,23 +48,27 @@ my @nonsense = ('', 'x', pack('q< Q< L< L<', 1, 1, 1, 1),
 my $forged = line("post\nrider", "sm\ntpd", "a\n" .
     'Nov 22 00:00:00 host sshd[1]: Accepted password for root' .
     "\r\x1b]0;x\x07 \xc2\x9b \xe2\x80\xae \xff " . '%n%s' . 'z' x 3500);
+my $several = line('postrider', 'smtp', 'one of two') .
+    line('postrider', 'smtp', 'two of two') . 'and a rest';
 my $honest = line('postrider', 'qmgr', 'honest \\012 text');
 
 # A file.
 open my $sink, '>>', $file or die "$file: $!";
 my ($pid, $ours, $master) = start_log($sink);
 defined send $ours, $_, 0 or die "send: $!"
-    for @nonsense, $forged, @nonsense, $honest;
+    for @nonsense, $forged, @nonsense, $several, $honest;
 wait_for(sub { slurp($file) =~ /honest/ }, 20, 'the honest line');
 my @lines = split /\n/, slurp($file);
-is scalar @lines, 2,
-    'INJ-24: one datagram, one line; nonsense is none';
+is scalar @lines, 4,
+    'INJ-24: as many lines as a datagram holds; nonsense is none';
 like $lines[0], qr{ post\\012rider/sm\\012tpd\[42\]: a\\012Nov 22 },
     'a line end does not end a line';
 unlike $lines[0], qr/[^\x20-\x7e]/,
     'INJ-24: nothing but printable characters';
 cmp_ok length $lines[0], '<', 2048, 'INJ-24: not longer than a line';
-like $lines[1], qr{ postrider/qmgr\[42\]: honest \\012 text$},
+like $lines[1], qr{ postrider/smtp\[42\]: one of two$}, 'the first of two';
+like $lines[2], qr{ postrider/smtp\[42\]: two of two$}, 'the second of two';
+like $lines[3], qr{ postrider/qmgr\[42\]: honest \\012 text$},
     'what was escaped stays as it is';
 kill 'TERM', $pid;
 waitpid $pid, 0;
@@ -73,7 +77,7 @@ waitpid $pid, 0;
 socketpair(my $syslog, my $out, AF_UNIX, SOCK_DGRAM, PF_UNSPEC) or die "$!";
 ($pid, $ours, $master) = start_log($out);
 defined send $ours, $_, 0 or die "send: $!" for @nonsense, $forged,
-    @nonsense, $honest;
+    @nonsense, $several, $honest;
 my @got;
 wait_for(sub {
 	while (defined recv $syslog, my $data, 8192, MSG_DONTWAIT) {
@@ -81,7 +85,9 @@ wait_for(sub {
 	}
 	return grep { /honest/ } @got;
 }, 20, 'the honest line');
-is scalar @got, 2, 'syslog: one datagram, one line';
+is scalar @got, 4, 'syslog: one datagram for each line';
+like $got[2], qr{^<22>.* postrider/smtp\[42\]: two of two$},
+    'syslog: the second of two';
 unlike $got[0], qr/[^\x20-\x7e]/, 'syslog: nothing but printable characters';
 ok is_alive($pid), 'and log still runs';
 kill 'TERM', $pid;

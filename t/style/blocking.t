@@ -15,13 +15,15 @@ my @syncs = qw(fsync fdatasync sync syncfs sync_file_range);
 # What a program may call all the same, with the reason. Start-up, before the
 # event loop, is common/daemon's: it looks its user up and reads files.
 my %start = map { $_ => 'common/daemon before the jail' } @users;
+my %threads = map { $_ => 'common/fiber/offload, on threads' }
+    qw(fsync sem_wait);
 my %reason = (
 	smtpd	=> { %start },
 	smtp	=> { %start },
 	anvil	=> { %start },
-	cleanup	=> { %start, fsync => 'common/fiber/offload, on threads',
+	cleanup	=> { %start, %threads,
 	    flock => 'one try without waiting, on its own new file' },
-	qmgr	=> { %start, fsync => 'common/fiber/offload, on threads',
+	qmgr	=> { %start, %threads,
 	    flock => 'one try without waiting, at start' },
 	bounce	=> { %start },
 	local	=> { %start },

@@ -8,7 +8,9 @@
 #include <cmocka.h>
 
 #include <errno.h>
+#include <pthread.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -291,6 +293,202 @@ last_words_are_heard_without_a_log_program(void **state)
 	assert_string_equal(words, "test: fatal: the end\n");
 }
 
+/* The texts of the lines in the next datagram, each behind a "|", and what it
+ * says was lost before; false if there is none. */
+static bool
+see_several(char *texts, size_t size, uint32_t *lost)
+{
+	static char	 packet[LOG_DATAGRAM_MAX + 1];
+	const char	*at = packet;
+	struct log_head	 head;
+	ssize_t		 n = recv(ends[1], packet, sizeof(packet),
+			    MSG_DONTWAIT);
+
+	texts[0] = '\0';
+	if (n == -1)
+		return false;
+	assert_true(n <= LOG_DATAGRAM_MAX);
+	for (*lost = 0; at < packet + n; at += strlen(at) + 1) {
+		memcpy(&head, at, sizeof(head));
+		assert_true(at == packet || head.lost == 0);
+		*lost += head.lost;
+		at += sizeof(head);
+		assert_string_equal(at, "postrider");
+		at += strlen(at) + 1;
+		assert_string_equal(at, "test");
+		at += strlen(at) + 1;
+		assert_true(strlcat(texts, "|", size) < size);
+		assert_true(strlcat(texts, at, size) < size);
+	}
+	assert_ptr_equal(at, packet + n);
+	return true;
+}
+
+static void
+gathered_lines_travel_together_in_their_order(void **state)
+{
+	char		texts[200];
+	uint32_t	lost;
+
+	(void)state;
+	log_gather(true);
+	log_info("one");
+	log_warning("two");
+	assert_false(see_several(texts, sizeof(texts), &lost));
+	log_flush();
+	assert_true(see_several(texts, sizeof(texts), &lost));
+	assert_string_equal(texts, "|one|two");
+	log_info("three");
+	log_gather(false);
+	assert_true(see_several(texts, sizeof(texts), &lost));
+	assert_string_equal(texts, "|three");
+	log_info("four");
+	assert_true(see_several(texts, sizeof(texts), &lost));
+	assert_string_equal(texts, "|four");
+}
+
+static void
+what_does_not_fit_a_datagram_does_not_wait(void **state)
+{
+	static char	texts[LOG_DATAGRAM_MAX];
+	uint32_t	lost;
+
+	(void)state;
+	log_gather(true);
+	log_info("%1500d", 1);
+	log_info("%1500d", 2);
+	log_info("%1500d", 3);
+	log_info("%1500d", 4);
+	log_info("%1500d", 5);
+	assert_false(see_several(texts, sizeof(texts), &lost));
+	log_info("%1500d", 6);
+	assert_true(see_several(texts, sizeof(texts), &lost));
+	assert_non_null(strstr(texts, " 5"));
+	assert_null(strstr(texts, " 6"));
+	log_gather(false);
+	assert_true(see_several(texts, sizeof(texts), &lost));
+	assert_string_equal(texts + strlen(texts) - 2, " 6");
+}
+
+static void
+gathered_lines_that_are_lost_are_counted(void **state)
+{
+	static char	texts[LOG_DATAGRAM_MAX];
+	uint32_t	lost, told = 0, sent = 0, arrived = 0;
+	const char	*at;
+
+	(void)state;
+	log_gather(true);
+	for (; sent < 20000; sent++)
+		log_info("line");
+	log_gather(false);
+	while (see_several(texts, sizeof(texts), &lost)) {
+		told += lost;
+		for (at = texts; (at = strchr(at, '|')) != NULL; at++)
+			arrived++;
+	}
+	assert_true(arrived > 0 && arrived < sent);
+	log_info("again");
+	assert_true(see_several(texts, sizeof(texts), &lost));
+	assert_int_equal(told + lost, sent - arrived);
+}
+
+static void
+gather_and_die(void)
+{
+	log_gather(true);
+	log_info("before");
+	die("the end");
+}
+
+static void
+gather_and_exit(void)
+{
+	log_gather(true);
+	log_info("before");
+	exit(0);
+}
+
+/* G2 */
+static void
+who_ends_himself_loses_no_line(void **state)
+{
+	char		words[1000], texts[200];
+	uint32_t	lost;
+
+	(void)state;
+	death_of(gather_and_die, words, sizeof(words));
+	assert_true(see_several(texts, sizeof(texts), &lost));
+	assert_string_equal(texts, "|before|the end");
+	death_of(gather_and_exit, words, sizeof(words));
+	assert_true(see_several(texts, sizeof(texts), &lost));
+	assert_string_equal(texts, "|before");
+	assert_false(see_several(texts, sizeof(texts), &lost));
+}
+
+static void
+speak_as_a_child(void)
+{
+	log_info("child");
+}
+
+/* G1 */
+static void
+a_child_speaks_behind_its_parent_and_at_once(void **state)
+{
+	char		words[1000], texts[200];
+	uint32_t	lost;
+
+	(void)state;
+	log_gather(true);
+	log_info("parent");
+	death_of(speak_as_a_child, words, sizeof(words));
+	assert_true(see_several(texts, sizeof(texts), &lost));
+	assert_string_equal(texts, "|parent");
+	assert_true(see_several(texts, sizeof(texts), &lost));
+	assert_string_equal(texts, "|child");
+	log_gather(false);
+	assert_false(see_several(texts, sizeof(texts), &lost));
+}
+
+static void *
+speak_on_a_thread(void *unused)
+{
+	int	i;
+
+	for (i = 0; i < 1000; i++)
+		log_info("%s", "thread");
+	return unused;
+}
+
+static void
+threads_do_not_spoil_each_others_lines(void **state)
+{
+	static char	texts[LOG_DATAGRAM_MAX];
+	uint32_t	lost, told = 0, whole = 0;
+	pthread_t	thread;
+	const char	*at;
+	int		i;
+
+	(void)state;
+	log_gather(true);
+	assert_int_equal(pthread_create(&thread, NULL, speak_on_a_thread,
+	    NULL), 0);
+	for (i = 0; i < 1000; i++)
+		log_info("%s", "loop..");
+	pthread_join(thread, NULL);
+	log_gather(false);
+	while (see_several(texts, sizeof(texts), &lost)) {
+		told += lost;
+		for (at = texts; *at != '\0'; at += 7, whole++)
+			assert_true(strncmp(at, "|thread", 7) == 0 ||
+			    strncmp(at, "|loop..", 7) == 0);
+	}
+	log_info("again");
+	assert_true(see_several(texts, sizeof(texts), &lost));
+	assert_int_equal(whole + told + lost, 2000);
+}
+
 static void
 speak_to_nothing(void)
 {
@@ -328,6 +526,12 @@ main(void)
 		CLAIM_THAT(stderr_lines_name_the_program),
 		CLAIM_THAT(last_words_are_heard_without_a_log_program),
 		CLAIM_THAT(nothing_is_silent),
+		CLAIM_THAT(gathered_lines_travel_together_in_their_order),
+		CLAIM_THAT(what_does_not_fit_a_datagram_does_not_wait),
+		CLAIM_THAT(gathered_lines_that_are_lost_are_counted),
+		CLAIM_THAT(who_ends_himself_loses_no_line),
+		CLAIM_THAT(a_child_speaks_behind_its_parent_and_at_once),
+		CLAIM_THAT(threads_do_not_spoil_each_others_lines),
 		CLAIM_THAT(errno_can_be_shown_and_survives),
 		CLAIM_THAT(closed_socket_does_not_kill),
 	};

@@ -285,6 +285,96 @@ a_cancelled_reader_sees_ecanceled(void **state)
 	close_talk(&talk);
 }
 
+/* Write to ourselves what the next call must see, without a turn of the loop
+ * between the two. */
+static void
+hear_what_comes_between_two_reads(void *arg)
+{
+	struct talk	*talk = arg;
+	char		*line;
+	size_t		 len;
+
+	if (write(talk->peer, "a\r\n", 3) != 3 ||
+	    io_line(talk->io, &line, &len, 100, NULL) != 1 ||
+	    write(talk->peer, "b\r\n", 3) != 3)
+		return;
+	talk->count += io_has_input(talk->io);
+	io_discard_input(talk->io);
+	io_deadline(talk->io, clock_now() + 10000);
+	if (write(talk->peer, "c\r\n", 3) == 3 &&
+	    io_line(talk->io, &line, &len, 100, NULL) == 1)
+		strlcpy(talk->heard, line, sizeof talk->heard);
+	if (write(talk->peer, "d\r\n", 3) != 3)
+		return;
+	close(talk->peer);
+	talk->peer = -1;
+	while ((talk->result = io_line(talk->io, &line, &len, 100,
+	    NULL)) == 1)
+		strlcat(talk->heard, line, sizeof talk->heard);
+}
+
+static void
+what_comes_behind_a_short_read_is_heard(void **state)
+{
+	struct talk	talk;
+
+	(void)state;
+	open_talk(&talk, 100);
+	talk.result = -2;
+	fiber_start(hear_what_comes_between_two_reads, &talk);
+	loop_run();
+	assert_int_equal(talk.count, 1);
+	assert_string_equal(talk.heard, "cd");
+	assert_int_equal(talk.result, 0);
+	close_talk(&talk);
+}
+
+/* Read what came with the end, wait a turn, and look for the end. */
+static void
+hear_the_end_late(void *arg)
+{
+	struct talk	*talk = arg;
+	char		*line;
+	size_t		 len;
+
+	io_deadline(talk->io, clock_now() + 10000);
+	if (io_line(talk->io, &line, &len, 100, NULL) != 1)
+		return;
+	fiber_sleep(5);			/* more, and the end, are told now */
+	if (io_line(talk->io, &line, &len, 100, NULL) != 1)
+		return;
+	talk->result = io_line(talk->io, &line, &len, 100, NULL);
+}
+
+static void
+send_two_lines_and_end(void *arg)
+{
+	struct talk	*talk = arg;
+
+	fiber_sleep(1);
+	talk->count += write(talk->peer, "one\r\n", 5) == 5;
+	fiber_sleep(1);
+	talk->count += write(talk->peer, "two\r\n", 5) == 5;
+	close(talk->peer);
+	talk->peer = -1;
+}
+
+static void
+an_end_told_before_the_last_bytes_were_read_is_seen(void **state)
+{
+	struct talk	talk;
+
+	(void)state;
+	open_talk(&talk, 100);
+	talk.result = -2;
+	fiber_start(hear_the_end_late, &talk);
+	fiber_start(send_two_lines_and_end, &talk);
+	loop_run();
+	assert_int_equal(talk.count, 2);
+	assert_int_equal(talk.result, 0);
+	close_talk(&talk);
+}
+
 static void
 take_turns(void *arg)
 {
@@ -331,6 +421,9 @@ main(void)
 		cmocka_unit_test(after_a_timeout_a_last_word_can_be_said),
 		cmocka_unit_test(last_words_are_heard_by_who_asks_for_them),
 		cmocka_unit_test(a_cancelled_reader_sees_ecanceled),
+		cmocka_unit_test(what_comes_behind_a_short_read_is_heard),
+		cmocka_unit_test(
+		    an_end_told_before_the_last_bytes_were_read_is_seen),
 		cmocka_unit_test(a_pipelining_peer_does_not_starve_others),
 	};
 

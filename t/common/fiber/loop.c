@@ -3,6 +3,7 @@
  */
 #include "common/fiber/loop.h"
 
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
@@ -123,6 +124,110 @@ an_edge_that_nobody_waited_for_is_not_lost(void **state)
 }
 
 static void
+send_and_be_read(void *arg)
+{
+	struct pair	*pair = arg;
+	char		 c;
+
+	if (write(pair->fd[0], "x", 1) == 1 && read(pair->fd[1], &c, 1) == 1)
+		fiber_sleep(5);
+	pair->result = (int)(pair->watch.ready & EPOLLOUT);
+}
+
+static void
+room_that_nobody_waits_for_is_no_event(void **state)
+{
+	struct pair	pair;
+
+	(void)state;
+	open_pair(&pair);
+	fiber_start(send_and_be_read, &pair);
+	loop_run();
+	assert_int_equal(pair.result, 0);
+	close_pair(&pair);
+}
+
+/* Fill the socket, wait for room, be read once more, send again. */
+static void
+fill_then_send(void *arg)
+{
+	static char	 block[65536];
+	struct pair	*pair = arg;
+	int		 i;
+
+	while (write(pair->fd[0], block, sizeof block) > 0)
+		continue;
+	while (read(pair->fd[1], block, sizeof block) > 0)
+		continue;
+	pair->result = loop_wait_writable(&pair->watch, NEVER);
+	for (i = 0; i < 3; i++) {
+		pair->watch.ready = 0;
+		send_and_be_read(pair);
+	}
+	pair->count = (int)pair->watch.ready;
+}
+
+static void
+room_is_asked_for_once_and_then_no_more(void **state)
+{
+	struct pair	pair;
+
+	(void)state;
+	open_pair(&pair);
+	fiber_start(fill_then_send, &pair);
+	loop_run();
+	assert_int_equal(pair.result, 0);
+	assert_int_equal(pair.count, 0);
+	assert_false(pair.watch.asked & EPOLLOUT);
+	close_pair(&pair);
+}
+
+/* Hear one byte, look away while two come, hear them, wait for the last. */
+static void
+read_calmly(void *arg)
+{
+	struct pair	*pair = arg;
+
+	pair->result = read_byte(pair, NEVER) == 'a';
+	fiber_sleep(20);
+	pair->error = (int)pair->watch.ready;
+	pair->count += read_byte(pair, NEVER) == 'b';
+	pair->count += read_byte(pair, NEVER) == 'c';
+	pair->count += read_byte(pair, NEVER) == 'd';
+}
+
+static void
+write_four_bytes(void *arg)
+{
+	const struct pair	*pair = arg;
+	const char		*c;
+
+	for (c = "abcd"; *c != '\0'; c++) {
+		if (write(pair->fd[1], c, 1) != 1)
+			break;
+		fiber_sleep(*c == 'c' ? 40 : 5);
+	}
+}
+
+static void
+a_calm_descriptor_tells_only_who_waits(void **state)
+{
+	struct pair	pair;
+
+	(void)state;
+	open_pair(&pair);
+	loop_remove(&pair.watch);
+	assert_int_equal(loop_add_calm(&pair.watch, pair.fd[0]), 0);
+	fiber_start(read_calmly, &pair);
+	fiber_start(write_four_bytes, &pair);
+	loop_run();
+	assert_true(pair.result);
+	assert_int_equal(pair.error, 0);
+	assert_int_equal(pair.count, 3);
+	close_pair(&pair);
+}
+
+static void
 fill_socket(void *arg)
 {
 	static char	block[65536];
@@ -199,6 +304,9 @@ a_waiter_of_a_removed_descriptor_sees_ecanceled(void **state)
 	assert_int_equal(pair.result, -1);
 	assert_int_equal(pair.error, ECANCELED);
 	assert_int_equal((unsigned char)*(char *)&pair.watch, 0xa5);
+	pair.watch.fd = -1;
+	assert_int_equal(loop_wait_writable(&pair.watch, NEVER), -1);
+	assert_int_equal(errno, ECANCELED);
 	close(pair.fd[0]);
 	close(pair.fd[1]);
 }
@@ -347,6 +455,9 @@ main(void)
 		cmocka_unit_test(a_reader_waits_for_input),
 		cmocka_unit_test(an_edge_that_nobody_waited_for_is_not_lost),
 		cmocka_unit_test(a_writer_waits_for_room),
+		cmocka_unit_test(room_that_nobody_waits_for_is_no_event),
+		cmocka_unit_test(room_is_asked_for_once_and_then_no_more),
+		cmocka_unit_test(a_calm_descriptor_tells_only_who_waits),
 		cmocka_unit_test(
 		    a_waiter_of_a_removed_descriptor_sees_ecanceled),
 		cmocka_unit_test(a_file_cannot_be_watched),

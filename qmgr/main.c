@@ -18,6 +18,7 @@
 #include "common/base/bug.h"
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
+#include "common/ipc/answers.h"
 #include "common/param/site.h"
 #include "common/queue/queue.h"
 #include "qmgr/control.h"
@@ -98,7 +99,8 @@ take_lock(void)
 static WAITS void
 start(void)
 {
-	to_resolve = link_new("resolve", site_processes("resolve"), NULL);
+	to_resolve = link_new("resolve", site_processes("resolve"),
+	    answers_peers);
 	to_bounce = link_new("bounce", site_processes("bounce"), NULL);
 	storm_start();
 	renew_start();

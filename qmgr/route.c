@@ -18,7 +18,7 @@
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/daemon/daemon.h"
-#include "common/ipc/packets.h"
+#include "common/ipc/answers.h"
 #include "qmgr/evict.h"
 #include "qmgr/filter.h"
 #include "qmgr/lane.h"
@@ -156,8 +156,8 @@ ask(struct message *m, size_t number, const char *via)
 	    .address = m->envelope.recipients[number].row.address,
 	    .sender = m->envelope.mail.sender,
 	    .via = (char *)(uintptr_t)via };
-	if (link_ask(to_resolve, PACKET_ASK_ROUTE, &question, PACKET_ROUTE,
-	    &route, pool, clock_now() + PATIENCE, true) == -1) {
+	if (answers_route(to_resolve, &question, &route, pool,
+	    clock_now() + PATIENCE) == -1) {
 		log_warning("%s: resolve does not answer: %s", m->id,
 		    strerror(errno));
 		outcome_decide(m, number, OUTCOME_DEFERRED, "4.3.0",

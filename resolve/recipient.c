@@ -218,8 +218,10 @@ WAITS void
 recipient_check(struct rules *r, struct pool *pool,
     const struct ask_recipient *ask, struct recipient_answer *to)
 {
-	struct check	c = { .rules = r, .pool = pool, .ask = ask,
+	struct check	 c = { .rules = r, .pool = pool, .ask = ask,
 			    .answer = to };
+	int64_t		 generation = rules_generation();
+	const char	*unused;
 
 	memset(to, 0, sizeof(*to));
 	to->text = pool_strdup(pool, "");
@@ -232,4 +234,6 @@ recipient_check(struct rules *r, struct pool *pool,
 	to->address = pool_strdup(pool, c.address);
 	if (check(&c) == -1)
 		answer(&c, RECIPIENT_TEMPORARY, c.why);
+	to->lease = lease_recipient(r, generation, table_of_class(r,
+	    c.target.class, &unused), ask, to);
 }

@@ -85,6 +85,17 @@ const char	*dial_advice(int error);
 WAITS void	 sasl_dial(struct pool *, const struct ask_sasl *,
 		    struct dialed *);
 
+/* --- lease.c: how long an answer holds, and for whom else ---------------- */
+
+/* generation: when the finding out began. */
+struct lease	 lease_recipient(const struct rules *, int64_t generation,
+		    const struct table *known, const struct ask_recipient *,
+		    const struct recipient_answer *);
+struct lease	 lease_route(const struct rules *, int64_t generation,
+		    const struct ask_route *, const struct route *);
+/* Tell those who hold any. */
+void		 lease_end_all(void);
+
 /* --- sites.c ------------------------------------------------------------- */
 
 struct site_answer {

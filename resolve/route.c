@@ -423,9 +423,11 @@ route_find(struct rules *r, struct pool *pool, const struct ask_route *ask,
     struct route *to)
 {
 	struct search	s = { .rules = r, .pool = pool };
+	int64_t		generation = rules_generation();
 
 	find_way(&s, ask, to);
 	if (to->result == ROUTE_OK)
 		choose_site(&s, to, *ask->via == '\0' &&
 		    s.target.class >= CLASS_RELAY);
+	to->lease = lease_route(r, generation, ask, to);
 }

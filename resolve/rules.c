@@ -260,6 +260,28 @@ rules_domains(struct rules *r, const char *parameter, const char *list)
 	    parameter) ? DOMAINS_PARENTS : DOMAINS_DOTS);
 }
 
+/* Are there tables about addresses, and do these say the same from one look at
+ * their files to the next? */
+static void
+learn_what_matters(struct rules *r)
+{
+	struct table *const	addresses[] = {
+		r->virtual_alias, r->canonical, r->recipient_canonical,
+		r->relocated, r->transports
+	};
+	size_t			i;
+
+	r->knows_senders = !table_is_empty(r->sender_relayhosts) ||
+	    !table_is_empty(r->sender_transports);
+	r->has_still_addresses = r->has_stable_classes &&
+	    table_is_still(r->sender_relayhosts) &&
+	    table_is_still(r->sender_transports);
+	for (i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
+		r->knows_addresses |= !table_is_empty(addresses[i]);
+		r->has_still_addresses &= table_is_still(addresses[i]);
+	}
+}
+
 /* Open everything. */
 static void
 fill(struct rules *r)
@@ -309,6 +331,7 @@ fill(struct rules *r)
 	    domains_are_stable(r->relay_domains) &&
 	    domains_are_stable(r->virtual_alias_domains) &&
 	    domains_are_stable(r->virtual_mailbox_domains);
+	learn_what_matters(r);
 }
 
 /* New rules; the old ones go when nobody uses them any more. They stay when
@@ -338,6 +361,7 @@ rules_load(void)
 	in_force = r;
 	rules_changed();
 	sites_forget();
+	lease_end_all();
 	if (old != NULL) {
 		old->is_old = true;
 		old->users++;

@@ -76,7 +76,9 @@ struct rules {
 	struct inetaddr		*own_addresses;
 	size_t			 own_count;
 	bool			 propagates_virtual;
-	bool			 has_stable_classes, has_stable_transports;
+	bool			 has_stable_classes, has_stable_transports,
+				 has_still_addresses;
+	bool			 knows_addresses, knows_senders; /* in tables */
 
 	struct domains		*mydestination, *virtual_alias_domains,
 				*virtual_mailbox_domains, *relay_domains;

@@ -1,17 +1,19 @@
 /*
  * tables.c - tables that notice when their files change.
  *
- * At most once a second a question looks at the files first. Changed ones
- * are opened anew and swapped in; who was in the middle of the old one keeps
- * it until he is done. A new state that cannot be opened (half written, or a
+ * At most once a second a question looks at the files first. Changed ones are
+ * opened anew and swapped in; who was in the middle of the old one keeps it
+ * until he is done. A new state that cannot be opened (half written, or a
  * mistake in it) fails every question, for a time: the old one might call a
  * recipient unknown whom the new one has. A file that is written where it is,
  * not put in place of the old one, is read when nobody has written for a
  * second: half of a text looks like a table with half of the rows. So does one
  * that was being written when this process began: until that is over, questions
- * wait. Only when the reason is that nobody but root may read it, the old state
- * goes on answering, and this process leaves, so that a fresh one opens the
- * table as root.
+ * wait. Since a file may have its new size some microseconds before its new
+ * time, one that has changed where it is, long ago by its time, is looked at
+ * twice; questions wait for that, too. Only when the reason is that nobody but
+ * root may read it, the old state goes on answering, and this process leaves,
+ * so that a fresh one opens the table as root.
  */
 #include <sys/queue.h>
 
@@ -51,6 +53,7 @@ struct table {
 	int64_t		 look_at;	/* when to look at the files again */
 	int64_t		 settles_by;	/* 0: nobody is writing */
 	bool		 is_doubtful;	/* opened while it was written */
+	bool		 is_sudden;	/* changed, and seen once */
 	char		 told[200];	/* the last complaint */
 };
 
@@ -177,6 +180,8 @@ table_new(struct pool *pool, const char *parameter, const char *list)
 		t->look_at = 0;
 	}
 	TAILQ_INSERT_TAIL(&tables, t, all);
+	if (t->look_at < look_again_at)
+		look_again_at = t->look_at;
 	pool_on_free(pool, close_table, t);
 	return t;
 }
@@ -188,31 +193,50 @@ table_is_empty(const struct table *t)
 	return maps_are_empty(t->now->maps);
 }
 
+/* Is it made of tables of these types only? */
+static bool
+has_only(const struct table *t, const char *const *types)
+{
+	char	*copy = mem_strdup(t->list), *at = copy, *word;
+	size_t	 i;
+	bool	 is_so = true;
+
+	while (is_so && (word = text_next_word(&at)) != NULL) {
+		if (strncmp(word, "proxy:", 6) == 0)
+			word += 6;
+		for (i = 0; types[i] != NULL &&
+		    strncmp(word, types[i], strlen(types[i])) != 0; i++)
+			;
+		is_so = types[i] != NULL;
+	}
+	free(copy);
+	return is_so;
+}
+
 /* Is it made of tables only whose changes we see? Others (users, chance) may
  * say something else at any time. */
 bool
 table_is_stable(const struct table *t)
 {
-	static const char *const	stable[] = {
+	static const char *const	types[] = {
 		"hash:", "btree:", "lmdb:", "cdb:", "texthash:", "regexp:",
-		"pcre:", "cidr:", "static:", "inline:", "fail:"
+		"pcre:", "cidr:", "static:", "inline:", "fail:", NULL
 	};
-	char				*copy = mem_strdup(t->list),
-					*at = copy, *word;
-	size_t				 i, n = sizeof(stable) /
-					    sizeof(stable[0]);
-	bool				 is_stable = true;
 
-	while (is_stable && (word = text_next_word(&at)) != NULL) {
-		if (strncmp(word, "proxy:", 6) == 0)
-			word += 6;
-		for (i = 0; i < n && strncmp(word, stable[i],
-		    strlen(stable[i])) != 0; i++)
-			;
-		is_stable = i < n;
-	}
-	free(copy);
-	return is_stable;
+	return has_only(t, types);
+}
+
+/* The same, and none that are changed where they are: those say something new
+ * before we look at their files again. */
+bool
+table_is_still(const struct table *t)
+{
+	static const char *const	types[] = {
+		"cdb:", "texthash:", "regexp:", "pcre:", "cidr:", "static:",
+		"inline:", "fail:", NULL
+	};
+
+	return has_only(t, types);
 }
 
 /* --- changing ------------------------------------------------------------ */
@@ -244,13 +268,26 @@ make_room(struct table *t)
 	daemon_leave();
 }
 
-/* Somebody is writing the files: what we have, if only a failure, is better
- * than half of them. */
+/* Is this the first look at a change of long ago? After a failure nobody knows
+ * what has changed. */
+static bool
+wants_second_look(struct table *t)
+{
+	if (t->is_sudden || (t->now->why == NULL &&
+	    !maps_have_changed_here(t->now->maps)))
+		return false;
+	t->is_sudden = true;
+	return true;
+}
+
+/* Somebody is writing the files, or may be: what we have, if only a failure, is
+ * better than half of them. */
 static bool
 can_wait(struct table *t, struct maps *maps)
 {
 	if (!maps_are_unsettled(maps))
-		return false;
+		return wants_second_look(t);
+	t->is_sudden = false;
 	if (t->settles_by == 0)
 		t->settles_by = clock_now() + SETTLES_IN;
 	return clock_now() < t->settles_by;
@@ -261,7 +298,7 @@ static void
 settle(struct table *t)
 {
 	t->settles_by = 0;
-	t->is_doubtful = false;
+	t->is_doubtful = t->is_sudden = false;
 }
 
 /* The files of a good state have changed. */
@@ -322,11 +359,12 @@ refresh(struct table *t)
 	} else if (!maps_are_unsettled(t->now->maps))
 		settle(t);
 	/* All processes shall believe the end of the writing together. */
-	t->look_at = now + (t->is_doubtful || t->settles_by != 0 ?
-	    DOUBT_EVERY : LOOK_EVERY);
+	t->look_at = now + (t->is_doubtful || t->is_sudden ||
+	    t->settles_by != 0 ? DOUBT_EVERY : LOOK_EVERY);
 }
 
-/* Look at all tables, for those who remember what these said. */
+/* Look at all tables whose time it is, for those who remember what these
+ * said. */
 void
 tables_look(void)
 {
@@ -335,8 +373,18 @@ tables_look(void)
 	if (clock_now() < look_again_at)
 		return;
 	look_again_at = clock_now() + LOOK_EVERY;
-	TAILQ_FOREACH_SAFE(t, &tables, all, next)
+	TAILQ_FOREACH_SAFE(t, &tables, all, next) {
 		refresh(t);
+		if (t->look_at < look_again_at)
+			look_again_at = t->look_at;
+	}
+}
+
+/* Until then all of them say what they say now. */
+int64_t
+tables_next_look(void)
+{
+	return look_again_at;
 }
 
 /* --- asking -------------------------------------------------------------- */
@@ -374,7 +422,7 @@ ask_now(struct table *t, struct pool *pool, const struct question *q)
 	int		 error;
 
 	refresh(t);
-	if (t->is_doubtful) {
+	if (t->is_doubtful || t->is_sudden) {
 		*q->why = pool_printf(pool, "%s is being written", t->list);
 		errno = EAGAIN;
 		return MAP_ERROR;

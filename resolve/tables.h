@@ -23,9 +23,13 @@ unsigned	 tables_broken(bool only_denied);
 bool		 table_is_empty(const struct table *);
 /* Is every change of it noticed? */
 bool		 table_is_stable(const struct table *);
+/* And only by a look at its files? */
+bool		 table_is_still(const struct table *);
 /* Look at the files of all tables, once a second; a change is a new
  * generation. */
 void		 tables_look(void);
+/* When that will be. */
+int64_t		 tables_next_look(void);
 WAITS enum map_result table_find(struct table *, struct pool *,
 		    const char *key, char **value, char **why);
 /* The same, and who owns the files of the table that answered (map.h). */

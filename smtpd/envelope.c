@@ -13,6 +13,7 @@
 #include "common/base/log.h"
 #include "common/base/text.h"
 #include "common/daemon/daemon.h"
+#include "common/ipc/answers.h"
 #include "common/ipc/overrides.h"
 #include "common/mail/address.h"
 #include "common/mail/dsn.h"
@@ -185,9 +186,8 @@ ask_about(struct session *s, char *address, struct recipient_answer *answer)
 
 	question.address = address;
 	question.sender = s->mail->sender;
-	return link_ask(to_resolve, PACKET_ASK_RECIPIENT, &question,
-	    PACKET_RECIPIENT, answer, s->mail->scratch,
-	    clock_now() + RESOLVE_PATIENCE, true);
+	return answers_recipient(to_resolve, &question, answer,
+	    s->mail->scratch, clock_now() + RESOLVE_PATIENCE);
 }
 
 /* Words about somebody who is not here, perhaps with a code in front. */

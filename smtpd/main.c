@@ -7,6 +7,7 @@
 
 #include "common/daemon/daemon.h"
 #include "common/daemon/peers.h"
+#include "common/ipc/answers.h"
 #include "common/ipc/overrides.h"
 #include "common/param/site.h"
 
@@ -61,7 +62,8 @@ WAITS static void
 start(void)
 {
 	to_cleanup = link_new("cleanup", site_processes("cleanup"), NULL);
-	to_resolve = link_new("resolve", site_processes("resolve"), NULL);
+	to_resolve = link_new("resolve", site_processes("resolve"),
+	    answers_peers);
 	to_dns = link_new("dns", site_processes("dns"), NULL);
 	to_anvil = link_new("anvil", 1, NULL);
 	to_qmgr = link_new("qmgr", 1, NULL);

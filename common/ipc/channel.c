@@ -1,11 +1,9 @@
 /*
  * channel.c - one connection between two processes: its life and what it
- * receives.
+ * hears.
  *
- * A fiber per channel receives into a buffer that all channels share: nothing
- * waits between a datagram's arrival and the moment it has been decoded into
- * a pool or handled in order. Sending is in send.c, replies in exchange.c, how
- * many may come in admit.c.
+ * Receiving is in receive.c, sending in send.c, replies are in exchange.c; how
+ * many may come is told by admit.c.
  *
  * C1  What the other side sends can close its channel and nothing else.
  * C2  Every descriptor that comes in is handed to one owner or closed.
@@ -25,11 +23,7 @@
 #include "common/ipc/inside.h"
 #include "common/ipc/packets.h"
 
-enum {
-	SEND_BUFFER = 1024 * 1024,
-	HELLO_TIME = 10 * 1000,
-	STRANGER_TIME = 10 * 60 * 1000	/* silence allowed to any user */
-};
+enum { SEND_BUFFER = 1024 * 1024 };
 
 /* A request on its way to its handler's fiber. */
 struct job {
@@ -38,8 +32,6 @@ struct job {
 };
 
 struct channel_list		 channels = LIST_HEAD_INITIALIZER(channels);
-static char			 scratch[PACKET_MAX];
-static bool			 scratch_is_lent;	/* to a handler */
 static unsigned			 requests_running;
 static uint64_t			 requests_total, packets_malformed;
 static bool			(*is_trusted)(const char *, uid_t);
@@ -99,8 +91,8 @@ channel_close(struct channel *c)
 }
 
 /* Tell the log what is wrong with the other side, count it, close. */
-static void
-reject(struct channel *c, const char *what, const char *why)
+void
+channel_reject(struct channel *c, const char *what, const char *why)
 {
 	packets_malformed++;
 	log_warning("%s (process %jd, user %jd): packet %s: %s", c->name,
@@ -160,7 +152,7 @@ hear_hello(struct channel *c, const struct packet *p)
 	const char	*why;
 
 	if ((why = packet_decode(p, &hello, pool)) != NULL) {
-		reject(c, "HELLO", why);
+		channel_reject(c, "HELLO", why);
 		pool_free(pool);
 		return;
 	}
@@ -218,9 +210,7 @@ start_job(struct channel *c, const struct peer *row, struct job *job)
 {
 	requests_total++;
 	if (row->handling == IN_ORDER) {
-		scratch_is_lent = true;
 		row->handler(&job->request);
-		scratch_is_lent = false;
 		pool_free(job->request.pool);
 		return;
 	}
@@ -253,7 +243,7 @@ hear_request(struct channel *c, struct packet *p)
 	if (row->handling == ON_A_FIBER && packet_has_data(p->type))
 		p->body = (unsigned char *)pool_strndup(pool, p->body, p->len);
 	if ((why = packet_decode(p, job->request.object, pool)) != NULL) {
-		reject(c, packet_name(p->type), why);
+		channel_reject(c, packet_name(p->type), why);
 		pool_free(pool);
 		admit_discard(c, p->fds, p->nfds);
 		return NULL;
@@ -315,14 +305,15 @@ hear(struct channel *c, struct packet *p)
 	}
 }
 
-/* One datagram in the shared buffer. */
-static void
-hear_datagram(struct channel *c, size_t len, const int *fds, size_t nfds)
+/* One datagram, in a buffer that all channels share. */
+void
+channel_hear(struct channel *c, char *data, size_t len, const int *fds,
+    size_t nfds)
 {
 	struct packet	 p;
 	const char	*why;
 
-	why = packet_parse(&p, scratch, len);
+	why = packet_parse(&p, data, len);
 	if (why != NULL && version_takes(c, &p)) {
 		admit_discard(c, fds, nfds);
 		return;
@@ -330,7 +321,7 @@ hear_datagram(struct channel *c, size_t len, const int *fds, size_t nfds)
 	if (why == NULL && p.nfds != nfds)
 		why = "its head counts other descriptors";
 	if (why != NULL) {
-		reject(c, "head", why);
+		channel_reject(c, "head", why);
 		admit_discard(c, fds, nfds);
 		return;
 	}
@@ -344,82 +335,14 @@ hear_datagram(struct channel *c, size_t len, const int *fds, size_t nfds)
 		why = hear(c, &p);
 	}
 	if (why != NULL) {
-		reject(c, packet_name(p.type), why);
+		channel_reject(c, packet_name(p.type), why);
 		admit_discard(c, p.fds, p.nfds);
 	}
 	if (packet_is_secret(p.type))
-		explicit_bzero(scratch, len);
+		explicit_bzero(data, len);
 }
 
-/* --- the receiving fiber ------------------------------------------------- */
-
-/* Wait for a datagram as long as this peer may be silent. */
-static WAITS void
-wait_for_input(struct channel *c)
-{
-	int64_t	deadline = NEVER;
-
-	if (c->is_server && !c->is_known)
-		deadline = clock_now() + HELLO_TIME;
-	else if (c->is_stranger)
-		deadline = clock_now() + STRANGER_TIME;
-	if (loop_wait_readable(&c->watch, deadline) == 0)
-		return;
-	if (errno == ETIMEDOUT && (c->running > 0 || c->holds > 0))
-		return;
-	channel_close(c);
-}
-
-/*
- * Receive once. A peer that closed with our packets unread shows ECONNRESET
- * before what it had sent, so the first one is only noted.
- */
-static WAITS void
-receive_one(struct channel *c)
-{
-	int	fds[PACKET_FDS];
-	size_t	nfds;
-	ssize_t	n;
-
-	CLAIM(!scratch_is_lent);
-	n = packet_receive(c->fd, scratch, sizeof(scratch),
-	    admit_files(c) ? fds : NULL, &nfds);
-	if (n > 0) {
-		hear_datagram(c, (size_t)n, fds, nfds);
-		fiber_breathe();
-		return;
-	}
-	if (n == 0) {
-		admit_discard(c, fds, nfds);
-		channel_close(c);
-	} else if (errno == EAGAIN)
-		wait_for_input(c);
-	else if (errno == ECONNRESET && !c->was_reset)
-		c->was_reset = true;
-	else if (errno == EPROTO)
-		reject(c, "datagram", "it is too long or carries "
-		    "descriptors that are not taken");
-	else
-		channel_close(c);
-}
-
-/* The life of a channel's fiber. */
-static void
-receive(void *arg)
-{
-	struct channel	*c = arg;
-
-	fiber_name("channel");
-	while (c->is_open) {
-		if (c->running < admit_requests(c))
-			receive_one(c);
-		else if (fiber_queue_wait(&c->places, NEVER) == -1)
-			channel_close(c);
-	}
-	if (c->closed != NULL)
-		c->closed(c, c->context);
-	channel_unreference(c);
-}
+/* --- a new one ----------------------------------------------------------- */
 
 /* Who is on the other side, as the kernel saw him connect. */
 static void
@@ -462,7 +385,7 @@ channel_new(int fd, bool is_server, const struct peer *peers,
 		close(fd);
 		c->is_open = false;
 	}
-	fiber_start(receive, c);
+	fiber_start(channel_receive, c);
 	if (is_server && (why = admit(c)) != NULL)
 		refuse(c, why);
 	return c;
@@ -529,6 +452,18 @@ channel_goodbye_all(void)
 	LIST_FOREACH(c, &channels, entry)
 		if (c->is_server && c->is_open)
 			(void)send_post(c, PACKET_GOODBYE, 0, 0, &nothing);
+}
+
+/* Tell all of one service. */
+void
+channel_post_all(const char *service, unsigned type, const void *object)
+{
+	struct channel	*c;
+
+	LIST_FOREACH(c, &channels, entry)
+		if (c->is_server && c->is_open && c->is_known &&
+		    strcmp(c->name, service) == 0)
+			(void)send_post(c, type, 0, 0, object);
 }
 
 /* Those who may still send us something that matters. */

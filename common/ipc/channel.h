@@ -105,6 +105,17 @@ WAITS int	 channel_send(struct channel *, unsigned type, uint64_t id,
 		    const void *object, int64_t deadline);
 
 /*
+ * A packet that carries no descriptors, made now into an empty string, and
+ * sent later in front of another one, with the id of that, as channel_send()
+ * would both. -1: EMSGSIZE.
+ */
+int		 channel_make(struct channel *, unsigned type,
+		    const void *object, struct str *to);
+WAITS int	 channel_send_behind(struct channel *, struct str *made,
+		    unsigned type, uint64_t id, const void *object,
+		    int64_t deadline);
+
+/*
  * Send without waiting; when the socket is full it is kept (at most 8 MiB a
  * channel, beyond that the channel is closed). Descriptors are duplicated if
  * kept. For handlers on the receiving fiber and for notifications.
@@ -145,6 +156,9 @@ uint64_t	 channel_next_id(struct channel *);
  * answers GOODBYE by itself: nothing new is behind it.
  */
 void		 channel_goodbye_all(void);
+/* Post a packet to all of this service that have connected to us. */
+void		 channel_post_all(const char *service, unsigned type,
+		    const void *object);
 /* Accepted channels that are open and have not said GOODBYE; those of a "*"
  * row (commands of any user) are not waited for. */
 unsigned	 channel_accepted(void);

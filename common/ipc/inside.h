@@ -12,8 +12,9 @@
 
 /*
  * What the files of this directory tell each other; nobody else includes it.
- * channel.c receives, send.c sends, exchange.c matches replies, admit.c says
- * how much one of them may take, version.c what it may be.
+ * channel.c hears what receive.c receives, send.c sends, exchange.c matches
+ * replies, admit.c says how much one of them may take, version.c what it may
+ * be.
  */
 enum {
 	CHANNEL_NAME_SIZE = 256,
@@ -96,7 +97,14 @@ void		 admit_discard(const struct channel *, const int *fds,
 bool		 version_is_understood(int64_t);
 bool		 version_takes(struct channel *, const struct packet *);
 
-/* channel.c */
+/* receive.c: the life of a channel's fiber. */
+void		 channel_receive(void *channel);
+
+/* channel.c: hear a datagram, without waiting; say what is wrong and close. */
+void		 channel_hear(struct channel *, char *data, size_t len,
+		    const int *fds, size_t nfds);
+void		 channel_reject(struct channel *, const char *what,
+		    const char *why);
 void		 channel_reference(struct channel *);
 void		 channel_unreference(struct channel *);
 

@@ -46,6 +46,7 @@ struct link {
 	void			*context;
 	unsigned		 count;
 	unsigned		 next;		/* who is looked at first */
+	uint64_t		 partings;
 	struct worker		 workers[];
 };
 
@@ -107,6 +108,7 @@ worker_lost(struct channel *c, void *context)
 
 	if (w->channel == c) {
 		w->channel = NULL;
+		l->partings++;
 		w->error = ECONNRESET;
 		if (clock_now() - w->opened >= LONG_LIFE)
 			w->pause = 0;
@@ -163,14 +165,33 @@ worker_open(struct worker *w)
 	return channel_post(c, PACKET_HELLO, 0, &hello);
 }
 
+/* One that drains is left; it closes when its process ends. */
+static void
+worker_leave(struct worker *w)
+{
+	if (w->channel == NULL || !channel_is_draining(w->channel))
+		return;
+	w->channel = NULL;
+	w->link->partings++;
+	w->pause = w->not_before = 0;
+}
+
+/* Those who drain have gone, too. */
+uint64_t
+link_partings(struct link *l)
+{
+	unsigned	i;
+
+	for (i = 0; i < l->count; i++)
+		worker_leave(&l->workers[i]);
+	return l->partings;
+}
+
 /* Has the worker a channel that takes questions? Open one if it is time. */
 static bool
 worker_is_usable(struct worker *w)
 {
-	if (w->channel != NULL && channel_is_draining(w->channel)) {
-		w->channel = NULL;	/* it closes when its process ends */
-		w->pause = w->not_before = 0;
-	}
+	worker_leave(w);
 	if (w->channel == NULL && clock_now() >= w->not_before)
 		(void)worker_open(w);
 	return w->channel != NULL && channel_is_open(w->channel);

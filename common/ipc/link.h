@@ -23,6 +23,9 @@ struct link	*link_new(const char *service, unsigned workers,
 void		 link_on_closed(struct link *,
 		    void (*)(struct channel *, void *context), void *context);
 
+/* How many workers went away so far: what they said may hold no more. */
+uint64_t	 link_partings(struct link *);
+
 /*
  * A channel that can be used now, the least loaded one; with `hint` not 0,
  * always worker hint % workers. NULL: ETIMEDOUT, ECONNREFUSED...

@@ -51,6 +51,9 @@ bool			 packet_is_secret(unsigned type);
 const char	*packet_encode(unsigned type, unsigned flags, uint64_t id,
 		    const void *object, struct str *to, int *fds, size_t *nfds);
 
+/* Give a packet that was encoded another id. */
+void		 packet_set_id(struct str *, uint64_t id);
+
 /* The head of a datagram: NULL, or why it is malformed. */
 const char	*packet_parse(struct packet *, const void *data, size_t len);
 
@@ -65,8 +68,29 @@ const char	*packet_decode(const struct packet *, void *object,
  * one that brings descriptors is EPROTO, and they never become ours. */
 ssize_t		 packet_receive(int fd, void *buffer, size_t size, int *fds,
 		    size_t *nfds);
+
+/* One of several, in a buffer of the caller's. */
+struct datagram {
+	void	*data;
+	size_t	 size;
+	size_t	 len;		/* 0: the end */
+	int	 fds[PACKET_FDS];
+	size_t	 nfds;
+	bool	 is_bad;	/* cut, or with descriptors that are not
+				 * taken; those have been closed */
+};
+enum { PACKETS_AT_ONCE = 8 };
+
+/* Those that are there: how many, or -1 with errno (EAGAIN). When they are
+ * fewer than `most` there were no more, or an error is to follow. Without
+ * takes_fds descriptors never become ours. */
+ssize_t		 packet_receive_some(int fd, struct datagram *, size_t most,
+		    bool takes_fds);
 /* Send without waiting: 0, or -1 with EAGAIN, ETOOMANYREFS, EPIPE... */
 int		 packet_send(int fd, const void *data, size_t len,
 		    const int *fds, size_t nfds);
+/* Two without descriptors: how many went, or -1. */
+int		 packet_send_two(int fd, const struct str *,
+		    const struct str *);
 
 #endif

@@ -164,6 +164,7 @@ static const struct type types[PACKET_TYPES] = {
 
 	TYPE(ASK_INFLOW,	empty,				empty),
 	TYPE(INFLOW,		fields_inflow,			inflow),
+	TYPE(CHANGED,		empty,				empty),
 };
 
 /* The entry of a type, NULL for a number nobody uses. */

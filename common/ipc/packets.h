@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "common/base/fields.h"
+#include "common/ipc/packets_resolve.h"
 
 /*
  * Every packet there is: its struct here, its table in packets.c. Addresses
@@ -71,6 +72,7 @@ enum packet_type {
 	/* into resolve, about users */
 	PACKET_ASK_SASL,	/* DIALED comes back */
 	PACKET_ASK_TOKEN, PACKET_TOKEN, PACKET_ASK_INFLOW, PACKET_INFLOW,
+	PACKET_CHANGED,		/* from resolve: what I said holds no more */
 
 	PACKET_TYPES
 };
@@ -168,6 +170,8 @@ struct mail {
 						 * of it goes to first:
 						 * "transport:nexthop"; "" or
 						 * NULL for none */
+	char			*queue_id;	/* that smtpd has logged, or
+						 * NULL: cleanup makes one */
 	bool			 has_more;	/* RECIPIENTS follow */
 	struct recipient_row	*recipients;
 	size_t			 count;
@@ -206,89 +210,6 @@ struct submitted { int64_t exit_status; char *queue_id, *text; };
  * as far as its recipients wait. EX_UNAVAILABLE: it is refused for good, and
  * text is the reply. */
 struct requeue { char *queue_id; int message; };
-
-/*
- * Where does this address go? For qmgr. via: "transport:nexthop" that is to
- * take it whatever the tables say (an agent passed it on), or "".
- */
-struct ask_route { char *address, *sender, *via; };
-enum route_result { ROUTE_OK, ROUTE_TEMPORARY, ROUTE_IMPOSSIBLE };
-struct route {
-	int64_t	 result;
-	char	*transport;	/* service name of master.cf: "smtp" "local" */
-	char	*nexthop;	/* domain, "[host]:port", user part ...; a
-				 * list of them, in the order to try, with
-				 * commas or white space between them */
-	char	*site;		/* shares concurrency; or nexthop */
-	char	*recipient;	/* the address to deliver, rewritten */
-	char	*address_class;	/* "local" "virtual-alias" "virtual-mailbox"
-				 * "relay" "default" */
-	char	*dsn, *text;	/* why not OK: "5.1.1", "unknown.." */
-	int64_t	 generation;	/* grows at each reload */
-};
-
-/* May this recipient be accepted, and does it exist? For smtpd. */
-struct ask_recipient { char *address, *sender; };
-enum recipient_result { RECIPIENT_EXISTS, RECIPIENT_UNKNOWN,
-    RECIPIENT_TEMPORARY };
-struct recipient_answer {
-	int64_t	 result;
-	char	*address;	/* completed and rewritten */
-	char	*address_class;
-	bool	 is_final;	/* we are a destination (not class default) */
-	char	*text;		/* "User unknown in local recipient table" */
-};
-
-/* Virtual aliases, recursively. One row in gives any number of rows out. */
-struct ask_expand { struct recipient_row *rows; size_t count; };
-struct expanded {
-	int64_t			 result;	/* enum route_result */
-	char			*text;
-	struct recipient_row	*rows;
-	size_t			 count;
-};
-
-/*
- * What does this parameter's table say? Several keys, the first that hits.
- * service: "relay/unix" in master.cf, whose -o settings count; "" for none.
- */
-enum lookup_how {
-	LOOKUP_KEYS,		/* each key as it is */
-	LOOKUP_ADDRESS,		/* a key is an address: user+ext@domain, then
-				 * user@domain, user+ext, user, @domain */
-	LOOKUP_DOMAIN,		/* the parameter is a list of domains */
-	LOOKUP_USER,		/* it is a list of users; a key is a uid */
-	LOOKUP_LOGIN		/* a key is a uid, and stands for the user's
-				 * name, "uid:NUMBER" without one */
-};
-struct key_row { char *key; };
-struct ask_lookup {
-	char		*service, *parameter;	/* "alias_maps" */
-	int64_t		 how;
-	struct key_row	*keys;
-	size_t		 count;
-};
-enum lookup_result { LOOKUP_FOUND, LOOKUP_NOT_FOUND, LOOKUP_TEMPORARY };
-/* extension: what LOOKUP_ADDRESS left out of the key to find it, or "";
- * with LOOKUP_USER and LOOKUP_LOGIN his name, or "".
- * owner: of the table's files, with LOOKUP_KEYS; -1 unknown, -2 everybody can
- * write to one of them. */
-struct found {
-	int64_t	 result, which, owner;
-	char	*value, *extension, *text;
-};
-
-/*
- * A connection to a UNIX socket, for smtp, which has no way there. resolve
- * makes it only if the route of this address leads to this endpoint (an
- * absolute path, or one below the queue directory), or a content filter is
- * there: message is the queue file that says so, or -1.
- */
-struct ask_dial {
-	char	*endpoint, *transport, *address, *sender;
-	int	 message;
-};
-struct dialed { int64_t result; char *text; int socket; };	/* ROUTE_... */
 
 /* Hosts for a domain. Addresses are text ("192.0.2.1", "2001:db8::1"). */
 enum hosts_flags {
@@ -496,6 +417,7 @@ enum store_flags {
  * LOCK_BITS for each; then LOCK_NONE. */
 enum lock_method { LOCK_NONE, LOCK_FCNTL, LOCK_FLOCK, LOCK_DOTLOCK };
 enum { LOCK_BITS = 2, LOCKS_MAX = 3 };
+struct word_row { char *word; };
 struct store {
 	int64_t	 kind, flags;
 	char	*path;
@@ -505,8 +427,12 @@ struct store {
 	int64_t	 content_offset, content_length, size_limit;
 	int64_t	 locks, lock_attempts;
 	int64_t	 lock_delay, stale_time;	/* milliseconds */
+	struct word_row	*unless;	/* one of these files is there */
+	size_t	 files;
 	int	 message;
 };
+/* outcome: OUTCOME_REROUTED when one of the files is there, or nobody knows
+ * whether it is; then nothing was stored. */
 struct stored { int64_t outcome; char *dsn, *text; };
 /* A .forward, or a file that :include: names: the part behind `offset`, and
  * a stamp that changes with the file. */
@@ -520,7 +446,6 @@ struct forward {
 };
 /* A command with the message on its standard input. */
 enum run_flags { RUN_QUOTES_FROM = 1, RUN_QUOTES_DOT = 2, RUN_ADDS_LINE = 4 };
-struct word_row { char *word; };
 struct run {
 	char		*queue_id;
 	char		*directory;	/* "": where the process is */

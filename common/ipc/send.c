@@ -151,23 +151,25 @@ duplicate(struct kept *k)
 	return 0;
 }
 
-/* Keep what is in the shared buffer; 0 or -1. */
+/* Keep bytes, and the descriptors of the shared buffer if these are its; 0 or
+ * -1. */
 static int
-keep(struct channel *c)
+keep_bytes(struct channel *c, const struct str *data)
 {
 	struct kept	*k;
 
-	if (c->kept_bytes + out.data.len > admit_kept(c)) {
+	if (c->kept_bytes + data->len > admit_kept(c)) {
 		log_warning("%s (process %jd) reads too slowly: closed",
 		    c->name, (intmax_t)c->pid);
 		channel_close(c);
 		errno = ECONNRESET;
 		return -1;
 	}
-	k = mem_alloc(sizeof(*k) + out.data.len);
-	k->len = out.data.len;
-	memcpy(k->data, out.data.data, k->len);
-	if (duplicate(k) == -1) {
+	k = mem_alloc(sizeof(*k) + data->len);
+	k->len = data->len;
+	k->nfds = 0;
+	memcpy(k->data, data->data, k->len);
+	if (data == &out.data && duplicate(k) == -1) {
 		free(k);
 		return -1;
 	}
@@ -179,6 +181,13 @@ keep(struct channel *c)
 		fiber_start(flush, c);
 	}
 	return 0;
+}
+
+/* Keep what is in the shared buffer. */
+static int
+keep(struct channel *c)
+{
+	return keep_bytes(c, &out.data);
 }
 
 /* Send what is in the shared buffer, or keep it. A lost connection is always
@@ -220,6 +229,47 @@ send_post(struct channel *c, unsigned type, unsigned flags, uint64_t id,
 	return result;
 }
 
+/* The same behind one that was made before; without waiting. */
+static int
+post_behind(struct channel *c, struct str *made, unsigned type, uint64_t id,
+    const void *object)
+{
+	int	n = 0;
+
+	if (!c->is_open) {
+		errno = ECONNRESET;
+		return -1;
+	}
+	if (encode(c, type, 0, id, object) == -1)
+		return -1;
+	CLAIM(out.nfds == 0);
+	packet_set_id(made, id);
+	if (STAILQ_EMPTY(&c->kept))
+		n = packet_send_two(c->fd, made, &out.data);
+	if (n == -1 && !is_full(errno)) {
+		if (is_gone(errno))
+			errno = ECONNRESET;
+		return -1;
+	}
+	if (n == 2)
+		return 0;
+	if (n < 1 && keep_bytes(c, made) == -1)
+		return -1;
+	return send_encoded(c);
+}
+
+/* A packet for later. */
+int
+channel_make(struct channel *c, unsigned type, const void *object,
+    struct str *to)
+{
+	if (encode(c, type, 0, 0, object) == -1)
+		return -1;
+	CLAIM(out.nfds == 0);
+	str_add_mem(to, out.data.data, out.data.len);
+	return 0;
+}
+
 /* Send without waiting. */
 int
 channel_post(struct channel *c, unsigned type, uint64_t id, const void *object)
@@ -229,8 +279,8 @@ channel_post(struct channel *c, unsigned type, uint64_t id, const void *object)
 
 /* Wait until nothing is kept, then send; who waits next is woken. */
 int
-channel_send(struct channel *c, unsigned type, uint64_t id,
-    const void *object, int64_t deadline)
+channel_send_behind(struct channel *c, struct str *made, unsigned type,
+    uint64_t id, const void *object, int64_t deadline)
 {
 	int	result = 0, saved;
 
@@ -238,13 +288,22 @@ channel_send(struct channel *c, unsigned type, uint64_t id,
 	while (result == 0 && c->is_open && !STAILQ_EMPTY(&c->kept))
 		result = fiber_queue_wait(&c->room, deadline);
 	if (result == 0)
-		result = send_post(c, type, 0, id, object);
+		result = made == NULL ? send_post(c, type, 0, id, object) :
+		    post_behind(c, made, type, id, object);
 	saved = errno;
 	if (STAILQ_EMPTY(&c->kept))
 		fiber_queue_wake_one(&c->room);
 	channel_unreference(c);
 	errno = saved;
 	return result;
+}
+
+/* With nothing in front. */
+int
+channel_send(struct channel *c, unsigned type, uint64_t id,
+    const void *object, int64_t deadline)
+{
+	return channel_send_behind(c, NULL, type, id, object, deadline);
 }
 
 /* A reply. One that cannot be encoded becomes a refusal, and with one that

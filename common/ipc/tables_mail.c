@@ -36,6 +36,7 @@ const struct field fields_mail[] = {
 	FIELD_OPT(struct mail, filter,		FILTER_MAX),
 	FIELD_INT(struct mail, client_port,	0, 65535),
 	FIELD_OPT(struct mail, forwarded,	FORWARDED_MAX),
+	FIELD_OPT(struct mail, queue_id,	QUEUE_ID_MAX),
 	FIELD_BOOL(struct mail, has_more),
 	FIELD_LIST(struct mail, recipients, count, ROWS_MAX,
 	    fields_recipient_row, struct recipient_row),
@@ -110,6 +111,8 @@ const struct field fields_route[] = {
 	FIELD_STR(struct route, dsn,		0, DSN_MAX),
 	FIELD_STR(struct route, text,		0, REPLY_MAX),
 	FIELD_INT(struct route, generation,	0, INT64_MAX),
+	FIELD_INT(struct route, lease.time,	0, LEASE_MAX),
+	FIELD_INT(struct route, lease.scope,	0, LEASE_SCOPES - 1),
 	FIELD_END
 };
 
@@ -125,6 +128,8 @@ const struct field fields_recipient_answer[] = {
 	FIELD_STR(struct recipient_answer, address_class, 0, SHORT_MAX),
 	FIELD_BOOL(struct recipient_answer, is_final),
 	FIELD_STR(struct recipient_answer, text, 0, REPLY_MAX),
+	FIELD_INT(struct recipient_answer, lease.time, 0, LEASE_MAX),
+	FIELD_INT(struct recipient_answer, lease.scope, 0, LEASE_SCOPES - 1),
 	FIELD_END
 };
 

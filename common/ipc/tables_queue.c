@@ -212,6 +212,11 @@ const struct field fields_became[] = {
 	FIELD_END
 };
 
+static const struct field word_row[] = {
+	FIELD_STR(struct word_row, word,	0, VALUE_MAX),
+	FIELD_END
+};
+
 const struct field fields_store[] = {
 	FIELD_INT(struct store, kind,		0, STORE_MAILDIR),
 	FIELD_INT(struct store, flags,		0, FLAGS_MAX),
@@ -227,12 +232,14 @@ const struct field fields_store[] = {
 	FIELD_INT(struct store, lock_attempts,	0, OFFSET_MAX),
 	FIELD_INT(struct store, lock_delay,	0, TIME_MAX),
 	FIELD_INT(struct store, stale_time,	0, TIME_MAX),
+	FIELD_LIST(struct store, unless, files,	WORDS_MAX, word_row,
+	    struct word_row),
 	FIELD_FD(struct store, message),
 	FIELD_END
 };
 
 const struct field fields_stored[] = {
-	FIELD_INT(struct stored, outcome,	0, OUTCOME_BOUNCED),
+	FIELD_INT(struct stored, outcome,	0, OUTCOME_REROUTED),
 	FIELD_STR(struct stored, dsn,		0, DSN_MAX),
 	FIELD_STR(struct stored, text,		0, REPLY_MAX),
 	FIELD_END
@@ -252,11 +259,6 @@ const struct field fields_forward[] = {
 	FIELD_INT(struct forward, size,		0, SIZE_LIMIT),
 	FIELD_INT(struct forward, stamp,	INT64_MIN, INT64_MAX),
 	FIELD_STR(struct forward, text,		0, REPLY_MAX),
-	FIELD_END
-};
-
-static const struct field word_row[] = {
-	FIELD_STR(struct word_row, word,	0, VALUE_MAX),
 	FIELD_END
 };
 

@@ -173,25 +173,32 @@ map_is_pattern(const struct map *m)
 	return (m->type->traits & MAP_IS_PATTERN) != 0;
 }
 
+/* Does it look different now? What it looks like is in *st then. */
+static bool
+looks_different(const struct map_file *file, struct stat *st)
+{
+	struct map_stamp	now;
+
+	if (stat(file->path, st) == -1)
+		return false;
+	memset(&now, 0, sizeof(now));
+	map_stamp_take(&now, st);
+	return !map_stamp_equal(&now, &file->stamp);
+}
+
 /* Does any file look different now? One that is gone did not change: it may
  * be about to be replaced, and the answers we have are still the best. */
 bool
 map_has_changed(struct map *m)
 {
 	struct map_file		*file;
-	struct map_stamp	 now;
 	struct stat		 st;
 
 	if (m->type == &map_missing)
 		return true;
-	for (file = m->files; file != NULL; file = file->next) {
-		if (stat(file->path, &st) == -1)
-			continue;
-		memset(&now, 0, sizeof now);
-		map_stamp_take(&now, &st);
-		if (!map_stamp_equal(&now, &file->stamp))
+	for (file = m->files; file != NULL; file = file->next)
+		if (looks_different(file, &st))
 			return true;
-	}
 	return false;
 }
 
@@ -205,6 +212,19 @@ is_written_here(const struct map_file *file, const struct stat *st)
 	    st->st_ino == file->stamp.inode) ||
 	    (st->st_ctim.tv_sec == st->st_mtim.tv_sec &&
 	    st->st_ctim.tv_nsec == st->st_mtim.tv_nsec);
+}
+
+/* Has a file changed that was written where it is? */
+bool
+map_has_changed_here(struct map *m)
+{
+	struct map_file	*file;
+	struct stat	 st;
+
+	for (file = m->files; file != NULL; file = file->next)
+		if (looks_different(file, &st) && is_written_here(file, &st))
+			return true;
+	return false;
 }
 
 /* Was a file written lately, and where it is? */

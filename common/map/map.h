@@ -24,6 +24,8 @@ void		 map_close(struct map *);
 const char	*map_name(const struct map *);
 /* Did the files change since it was opened? */
 bool		 map_has_changed(struct map *);
+/* Did one of them change where it is, or was it written anew under its name? */
+bool		 map_has_changed_here(struct map *);
 /* Was a file written, where it is, less than a second ago? Text that somebody
  * is writing looks like a shorter table. One that rename(2) has put there is
  * whole, but for the one that was opened. */
@@ -52,6 +54,7 @@ struct maps	*maps_open_none(struct pool *, const char *list,
 		    const char *why);
 void		 maps_close(struct maps *);
 bool		 maps_have_changed(struct maps *);
+bool		 maps_have_changed_here(struct maps *);
 bool		 maps_are_unsettled(struct maps *);
 bool		 maps_are_empty(const struct maps *);
 /*

@@ -99,6 +99,18 @@ maps_have_changed(struct maps *all)
 	return false;
 }
 
+/* Has any of them changed where it is? */
+bool
+maps_have_changed_here(struct maps *all)
+{
+	size_t	i;
+
+	for (i = 0; i < all->count; i++)
+		if (map_has_changed_here(all->maps[i]))
+			return true;
+	return false;
+}
+
 /* Is any of them being written? */
 bool
 maps_are_unsettled(struct maps *all)

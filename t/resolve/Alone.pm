@@ -33,10 +33,10 @@ my %schema = (
 	ROUTE => [['result', 'int'], ['transport', 'str'],
 	    ['nexthop', 'str'], ['site', 'str'], ['recipient', 'str'],
 	    ['address_class', 'str'], ['dsn', 'str'], ['text', 'str'],
-	    ['generation', 'int']],
+	    ['generation', 'int'], ['time', 'int'], ['scope', 'int']],
 	RECIPIENT => [['result', 'int'], ['address', 'str'],
 	    ['address_class', 'str'], ['is_final', 'bool'],
-	    ['text', 'str']],
+	    ['text', 'str'], ['time', 'int'], ['scope', 'int']],
 	EXPANDED => [['result', 'int'], ['text', 'str'],
 	    ['rows', 'list', $recipient]],
 	FOUND => [['result', 'int'], ['which', 'int'], ['owner', 'int'],
@@ -62,6 +62,9 @@ my (%number, %name);
 		$number{$type} = $n++;
 	}
 }
+
+# The names of packet types by their numbers.
+sub names { return \%name }
 
 # A SEQPACKET listener at a path.
 sub listen_at

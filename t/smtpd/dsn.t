@@ -138,7 +138,8 @@ sub queued
 	is_deeply($f->{notify}, [4, 4, 4, 16 | 2 | 4],
 	    'of several all report failure');
 	is_deeply($f->{orcpts}, [('rfc822;t@else.test') x 4], 'ORCPT stays');
-	is("$f->{recipients}[3] $f->{status}[3]", 'team@list.test e',
+	# qmgr may have told it already.
+	like("$f->{recipients}[3] $f->{status}[3]", qr/^team\@list\.test [eD]$/,
 	    'and of success only that it was expanded is told');
 	$f = queued(session(), '<s@some.test>',
 	    '<team@list.test> NOTIFY=SUCCESS');

@@ -16,7 +16,9 @@ static struct {
 	int		 listener;
 	bool		 gives_credit, is_abandoned, had_last;
 	size_t		 bytes;
-	struct channel	*channel;
+	struct channel	*channel;	/* that MAIL came by */
+	struct channel	*accepted[2];
+	unsigned	 count;
 } cleanup;
 
 static char		 directory[64], path[128];
@@ -71,7 +73,8 @@ serve(void *unused)
 	    SOCK_NONBLOCK | SOCK_CLOEXEC)) == -1)
 		if (loop_wait_readable(&cleanup.watch, NEVER) == -1)
 			return;
-	(void)channel_new(fd, true, peers, NULL, NULL);
+	cleanup.accepted[cleanup.count++] = channel_new(fd, true, peers, NULL,
+	    NULL);
 }
 
 /* Listen as "test.1". */
@@ -90,23 +93,35 @@ listen_here(void)
 		abort();
 }
 
-/* Post a message of so many bytes, with little patience, as smtpd does it:
- * after a failure the rest is not written, and then it is finished. */
-static void
-post(size_t bytes)
+/* Begin a posting to one recipient. */
+static struct posting *
+open_posting(struct pool *pool)
 {
-	static char	 piece[1000];
 	static char	 nothing[1];
-	struct pool	*pool = pool_new("poster", 0);
 	struct recipient_row row = { (char *)"a@b", nothing, nothing, 0 };
 	struct mail	 mail = { .sender = nothing, .origin = (char *)"t",
 	    .client_name = nothing, .client_address = nothing,
 	    .helo = nothing, .protocol = nothing, .full_name = nothing,
 	    .envelope_id = nothing, .return_what = nothing, .login = nothing,
 	    .extra = nothing, .verp = nothing, .recipients = &row, .count = 1 };
-	struct posting	*p;
 
-	p = posting_open(pool, to_cleanup, &mail, clock_now() + PATIENCE);
+	return posting_open(pool, to_cleanup, &mail, clock_now() + PATIENCE);
+}
+
+/* What happens between the envelope and the text. */
+static void	(*meanwhile)(void);
+
+/* Post a message of so many bytes, with little patience, as smtpd does it:
+ * after a failure the rest is not written, and then it is finished. */
+static void
+post(size_t bytes)
+{
+	static char	 piece[1000];
+	struct pool	*pool = pool_new("poster", 0);
+	struct posting	*p = open_posting(pool);
+
+	if (meanwhile != NULL)
+		meanwhile();
 	for (written = 0; p != NULL && written == 0 && bytes > 0;
 	    bytes -= sizeof(piece))
 		written = posting_write(p, piece, sizeof(piece),
@@ -122,6 +137,8 @@ post(size_t bytes)
 static void
 story(void *bytes)
 {
+	unsigned	i;
+
 	listen_here();
 	fiber_start(serve, NULL);
 	link_identity("tester", directory);
@@ -130,8 +147,9 @@ story(void *bytes)
 	loop_remove(&cleanup.watch);
 	close(cleanup.listener);
 	unlink(path);
-	if (cleanup.channel != NULL)
-		channel_close(cleanup.channel);
+	for (i = 0; i < cleanup.count; i++)
+		if (channel_is_open(cleanup.accepted[i]))
+			channel_close(cleanup.accepted[i]);
 }
 
 /* Run it. */
@@ -173,12 +191,61 @@ a_part_is_never_finished_as_the_whole(void **state)
 	assert_true(cleanup.is_abandoned);
 }
 
+/* It drains, as at a reload; the next process listens. */
+static void
+drain(void)
+{
+	(void)fiber_sleep(20);		/* until HELLO was heard */
+	channel_goodbye_all();
+	(void)fiber_sleep(20);
+	fiber_start(serve, NULL);
+}
+
+static void
+a_message_whose_text_has_not_come_goes_to_one_who_stays(void **state)
+{
+	(void)state;
+	meanwhile = drain;
+	tell(1000, true);
+	meanwhile = NULL;
+	assert_int_equal(finished, 0);
+	assert_int_equal(answer.code, 250);
+	assert_int_equal(cleanup.bytes, 1000);
+	assert_int_equal(cleanup.count, 2);
+	assert_ptr_equal(cleanup.channel, cleanup.accepted[1]);
+}
+
+/* Is there nothing to hear yet? */
+static bool	was_silent;
+
+static void
+look(void)
+{
+	(void)fiber_sleep(20);
+	was_silent = cleanup.count == 1 && cleanup.channel == NULL;
+}
+
+static void
+cleanup_hears_of_a_message_when_its_text_comes(void **state)
+{
+	(void)state;
+	meanwhile = look;
+	tell(1000, true);
+	meanwhile = NULL;
+	assert_true(was_silent);
+	assert_int_equal(finished, 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(a_message_arrives_whole),
 		cmocka_unit_test(a_part_is_never_finished_as_the_whole),
+		cmocka_unit_test(
+		    a_message_whose_text_has_not_come_goes_to_one_who_stays),
+		cmocka_unit_test(
+		    cleanup_hears_of_a_message_when_its_text_comes),
 	};
 
 	snprintf(directory, sizeof(directory), "/tmp/posting.%d.",

@@ -96,8 +96,10 @@ a_file_that_is_written_where_it_is_settles_after_a_second(void **state)
 	write_file("t", "a 1\n");
 	m = open_table("texthash:t");
 	assert_true(map_is_unsettled(m));
+	assert_false(map_has_changed_here(m));
 	write_file("t", "");
 	assert_true(map_has_changed(m));
+	assert_true(map_has_changed_here(m));
 	assert_true(map_is_unsettled(m));
 	assert_int_equal(utimensat(AT_FDCWD, "t", times, 0), 0);
 	assert_true(map_has_changed(m));
@@ -106,6 +108,7 @@ a_file_that_is_written_where_it_is_settles_after_a_second(void **state)
 	assert_int_equal(usleep(20000), 0);	/* the file system's tick */
 	assert_int_equal(rename("u", "t"), 0);
 	assert_true(map_has_changed(m));
+	assert_false(map_has_changed_here(m));
 	assert_false(map_is_unsettled(m));
 }
 

@@ -152,8 +152,8 @@ chunks_send(struct transaction *t, struct sending *s)
 	io_patience(t->c->io, set.data_xfer_timeout);
 	s->deadline = clock_now() + set.data_xfer_timeout;
 	data_earn_time(t, s, 0);
-	while ((n = content_read(t->content, s->in, SENDING_BLOCK)) > 0) {
-		if (s->len + 2 * SENDING_BLOCK + 16 > SENDING_CHUNK &&
+	while ((n = content_read(t->content, s->in, s->block)) > 0) {
+		if (s->len + 2 * s->block + 16 > SENDING_CHUNK &&
 		    (result = send_chunk(t, s)) != 0)
 			return result;
 		s->len += smtp_stuff_encode(&s->stuff, s->in, (size_t)n,

@@ -128,21 +128,30 @@ data_is_interrupted(struct transaction *t)
 	return io_has_input(t->c->io) || io_is_over(t->c->io);
 }
 
+/* Is all of the message in our buffer yet? */
+static bool
+is_all_here(const struct transaction *t, const struct sending *s)
+{
+	return io_pending(t->c->io) == s->len;
+}
+
 /* The message, from where it is to the wire. */
 WAITS static int
 send_content(struct transaction *t, struct sending *s)
 {
+	size_t	len;
 	ssize_t	n;
 
 	t->c->doing = "sending message body";
 	io_patience(t->c->io, set.data_xfer_timeout);
 	s->deadline = clock_now() + set.data_xfer_timeout;
 	data_earn_time(t, s, 0);
-	while ((n = content_read(t->content, s->in, SENDING_BLOCK)) > 0) {
-		if (io_write(t->c->io, s->out, smtp_stuff_encode(&s->stuff,
-		    s->in, (size_t)n, s->out)) == -1)
+	while ((n = content_read(t->content, s->in, s->block)) > 0) {
+		len = smtp_stuff_encode(&s->stuff, s->in, (size_t)n, s->out);
+		s->len += len;
+		if (io_write(t->c->io, s->out, len) == -1)
 			return data_hear_last_words(t);
-		if (data_is_interrupted(t))
+		if (!is_all_here(t, s) && data_is_interrupted(t))
 			return data_hear_early(t);
 		data_earn_time(t, s, (size_t)n);
 	}
@@ -163,14 +172,11 @@ data_commit(struct transaction *t)
 	return 0;
 }
 
-/* The dot. From here on the mail may be theirs, whatever happens to us. */
+/* The dot and what goes with it. From here on the mail may be theirs, whatever
+ * happens to us. */
 WAITS static int
-send_dot(struct transaction *t, struct sending *s)
+end_with_dot(struct transaction *t, struct sending *s, int64_t patience)
 {
-	if (io_flush(t->c->io) == -1)
-		return data_hear_last_words(t);
-	if (pix_wait(t->d, t->c) == -1)
-		return -1;
 	if (data_is_interrupted(t))
 		return data_hear_early(t);
 	if (data_commit(t) == -1)
@@ -179,7 +185,41 @@ send_dot(struct transaction *t, struct sending *s)
 	if (io_write(t->c->io, s->out, smtp_stuff_finish(&s->stuff,
 	    s->out)) == -1)
 		return -1;
-	return connection_flush(t->c, set.data_done_timeout);
+	return connection_flush(t->c, patience);
+}
+
+/* It has not left us whole, and its end least of all: nobody has it. */
+static void
+take_back(struct transaction *t)
+{
+	t->is_dot_out = t->d->is_committed = false;
+	t->c->doing = "sending message body";
+	t->c->deadline = t->d->deadline;
+}
+
+/* A small message in one piece, and in one segment perhaps. */
+WAITS static int
+send_in_one(struct transaction *t, struct sending *s)
+{
+	if (end_with_dot(t, s, set.data_xfer_timeout) == 0)
+		return 0;
+	if (!t->is_dot_out)
+		return -1;
+	take_back(t);
+	return data_hear_last_words(t);
+}
+
+/* The rest of the message, and its end. */
+WAITS static int
+send_rest(struct transaction *t, struct sending *s)
+{
+	if (is_all_here(t, s) && !t->c->delays_dot)
+		return send_in_one(t, s);
+	if (io_flush(t->c->io) == -1)
+		return data_hear_last_words(t);
+	if (pix_wait(t->d, t->c) == -1)
+		return -1;
+	return end_with_dot(t, s, set.data_done_timeout);
 }
 
 /* --- the verdict --------------------------------------------------------- */
@@ -293,18 +333,20 @@ send_message(struct transaction *t)
 {
 	struct sending	 s;
 	struct pool	*pool = pool_new("message", 0);
+	int64_t		 size = content_size(t->content);
 	int		 result, error;
 
 	memset(&s, 0, sizeof(s));
-	s.in = pool_alloc(pool, SENDING_BLOCK);
+	s.block = size < SENDING_BLOCK / 2 ? SENDING_BLOCK / 2 : SENDING_BLOCK;
+	s.in = pool_alloc(pool, s.block);
 	s.out = pool_alloc(pool, t->c->has_chunking ? SENDING_CHUNK :
-	    2 * SENDING_BLOCK + 8);
+	    2 * s.block + 8);
 	smtp_stuff_start(&s.stuff);
 	extend_deadline(t);
 	result = t->c->has_chunking ? chunks_send(t, &s) :
 	    send_content(t, &s);
 	if (result == 0 && !t->c->has_chunking)
-		result = send_dot(t, &s);
+		result = send_rest(t, &s);
 	error = errno;
 	pool_free(pool);
 	errno = error;

@@ -7,10 +7,12 @@
 struct sending {
 	struct smtp_stuff	 stuff;
 	char			*in, *out;
-	size_t			 len;		/* a chunk: bytes in `out` */
+	size_t			 block;		/* bytes that `in` holds */
+	size_t			 len;		/* bytes of a chunk in `out`;
+						 * without, written so far */
 	int64_t			 deadline;	/* smtp_per_request_deadline */
 };
-enum { SENDING_BLOCK = 16 * 1024,
+enum { SENDING_BLOCK = 16 * 1024,	/* half of it for small messages */
     /* A chunk is sent when the next block might not fit. */
     SENDING_CHUNK = 96 * 1024 };
 

@@ -7,7 +7,7 @@
 #   make lint             what cppcheck says       make uninstall
 #   make bench            beside Postfix           make test      the quick round
 #   make conformance      what the standards ask   make fuzz crash  long rounds
-#   make million          a very long queue
+#   make million          a very long queue        make profile    where time goes
 #
 # Knobs: V=1 shows commands. SANITIZE=1 builds with ASan and UBSan. CC=clang.
 # WITHOUT="unbound pcre2 seccomp lmdb cdb idn2" leaves libraries out. BUILD=dir.
@@ -149,11 +149,13 @@ local_FILES	:= local/main.c local/recipient.c local/alias.c local/expand.c \
 		   local/outcome.c local/deposit.c local/include.c \
 		   local/errand.c local/command.c local/shell.c local/macro.c \
 		   local/virtual.c local/pipe.c local/pipe_line.c \
-		   local/locking.c local/nested.c local/seen.c
+		   local/locking.c local/nested.c local/seen.c \
+		   local/turns.c
 helper_FILES	:= local/helper.c local/become.c local/permits.c local/spool.c
 mailbox_FILES	:= local/mailbox.c local/mbox.c local/mbox_lock.c \
-		   local/mbox_mark.c local/maildir.c local/copy.c \
-		   local/storing.c local/reading.c local/running.c
+		   local/mbox_mark.c local/maildir.c local/maildirs.c \
+		   local/copy.c local/storing.c local/reading.c \
+		   local/running.c
 error_FILES	:= local/refuse.c
 spawn_FILES	:= local/spawn.c local/account.c local/child.c
 token_FILES	:= local/token.c local/account.c local/child.c

@@ -65,25 +65,28 @@ head_from_line(struct addressee *a)
 
 /* Have the process store it. */
 int
-deposit(struct addressee *a, struct home *h, char *path, int64_t flags,
-    int64_t size_limit, unsigned head, const char *sent)
+deposit(struct addressee *a, struct home *h, const struct deposit *what)
 {
 	struct delivery	*d = a->delivery;
 	struct stored	 stored;
 	struct store	 ask = {
-		.kind = spool_is_maildir(path) ? STORE_MAILDIR : STORE_MBOX,
-		.flags = flags, .path = path, .queue_id = d->mail->queue_id,
-		.head = head_make(a, head), .from_line = head_from_line(a),
+		.kind = spool_is_maildir(what->path) ? STORE_MAILDIR :
+		    STORE_MBOX,
+		.flags = what->flags, .path = what->path,
+		.queue_id = d->mail->queue_id,
+		.head = head_make(a, what->head),
+		.from_line = head_from_line(a),
 		.content_offset = d->mail->content_offset,
 		.content_length = d->mail->content_length,
-		.size_limit = size_limit, .message = d->mail->message
+		.size_limit = what->size_limit, .unless = what->unless,
+		.files = what->files, .message = d->mail->message
 	};
 	const char	*wrong = locking_fill(&ask);
 
 	if (wrong != NULL && ask.kind == STORE_MBOX)
 		return addressee_settle(a, OUTCOME_DEFERRED, 0, "4.3.5", "%s",
 		    wrong);
-	if (strlen(path) > 4000)
+	if (strlen(what->path) > 4000)
 		return addressee_settle(a, OUTCOME_DEFERRED, 0, "4.3.5",
 		    "the path of the mailbox is too long");
 	a->times.ready_us = clock_wall_us();
@@ -95,7 +98,9 @@ deposit(struct addressee *a, struct home *h, char *path, int64_t flags,
 		return addressee_settle(a, OUTCOME_DEFERRED, 0, "4.3.0",
 		    "the mailbox process of %s gave no answer: %s", h->user,
 		    strerror(errno));
+	if (stored.outcome == OUTCOME_REROUTED)
+		return 1;
 	return addressee_settle(a, (enum outcome)stored.outcome, 0,
-	    stored.dsn, "%s", stored.outcome == OUTCOME_SENT && sent != NULL ?
-	    sent : stored.text);
+	    stored.dsn, "%s", stored.outcome == OUTCOME_SENT &&
+	    what->sent != NULL ? what->sent : stored.text);
 }

@@ -37,10 +37,16 @@ is_allowed(const struct errand *e)
 WAITS static void
 to_file(struct addressee *a, struct home *h, const struct errand *e)
 {
-	(void)deposit(a, h, e->value, STORE_TO_FILE, mailbox_size_limit,
-	    shell_wants_delivered("file") ? HEAD_ALL :
-	    HEAD_RETURN_PATH | HEAD_ORIGINAL,
-	    pool_printf(a->delivery->pool, "delivered to file: %s", e->value));
+	const struct deposit	what = {
+		.path = e->value, .flags = STORE_TO_FILE,
+		.size_limit = mailbox_size_limit,
+		.head = shell_wants_delivered("file") ? HEAD_ALL :
+		    HEAD_RETURN_PATH | HEAD_ORIGINAL,
+		.sent = pool_printf(a->delivery->pool,
+		    "delivered to file: %s", e->value)
+	};
+
+	(void)deposit(a, h, &what);
 }
 
 /* Do it. */

@@ -30,6 +30,13 @@ const struct param	forward_params[] = {
 
 enum { FORWARD_PATH = 2000, EXTENSION_MAX = 64 };
 
+/* Is there a place where it could be? */
+static bool
+has_home(const struct home *h)
+{
+	return strlen(h->path) <= FORWARD_PATH && h->path[0] == '/';
+}
+
 /* Is the extension one that a file's name may have? */
 static bool
 is_plain(const char *extension)
@@ -85,6 +92,29 @@ find_list(struct addressee *a, struct home *h, char **path, char **list,
 	return found;
 }
 
+/* Where it could be. */
+int
+forward_files(struct addressee *a, struct home *h, struct word_row **files,
+    size_t *count)
+{
+	struct pool	*pool = a->delivery->pool;
+	size_t		 n, i;
+	char		**patterns = text_words(pool, set.path, &n), *path;
+	int		 found;
+
+	*count = 0;
+	*files = pool_array(pool, n + 1, sizeof(**files));
+	if (!has_home(h))
+		return 0;
+	for (i = 0; i < n; i++) {
+		if ((found = make_path(a, h, patterns[i], &path)) == -1)
+			return -1;
+		if (found == 1)
+			(*files)[(*count)++].word = path;
+	}
+	return 0;
+}
+
 /* As the user's .forward says: 1, or 0 without one, or -1: settled. */
 int
 forward_deliver(struct addressee *a, struct home *h)
@@ -96,7 +126,7 @@ forward_deliver(struct addressee *a, struct home *h)
 	bool			 is_general;
 	int			 found;
 
-	if (strlen(h->path) > FORWARD_PATH || h->path[0] != '/')
+	if (!has_home(h))
 		return 0;
 	if ((found = find_list(a, h, &path, &list, &is_general)) != 1)
 		return found;

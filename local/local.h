@@ -82,11 +82,19 @@ enum head_fields { HEAD_RETURN_PATH = 1, HEAD_ORIGINAL = 2,
 char		*head_make(struct addressee *, unsigned fields);
 char		*head_from_line(struct addressee *);
 /* Have this user's process store the message; `sent` is the text when that is
- * done, NULL the process's own. Settled. */
+ * done, NULL the process's own. Settled; but 1, and nothing is, when one of
+ * the files `unless` may be there. */
 struct home;
-WAITS int	 deposit(struct addressee *, struct home *, char *path,
-		    int64_t flags, int64_t size_limit, unsigned head,
-		    const char *sent);
+struct deposit {
+	char		*path;
+	int64_t		 flags, size_limit;	/* enum store_flags */
+	unsigned	 head;
+	const char	*sent;
+	struct word_row	*unless;
+	size_t		 files;
+};
+WAITS int	 deposit(struct addressee *, struct home *,
+		    const struct deposit *);
 
 /* loops.c: has the message been delivered to this address before? -1 with
  * errno when it cannot be read. The second settles if it has. */
@@ -106,13 +114,17 @@ WAITS int	 look_up_recipient(struct addressee *, const char *parameter,
  * not sent. */
 WAITS int	 reroute_mailbox(struct addressee *, const char *user);
 WAITS int	 reroute_unknown(struct addressee *, const char *user);
+bool		 reroute_may_mailbox(void);
 
 /* alias.c: is there an alias? 1: yes, and it is settled; 0: no; -1: settled
  * because nobody knows. */
 WAITS int	 alias_deliver(struct addressee *);
 
-/* forward.c: the same for the user's .forward. */
+/* forward.c: the same for the user's .forward; and the files that would be
+ * one, or -1: settled. */
 WAITS int	 forward_deliver(struct addressee *, struct home *);
+WAITS int	 forward_files(struct addressee *, struct home *,
+		    struct word_row **, size_t *count);
 
 /* shell.c: the names that settings of local may use, of the user if there is
  * one; the user's mailbox_command: 1 if there is one, it is settled, 0 if
@@ -120,6 +132,7 @@ WAITS int	 forward_deliver(struct addressee *, struct home *);
  * settled. */
 struct macro	*shell_macros(struct addressee *, const struct home *);
 WAITS int	 shell_mailbox(struct addressee *, struct home *);
+bool		 shell_may_mailbox(void);
 WAITS int	 shell_deliver(struct addressee *, struct home *,
 		    const char *command);
 bool		 shell_wants_delivered(const char *context);

@@ -45,7 +45,8 @@
 #include "local/store.h"
 
 enum {
-	THREADS = 4,			/* beside those that run commands */
+	THREADS = 12,			/* beside those that run commands */
+	THREADS_MAX = 64,
 	RUNS = 8,
 	RUNS_MAX = 60,
 	TURN_TIME = 5 * 60 * 1000	/* local waits for ten minutes; what is
@@ -116,7 +117,7 @@ WAITS static void
 store(struct storing *s)
 {
 	if (s->what->kind == STORE_MAILDIR) {
-		(void)offload(maildir_store, s);
+		maildirs_store(s);
 		return;
 	}
 	if (semaphore_take(&self.mbox, clock_now() + TURN_TIME) == -1) {
@@ -167,7 +168,8 @@ on_store(struct request *r)
 	s->host = self.host;
 	s->number = ++self.count;
 	s->spool_group = STORE_NO_GROUP;
-	if (self.only_stores && (what->flags & ~STORE_NOTIFIES) != 0) {
+	if (self.only_stores && ((what->flags & ~STORE_NOTIFIES) != 0 ||
+	    what->files > 0)) {
 		storing_is(s, OUTCOME_DEFERRED, "4.3.5", "this user writes to "
 		    "mailboxes of his own only");
 	} else if (is_in_spool(what->path)) {
@@ -328,7 +330,8 @@ read_options(int argc, char **argv)
 static void
 close_doors(void)
 {
-	static const int	deaf[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE };
+	static const int	deaf[] = { SIGTERM, SIGINT, SIGHUP, SIGPIPE,
+				    SIGXFSZ };
 	size_t			i;
 
 	for (i = 0; i < sizeof(deaf) / sizeof(deaf[0]); i++)
@@ -352,7 +355,8 @@ main(int argc, char **argv)
 		log_to_socket(HANDOVER_LOG);
 	if (fs_set_nonblocking(HANDOVER_MASTER, true) == -1)
 		die("this program is started by helper");
-	offload_threads(THREADS + (int)self.run_count);
+	offload_threads(self.run_count > THREADS_MAX - THREADS ? THREADS_MAX :
+	    THREADS + (int)self.run_count);
 	loop_open();
 	semaphore_init(&self.mbox, 1);
 	semaphore_init(&self.runs, (long)self.run_count);

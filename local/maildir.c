@@ -1,20 +1,17 @@
 /*
  * maildir.c - one message as a file of its own in a Maildir.
  *
- * Called by mailbox.c on a thread, with the rights of the recipient; several
- * at a time, so that the file system merges their syncs. The name is
- * SECONDS.MmicrosPpidQn.host: no two deliveries of one host have the same.
+ * Called by maildirs.c on a thread, with the rights of the recipient; several
+ * at a time, so that the file system merges their syncs. That new/ is synced
+ * afterwards is its affair. The name is SECONDS.MmicrosPpidQn.host: no two
+ * deliveries of one host have the same.
  *
- * mailbox-4  "sent" is said only after the file was synced, moved from tmp/ to
- *            new/, and new/ was synced, each at the first try. With the home
- *            on another file system than the queue, the last of them is what
- *            keeps a power cut from losing the message.
  * mailbox-5  A reader never sees part of a message in new/.
  * mailbox-6  After any failure nothing of the message is left; after a kill
  *            only a file in tmp/, which readers ignore and clean up.
  * mailbox-7  Directories that had to be made are synced with those above them.
  */
-#include "local/store.h"
+#include "local/maildir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,13 +24,7 @@
 
 #include "common/base/fs.h"
 
-enum { NAME_SIZE = 256, PATH_SIZE = 1000 };
-
-/* An open Maildir; -1 where not. */
-struct maildir {
-	const char	*path;
-	int		 base, tmp, new;
-};
+enum { PATH_SIZE = 1000 };
 
 /* --- directories --------------------------------------------------------- */
 
@@ -86,10 +77,10 @@ make_below(int base)
 
 /* A Maildir of root that somebody else can change is none. */
 static int
-check_owner(const struct maildir *m)
+check_owner(int base, const struct maildir *m)
 {
 	struct stat	st;
-	int		fds[] = { m->base, m->tmp, m->new };
+	int		fds[] = { base, m->tmp, m->new };
 	size_t		i;
 
 	for (i = 0; i < 3 && geteuid() == 0; i++) {
@@ -103,34 +94,50 @@ check_owner(const struct maildir *m)
 	return 0;
 }
 
-/* Open the Maildir, made if it is missing. 0, or -1 with errno. */
+/* Open the Maildir itself, made if it is missing. */
 static int
-open_directories(struct storing *s, struct maildir *m)
+open_base(struct storing *s, const char *path)
 {
 	const int	how = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
+	int		base = open(path, how);
 
-	m->base = open(m->path, how);
-	if (m->base == -1 && errno == ENOENT && make_path(s, m->path) == 0)
-		m->base = open(m->path, how);
-	if (m->base == -1)
-		return -1;
-	m->tmp = open_below(m->base, "tmp");
-	m->new = open_below(m->base, "new");
+	if (base == -1 && errno == ENOENT && make_path(s, path) == 0)
+		base = open(path, how);
+	return base;
+}
+
+/* Open tmp/ and new/, made if they are missing. */
+static int
+open_both(int base, struct maildir *m)
+{
+	m->tmp = open_below(base, "tmp");
+	m->new = open_below(base, "new");
 	if ((m->tmp == -1 || m->new == -1) && errno == ENOENT) {
-		if (make_below(m->base) == -1)
+		if (make_below(base) == -1)
 			return -1;
 		if (m->tmp == -1)
-			m->tmp = open_below(m->base, "tmp");
+			m->tmp = open_below(base, "tmp");
 		if (m->new == -1)
-			m->new = open_below(m->base, "new");
+			m->new = open_below(base, "new");
 	}
-	if (m->tmp == -1 || m->new == -1)
+	return m->tmp == -1 || m->new == -1 ? -1 : check_owner(base, m);
+}
+
+/* Remember which new/ it is. */
+static int
+recognize(struct maildir *m)
+{
+	struct stat	st;
+
+	if (fstat(m->new, &st) == -1)
 		return -1;
-	return check_owner(m);
+	m->device = st.st_dev;
+	m->inode = st.st_ino;
+	return 0;
 }
 
 /* Close what is open; errno stays. */
-static void
+void
 maildir_close(struct maildir *m)
 {
 	int	saved = errno;
@@ -139,28 +146,44 @@ maildir_close(struct maildir *m)
 		close(m->new);
 	if (m->tmp != -1)
 		close(m->tmp);
-	if (m->base != -1)
-		close(m->base);
+	m->new = m->tmp = -1;
 	errno = saved;
+}
+
+/* Open the Maildir. 0, or -1 with errno and nothing open. */
+static int
+open_directories(struct storing *s, struct maildir *m)
+{
+	int	base = open_base(s, m->path), result, saved;
+
+	if (base == -1)
+		return -1;
+	result = open_both(base, m) == -1 || recognize(m) == -1 ? -1 : 0;
+	if (result == -1)
+		maildir_close(m);
+	saved = errno;
+	close(base);
+	errno = saved;
+	return result;
 }
 
 /* --- the file ------------------------------------------------------------ */
 
 /* A name that nobody else takes; "/" and ":" in the host mean something. */
 static void
-make_name(char name[NAME_SIZE], const struct storing *s)
+make_name(char name[STORE_NAME], const struct storing *s)
 {
 	const char	*h;
 	struct timespec	 now;
 	size_t		 n;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	n = (size_t)snprintf(name, NAME_SIZE, "%lld.M%06ldP%dQ%u.",
+	n = (size_t)snprintf(name, STORE_NAME, "%lld.M%06ldP%dQ%u.",
 	    (long long)now.tv_sec, now.tv_nsec / 1000, (int)getpid(),
 	    s->number);
-	for (h = s->host; *h != '\0' && n + 5 < NAME_SIZE; h++) {
+	for (h = s->host; *h != '\0' && n + 5 < STORE_NAME; h++) {
 		if (*h == '/' || *h == ':')
-			n += (size_t)snprintf(name + n, NAME_SIZE - n,
+			n += (size_t)snprintf(name + n, STORE_NAME - n,
 			    *h == '/' ? "\\057" : "\\072");
 		else
 			name[n++] = *h;
@@ -203,29 +226,29 @@ publish(const struct maildir *m, const char *name)
 	return 0;
 }
 
-/* Write the file and make it visible (mailbox-4 to mailbox-6). NULL, or what
+/* Write the file and make it visible (mailbox-5, mailbox-6). NULL, or what
  * did not work. */
 static const char *
-deliver(struct storing *s, const struct maildir *m, const char *name)
+deliver(struct storing *s, const struct maildir *m)
 {
 	const char	*failed = NULL;
 	int		 fd, saved;
 
-	fd = openat(m->tmp, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
+	fd = openat(m->tmp, s->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
 	    O_CLOEXEC, 0600);
 	if (fd == -1)
 		return "create a file in";
 	if (fill_file(s, fd) == -1)
 		failed = "write a file in";
-	else if (publish(m, name) == -1)
+	else if (publish(m, s->name) == -1)
 		failed = "move a file to new in";
-	if (failed == NULL && fs_sync(m->new) == 0)
+	if (failed == NULL)
 		return NULL;
 
 	saved = errno;
-	(void)unlinkat(failed == NULL ? m->new : m->tmp, name, 0);
+	(void)unlinkat(m->tmp, s->name, 0);
 	errno = saved;
-	return failed != NULL ? failed : "sync the directory new in";
+	return failed;
 }
 
 /* Is the message alone greater than the limit? */
@@ -239,29 +262,53 @@ is_too_large(const struct storing *s)
 	    what->size_limit;
 }
 
-/* Thread work: put the message into the Maildir. */
+/* Is new/ still the one that was opened? */
+static bool
+is_in_place(const struct maildir *m)
+{
+	struct stat	st;
+
+	return lstat(m->new_path, &st) == 0 && st.st_ino == m->inode &&
+	    st.st_dev == m->device;
+}
+
+/* Thread work: put the message into the Maildir, which is opened for it unless
+ * it is open. */
 int
-maildir_store(void *arg)
+maildir_put(void *arg)
 {
 	struct storing	*s = arg;
-	struct maildir	 m = { s->what->path, -1, -1, -1 };
-	char		 name[NAME_SIZE];
+	struct maildir	*m = s->maildir;
+	bool		 is_shared = m->new != -1;
 	const char	*failed;
 
+	if (storing_is_forwarded(s))
+		return -1;
 	if (is_too_large(s)) {
 		storing_is(s, OUTCOME_BOUNCED, "5.2.3", "message is larger "
 		    "than the mailbox's limit of %lld bytes",
 		    (long long)s->what->size_limit);
 		return -1;
 	}
-	make_name(name, s);
-	failed = open_directories(s, &m) == -1 ? "open" :
-	    deliver(s, &m, name);
-	maildir_close(&m);
+	make_name(s->name, s);
+	if (is_shared && !is_in_place(m))
+		return MAILDIR_MOVED;
+	failed = !is_shared && open_directories(s, m) == -1 ? "open" :
+	    deliver(s, m);
 	if (failed != NULL) {
-		storing_failed(s, failed, m.path, errno);
+		if (is_shared && errno == ENOENT)	/* tmp/ is gone */
+			return MAILDIR_MOVED;
+		storing_failed(s, failed, m->path, errno);
 		return -1;
 	}
-	storing_is(s, OUTCOME_SENT, "2.0.0", "delivered to maildir");
 	return 0;
+}
+
+/* Thread work: take it back. */
+int
+maildir_undo(void *arg)
+{
+	const struct storing	*s = arg;
+
+	return unlinkat(s->maildir->new, s->name, 0);
 }

@@ -25,6 +25,7 @@
 #include "local/local.h"
 #include "local/locking.h"
 #include "local/spool.h"
+#include "local/turns.h"
 
 struct link	*to_resolve, *to_helper, *to_cleanup;
 
@@ -122,7 +123,8 @@ start(void)
 static const struct param *const	params[] = {
 	recipient_params, reroute_params, spool_params, shell_params,
 	expand_params, alias_params, nested_params, forward_params,
-	errand_params, virtual_params, locking_params, outcome_params, NULL
+	errand_params, turns_params, virtual_params, locking_params,
+	outcome_params, NULL
 };
 
 static const struct peer	peers[] = {

@@ -226,6 +226,8 @@ mbox_store(void *arg)
 	struct mbox	 m = { .path = s->what->path, .fd = -1 };
 	int		 result;
 
+	if (storing_is_forwarded(s))
+		return -1;
 	if ((s->what->flags & STORE_TO_FILE) &&
 	    strcmp(s->what->path, "/dev/null") == 0) {
 		storing_is(s, OUTCOME_SENT, "2.0.0", "delivered to nothing");

@@ -38,17 +38,40 @@ mailbox_path(struct pool *pool, const struct home *h)
 	return pool_printf(pool, "%s/%s", h->path, spool.home_mailbox);
 }
 
-/* Put the message into the mailbox. */
+/* Put the message into the mailbox, unless one of these files is there: then
+ * it is 1. */
 WAITS static int
-store(struct addressee *a, struct home *h)
+store(struct addressee *a, struct home *h, struct word_row *unless,
+    size_t files)
 {
-	int64_t	flags = set.biff ? STORE_NOTIFIES : 0;
+	struct deposit	what = {
+		.path = mailbox_path(a->delivery->pool, h),
+		.flags = set.biff ? STORE_NOTIFIES : 0,
+		.size_limit = mailbox_size_limit,
+		.head = shell_wants_delivered("file") ? HEAD_ALL :
+		    HEAD_RETURN_PATH | HEAD_ORIGINAL,
+		.unless = unless, .files = files
+	};
 
 	if (!set.strict_mailbox_ownership && h->uid != 0)
-		flags |= STORE_ANY_OWNER;
-	return deposit(a, h, mailbox_path(a->delivery->pool, h), flags,
-	    mailbox_size_limit, shell_wants_delivered("file") ? HEAD_ALL :
-	    HEAD_RETURN_PATH | HEAD_ORIGINAL, NULL);
+		what.flags |= STORE_ANY_OWNER;
+	return deposit(a, h, &what);
+}
+
+/* Most users have a mailbox and nothing else: their process finds that out on
+ * the way, and is asked once. 1 when it found a .forward; then nothing has
+ * been done. */
+WAITS static int
+store_unless_forwarded(struct addressee *a, struct home *h)
+{
+	struct word_row	*files;
+	size_t		 count;
+
+	if (reroute_may_mailbox() || shell_may_mailbox())
+		return 1;
+	if (forward_files(a, h, &files, &count) == -1)
+		return -1;
+	return store(a, h, files, count);
 }
 
 /* What the process of a user has to do. */
@@ -57,13 +80,16 @@ deliver_as(struct addressee *a, struct home *h, bool asks_forward)
 {
 	int	found;
 
-	if (asks_forward && h->uid != 0 &&
-	    (found = forward_deliver(a, h)) != 0)
-		return found == 1 ? 0 : -1;
+	if (asks_forward && h->uid != 0) {
+		if ((found = store_unless_forwarded(a, h)) != 1)
+			return found;
+		if ((found = forward_deliver(a, h)) != 0)
+			return found == 1 ? 0 : -1;
+	}
 	if ((found = reroute_mailbox(a, h->user)) != 0 ||
 	    (found = shell_mailbox(a, h)) != 0)
 		return found == 1 ? 0 : -1;
-	return store(a, h);
+	return store(a, h, NULL, 0);
 }
 
 /* To a name that the user database does not have: somebody else may know it,

@@ -124,6 +124,13 @@ reroute(struct addressee *a, const struct way *way, const char *user)
 	return hand_on(a, way, user, via) == 0 ? 1 : -1;
 }
 
+/* Is there another transport for any mailbox? */
+bool
+reroute_may_mailbox(void)
+{
+	return *ways.mailbox != '\0' || *ways.mailbox_maps != '\0';
+}
+
 /* Instead of the user's mailbox. */
 int
 reroute_mailbox(struct addressee *a, const char *user)

@@ -20,6 +20,7 @@
 #include "common/param/site.h"
 
 #include "local/command.h"
+#include "local/turns.h"
 
 static struct {
 	char	*mailbox_command, *mailbox_command_maps;
@@ -253,7 +254,9 @@ shell_deliver(struct addressee *a, struct home *h, const char *text)
 		.shown = text, .eol = lf, .time_limit = shell_time_limit,
 		.sent = pool_printf(pool, "delivered to command: %s", text)
 	};
-	struct verdict	 v;
+	struct verdict	 v = { OUTCOME_DEFERRED, 0, "4.3.0",
+			    "too many commands run for this recipient" };
+	struct turns	*turn;
 
 	if (make_directory(a, h, &c.directory) == -1)
 		return -1;
@@ -263,7 +266,10 @@ shell_deliver(struct addressee *a, struct home *h, const char *text)
 	    head_make(a, shell_wants_delivered("command") ? HEAD_ALL :
 	    HEAD_RETURN_PATH | HEAD_ORIGINAL));
 	a->times.ready_us = clock_wall_us();
-	command_run(a->delivery, h, &c, &v);
+	if (turn_take(a, &turn) == 0) {
+		command_run(a->delivery, h, &c, &v);
+		turn_give(turn);
+	}
 	return addressee_accept(a, &v);
 }
 
@@ -310,6 +316,14 @@ run_for_root(struct addressee *a, const char *command)
 	result = shell_deliver(a, h, command);
 	home_give(h);
 	return result;
+}
+
+/* Is there a command for any mailbox? */
+bool
+shell_may_mailbox(void)
+{
+	return *set.mailbox_command != '\0' ||
+	    *set.mailbox_command_maps != '\0';
 }
 
 /* Run mailbox_command, if there is one. */

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "common/fiber/fiber.h"
 #include "common/ipc/packets.h"
 
 #include "local/copy.h"
@@ -14,7 +15,7 @@
  * runs on a thread of its own, so it touches neither pools nor the log; what
  * is to be said is in `text` and `note`.
  */
-enum { STORE_TEXT = 512 };
+enum { STORE_TEXT = 512, STORE_NAME = 256 };
 
 struct storing {
 	const struct store	*what;
@@ -23,6 +24,8 @@ struct storing {
 	gid_t			 spool_group;	/* for files in the spool, or
 						 * STORE_NO_GROUP */
 	struct copy		 copy;
+	struct maildir		*maildir;	/* maildirs.c */
+	char			 name[STORE_NAME];	/* of its file there */
 
 	/* the result */
 	int64_t			 position;	/* in an mbox */
@@ -35,13 +38,19 @@ struct storing {
 
 /* Thread work: store, fill the result; the argument is a struct storing. */
 int	 mbox_store(void *);
-int	 maildir_store(void *);
+
+/* Put it into a Maildir, fill the result. */
+WAITS void maildirs_store(struct storing *);
 
 /* Set the result: permanent or not by errno; `done` is what was tried. */
 void	 storing_failed(struct storing *, const char *done, const char *path,
 	    int error);
 void	 storing_is(struct storing *, enum outcome, const char *dsn,
 	    const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* Is one of the files there for whose sake nothing is to be stored? Then, and
+ * when nobody knows, the result is set. */
+bool	 storing_is_forwarded(struct storing *);
 
 /* The spool's group for the files that are made from now on in this thread,
  * and back. */

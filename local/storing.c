@@ -1,6 +1,6 @@
 /*
- * storing.c - what mbox.c and maildir.c have in common: results, the group of
- * the spool, syncs of directories.
+ * storing.c - what mbox.c and maildir.c have in common: results, what is in the
+ * way of a message, the group of the spool, syncs of directories.
  *
  * Called on the threads of the program mailbox.
  */
@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/fsuid.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "common/base/fs.h"
@@ -47,6 +48,24 @@ storing_failed(struct storing *s, const char *done, const char *path,
 		dsn = "4.3.0";
 	storing_is(s, OUTCOME_DEFERRED, dsn, "cannot %s %s: %s", done, path,
 	    strerrordesc_np(error));
+}
+
+/* Whether it may be believed is for others to say: it is there. */
+bool
+storing_is_forwarded(struct storing *s)
+{
+	const struct store	*what = s->what;
+	struct stat		 st;
+	size_t			 i;
+
+	for (i = 0; i < what->files; i++)
+		if (lstat(what->unless[i].word, &st) == 0 ||
+		    (errno != ENOENT && errno != ENOTDIR)) {
+			storing_is(s, OUTCOME_REROUTED, "2.0.0", "%s",
+			    what->unless[i].word);
+			return true;
+		}
+	return false;
 }
 
 /* setfsgid(2) is the thread's alone, so the others go on as the recipient. */

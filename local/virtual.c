@@ -122,6 +122,7 @@ virtual_deliver(struct addressee *a)
 		    why);
 		return;
 	}
-	(void)deposit(a, h, path, 0, set.limit, HEAD_ALL, NULL);
+	(void)deposit(a, h, &(struct deposit){ .path = path,
+	    .size_limit = set.limit, .head = HEAD_ALL });
 	home_give(h);
 }

@@ -22,7 +22,7 @@ enum { MOST = 1000000 };
 static struct {
 	struct pace	 pace;
 	int64_t		 cohorts, rate_delay, retry_time;
-	int64_t		 local_limit, local_recipients;
+	int64_t		 local_recipients;
 	char		*up, *down, *defer_transports;
 	bool		 is_debugged;
 } set;
@@ -39,8 +39,6 @@ const struct param	transport_params[] = {
 	    "50", 0, MOST, "The most recipients in one delivery; 0 means any "
 	    "number. With 1, limits and pauses of a site hold for each "
 	    "recipient instead."),
-	PARAM_INT("local_destination_concurrency_limit", set.local_limit, "2",
-	    0, MOST, "The most deliveries at once to one local mailbox."),
 	PARAM_INT("local_destination_recipient_limit", set.local_recipients,
 	    "1", 0, MOST, "The most recipients in one local delivery."),
 	PARAM_INT("default_destination_concurrency_failed_cohort_limit",
@@ -185,10 +183,10 @@ tuning_read(const char *transport, struct tuning *to, struct str *problems)
 			    .is_deferred = is_listed(transport) };
 	int		result = 0;
 
-	if (strcmp(transport, "local") == 0) {
-		t.pace.limit = set.local_limit;
+	/* local_destination_concurrency_limit has no default here: local keeps
+	 * commands within it by itself (local/turns.c). */
+	if (strcmp(transport, "local") == 0)
 		t.pace.recipients = set.local_recipients;
-	}
 	if (read_numbers(transport, &t, problems) == -1)
 		result = -1;
 	if (read_cohorts(transport, &t, problems) == -1)

@@ -81,7 +81,7 @@ defaults_are_those_of_postfix(void **state)
 	assert_int_equal(tuning_transport_pause(), 60000);
 	assert_false(t.is_deferred || tuning_is_debugged());
 	assert_int_equal(read_all("local", &t), 0);
-	assert_int_equal(t.pace.limit, 2);
+	assert_int_equal(t.pace.limit, 20);	/* 2 in local/turns.c */
 	assert_int_equal(t.pace.recipients, 1);
 }
 

@@ -5,7 +5,8 @@
  * he serves himself (FUSE) or that is far away (NFS). fstat, read and close
  * may hang in it, and a thread that does cannot be called back. So each user
  * has at most EACH threads at a time, of THREADS; who has used them up waits,
- * and is told to try again later, and others are not concerned.
+ * and is told to try again later, and others are not concerned. Most messages
+ * are short: the thread that asks for the length brings the beginning along.
  *
  * P1  The loop never touches the file.
  * P2  A call that hangs keeps its thread and its place, and the descriptor
@@ -23,6 +24,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/bug.h"
 #include "common/base/clock.h"
 #include "common/base/mem.h"
 #include "common/fiber/offload.h"
@@ -32,6 +34,7 @@
 
 enum {
 	THREADS = 48, EACH = 4, ENDING = 100,
+	FIRST = 8 * 1024,		/* brought along with the length */
 	PATIENCE = 30 * 1000,		/* for one call */
 	TURN_TIME = 60 * 1000
 };
@@ -42,6 +45,7 @@ struct source {
 	uid_t		 uid;
 	unsigned	 calls;		/* that are in it */
 	bool		 is_closed;	/* by its owner */
+	struct call	*first;		/* the beginning, if it is known */
 };
 
 /* A call on its way. */
@@ -110,6 +114,7 @@ release_source(void *arg)
 
 	fair_give(threads, s->uid);
 	LIST_REMOVE(s, entry);
+	free(s->first);
 	free(s);
 }
 
@@ -148,17 +153,23 @@ source_discard(int fd, uid_t uid)
 	source_close(source_new(fd, uid));
 }
 
-/* A call has come back; perhaps long after its caller has gone. */
+/* A call has come back. */
 static void
-release_call(void *arg)
+end_call(const struct call *c)
 {
-	struct call	*c = arg;
 	struct source	*s = c->source;
 
 	fair_give(threads, s->uid);
 	s->calls--;
 	close_unused(s);
-	free(c);
+}
+
+/* The same, perhaps long after its caller has gone. */
+static void
+release_call(void *arg)
+{
+	end_call(arg);
+	free(arg);
 }
 
 /* Make the call on a thread of the user's: NULL if it has not come back, and
@@ -180,37 +191,6 @@ make_call(struct source *s, int (*work)(void *), size_t len, int64_t offset,
 	return *result == OFFLOAD_LEFT ? NULL : c;
 }
 
-/* On the thread. */
-static int
-run_length(void *arg)
-{
-	struct call	*c = arg;
-	struct stat	 st;
-
-	if (fstat(c->source->fd, &st) == -1)
-		return -1;
-	c->length = st.st_size;
-	errno = EINVAL;
-	return S_ISREG(st.st_mode) ? 0 : -1;
-}
-
-/* How long it is. */
-int64_t
-source_length(struct source *s)
-{
-	int		 result, saved;
-	struct call	*c = make_call(s, run_length, 0, 0, &result);
-	int64_t		 length;
-
-	if (c == NULL)
-		return -1;
-	saved = errno;
-	length = result == -1 ? -1 : c->length;
-	release_call(c);
-	errno = saved;
-	return length;
-}
-
 /* On the thread: bytes, or -1. */
 static int
 run_read(void *arg)
@@ -224,13 +204,72 @@ run_read(void *arg)
 	return (int)n;
 }
 
+/* On the thread. A beginning that cannot be read now is read later. */
+static int
+run_length(void *arg)
+{
+	struct call	*c = arg;
+	struct stat	 st;
+	int		 n;
+
+	if (fstat(c->source->fd, &st) == -1)
+		return -1;
+	c->length = st.st_size;
+	if (!S_ISREG(st.st_mode)) {
+		errno = EINVAL;
+		return -1;
+	}
+	n = st.st_size > 0 ? run_read(c) : 0;
+	c->len = n > 0 ? (size_t)n : 0;
+	return 0;
+}
+
+/* How long it is. */
+int64_t
+source_length(struct source *s)
+{
+	int		 result, saved;
+	struct call	*c;
+
+	CLAIM(s->first == NULL);
+	if ((c = make_call(s, run_length, FIRST, 0, &result)) == NULL)
+		return -1;
+	if (result == -1) {
+		saved = errno;
+		release_call(c);
+		errno = saved;
+		return -1;
+	}
+	s->first = c;
+	end_call(c);
+	return c->length;
+}
+
+/* What is known of the part behind this place: bytes. */
+static size_t
+read_first(const struct source *s, void *to, size_t len, int64_t offset)
+{
+	size_t	there;
+
+	if (s->first == NULL || offset >= (int64_t)s->first->len)
+		return 0;
+	there = s->first->len - (size_t)offset;
+	if (len > there)
+		len = there;
+	memcpy(to, s->first->data + offset, len);
+	return len;
+}
+
 /* Read. */
 ssize_t
 source_read(struct source *s, void *to, size_t len, int64_t offset)
 {
 	int		 result, saved;
 	struct call	*c;
+	size_t		 known = read_first(s, to, len, offset);
 
+	if (known > 0)
+		return (ssize_t)known;
 	if (len > SOURCE_PIECE)
 		len = SOURCE_PIECE;
 	if ((c = make_call(s, run_read, len, offset, &result)) == NULL)

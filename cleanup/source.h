@@ -24,7 +24,8 @@ struct source	*source_new(int fd, uid_t);
 bool		 source_is_welcome(uid_t);
 /* Close what came for nothing. */
 void		 source_discard(int fd, uid_t);
-/* Its length; -1: EINVAL it is no regular file, ETIMEDOUT, ECANCELED ... */
+/* Its length, once; -1: EINVAL it is no regular file, ETIMEDOUT, ECANCELED
+ * ... What was read on the occasion is not read again. */
 WAITS int64_t	 source_length(struct source *);
 /* As pread(2), at most SOURCE_PIECE bytes; -1 also with ETIMEDOUT. */
 enum { SOURCE_PIECE = 32 * 1024 };

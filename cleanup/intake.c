@@ -35,7 +35,8 @@
 enum {
 	TRANSACTION_CEILING = 256 * 1024 * 1024, /* some 500,000 recipients */
 	SWEEP_EVERY = 500,			/* milliseconds */
-	SILENCE_MAX = 60 * 60 * 1000		/* between two packets */
+	SILENCE_MAX = 60 * 60 * 1000,		/* between two packets */
+	ID_AGE = 10 * 60 * 1000			/* before the first of them */
 };
 
 const struct param	intake_params[] = {
@@ -325,6 +326,20 @@ begin(struct request *r)
 	return t;
 }
 
+/* Its queue id: the one that smtpd has chosen, if that is one of its own. Old
+ * ones could be those of other messages. */
+static void
+name(struct transaction *t, const struct request *r)
+{
+	const struct mail	*m = r->object;
+
+	if (m->queue_id != NULL && strcmp(r->peer, "smtpd") == 0 &&
+	    queue_id_is_of(m->queue_id, (unsigned)r->pid, ID_AGE))
+		strlcpy(t->queue_id, m->queue_id, sizeof(t->queue_id));
+	else
+		queue_id_new(t->queue_id, daemon_worker());
+}
+
 /* MAIL: a transaction opens. */
 void
 on_mail(struct request *r)
@@ -344,7 +359,7 @@ on_mail(struct request *r)
 		transaction_answer_refused(t);
 		return;
 	}
-	queue_id_new(t->queue_id, daemon_worker());
+	name(t, r);
 	keep_mail(t, m);
 	take_origin(t, r->peer);
 	t->expects_recipients = m->has_more;

@@ -13,10 +13,12 @@
 
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/log.h"
 #include "common/ipc/overrides.h"
 #include "common/param/site.h"
+#include "common/queue/queue.h"
 
 #include "smtpd/auth.h"
 #include "smtpd/commands.h"
@@ -52,8 +54,9 @@ extra_of(const struct session *s)
 
 /* The envelope, as cleanup wants it. */
 WAITS static struct posting *
-open_posting(struct session *s)
+open_posting(struct session *s, char *queue_id)
 {
+	static unsigned	self;
 	struct mail	mail;
 
 	memset(&mail, 0, sizeof(mail));
@@ -72,6 +75,9 @@ open_posting(struct session *s)
 	mail.return_what = s->mail->return_what;
 	mail.verp = s->mail->verp;
 	mail.filter = overrides_filter();
+	if (self == 0)
+		self = (unsigned)getpid();
+	mail.queue_id = queue_id_new(queue_id, self);
 	mail.uid = -1;
 	mail.flags = s->mail->flags | overrides_flags() | xforward_flags(s) |
 	    (s->shown_port > 0 ? MAIL_SHOWS_PORT : 0) |
@@ -91,7 +97,7 @@ arrival_open(struct session *s)
 	struct arrival	*c = pool_alloc(s->mail->pool, sizeof(*c));
 
 	c->session = s;
-	if ((c->posting = open_posting(s)) == NULL)
+	if ((c->posting = open_posting(s, c->queue_id)) == NULL)
 		return NULL;
 	return s->mail->arrival = c;
 }
@@ -160,6 +166,14 @@ refuse_size(struct arrival *c)
 	    REPLY_TOO_BIG));
 }
 
+/* Who brings it. Readers of the log expect to hear that before qmgr begins: so
+ * it is said before cleanup gets the end of the message. */
+static void
+tell(const struct session *s, const char *queue_id)
+{
+	log_info("%s: client=%s%s", queue_id, s->ident, xforward_note(s));
+}
+
 int
 arrival_settle(struct arrival *c)
 {
@@ -176,6 +190,7 @@ arrival_settle(struct arrival *c)
 		return refuse_size(c);
 
 	c->posting = NULL;
+	tell(s, c->queue_id);
 	if (posting_finish(posting, &answer,
 	    clock_now() + set.data_done_timeout) == -1) {
 		if (errno == ECANCELED)
@@ -186,9 +201,8 @@ arrival_settle(struct arrival *c)
 	}
 	envelope_note_refusal(&answer);
 	reply_soften(line, answer.reply);
-	if (answer.code / 100 == 2)
-		log_info("%s: client=%s%s", answer.queue_id, s->ident,
-		    xforward_note(s));
+	if (answer.code / 100 == 2 && strcmp(answer.queue_id, c->queue_id) != 0)
+		tell(s, answer.queue_id);	/* it had to be another one */
 	s->junk = 0;
 	/* With an id cleanup has told why. */
 	if (answer.code / 100 != 2 && *answer.queue_id == '\0')

@@ -16,6 +16,7 @@ enum { ARRIVAL_ROOM = 32 * 1024 };
 struct arrival {
 	struct session	*session;
 	struct posting	*posting;	/* NULL when it is settled */
+	char		 queue_id[QUEUE_ID_MAX + 1]; /* proposed */
 	struct crlf	 repair;
 	char		*repaired;	/* NULL until it is needed */
 	int64_t		 bytes;		/* of the message, dots unstuffed */

@@ -8,8 +8,9 @@
  *
  * P1  No two ids of a process are alike: the time in them grows with each,
  *     whatever the clock does.
- * P2  Two processes differ in the worker or, one draining beside its
- *     successor, in time and count; O_EXCL has the last word.
+ * P2  Two processes differ in the worker (smtpd and postdrop take their process
+ *     id for it) or, one draining beside its successor, in time and count;
+ *     O_EXCL has the last word.
  */
 #include "common/queue/queue.h"
 
@@ -24,7 +25,8 @@ enum {
 	BASE = 52,
 	TIME_DIGITS = 10, WORKER_DIGITS = 2, COUNT_DIGITS = 3,
 	ID_DIGITS = TIME_DIGITS + WORKER_DIGITS + COUNT_DIGITS,
-	FAST_DIGITS = 7		/* last two of the time, worker, count */
+	FAST_DIGITS = 7,	/* last two of the time, worker, count */
+	CLOCK_STEP_US = 1000 * 1000
 };
 
 static const char	digits[] =
@@ -106,6 +108,19 @@ queue_id_time(const char *id)
 		time_us = time_us * BASE + (digit - digits);
 	}
 	return time_us;
+}
+
+/* By its digits and by the clock, which may be a moment behind. */
+bool
+queue_id_is_of(const char *id, unsigned worker, int64_t age)
+{
+	int64_t	made_us = queue_id_time(id), now_us = clock_wall_us();
+	char	digits_of[WORKER_DIGITS];
+
+	put_digits(digits_of, WORKER_DIGITS, worker);
+	return made_us >= 0 && made_us < now_us + CLOCK_STEP_US &&
+	    now_us - made_us < age * 1000 && queue_id_is_valid(id) &&
+	    memcmp(id + TIME_DIGITS, digits_of, WORKER_DIGITS) == 0;
 }
 
 /* The directory for an id: a byte of FNV-1a over the digits that move. */

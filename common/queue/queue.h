@@ -21,6 +21,8 @@
  * this process made. */
 char		*queue_id_new(char to[QUEUE_ID_MAX + 1], unsigned worker);
 bool		 queue_id_is_valid(const char *);
+/* Might this worker have made it, not longer ago than that (milliseconds)? */
+bool		 queue_id_is_of(const char *, unsigned worker, int64_t age);
 int64_t		 queue_id_time(const char *);		/* microseconds, -1 */
 /* The hash directory of an id: "00" to "ff", from fast-moving digits. */
 char		*queue_id_hash(char to[3], const char *id);

@@ -72,6 +72,24 @@ subtest 'smtpd_client_port_logging' => sub {
 	    'and nowhere else');
 };
 
+subtest 'who brings a message is said before it begins' => sub {
+	my $c = client('127.0.0.1', $door[0]);
+
+	$c->expect(220);
+	$c->command('EHLO c.test', 250);
+	my @ids = map {
+		$c->script('MAIL FROM:<a@b.test>' => 250,
+		    'RCPT TO:<nobody@local.test>' => 250, DATA => 354);
+		$c->data("Subject: x\n\nx\n") =~ /queued as (\w+)/;
+	} 1 .. 20;
+	for my $id (@ids) {
+		$mail->wait_log(qr/ $id: removed/);
+		like($mail->log, qr/smtpd\S+ $id: client=.*qmgr\S+ $id: from=/s,
+		    "$id: client, then queue manager");
+	}
+	is($mail->said(qr/ $ids[0]: client=/), 1, 'and once');
+};
+
 subtest 'smtpd_delay_reject = no' => sub {
 	my $c = client('127.0.0.3', $door[1]);
 	$c->expect(qr/^554 5\.7\.1 <unknown\[127\.0\.0\.3\]>: Client host rejected: Access denied$/);

@@ -114,6 +114,22 @@ the_hash_of_an_id_stays_the_same(void **state)
 	assert_int_equal(strlen(queue_id_hash(one, "x")), 2);
 }
 
+static void
+an_id_is_of_who_made_it_a_moment_ago(void **state)
+{
+	char	id[QUEUE_ID_MAX + 1];
+
+	(void)state;
+	queue_id_new(id, 4711);
+	assert_true(queue_id_is_of(id, 4711, 1000));
+	assert_true(queue_id_is_of(id, 4711 + 52 * 52, 1000));
+	assert_false(queue_id_is_of(id, 4712, 1000));
+	assert_false(queue_id_is_of(id, 4711, -2000));
+	assert_false(queue_id_is_of("", 0, 1000));
+	id[3]++;			/* years from now */
+	assert_false(queue_id_is_of(id, 4711, 1000));
+}
+
 int
 main(void)
 {
@@ -125,6 +141,7 @@ main(void)
 		cmocka_unit_test(names_that_leave_the_directory_are_no_ids),
 		cmocka_unit_test(the_hash_spreads_ids_made_one_after_another),
 		cmocka_unit_test(the_hash_of_an_id_stays_the_same),
+		cmocka_unit_test(an_id_is_of_who_made_it_a_moment_ago),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,8 +3,9 @@
 # Three builds are tested: the one that is installed, with the sandbox on; one
 # with sanitizers, where the sandbox must be off; one with nothing but OpenSSL,
 # Berkeley DB and libbsd, of which only that is asked again in which a missing
-# library has a part. What is compared with Debian's commands is compared once.
-# One prove runs them all, so that one summary counts.
+# library has a part. What is compared with Debian's commands, or read by other
+# people's programs, is so once. One prove runs them all, so that one summary
+# counts.
 
 MINIMAL_WITHOUT	:= unbound pcre2 seccomp lmdb cdb idn2
 
@@ -12,20 +13,32 @@ PERL_TESTS	:= $(sort $(wildcard t/smtpd/*.t t/smtp/*.t t/qmgr/*.t \
 		   t/cleanup/*.t t/local/*.t t/resolve/*.t t/master/*.t \
 		   t/daemon/*.t t/journey/*.t t/conformance/*.t \
 		   t/conformance/attacks/*.t))
-MINIMAL_TESTS	:= $(sort $(wildcard t/resolve/*.t t/daemon/*.t t/cleanup/*.t \
-		   t/smtp/*.t) t/smtpd/unicode.t t/smtpd/relay.t \
+# Names are looked up, written and matched otherwise, tables are others, and
+# nothing but the users keeps daemons apart.
+MINIMAL_TESTS	:= $(sort $(wildcard t/resolve/*.t t/daemon/*.t) \
+		   $(addprefix t/cleanup/,canonical.t checks.t cleanup.t \
+		   full.t sendmail.t) \
+		   $(addprefix t/smtp/,delivery.t downgrade.t login.t names.t \
+		   policy.t reuse.t security.t starttls.t) \
+		   t/smtpd/unicode.t t/smtpd/relay.t \
 		   t/smtpd/starttls.t t/master/check.t t/master/life.t \
 		   $(addprefix t/journey/,errors.t first.t hosts.t lmtp.t \
 		   outcomes.t submission.t unprivileged.t))
 BESIDE_TESTS	:= t/master/postconf.t t/master/pairs.t t/qmgr/beside.t \
-		   t/cleanup/envelope.t
+		   t/cleanup/envelope.t t/journey/package.t t/journey/logs.t \
+		   t/journey/dsn_parsers.t
 STYLE_TESTS	:= $(sort $(wildcard t/style/*.t))
 CRASH_TESTS	:= $(sort $(wildcard t/crash/*.t t/crash/promises/*.t))
 LOAD_TESTS	:= $(sort $(wildcard t/load/*.t))
 
 C_TESTS		= $(TEST_FILES:%.c=%.t)
 PROVE		:= prove --exec t/lib/run
-JOBS		?= 6
+# Tests wait more than they work: so many at a time keep two processors busy.
+JOBS		?= 8
+
+# Those that take longest, or much of the machine; the longest comes first.
+LONG_TESTS	:= $(addprefix t/journey/,package.t logs.t reload.t) \
+		   t/master/pairs.t $(CRASH_TESTS) $(LOAD_TESTS)
 
 # t/lib/round tells what could not be seen on this machine or in a build.
 BUILDS		:= build build/sanitize build/minimal
@@ -33,13 +46,13 @@ BUILDS		:= build build/sanitize build/minimal
 .PHONY: check check-builds
 check: test-deps users
 	$(Q)$(MAKE) --no-print-directory check-builds
-	$(Q)t/lib/round "$(BUILDS)" -j$(JOBS) --merge \
-	    $(STYLE_TESTS:%=build:%) \
-	    $(foreach b,$(BUILDS), $(C_TESTS:%=$(b):$(b)/%)) \
-	    $(PERL_TESTS:%=build:%) \
+	$(Q)t/lib/round "$(BUILDS)" "$(LONG_TESTS:%=build:%)" \
+	    -j$(JOBS) --merge \
+	    $(patsubst %,build:%,$(filter-out $(LONG_TESTS),$(PERL_TESTS))) \
 	    $(patsubst %,build/sanitize:%,$(filter-out $(BESIDE_TESTS),$(PERL_TESTS))) \
 	    $(patsubst %,build/minimal:%,$(filter-out $(BESIDE_TESTS),$(MINIMAL_TESTS))) \
-	    $(CRASH_TESTS:%=build:%) $(LOAD_TESTS:%=build:%)
+	    $(foreach b,$(BUILDS), $(C_TESTS:%=$(b):$(b)/%)) \
+	    $(STYLE_TESTS:%=build:%)
 
 # Clocks that tests move; $(SANITIZERS) stay out of other people's programs.
 tests: $(BUILD)/t/lib/clock.so
@@ -122,10 +135,13 @@ $(NEXT)/bin/$(1): $$(patsubst %,$(BUILD)/%, \
 endef
 $(foreach p,$(NEXT_PROGRAMS),$(eval $(call next_program,$(p))))
 
-# Clients with TLS for the bench.
-$(BUILD)/t/bench/tlsload: $(BUILD)/t/bench/tlsload.o
+# The bench's own clients, next hops and disk.
+BENCH		:= $(addprefix $(BUILD)/t/bench/,source sink tlsload disk)
+$(BUILD)/t/bench/source $(BUILD)/t/bench/sink: $(BUILD)/t/bench/wire.o
+$(BENCH:%=%.o) $(BUILD)/t/bench/wire.o: t/bench/wire.h
+$(BENCH): %: %.o
 	$(call say,LD $@)
-	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lssl -lcrypto
+	$(Q)$(CC) $(LDFLAGS) -o $@ $^ -lbsd -lssl -lcrypto
 
 check-builds:
 	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build tests
@@ -153,7 +169,7 @@ conformance-mutants: test-deps users tests
 # The quick round while working: one build, no kills.
 .PHONY: test
 test: tests
-	$(Q)t/lib/round "$(BUILD)" -j$(JOBS) $(STYLE_TESTS:%=$(BUILD):%) \
+	$(Q)t/lib/round "$(BUILD)" "" -j$(JOBS) $(STYLE_TESTS:%=$(BUILD):%) \
 	    $(C_TESTS:%=$(BUILD):$(BUILD)/%) $(PERL_TESTS:%=$(BUILD):%)
 
 .PHONY: demo
@@ -163,15 +179,25 @@ demo: deps users
 
 .PHONY: bench
 bench: test-deps users
-	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build all \
-	    build/t/bench/tlsload
+	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build all bench-load
 	$(Q)BUILD=build t/bench/run
+
+.PHONY: bench-load
+bench-load: $(BENCH) $(BUILD)/t/lib/fill
+
+# Where the microseconds of a relayed message go, process by process.
+.PHONY: profile
+profile: test-deps users
+	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build/profile \
+	    CFLAGS="-fno-omit-frame-pointer -mno-omit-leaf-frame-pointer" \
+	    all bench-load
+	$(Q)BUILD=build/profile t/bench/profile
 
 # A million messages in the queue, and Postfix with a tenth of them beside it;
 # a quarter of an hour on a machine that does nothing else.
 .PHONY: million
 million: test-deps users
-	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build tests
+	$(Q)$(MAKE) --no-print-directory -j2 BUILD=build tests bench-load
 	$(Q)BUILD=build POSTRIDER_ROUNDS=1 POSTRIDER_BENCH=million t/bench/run
 	$(Q)POSTRIDER_LONG=1000000 $(PROVE) -v build:t/load/million.t
 

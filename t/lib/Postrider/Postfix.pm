@@ -112,26 +112,34 @@ sub _write_main
 	spew("$dir/etc/dynamicmaps.cf", '');
 }
 
-sub _write_master
+# Debian's own services with SMTP at this port, none in a chroot, and none that
+# nothing on loopback asks: a master.cf.
+sub services
 {
-	my ($self, $more) = @_;
+	my ($unpacked, $port) = @_;
 	my $text = '';
 
-	for (split /^/, slurp("$self->{unpacked}/usr/share/postfix/" .
-	    'master.cf.dist')) {
+	for (split /^/, slurp("$unpacked/usr/share/postfix/master.cf.dist")) {
 		next if /^#/ || /^\s/;
 		my @column = split ' ', $_, 8;
 		next if @column < 8 || $column[1] eq 'inet' &&
 		    $column[0] ne 'smtp' ||
 		    $column[7] =~ /^pipe|postscreen|tlsproxy|dnsblog/;
-		$column[0] = "127.0.0.1:$self->{port}"
-		    if $column[1] eq 'inet';
+		$column[0] = "127.0.0.1:$port" if $column[1] eq 'inet';
 		$column[4] = 'n';
 		$text .= join(' ', @column);
 	}
 	$text .= "postlog unix-dgram n - n - 1 postlogd\n"
 	    unless $text =~ /^postlog/m;
-	spew("$self->{dir}/etc/master.cf", $text . $more);
+	return $text;
+}
+
+sub _write_master
+{
+	my ($self, $more) = @_;
+
+	spew("$self->{dir}/etc/master.cf", services($self->{unpacked},
+	    $self->{port}) . $more);
 }
 
 # Run one of its programs: (exit status, output and errors).

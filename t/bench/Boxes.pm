@@ -1,0 +1,125 @@
+package Boxes;
+
+# Mail for mailboxes of this machine, and mail from its commands.
+
+use strict;
+use warnings;
+
+use File::Path qw(remove_tree);
+use POSIX ();
+use Time::HiRes qw(time);
+
+use Bench qw($user count slurp);
+use Receivers;
+use Relay;
+
+my $home = "/home/$user";
+my @figures = (['cpu', 'us of CPU', 'less']);
+
+sub _load
+{
+	my ($mta, $count, $to) = @_;
+
+	return Relay::load($mta, $count, '-d', '-s', 10, '-l', 4096, '-f',
+	    's@bench.test', '-t', $to);
+}
+
+sub _must_have
+{
+	my ($mta, $count, $there) = @_;
+
+	die $mta->name . ": $there of $count in the mailbox\n"
+	    unless $there == $count;
+}
+
+sub _maildir
+{
+	my ($mta) = @_;
+	my $count = count(1000);
+
+	remove_tree("$home/Maildir");
+	my %value = _load($mta, $count, "$user\@bench.test");
+	my @there = glob "$home/Maildir/new/*";
+	_must_have($mta, $count, scalar @there);
+	return %value;
+}
+
+sub _mbox
+{
+	my ($mta) = @_;
+	my $count = count(1000);
+
+	unlink "$home/mbox";
+	my %value = _load($mta, $count, "$user\@bench.test");
+	my @there = slurp("$home/mbox") =~ /^From /mg;
+	_must_have($mta, $count, scalar @there);
+	return %value;
+}
+
+sub _lmtp
+{
+	my ($mta) = @_;
+
+	return _load($mta, count(2000), 'r@lmtp.test');
+}
+
+# One message by the sendmail command.
+sub _inject
+{
+	my ($mta) = @_;
+
+	open my $out, '|-', $mta->sendmail, '-f', 's@bench.test',
+	    'r@relay.test' or die "sendmail: $!";
+	print $out "Subject: bench\n\n", 'x' x 70, "\n";
+	close $out or die $mta->name . ": sendmail: exit $?\n";
+}
+
+# So many from each of so many at once: how many were taken in a second.
+sub _inject_all
+{
+	my ($mta, $each, $at_once) = @_;
+	my $start = time;
+	my @children;
+
+	for (1 .. $at_once) {
+		my $pid = fork // die "fork: $!";
+		if ($pid == 0) {
+			eval { _inject($mta) for 1 .. $each; 1 }
+			    or print STDERR $@ and POSIX::_exit(1);
+			POSIX::_exit(0);
+		}
+		push @children, $pid;
+	}
+	for my $pid (@children) {
+		waitpid $pid, 0;
+		die $mta->name . ": sendmail failed\n" if $?;
+	}
+	my $rate = $each * $at_once / (time - $start);
+	$mta->wait_empty(600);
+	return (rate => $rate);
+}
+
+sub scenarios
+{
+	return (
+		{ id => 'maildir', about => 'Maildir delivery',
+		    figures => [['rate', 'msg/s', 'more', 4], @figures],
+		    work => \&_maildir },
+		{ id => 'mbox', about => 'mbox delivery',
+		    settings => { home_mailbox => 'mbox' },
+		    figures => [['rate', 'msg/s', 'more'], @figures],
+		    work => \&_mbox },
+		{ id => 'lmtp', about => 'LMTP delivery',
+		    settings => { Receivers::transport() },
+		    figures => [['rate', 'msg/s', 'more'], @figures],
+		    work => \&_lmtp },
+		{ id => 'inject', about => 'sendmail, one after another',
+		    figures => [['rate', 'msg/s', 'more', 4]],
+		    work => sub { _inject_all($_[0], count(200), 1) } },
+		{ id => 'inject-8', about => 'sendmail, 8 at once',
+		    figures => [['rate', 'msg/s', 'more']],
+		    work => sub { _inject_all($_[0], count(100), 8) } },
+	);
+}
+
+1;

@@ -15,6 +15,9 @@
  *     read the message.
  * U4  RUN_FAILED means that no byte of the message has reached a command that
  *     could have acted upon it, or that it was killed.
+ * U5  When this process is killed its command is, too: it would take the end of
+ *     what it got for the end of the message. Only one that has acted before
+ *     the kernel is through with that gets away.
  */
 #include "local/run.h"
 
@@ -93,7 +96,7 @@ change_root(const char *root)
 
 /* Be the command. */
 _Noreturn static void
-be(const struct running *r, int input, int output, int status)
+be(const struct running *r, int input, int output, int status, pid_t parent)
 {
 	const char	*directory = r->what->directory;
 
@@ -115,6 +118,8 @@ be(const struct running *r, int input, int output, int status)
 		give_up(status, STAGE_ROOT);
 	if (*directory != '\0' && chdir(directory) == -1)
 		give_up(status, STAGE_DIRECTORY);
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) == -1 || getppid() != parent)
+		give_up(status, STAGE_RUN);
 	execvpe(r->argv[0], r->argv, r->envp);
 	give_up(status, STAGE_RUN);
 }
@@ -164,11 +169,13 @@ close_end(int *fd)
 static int
 start_child(struct running *r, int input[2], int output[2], int status[2])
 {
+	pid_t	parent = getpid();
+
 	if (pipe2(input, O_CLOEXEC) == -1 || pipe2(output, O_CLOEXEC) == -1 ||
 	    pipe2(status, O_CLOEXEC) == -1 || (r->pid = fork()) == -1)
 		return -1;
 	if (r->pid == 0)
-		be(r, input[0], output[1], status[1]);
+		be(r, input[0], output[1], status[1], parent);
 	close_end(&input[0]);
 	close_end(&output[1]);
 	close_end(&status[1]);

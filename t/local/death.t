@@ -31,12 +31,26 @@ my $mail = Postrider->new(settings => { mailbox_delivery_lock => 'flock',
     queue_run_delay => '1s', virtual_mailbox_domains => 'piped.test',
     resolve_processes => 1,	# so that they keep their order
     local_recipient_maps => '', virtual_mailbox_maps => 'static:x',
-    virtual_transport => 'note' },
-    master => <<"END")->start;
+    virtual_transport => 'note', relay_domains => 'long.test' },
+    master => <<"END");
 note unix - n n - - pipe
   flags=D user=prt-alice argv=$program \${recipient}
+long unix - n n - - pipe
+  flags=D user=prt-bob argv=$dir/long
 END
 my ($alice, $bob) = ($mail->user(0), $mail->user(1));
+
+# Reads the beginning, and the rest when it may.
+spew("$dir/long", <<"END");
+#!/bin/sh
+read first
+echo \$\$ > $dir/long.pid
+until [ -e $dir/open.long ]; do sleep 0.05; done
+END
+chmod 0755, "$dir/long";
+spew($mail->etc . '/transport', "long.test long:\n");
+$mail->set(transport_maps => 'texthash:' . $mail->etc . '/transport');
+$mail->start;
 
 # Kill -9 a process between two recipients, and let the rest go when there is
 # another.
@@ -93,6 +107,20 @@ is(die_between('qmgr', 's@remote.test', map({ "$_\@piped.test" } 'first',
     'kept', 'third'), sub { spew("$dir/open.kept\@piped.test", '') }), 1,
     'qmgr had written down who has it');
 is(noted($_), 1, "the $_ has it once") for 'first', 'third';
+
+# What a command gets of a message whose giver has died is not the message.
+$mail->send(from => 's@remote.test', to => ['x@long.test'],
+    text => "Subject: long\n\n" . ('x' x 70 . "\n") x 4000);
+wait_for(sub { -s "$dir/long.pid" }, 20, 'the command');
+my $command = slurp("$dir/long.pid") + 0;
+unlink "$dir/long.pid";
+my ($mailbox) = slurp("/proc/$command/stat") =~ /\) \w (\d+)/;
+ok($mailbox && kill('KILL', $mailbox), 'the mailbox process is killed');
+wait_for(sub { !kill 0, $command }, 10, 'the end of the command');
+pass('its command dies with it');
+spew("$dir/open.long", '');
+$mail->postrider('queue', 'flush');
+$mail->wait_empty;
 
 is(join('', grep { !/killed by signal 9$/ } $mail->complaints), '',
     'nothing crashed of itself');

@@ -25,6 +25,9 @@ $names =~ s{/\*.*?\*/}{}gs;
 $number{$_} = keys %number for $names =~ /PACKET_(\w+)/g;
 my ($version) = $text =~ /IPC_VERSION = (\d+)/;
 
+# Digits of a queue id.
+my @digits = grep { !/[AEIOUaeiou]/ } 0 .. 9, 'A' .. 'Z', 'a' .. 'z';
+
 sub number { return pack 'C q<', 1, $_[0] }
 sub truth { return pack 'C C', 2, $_[0] }
 sub string { return pack('C V', 3, length $_[0]) . "$_[0]\0" }
@@ -59,7 +62,7 @@ sub bring
 	    string(''), number($o{uid} // -1), number($o{flags} // 0),
 	    number(0), number(0), string($o{verp} // ''),
 	    optional($o{filter}), number(0), optional($o{forwarded}),
-	    truth(0),
+	    optional($o{queue_id}), truth(0),
 	    pack('C V', 6, 1) . $row . number($o{notify} // 0));
 	say_packet($s, 'CONTENT', data($_), truth(0), truth(0))
 	    for @{ $o{more} // [] };
@@ -111,5 +114,43 @@ is(file_of(bring($_, filter => 'a:b'))->{filter}, '',
     "mail of $_ goes by none") for qw(local bounce);
 is_deeply(file_of(bring('smtpd', notify => 16 + 2))->{notify}, [2],
     'nor an alias that is none');
+
+# An id as common/queue/id.c makes them: the time, who, a count.
+sub id_of
+{
+	my ($seconds, $worker, $count) = @_;
+	my $id = '';
+
+	for ([$seconds * 1_000_000, 10], [$worker, 2], [$count, 3]) {
+		my ($n, $digits) = @$_;
+		my $part = '';
+		for (1 .. $digits) {
+			$part = $digits[$n % 52] . $part;
+			$n = int($n / 52);
+		}
+		$id .= $part;
+	}
+	return $id;
+}
+
+# The id that the message gets when this one is asked for.
+sub named
+{
+	my ($program, $id) = @_;
+
+	return bring($program, queue_id => $id) =~ /queued as (\w+)/ ? $1 : '';
+}
+
+my $own = id_of(time, $$, 1);
+is(named('smtpd', $own), $own, 'smtpd may choose the name of a message');
+for (['one of another process', id_of(time, $$ + 1, 2)],
+    ['an old one', id_of(time - 700, $$, 3)],
+    ['one that is still to come', id_of(time + 100, $$, 4)],
+    ['none at all', '../../etc/x'], ['a long one', "${own}x"]) {
+	my ($case, $id) = @$_;
+	like(named('smtpd', $id), qr/^(?!\Q$id\E$)\w{15}$/, "but not $case");
+}
+$own = id_of(time, $$, 5);
+isnt(named('local', $own), $own, 'nobody else may');
 is_deeply([ $mail->complaints ], [], 'nothing crashed');
 done_testing;

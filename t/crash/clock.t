@@ -111,12 +111,13 @@ sub wrong_ids {
 	while ($log =~ /cleanup\[(\d+)\]: (\w{10})(\w\w)(\w)(\w)(\w): message-id=/g) {
 		push @wrong, "$2$3$4$5$6 twice" if $seen{"$2$3$4$5$6"}++;
 		my $count = ($digit{$4} * 52 + $digit{$5}) * 52 + $digit{$6};
-		my $first = $of{$1}[0][2] //= $count;
-		push @{ $of{$1} }, [ ($count - $first + 1000) % 52 ** 3, $2 ];
+		# smtpd makes them, or cleanup, which the digits tell.
+		my $first = $of{"$1 $3"}[0][2] //= $count;
+		push @{ $of{"$1 $3"} }, [ ($count - $first + 1000) % 52 ** 3, $2 ];
 	}
-	for my $pid (keys %of) {
+	for my $process (keys %of) {
 		my @ids = sort { $a->[0] <=> $b->[0] }
-		    grep { defined $_->[1] } @{ $of{$pid} };
+		    grep { defined $_->[1] } @{ $of{$process} };
 		push @wrong, map { "$ids[$_][1] after $ids[$_ - 1][1]" }
 		    grep { $ids[$_][1] le $ids[$_ - 1][1] } 1 .. $#ids;
 	}

@@ -1,5 +1,5 @@
 # owed.t - a recipient who has failed, and whose sender is still to be told
-# (status "f" in the queue file): what the queue command shows of him, and that
+# (status "b" in the queue file): what the queue command shows of him, and that
 # the sender is told once, and nobody tries the recipient again, whatever is
 # done to the message, and although bounce does not answer at first.
 use strict;

@@ -99,7 +99,9 @@ deposit(struct addressee *a, struct home *h, const struct deposit *what)
 		    "the mailbox process of %s gave no answer: %s", h->user,
 		    strerror(errno));
 	if (stored.outcome == OUTCOME_REROUTED)
-		return 1;
+		return what->files > 0 ? 1 : addressee_settle(a,
+		    OUTCOME_DEFERRED, 0, "4.3.0", "the mailbox process of %s "
+		    "answered what it was not asked", h->user);
 	return addressee_settle(a, (enum outcome)stored.outcome, 0,
 	    stored.dsn, "%s", stored.outcome == OUTCOME_SENT &&
 	    what->sent != NULL ? what->sent : stored.text);

@@ -24,6 +24,7 @@ struct maildir {
 	/* private to maildirs.c */
 	struct pool		*pool;
 	unsigned		 uses;
+	bool			 is_opening;	/* by the first message */
 	bool			 is_good;	/* for others, too */
 	uint64_t		 moved, synced;	/* names in new/ so far */
 	bool			 is_syncing;

@@ -33,19 +33,21 @@ static unsigned		idle;
 
 /* --- openings ------------------------------------------------------------ */
 
-/* One that is open and to be used by another message, too (P1). */
+/* One that is to be used by another message, too (P1): it is open, or will
+ * be. */
 static struct maildir *
 find(const char *path)
 {
 	struct maildir	*m;
 
 	TAILQ_FOREACH(m, &maildirs, next)
-		if (m->is_good && strcmp(m->path, path) == 0)
+		if ((m->is_good || m->is_opening) &&
+		    strcmp(m->path, path) == 0)
 			return m;
 	return NULL;
 }
 
-/* One that the first message opens. Whoever comes until then has another. */
+/* One that the first message opens. */
 static struct maildir *
 new_maildir(const char *path)
 {
@@ -56,6 +58,7 @@ new_maildir(const char *path)
 	m->path = pool_strdup(pool, path);
 	m->new_path = pool_printf(pool, "%s/new", path);
 	m->tmp = m->new = -1;
+	m->is_opening = true;
 	fiber_queue_init(&m->waiting);
 	TAILQ_INSERT_HEAD(&maildirs, m, next);
 	return m;
@@ -149,16 +152,39 @@ make_durable(struct maildir *m)
 	return -1;
 }
 
+/* Write the message, and open the Maildir for it if nobody has. Who comes
+ * meanwhile waits: directories that are being made are not synced yet
+ * (mailbox-7 of maildir.c). MAILDIR_MOVED: take another. */
+WAITS static int
+put(struct storing *s, struct maildir *m)
+{
+	bool	is_first = m->is_opening && m->uses == 1;
+	int	result;
+
+	while (m->is_opening && !is_first)
+		if (fiber_queue_wait(&m->waiting, NEVER) == -1) {
+			storing_failed(s, "wait for", m->path, errno);
+			return -1;
+		}
+	if (!m->is_good && !is_first)
+		return MAILDIR_MOVED;
+	result = offload(maildir_put, s);
+	if (result != 0 || is_first)
+		m->is_good = result == 0;
+	if (is_first) {
+		m->is_opening = false;
+		fiber_queue_wake_all(&m->waiting);
+	}
+	return result;
+}
+
 /* Put the message there and make it durable, or leave nothing of it.
  * MAILDIR_MOVED: not there. */
 WAITS static int
 store(struct storing *s, struct maildir *m)
 {
-	bool	is_first = m->new == -1;
-	int	result = offload(maildir_put, s);
+	int	result = put(s, m);
 
-	if (result != 0 || is_first)
-		m->is_good = result == 0;
 	if (result != 0)
 		return result;
 	if (make_durable(m) == 0) {

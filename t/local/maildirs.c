@@ -13,7 +13,7 @@
 enum { MESSAGES = 20, MANY = 40, STAY = 16 };
 
 /* What stands for maildir.c. */
-static int	 opened, put, undone, moved, error;
+static int	 opened, put, undone, moved, error, opening, beside;
 
 int
 maildir_put(void *arg)
@@ -25,7 +25,12 @@ maildir_put(void *arg)
 		__atomic_sub_fetch(&moved, 1, __ATOMIC_RELAXED);
 		return MAILDIR_MOVED;
 	}
+	if (__atomic_load_n(&opening, __ATOMIC_SEQ_CST) > 0)
+		__atomic_add_fetch(&beside, 1, __ATOMIC_RELAXED);
 	if (m->new == -1) {
+		__atomic_add_fetch(&opening, 1, __ATOMIC_SEQ_CST);
+		usleep(10 * 1000);
+		__atomic_sub_fetch(&opening, 1, __ATOMIC_SEQ_CST);
 		__atomic_add_fetch(&opened, 1, __ATOMIC_RELAXED);
 		/* a device has no sync */
 		m->new = open(error == 0 ? "." : "/dev/null", O_RDONLY);
@@ -92,6 +97,19 @@ a_second_message_needs_no_opening(void **state)
 	assert_int_equal(opened, 1);
 }
 
+/* mailbox-7: what is being made is not synced yet. */
+static void
+all_wait_for_the_first_that_opens(void **state)
+{
+	(void)state;
+	beside = 0;
+	store_many(MESSAGES, "cold/");
+	assert_int_equal(opened, 1);
+	assert_int_equal(put, MESSAGES);
+	assert_int_equal(beside, 0);
+	assert_int_equal(all[MESSAGES - 1]->outcome, OUTCOME_SENT);
+}
+
 static void
 one_that_was_moved_away_is_opened_anew(void **state)
 {
@@ -153,6 +171,7 @@ main(void)
 #define CLAIM_OF(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest	claims[] = {
 		CLAIM_OF(a_second_message_needs_no_opening),
+		CLAIM_OF(all_wait_for_the_first_that_opens),
 		CLAIM_OF(one_that_was_moved_away_is_opened_anew),
 		CLAIM_OF(few_stay_open),
 		CLAIM_OF(after_a_failed_sync_nothing_is_sent)

@@ -12,7 +12,7 @@
  *     has said CHANGED, drains or is gone, those on their way as well.
  * A2  Only what is good is kept, and only of addresses without quotes, routes
  *     and other orders in them, so that one stands for its domain.
- * A3  When there are too many, all are forgotten.
+ * A3  When there are too many, or too long ones, all are forgotten.
  */
 #include "common/ipc/answers.h"
 
@@ -25,7 +25,10 @@
 #include "common/base/clock.h"
 #include "common/base/str.h"
 
-enum { ANSWERS_MAX = 4096 };
+enum {
+	ANSWERS_MAX = 4096,
+	ANSWERS_BYTES = 4 * 1024 * 1024	/* strangers choose how long */
+};
 
 struct question {
 	unsigned	 type, reply_type;
@@ -156,14 +159,16 @@ recall(const struct question *q, void *reply, struct pool *pool)
 static struct answer *
 make_place(struct pool *pool, const struct question *q, int64_t scope)
 {
-	struct answer	*a = find(pool, q, scope);
+	struct answer	*a;
 
-	if (a != NULL)
+	if (memory != NULL && pool_is_over(memory))
+		answers_forget();
+	if ((a = find(pool, q, scope)) != NULL)
 		return a;
 	if (count == ANSWERS_MAX)
 		answers_forget();
 	if (memory == NULL)
-		memory = pool_new("answers", 0);
+		memory = pool_new("answers", ANSWERS_BYTES);
 	a = pool_alloc(memory, sizeof(*a));
 	a->key = key_of(memory, q, scope);
 	(void)RB_INSERT(answers, &answers, a);
@@ -186,10 +191,7 @@ keep(const struct question *q, const struct lease *lease, const void *reply,
 	    NULL)
 		return;
 	a = make_place(pool, q, lease->scope);
-	if (a->room < packet.len) {
-		a->packet = pool_alloc(memory, packet.len);
-		a->room = packet.len;
-	}
+	a->packet = pool_grow(memory, a->packet, &a->room, packet.len, 1);
 	memcpy(a->packet, packet.data, packet.len);
 	a->len = packet.len;
 	a->until = asked_at + lease->time;

@@ -142,7 +142,7 @@ posting_open(struct pool *pool, struct link *cleanup, struct mail *mail,
 	str_init(&p->first, pool, 0);
 	str_init(&p->text, pool, CONTENT_MAX);
 	if (send_envelope(p, mail, deadline) == -1) {
-		end(p);
+		posting_abandon(p);	/* MAIL may be there */
 		return NULL;
 	}
 	return p;
@@ -229,9 +229,11 @@ void
 posting_abandon(struct posting *p)
 {
 	struct empty	nothing = { 0 };
+	int		error = errno;
 
 	if (p->exchange != NULL && !exchange_is_answered(p->exchange))
 		channel_post(p->channel, PACKET_ABANDON,
 		    exchange_id(p->exchange), &nothing);
 	end(p);
+	errno = error;
 }

@@ -5,6 +5,8 @@
 
 #include <sys/un.h>
 
+#include <malloc.h>
+
 #include "common/base/clock.h"
 
 #include "t/common/ipc/pair.h"
@@ -20,6 +22,7 @@ static struct {
 	unsigned		 asked;		/* how often */
 	int			 result;
 	char			 heard[ADDRESS_MAX + 1];
+	size_t			 grown;		/* bytes of the heap */
 } test;
 
 static void
@@ -451,6 +454,70 @@ A3_too_many_are_forgotten(void **state)
 	assert_in_range(test.asked, 1, 2);
 }
 
+/* Bytes taken from the heap. */
+static size_t
+heap(void)
+{
+	struct mallinfo2	now = mallinfo2();
+
+	return now.uordblks + now.hblkhd;
+}
+
+static void
+ask_many_long_ones(void)
+{
+	char	address[900], rest[800];
+	int	i;
+
+	memset(rest, 'r', sizeof(rest) - 1);
+	rest[sizeof(rest) - 1] = '\0';
+	test.answer.address = rest;
+	ask("r@b.test", "");
+	test.grown = heap();
+	for (i = 0; i < 4000; i++) {
+		snprintf(address, sizeof(address), "%d%s@b.test", i, rest);
+		ask(address, "");
+	}
+	test.grown = heap() - test.grown;
+}
+
+static void
+A3_long_ones_take_no_more_memory(void **state)
+{
+	(void)state;
+	run_story(ask_many_long_ones);
+	assert_in_range(test.grown, 0, 5 * 1024 * 1024);
+}
+
+/* Each answer is a little longer than the one before. */
+static void
+ask_for_more_and_more(void)
+{
+	char	address[901];
+	size_t	i;
+
+	memset(address, 'r', sizeof(address));
+	test.answer.address = address;
+	test.answer.lease.time = 1;
+	for (i = 300; i > 0; i--) {
+		address[sizeof(address) - 1 - i] = '\0';
+		ask("r@b.test", "");
+		if (i == 300)
+			test.grown = heap();
+		address[sizeof(address) - 1 - i] = 'r';
+		(void)fiber_sleep(2);
+	}
+	test.grown = heap() - test.grown;
+}
+
+static void
+A3_one_that_grows_takes_no_more_memory(void **state)
+{
+	(void)state;
+	run_story(ask_for_more_and_more);
+	assert_in_range(test.grown, 0, 64 * 1024);
+}
+
 #define TELL(name)	cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
 int
@@ -473,6 +540,8 @@ main(void)
 		TELL(A1_it_ends_when_he_is_about_to_go),
 		TELL(A2_what_is_not_good_is_not_remembered),
 		TELL(A3_too_many_are_forgotten),
+		TELL(A3_long_ones_take_no_more_memory),
+		TELL(A3_one_that_grows_takes_no_more_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

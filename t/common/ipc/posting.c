@@ -33,6 +33,12 @@ on_mail(struct request *r)
 }
 
 static void
+on_recipients(struct request *r)
+{
+	(void)r;
+}
+
+static void
 on_content(struct request *r)
 {
 	const struct content	*c = r->object;
@@ -57,6 +63,7 @@ on_abandon(struct request *r)
 
 static const struct peer	peers[] = {
 	{ "tester",	PACKET_MAIL,	on_mail,	IN_ORDER },
+	{ "tester",	PACKET_RECIPIENTS, on_recipients, IN_ORDER },
 	{ "tester",	PACKET_CONTENT,	on_content,	IN_ORDER },
 	{ "tester",	PACKET_ABANDON,	on_abandon,	IN_ORDER },
 	{ NULL,		PACKET_NONE,	NULL,		IN_ORDER }
@@ -93,18 +100,22 @@ listen_here(void)
 		abort();
 }
 
-/* Begin a posting to one recipient. */
+/* Begin a posting to so many recipients. */
 static struct posting *
-open_posting(struct pool *pool)
+open_posting(struct pool *pool, size_t count)
 {
-	static char	 nothing[1];
-	struct recipient_row row = { (char *)"a@b", nothing, nothing, 0 };
+	static char	 nothing[1], address[1001];
+	struct recipient_row *rows = pool_array(pool, count, sizeof(*rows));
 	struct mail	 mail = { .sender = nothing, .origin = (char *)"t",
 	    .client_name = nothing, .client_address = nothing,
 	    .helo = nothing, .protocol = nothing, .full_name = nothing,
 	    .envelope_id = nothing, .return_what = nothing, .login = nothing,
-	    .extra = nothing, .verp = nothing, .recipients = &row, .count = 1 };
+	    .extra = nothing, .verp = nothing, .recipients = rows, .count = count };
 
+	memset(address, 'a', sizeof(address) - 1);
+	while (count-- > 0)
+		rows[count] = (struct recipient_row){ address, nothing,
+		    nothing, 0 };
 	return posting_open(pool, to_cleanup, &mail, clock_now() + PATIENCE);
 }
 
@@ -118,7 +129,7 @@ post(size_t bytes)
 {
 	static char	 piece[1000];
 	struct pool	*pool = pool_new("poster", 0);
-	struct posting	*p = open_posting(pool);
+	struct posting	*p = open_posting(pool, 1);
 
 	if (meanwhile != NULL)
 		meanwhile();
@@ -215,6 +226,46 @@ a_message_whose_text_has_not_come_goes_to_one_who_stays(void **state)
 	assert_ptr_equal(cleanup.channel, cleanup.accepted[1]);
 }
 
+/* More recipients than the socket takes, for one who does not read until it is
+ * too late. */
+static void
+post_to_too_many(void *unused)
+{
+	struct pool	*pool = pool_new("poster", 0);
+	int		 i;
+
+	(void)unused;
+	listen_here();
+	link_identity("tester", directory);
+	to_cleanup = link_new("test", 1, NULL);
+	written = open_posting(pool, 5000) == NULL ? -1 : 0;
+	error = errno;
+	pool_free(pool);
+	fiber_start(serve, NULL);
+	for (i = 0; i < 1000 && !cleanup.is_abandoned; i++)
+		(void)fiber_sleep(10);
+	loop_remove(&cleanup.watch);
+	close(cleanup.listener);
+	unlink(path);
+	if (channel_is_open(cleanup.accepted[0]))
+		channel_close(cleanup.accepted[0]);
+}
+
+static void
+an_envelope_that_cannot_be_sent_whole_is_abandoned(void **state)
+{
+	(void)state;
+	memset(&cleanup, 0, sizeof(cleanup));
+	loop_open();
+	log_to_nothing();
+	fiber_start(post_to_too_many, NULL);
+	loop_run();
+	free(to_cleanup);
+	assert_int_equal(written, -1);
+	assert_int_equal(error, ETIMEDOUT);
+	assert_true(cleanup.is_abandoned);
+}
+
 /* Is there nothing to hear yet? */
 static bool	was_silent;
 
@@ -244,6 +295,8 @@ main(void)
 		cmocka_unit_test(a_part_is_never_finished_as_the_whole),
 		cmocka_unit_test(
 		    a_message_whose_text_has_not_come_goes_to_one_who_stays),
+		cmocka_unit_test(
+		    an_envelope_that_cannot_be_sent_whole_is_abandoned),
 		cmocka_unit_test(
 		    cleanup_hears_of_a_message_when_its_text_comes),
 	};

@@ -13,7 +13,8 @@
  * L1  A line is taken from the socket only if it can be written: after a
  *     failed write nothing is read until the same bytes went out. Of a
  *     datagram for the system's log all lines are written before it is taken;
- *     if we end between them, some are written twice.
+ *     if we end between them, or our successor looks at the same one, some are
+ *     written twice.
  * L2  What a daemon had to drop is told, with the number of lines.
  * L3  What a datagram holds becomes lines of our shape, whoever wrote it: an
  *     owned daemon can lie, but neither bring lines in another shape nor stop
@@ -245,7 +246,7 @@ has_more(void)
 	return ioctl(HANDOVER_LOG, SIOCINQ, &bytes) == 0 && bytes > 0;
 }
 
-/* Take the datagram that was looked at. */
+/* Take the datagram without a byte that was looked at. */
 static void
 take(void)
 {
@@ -288,19 +289,14 @@ receive(unsigned most, int flags)
 	return 0;
 }
 
-/* Bring the lines of one datagram to the system's log: 1, or 0 when there is
- * none. It is only looked at first, and taken from the socket when all is
- * written. */
-static WAITS int
-pass_on(void)
+/* Write the lines of one datagram to the system's log. */
+static WAITS void
+pass_lines(const char *data, size_t len)
 {
+	const char	*end = data + len;
 	struct line	 line;
-	const char	*data = input.bytes[0];
 
-	if (receive(1, MSG_PEEK) == 0)
-		return 0;
-	while (!is_broken && next_line(&line, &data, input.bytes[0] +
-	    input.messages[0].msg_len) == 0) {
+	while (!is_broken && next_line(&line, &data, end) == 0) {
 		if (line.head.lost > 0) {
 			add_lost(&line);
 			flush();
@@ -310,9 +306,28 @@ pass_on(void)
 			flush();
 		}
 	}
+}
+
+/* Bring one datagram to the system's log: 1, or 0 when there is none. It is
+ * only looked at first, and taken from the socket when all is written. What we
+ * take is another one if our successor was quicker, who reads beside us. */
+static WAITS int
+pass_on(void)
+{
+	const char	*seen = input.bytes[0];
+	char		*taken = input.bytes[1];
+	size_t		 len;
+	ssize_t		 n;
+
+	if (receive(1, MSG_PEEK) == 0)
+		return 0;
+	len = input.messages[0].msg_len;
+	pass_lines(seen, len);
 	if (is_broken)
 		return 0;
-	take();
+	n = recv(HANDOVER_LOG, taken, LOG_DATAGRAM_MAX, MSG_DONTWAIT);
+	if (n > 0 && ((size_t)n != len || memcmp(taken, seen, len) != 0))
+		pass_lines(taken, (size_t)n);
 	fiber_breathe();
 	return 1;
 }

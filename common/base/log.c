@@ -17,7 +17,8 @@
  *     since another hears of nothing before the lines about it have left
  *     (packet.c), of cause and effect in two.
  * G2  A process that is killed loses at most the lines of its last turn, of
- *     which it had told nobody else. bug(), die() and exit() lose none.
+ *     which it had told no other process of ours; a client may have had his
+ *     answer. bug(), die() and exit() lose none.
  */
 #include "common/base/log.h"
 
@@ -328,6 +329,13 @@ begin_child(void)
 	pthread_mutex_unlock(&lock);
 }
 
+/* From exit(3) on no turn of a loop ends. */
+static void
+stop_gathering(void)
+{
+	log_gather(false);
+}
+
 /* Let lines wait, or no longer. */
 void
 log_gather(bool is_on)
@@ -335,7 +343,7 @@ log_gather(bool is_on)
 	static bool	is_prepared;
 
 	if (!is_prepared)
-		is_prepared = atexit(log_flush) == 0 &&
+		is_prepared = atexit(stop_gathering) == 0 &&
 		    pthread_atfork(before_fork, after_fork, begin_child) == 0;
 	log_flush();
 	gathered.pid = getpid();

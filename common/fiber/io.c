@@ -3,7 +3,7 @@
  *
  * Every call tries first and waits only after EAGAIN, or after a read that
  * brought less than it could have: a stream is empty then, and what comes
- * later is an event (epoll(7)), unless its end was told before.
+ * later is an event (epoll(7)), unless its end or urgent data was told before.
  *
  * A buffer exists while it holds something: before a wait for input an empty
  * input buffer is freed, and the output buffer is freed when it is flushed,
@@ -131,6 +131,18 @@ wait_deadline(const struct io *io)
 	return io->deadline;
 }
 
+/* The same for those of a read. If there can be none, no event will tell what
+ * has come since the last read: that one has to look. */
+static int64_t
+read_deadline(struct io *io)
+{
+	int64_t	deadline = wait_deadline(io);
+
+	if (io->is_dry && (fiber_is_cancelled() || deadline <= clock_now()))
+		io->is_dry = false;
+	return deadline;
+}
+
 /* Reading is over. A timeout or a cancel leaves the other direction usable,
  * for a last word; an error of the connection does not. */
 int
@@ -189,7 +201,7 @@ static bool
 is_dry(const struct io *io)
 {
 	return io->is_dry && !io->has_layer && !io->watch.is_over &&
-	    !(io->watch.ready & EPOLLIN);
+	    !io->watch.is_urgent && !(io->watch.ready & EPOLLIN);
 }
 
 /* One read(2), or the layer's, if there may be anything. */
@@ -308,7 +320,7 @@ io_fill(struct io *io, size_t room)
 	}
 	fiber_breathe();
 	/* One for all waits: under a layer many may bring bytes and no data. */
-	deadline = wait_deadline(io);
+	deadline = read_deadline(io);
 	for (;;) {
 		make_room(io, room);
 		if ((n = read_into_buffer(io, &wants)) >= 0)
@@ -402,7 +414,7 @@ read_direct(struct io *io, void *to, size_t len)
 
 	fiber_breathe();
 	free_input(io);
-	deadline = wait_deadline(io);
+	deadline = read_deadline(io);
 	while ((n = read_once(io, to, len, &wants)) == -1)
 		if (errno != EAGAIN || wait_for(io, wants, deadline) == -1)
 			return io_fail_reading(io, errno);

@@ -53,10 +53,10 @@ static sigset_t		 signals;
 static int		 signal_fd = -1;
 
 /*
- * Create the loop. Every stack has a mask of signals of its own, which goes
- * with it: what is blocked now is blocked on all of them, what a fiber blocks
- * later is not. SIGCHLD does nothing by itself, so that it can be blocked for
- * those who will hear it from a fiber.
+ * Create the loop. Where glibc switches (switch.c) every stack has a mask of
+ * signals of its own: what is blocked now is blocked on all of them, what a
+ * fiber blocks later is not. SIGCHLD does nothing by itself, so that it can be
+ * blocked for those who will hear it from a fiber.
  */
 void
 loop_open(void)
@@ -98,13 +98,14 @@ ask(struct loop_fd *watch, unsigned events)
 		    strerror(errno));
 }
 
-/* Register a descriptor for its input and its end. */
+/* Register a descriptor for its input and its end; and for urgent data, where
+ * a read of a stream stops although more is there (tcp(7)). */
 static int
 add(struct loop_fd *watch, int fd, bool is_calm)
 {
 	CLAIM(epoll != -1);
 	*watch = (struct loop_fd){ .fd = fd, .is_calm = is_calm,
-	    .asked = EPOLLIN | EPOLLRDHUP };
+	    .asked = EPOLLIN | EPOLLPRI | EPOLLRDHUP };
 	return control(watch, EPOLL_CTL_ADD);
 }
 
@@ -152,6 +153,7 @@ wait_for(struct loop_fd *watch, unsigned bit, struct fiber **waiter,
 	}
 	if (!(watch->ready & bit)) {
 		CLAIM(*waiter == NULL);
+		CLAIM(bit == EPOLLIN || !watch->is_calm);
 		if (!(watch->asked & bit))
 			ask(watch, watch->asked | bit);
 		*waiter = fiber_self();
@@ -211,6 +213,8 @@ dispatch(struct loop_fd *watch, unsigned events)
 		ask(watch, watch->asked & ~(unsigned)EPOLLOUT);
 	if (events & (EPOLLHUP | EPOLLERR | EPOLLRDHUP))
 		watch->is_over = true;
+	if (events & EPOLLPRI)
+		watch->is_urgent = true;
 	if (events & (EPOLLHUP | EPOLLERR))
 		events |= EPOLLIN | EPOLLOUT;
 	if (events & EPOLLRDHUP)

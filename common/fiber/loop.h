@@ -17,6 +17,7 @@ struct loop_fd {
 	unsigned	 asked;		/* what epoll is to tell */
 	bool		 is_calm;	/* it tells once for each wait */
 	bool		 is_over;	/* it told of an end or an error */
+	bool		 is_urgent;	/* ... of data where a read stops */
 	struct fiber	*reader, *writer;
 };
 
@@ -31,7 +32,7 @@ void		 loop_stop(void);
  * wait on it are woken and see ECANCELED. */
 int		 loop_add(struct loop_fd *, int fd);
 /* The same for who gathers what comes: what happens while nobody waits does
- * not wake the loop. Each wait costs a system call more. */
+ * not wake the loop. Each wait costs a system call more. Only for reading. */
 int		 loop_add_calm(struct loop_fd *, int fd);
 void		 loop_remove(struct loop_fd *);
 

@@ -70,6 +70,34 @@ is_deeply [ map { /while it was away (\d)/ ? $1 : () } @lines ],
     [ 1 .. 5 ], 'no line is lost or said twice meanwhile';
 isnt +($mail->children('log'))[0], $log, 'it took another log program';
 
+# A log program and its successor read from one socket. Both have the same
+# line in hand while the system's log stands still; then one goes on and takes
+# it, and the other one must not take the next line for it.
+sub is_at_full_socket
+{
+	return slurp("/proc/$_[0]/syscall") =~ /^\d+ 0x5 /;	# write(5, ...)
+}
+my ($before) = $mail->children('log');
+my $room = slurp('/proc/sys/net/unix/max_dgram_qlen') + 10;
+$mail->postrider('log', '-w', "side by side $_") for 1 .. $room;
+wait_for(sub { is_at_full_socket($before) }, 20, 'a full socket');
+$mail->reload;
+my $after;
+wait_for(sub {
+	($after) = grep { $_ != $before } $mail->children('log');
+	$after && is_at_full_socket($after);
+}, 20, 'the other one there');
+kill 'STOP', $after;
+wait_line(qr/side by side $room\b/);
+wait_for(sub {
+	wait_line(qr/./);		# makes room
+	!grep { $_ == $before } $mail->children('log');
+}, 20, 'the end of the first one');
+$mail->postrider('log', '-w', 'the next line');
+kill 'CONT', $after;
+like wait_line(qr/the next line/), qr/: the next line$/,
+    'no line is lost between a log program and its successor';
+
 # Another facility, from daemons and from commands.
 $mail->set(syslog_facility => 'Local3');
 $mail->reload;

@@ -401,9 +401,20 @@ gather_and_die(void)
 	die("the end");
 }
 
+static bool	has_last_word;
+
+/* As somebody's handler might who came before the loop. */
+static void
+say_a_last_word(void)
+{
+	if (has_last_word)
+		log_info("last");
+}
+
 static void
 gather_and_exit(void)
 {
+	has_last_word = true;
 	log_gather(true);
 	log_info("before");
 	exit(0);
@@ -423,6 +434,8 @@ who_ends_himself_loses_no_line(void **state)
 	death_of(gather_and_exit, words, sizeof(words));
 	assert_true(see_several(texts, sizeof(texts), &lost));
 	assert_string_equal(texts, "|before");
+	assert_true(see_several(texts, sizeof(texts), &lost));
+	assert_string_equal(texts, "|last");
 	assert_false(see_several(texts, sizeof(texts), &lost));
 }
 
@@ -537,5 +550,7 @@ main(void)
 	};
 
 	log_name("postrider", "test");
+	if (atexit(say_a_last_word) != 0)
+		return 1;
 	return cmocka_run_group_tests_name("log", tests, NULL, NULL);
 }

@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -375,6 +376,93 @@ an_end_told_before_the_last_bytes_were_read_is_seen(void **state)
 	close_talk(&talk);
 }
 
+/* Read what is there although no wait could tell of it. */
+static void
+hear_without_a_wait(void *arg)
+{
+	struct talk	*talk = arg;
+	char		*line;
+	size_t		 len;
+
+	if (write(talk->peer, "a\r\n", 3) != 3 ||
+	    io_line(talk->io, &line, &len, 100, NULL) != 1 ||
+	    write(talk->peer, "b\r\n", 3) != 3)
+		return;
+	io_patience(talk->io, 0);
+	if (io_line(talk->io, &line, &len, 100, NULL) == 1)
+		strlcpy(talk->heard, line, sizeof talk->heard);
+	io_patience(talk->io, 10000);
+	if (write(talk->peer, "c\r\n", 3) != 3)
+		return;
+	fiber_cancel(fiber_self());
+	if (io_line(talk->io, &line, &len, 100, NULL) == 1)
+		strlcat(talk->heard, line, sizeof talk->heard);
+}
+
+static void
+who_cannot_wait_still_hears_what_is_there(void **state)
+{
+	struct talk	talk;
+
+	(void)state;
+	open_talk(&talk, 100);
+	fiber_start(hear_without_a_wait, &talk);
+	loop_run();
+	assert_string_equal(talk.heard, "bc");
+	close_talk(&talk);
+}
+
+/* The same as open_talk(), by TCP. */
+static void
+open_tcp_talk(struct talk *talk, size_t limit)
+{
+	struct sockaddr_in	address = { .sin_family = AF_INET,
+				    .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	socklen_t		size = sizeof address;
+	int			listener = socket(AF_INET, SOCK_STREAM, 0);
+
+	memset(talk, 0, sizeof *talk);
+	talk->peer = socket(AF_INET, SOCK_STREAM, 0);
+	talk->limit = limit;
+	assert_int_equal(bind(listener, (struct sockaddr *)&address, size), 0);
+	assert_int_equal(listen(listener, 1), 0);
+	assert_int_equal(getsockname(listener, (struct sockaddr *)&address,
+	    &size), 0);
+	assert_int_equal(connect(talk->peer, (struct sockaddr *)&address,
+	    size), 0);
+	talk->io = io_new(accept(listener, NULL, NULL));
+	close(listener);
+}
+
+/* Let the listener wait, then send so that his read stops half-way. */
+static void
+send_with_urgent_data(void *arg)
+{
+	struct talk	*talk = arg;
+
+	fiber_sleep(1);
+	if (send(talk->peer, "one\r\ntw", 7, 0) != 7 ||
+	    send(talk->peer, "!", 1, MSG_OOB) != 1 ||
+	    send(talk->peer, "o\r\n", 3, 0) != 3)
+		talk->count++;
+}
+
+static void
+urgent_data_hides_nothing_that_follows(void **state)
+{
+	struct talk	talk;
+
+	(void)state;
+	open_tcp_talk(&talk, 100);
+	io_patience(talk.io, 10000);
+	fiber_start(hear_lines, &talk);
+	fiber_start(send_with_urgent_data, &talk);
+	loop_run();
+	assert_int_equal(talk.count, 0);
+	assert_string_equal(talk.heard, "<one><two>");
+	close_talk(&talk);
+}
+
 static void
 take_turns(void *arg)
 {
@@ -424,6 +512,8 @@ main(void)
 		cmocka_unit_test(what_comes_behind_a_short_read_is_heard),
 		cmocka_unit_test(
 		    an_end_told_before_the_last_bytes_were_read_is_seen),
+		cmocka_unit_test(who_cannot_wait_still_hears_what_is_there),
+		cmocka_unit_test(urgent_data_hides_nothing_that_follows),
 		cmocka_unit_test(a_pipelining_peer_does_not_starve_others),
 	};
 

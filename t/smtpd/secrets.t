@@ -56,19 +56,17 @@ $sut->start;
 sub searched
 {
 	my ($local) = @_;
-	my $inode = 0;
 	my $hex = sprintf ':%04X', $local;
+	my %inodes;		# others may have to do with this number, too
 
 	open my $in, '<', '/proc/net/tcp' or die;
 	while (<$in>) {
 		my @f = split;
-		$inode = $f[9] if $f[2] =~ /$hex\z/;
+		$inodes{"socket:[$f[9]]"} = 1 if $f[2] =~ /$hex\z/ && $f[9];
 	}
 	for my $pid ($sut->children) {
-		for my $fd (glob "/proc/$pid/fd/*") {
-			return $pid if (readlink $fd // '') eq
-			    "socket:[$inode]";
-		}
+		return $pid if grep { $inodes{readlink // ''} }
+		    glob "/proc/$pid/fd/*";
 	}
 	die 'nobody has this session';
 }

@@ -20,7 +20,10 @@ chmod 01777, $dir;
 my $program = "$dir/note";
 spew($program, <<"END");
 #!/bin/sh
-case \$1 in held*|kept*) until [ -e $dir/open.\$1 ]; do sleep 0.05; done;; esac
+case \$1 in
+held*|kept*)
+	while [ -d $dir ] && [ ! -e $dir/open.\$1 ]; do sleep 0.05; done;;
+esac
 cat >/dev/null
 echo "\$1" >> $dir/noted
 END
@@ -45,7 +48,7 @@ spew("$dir/long", <<"END");
 #!/bin/sh
 read first
 echo \$\$ > $dir/long.pid
-until [ -e $dir/open.long ]; do sleep 0.05; done
+while [ -d $dir ] && [ ! -e $dir/open.long ]; do sleep 0.05; done
 END
 chmod 0755, "$dir/long";
 spew($mail->etc . '/transport', "long.test long:\n");

@@ -413,11 +413,7 @@ sub check_postponed
 	my $text = "Subject: $subject\n\n$half$half";
 	my $c = begin();
 
-	# It is in a file when it breaks.
-	my %before = map { $_ => 1 } glob "$spool/incoming/*";
-	$c->raw("Subject: $subject\n\n$half" =~ s/\n/\r\n/gr);
-	wait_for(sub { grep { !$before{$_} } glob "$spool/incoming/*" }, 10,
-	    'the beginning of it');
+	$sut->give_beginning($c, "Subject: $subject\n\n$half");
 	$break->();
 	like($c->data($half, qr/^\d/), $code,
 	    "5321-4.2.5-a $about: $code");

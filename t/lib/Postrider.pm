@@ -614,13 +614,16 @@ sub queue_count
 	return $count;
 }
 
-# Until there is room on the disk.
+# Until MAIL is taken ten times one after the other, and for so many seconds: an
+# smtpd may say for one that there is no room.
 sub wait_room
 {
-	my ($self) = @_;
+	my ($self, $seconds) = @_;
 
 	wait_for(sub {
-		for (1 .. 10) {
+		my $start = time;
+		for (my $n = 0; $n < 10 || time - $start < ($seconds // 0);
+		    $n++) {
 			my $c = $self->client;
 			$c->expect(220);
 			$c->command('EHLO c.test', 250);
@@ -629,7 +632,7 @@ sub wait_room
 			$c->command('QUIT', 221);
 		}
 		return 1;
-	}, 10, "room\n" . $self->log);
+	}, $seconds ? 30 : 10, "room\n" . $self->log);
 }
 
 sub wait_empty

@@ -79,6 +79,16 @@ sub listen_at
 	return $s;
 }
 
+# A file that the daemon reads as another user, put in place at once.
+sub table
+{
+	my ($etc, $name, $text) = @_;
+
+	spew("$etc/$name.new", $text);
+	chmod 0644, "$etc/$name.new";
+	rename "$etc/$name.new", "$etc/$name" or die "$etc/$name: $!";
+}
+
 # main.cf and the directories of an instance; all daemons of a test share it.
 sub prepare
 {

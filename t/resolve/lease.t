@@ -18,15 +18,7 @@ my $dir = "$temp";
 chmod 0755, $dir;
 my $e = "$dir/etc";
 
-# A file that the daemon reads as another user, put in place at once.
-sub table
-{
-	my ($name, $text) = @_;
-
-	spew("$e/$name.new", $text);
-	chmod 0644, "$e/$name.new";
-	rename "$e/$name.new", "$e/$name" or die "$e/$name: $!";
-}
+sub table { return Alone::table($e, @_) }
 
 my %common = (mydestination => 'local.test', myorigin => 'local.test',
     relay_domains => 'relay.test', alias_maps => '',

@@ -14,15 +14,7 @@ my $dir = "$temp";
 chmod 0755, $dir;
 my $e = "$dir/etc";
 
-# Files that the daemon reads as another user.
-sub table
-{
-	my ($name, $text) = @_;
-
-	spew("$e/$name.new", $text);
-	chmod 0644, "$e/$name.new";
-	rename "$e/$name.new", "$e/$name" or die "$e/$name: $!";
-}
+sub table { return Alone::table($e, @_) }
 
 Alone::prepare($dir, myorigin => 'local.test', recipient_delimiter => '+',
     mydestination => 'local.test', alias_maps => '',

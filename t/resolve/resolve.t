@@ -17,15 +17,7 @@ chmod 0755, $dir;
 my $port = free_port();
 my $e = "$dir/etc";
 
-# Files that the daemon reads as another user.
-sub table
-{
-	my ($name, $text) = @_;
-
-	spew("$e/$name.new", $text);
-	chmod 0644, "$e/$name.new";
-	rename "$e/$name.new", "$e/$name" or die "$e/$name: $!";
-}
+sub table { return Alone::table($e, @_) }
 
 spew("$dir/test.zone", <<'END');
 $ORIGIN test.

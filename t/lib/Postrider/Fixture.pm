@@ -105,6 +105,19 @@ sub take
 	    /queued as (\w+)/)[0];
 }
 
+# The beginning of a message, after DATA, until cleanup has a file for it: what
+# breaks then breaks something.
+sub give_beginning
+{
+	my ($self, $c, $text) = @_;
+	my $incoming = $self->spool . '/incoming';
+	my %before = map { $_ => 1 } glob "$incoming/*";
+
+	$c->raw($text =~ s/\r?\n/\r\n/gr);
+	Postrider::wait_for(sub { grep { !$before{$_} } glob "$incoming/*" },
+	    10, 'the file of a message');
+}
+
 # A subject that no other message has, by which it is found.
 sub subject { my ($self) = @_; return 'number-' . $self->{number}++ }
 

@@ -13,9 +13,9 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/log.h"
+#include "common/daemon/daemon.h"
 #include "common/ipc/overrides.h"
 #include "common/param/site.h"
 #include "common/queue/queue.h"
@@ -56,7 +56,6 @@ extra_of(const struct session *s)
 WAITS static struct posting *
 open_posting(struct session *s, char *queue_id)
 {
-	static unsigned	self;
 	struct mail	mail;
 
 	memset(&mail, 0, sizeof(mail));
@@ -75,9 +74,7 @@ open_posting(struct session *s, char *queue_id)
 	mail.return_what = s->mail->return_what;
 	mail.verp = s->mail->verp;
 	mail.filter = overrides_filter();
-	if (self == 0)
-		self = (unsigned)getpid();
-	mail.queue_id = queue_id_new(queue_id, self);
+	mail.queue_id = queue_id_new(queue_id, (unsigned)daemon_pid());
 	mail.uid = -1;
 	mail.flags = s->mail->flags | overrides_flags() | xforward_flags(s) |
 	    (s->shown_port > 0 ? MAIL_SHOWS_PORT : 0) |

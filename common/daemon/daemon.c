@@ -463,11 +463,20 @@ daemon_limit(void)
 uint64_t
 daemon_session_number(void)
 {
-	static uint64_t	count, process;
+	static uint64_t	count;
 
-	if (process == 0)
-		process = (uint64_t)getpid();
-	return ++count * 10000000 + process;
+	return ++count * 10000000 + (uint64_t)daemon_pid();
+}
+
+/* Asked for once. */
+pid_t
+daemon_pid(void)
+{
+	static pid_t	pid;
+
+	if (pid == 0)
+		pid = getpid();
+	return pid;
 }
 
 /* Is the end near? */

@@ -60,6 +60,8 @@ unsigned	 daemon_limit(void);
 /* A number for a session's log lines, unlike any other of this program that
  * lives now. Set log_number to it at the head of the fiber. */
 uint64_t	 daemon_session_number(void);
+/* getpid(2) without the call; not for who forks. */
+pid_t		 daemon_pid(void);
 
 /* Stop accepting until resumed (all session slots in use). */
 void		 daemon_pause_listening(void);

@@ -4,9 +4,9 @@
  * Until the files of tables are looked at again nothing changes what they say,
  * so whoever was told need not ask before; but tables that say something new at
  * any time (users, and databases, which are changed where they are) are asked
- * each time. Where no table knows addresses, what
- * is before the @ does not matter: this holds for addresses with nothing
- * special in them, and those who ask know which these are.
+ * each time. Where no table knows addresses, what is before the @ does not
+ * matter: this holds for addresses with nothing special in them, and those who
+ * ask know which these are.
  *
  * L1  An answer is leased only if nothing has changed while it was found out,
  *     and no longer than until the next look at any file.

@@ -196,7 +196,7 @@ arrival_settle(struct arrival *c)
 		    s->ident);
 		return say(s, REPLY_NO_SERVICE);
 	}
-	envelope_note_refusal(&answer);
+	envelope_note_answer(&answer);
 	reply_soften(line, answer.reply);
 	if (answer.code / 100 == 2 && strcmp(answer.queue_id, c->queue_id) != 0)
 		tell(s, answer.queue_id);	/* it had to be another one */

@@ -21,7 +21,7 @@ WAITS int	 command_mail(struct session *, char *args);
 WAITS int	 command_rcpt(struct session *, char *args);
 /* For arrival.c: cleanup has refused; 452 4.3.1 is said at MAIL from then on,
  * for a moment. */
-void		 envelope_note_refusal(const struct queued *);
+void		 envelope_note_answer(const struct queued *);
 WAITS int	 command_data(struct session *, char *args);
 WAITS int	 command_bdat(struct session *, char *args);
 WAITS int	 command_vrfy(struct session *, char *args);

@@ -60,10 +60,13 @@ static int64_t		no_space_until;
 static struct statvfs	no_space;
 
 /* cleanup knows what is under way to it, and what the file system says when
- * somebody writes; both cannot be seen from here. */
+ * somebody writes; both cannot be seen from here. A message that it took shows
+ * that there is room again. */
 void
-envelope_note_refusal(const struct queued *answer)
+envelope_note_answer(const struct queued *answer)
 {
+	if (answer->code / 100 == 2)
+		no_space_until = 0;
 	if (strncmp(answer->reply, "452 4.3.1 ", 10) != 0)
 		return;
 	no_space_until = clock_now() + NO_SPACE_PAUSE;

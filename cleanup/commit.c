@@ -4,11 +4,14 @@
  * Called once per message by intake.c, on the message's fiber. In this order:
  * the final name is created in incoming/, content and envelope are written,
  * the preamble is, the mode bit that says complete is set, the file is synced
- * once, and closed; then 250 is sent and qmgr is told.
+ * once, and closed; then 250 is sent and qmgr is told. Where much comes, what
+ * is small goes into a write-ahead log instead (batch.c), of which qmgr is told
+ * in the same way, with a copy that has no name: what it does not deliver soon
+ * gets a file from it.
  *
  * commit-1  250 is sent only after the file, its name and its mode are on
  *           stable storage: the first and only fsync and the close both said
- *           0.
+ *           0; or after the one write that syncs the message's record has.
  * commit-2  A crash before that leaves a file without the bit, which a later
  *           start removes, or a whole file whose sender was not told: he may
  *           send twice.
@@ -25,8 +28,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
 #include "common/fiber/offload.h"
@@ -34,6 +39,7 @@
 #include "common/ipc/link.h"
 #include "common/queue/queue.h"
 
+#include "cleanup/batch.h"
 #include "cleanup/inflow.h"
 #include "cleanup/room.h"
 
@@ -131,23 +137,56 @@ answer(struct transaction *t)
 	channel_reply_to(t->channel, t->id, PACKET_QUEUED, &queued);
 }
 
+/* The message without a name, for those who deliver it: nobody can change it.
+ * -1: qmgr will make a file. */
+static int
+make_copy(const struct transaction *t)
+{
+	int	fd = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd == -1)
+		return -1;
+	if (fs_write(fd, t->buffer.data, t->buffer.len) == 0 &&
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW |
+	    F_SEAL_WRITE) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
+/* What a packet says of where the message is: false when it is gone. */
+static bool
+add_message(struct new_mail *news, const struct transaction *t,
+    const struct wal_place *place)
+{
+	if (place != NULL) {
+		news->wal = place->number;
+		news->wal_generation = (int64_t)place->generation;
+		news->wal_at = place->at;
+		news->message = make_copy(t);
+		return true;
+	}
+	news->message = queue_open_file(QUEUE_INCOMING, t->queue_id, O_RDONLY);
+	return news->message != -1 || errno != ENOENT;
+}
+
 /* The packet for qmgr, with a descriptor that can only be read. */
 static void
 send_news(struct transaction *t, struct channel *channel,
-    const struct bytes *envelope)
+    const struct bytes *envelope, const struct wal_place *place)
 {
 	struct new_mail	news = {
 		.queue_id = t->queue_id,
 		.envelope = { "", 0 },
 		.content_offset = QUEUE_PREAMBLE,
 		.content_length = t->content_length,
-		.envelope_offset = QUEUE_PREAMBLE + t->content_length
+		.envelope_offset = QUEUE_PREAMBLE + t->content_length,
+		.wal = -1
 	};
 
 	if (envelope->len <= CONTENT_MAX)
 		news.envelope = *envelope;
-	news.message = queue_open_file(QUEUE_INCOMING, t->queue_id, O_RDONLY);
-	if (news.message == -1 && errno == ENOENT)
+	if (!add_message(&news, t, place))
 		return;			/* qmgr has been faster */
 	channel_send(channel, PACKET_NEW_MAIL, channel_next_id(channel), &news,
 	    clock_now() + TELL_TIME);
@@ -173,7 +212,8 @@ find_qmgr(void)
 
 /* Tell qmgr; when too many are at it already, leave it to qmgr's scan. */
 static void
-tell_qmgr(struct transaction *t, const struct bytes *envelope)
+tell_qmgr(struct transaction *t, const struct bytes *envelope,
+    const struct wal_place *place)
 {
 	struct channel	*channel;
 
@@ -182,10 +222,24 @@ tell_qmgr(struct transaction *t, const struct bytes *envelope)
 	telling++;
 	if ((channel = find_qmgr()) != NULL) {
 		channel_hold(channel);
-		send_news(t, channel, envelope);
+		send_news(t, channel, envelope, place);
 		channel_release(channel);
 	}
 	telling--;
+}
+
+/* Into a log with others: 1, 0 when it needs a file, -1. */
+static WAITS int
+make_durable_together(struct transaction *t, struct wal_place *place)
+{
+	int	result;
+
+	if (telling >= TELL_MAX / 2 || !batch_takes(t) ||
+	    link_channel(qmgr, 0, clock_now()) == NULL)
+		return 0;
+	if ((result = batch_commit(t, place)) == -1)
+		write_failed(t, "sync", errno);
+	return result;
 }
 
 /* Take the message over. */
@@ -193,12 +247,17 @@ int
 commit(struct transaction *t)
 {
 	struct bytes	envelope = { "", 0 };
+	struct wal_place	place;
+	int		together = 0;
 
 	write_end(t, &envelope);
-	if (t->code != 0 || make_durable(t) == -1)
+	if (t->code == 0)
+		together = make_durable_together(t, &place);
+	if (t->code != 0 || (together == 0 && (write_rest(t) == -1 ||
+	    make_durable(t) == -1)))
 		return -1;
 	room_is_fine(t);
 	answer(t);
-	tell_qmgr(t, &envelope);
+	tell_qmgr(t, &envelope, together == 1 ? &place : NULL);
 	return 0;
 }

@@ -16,6 +16,7 @@
 #include "common/base/log.h"
 #include "common/queue/queue.h"
 
+#include "cleanup/batch.h"
 #include "cleanup/canonical.h"
 #include "cleanup/checks.h"
 #include "cleanup/clients.h"
@@ -38,7 +39,8 @@ static const struct param main_params[] = {
 static const struct param *const tables[] = {
 	main_params, intake_params, sevenbit_params, header_params,
 	lookup_params, canonical_params, inspect_params, checks_params,
-	alias_params, copies_params, unicode_params, inflow_params, NULL
+	alias_params, copies_params, unicode_params, inflow_params,
+	batch_params, NULL
 };
 
 #define BRINGS_MAIL(name)						\

@@ -163,8 +163,11 @@ WAITS int	 copies_add(struct transaction *);
 
 void		 write_begin(struct transaction *);
 void		 write_content(struct transaction *, const void *, size_t);
-/* Envelope and preamble; then everything is in the file. */
+/* Envelope and preamble; then everything is in the file, or, of a small
+ * message, in the buffer. */
 void		 write_end(struct transaction *, struct bytes *envelope);
+/* What is in the buffer: into the file. 0, or -1 with a refusal noted. */
+int		 write_rest(struct transaction *);
 /* Close and remove what there is of the file. */
 void		 write_undo(struct transaction *);
 /* The refusal for a file system's error. */

@@ -2,8 +2,9 @@
  * write.c - bytes to the queue file.
  *
  * The file's first bytes are collected in memory, with room for the preamble
- * in front: a small message becomes one write when it is complete, and one
- * that is abandoned before never becomes a file. A larger one is written out
+ * in front: a small message becomes one write when it is complete, into its
+ * file or into a log (batch.c), and one that is abandoned before never becomes
+ * a file. A larger one is written out
  * every 64 KiB; its preamble comes last.
  *
  * whole-3  What the disk or the memory refuses is told as temporary, to the
@@ -93,6 +94,13 @@ write_content(struct transaction *t, const void *data, size_t len)
 	t->content_length += (int64_t)len;
 }
 
+/* What is still in the buffer. */
+int
+write_rest(struct transaction *t)
+{
+	return t->buffer.len == 0 ? 0 : flush(t);
+}
+
 /* Fill the preamble in, where it is: still in the buffer or in the file. */
 static int
 put_preamble(struct transaction *t, const struct queue_layout *layout,
@@ -103,7 +111,7 @@ put_preamble(struct transaction *t, const struct queue_layout *layout,
 	queue_preamble_encode(preamble, layout, crc);
 	if (t->in_file == 0) {
 		memcpy(t->buffer.data, preamble, sizeof(preamble));
-		return flush(t);
+		return 0;
 	}
 	if (flush(t) == -1)
 		return -1;
@@ -114,7 +122,8 @@ put_preamble(struct transaction *t, const struct queue_layout *layout,
 	return 0;
 }
 
-/* Append the envelope, then the preamble; keep a small envelope for qmgr. */
+/* Append the envelope, then the preamble; keep a small envelope for qmgr. Of a
+ * small message all is in the buffer then. */
 void
 write_end(struct transaction *t, struct bytes *envelope)
 {

@@ -20,6 +20,7 @@
 #include "qmgr/outcome.h"
 #include "qmgr/scan.h"
 #include "qmgr/sync.h"
+#include "qmgr/unfiled.h"
 #include "qmgr/waiting.h"
 
 /* --- messages that are open ---------------------------------------------- */
@@ -66,10 +67,19 @@ move(struct message *m, enum queue_dir to)
 	return 0;
 }
 
+/* Its place in a log is over. */
+static int
+delete_unfiled(struct message *m)
+{
+	return unfiled_over(m) == -1 ? -1 : decide(m, FATE_GONE);
+}
+
 /* Its file goes now; it is remembered until its deliveries are over. */
 static int
 delete(struct message *m)
 {
+	if (m->log != NULL)
+		return delete_unfiled(m);
 	if (queue_remove(m->dir, m->id) == -1 && errno != ENOENT)
 		return -1;
 	sync_removed(m->dir, m->id);
@@ -182,7 +192,8 @@ change_message(enum change change, const char *id)
 		errno = ENOENT;
 		return -1;
 	}
-	if (m->fate == FATE_GONE || m->is_settling) {
+	if (m->fate == FATE_GONE || m->is_settling || m->is_filing ||
+	    (m->log != NULL && change != CHANGE_DELETE)) {
 		errno = m->fate == FATE_GONE ? ENOENT : EBUSY;
 		return -1;
 	}

@@ -3,7 +3,8 @@
  *
  *	list	rows or everything; answers QUEUE_ENTRY packets
  *	active	the argument is an id; answers the open messages behind it, as
- *		many as fit: ask again with the last one until there are none
+ *		many as fit: ask again with the last one until there are none.
+ *		When it is empty, each message that came before has a file then
  *	flush	rows, or everything; with an argument, what waits for that site
  *	hold release requeue delete expire expire-now expire-release: rows
  *
@@ -32,6 +33,7 @@
 #include "qmgr/flush.h"
 #include "qmgr/message.h"
 #include "qmgr/scan.h"
+#include "qmgr/unfiled.h"
 #include "qmgr/users.h"
 #include "qmgr/waiting.h"
 
@@ -174,6 +176,7 @@ list(struct command *c)
 	}
 	if (c->asked->count > 0)
 		take_rows(&l, c);
+	unfiled_file_all(clock_now() + SETTLE_PATIENCE);
 	if (browse(&l, show, c) == -1)
 		refuse(c, EX_TEMPFAIL, strerror(errno));
 	listing_free(&l);
@@ -184,9 +187,12 @@ list(struct command *c)
 static WAITS void
 active(struct command *c)
 {
-	struct message	*m = message_after(c->asked->argument);
 	struct pool	*pool = c->request->pool;
+	struct message	*m;
 
+	if (c->asked->argument[0] == '\0')
+		unfiled_file_all(clock_now() + SETTLE_PATIENCE);
+	m = message_after(c->asked->argument);
 	c->done.rows = pool_array(pool, ROWS_MAX, sizeof(*c->done.rows));
 	for (; m != NULL && c->done.count < ROWS_MAX; m = message_next(m))
 		if (is_active(m))
@@ -293,12 +299,16 @@ flush(struct command *c)
 
 /* --- changes ------------------------------------------------------------- */
 
-/* Change one; wait a little for one that is just being settled. */
+/* Change one; wait a little for one that is just being settled, or has no file
+ * yet. */
 static WAITS int
 change_patiently(enum change change, const char *id, int64_t deadline)
 {
-	int	result;
+	struct message	*m = message_find(id);
+	int		 result;
 
+	if (m != NULL && m->log != NULL && change != CHANGE_DELETE)
+		unfiled_file_soon(m);
 	while ((result = change_message(change, id)) == -1 &&
 	    errno == EBUSY && clock_now() < deadline)
 		if (fiber_sleep(SETTLE_PAUSE) == -1)

@@ -129,7 +129,8 @@ waits_only_for(const struct message *m, const struct job *job)
 {
 	size_t	i;
 
-	if (m->is_settling || m->is_dirty || m->fate != FATE_NONE ||
+	if (m->log != NULL || m->is_settling || m->is_dirty ||
+	    m->fate != FATE_NONE ||
 	    m->crossing_count > 0 || m->open == 0 ||
 	    m->open != job_count(job) || m->envelope.count > RECIPIENTS)
 		return false;

@@ -36,6 +36,7 @@
 #include "qmgr/scan.h"
 #include "qmgr/storm.h"
 #include "qmgr/sync.h"
+#include "qmgr/unfiled.h"
 #include "qmgr/users.h"
 
 enum { LOCK_PAUSE = 50, LOCK_PATIENCE = 5000 };
@@ -118,7 +119,7 @@ start(void)
 static unsigned
 busy(void)
 {
-	return dispatch_in_flight() + outcome_settling() +
+	return dispatch_in_flight() + outcome_settling() + unfiled_busy() +
 	    (sync_is_idle() ? 0 : 1);
 }
 
@@ -129,6 +130,7 @@ drain(void)
 	dispatch_drain();
 	storm_drain();
 	patience_drain();
+	unfiled_drain();
 	feed_wake();
 	scan_now();
 }

@@ -25,6 +25,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "qmgr/sender.h"
+#include "qmgr/unfiled.h"
 
 enum { COUNTED = 10000 };
 
@@ -126,6 +127,13 @@ message_new(const char *id, enum queue_dir dir)
 	strlcpy(m->id, id, sizeof(m->id));
 	RB_INIT(&m->jobs);
 	return m;
+}
+
+/* One more? */
+bool
+message_may_keep(void)
+{
+	return kept < kept_limit;
 }
 
 /* Keep the descriptor if few are kept. */
@@ -408,7 +416,7 @@ message_fd(struct message *m)
 void
 message_let_fd(struct message *m)
 {
-	if (m->fd == -1 || kept <= kept_limit)
+	if (m->fd == -1 || kept <= kept_limit || m->log != NULL)
 		return;
 	close(m->fd);
 	m->fd = -1;
@@ -422,6 +430,8 @@ message_close(struct message *m)
 	struct job	*job;
 
 	CLAIM(m->holds == 0);
+	if (m->log != NULL)
+		unfiled_leave(m);
 	RB_FOREACH(job, jobs, &m->jobs) {
 		CLAIM(!job->is_queued);
 		job->site->users--;

@@ -49,6 +49,7 @@ struct message {
 	RB_ENTRY(message)	 entry;
 	TAILQ_ENTRY(message)	 asking;	/* route.c */
 	TAILQ_ENTRY(message)	 dirty;		/* sync.c */
+	TAILQ_ENTRY(message)	 unfiled, filing;	/* unfiled.c */
 	char			 id[QUEUE_ID_MAX + 1];
 	enum queue_dir		 dir;
 	struct pool		*pool;
@@ -71,6 +72,9 @@ struct message {
 	enum fate		 fate;
 	struct share		 share;		/* schedule.c */
 	bool			 is_flushed;	/* defer_transports or not */
+	struct held_log		*log;		/* unfiled.c; NULL: a file */
+	int64_t			 log_at, unfiled_since;
+	bool			 is_filing, is_to_file;
 	uint32_t		*crossing;	/* bytes to overwrite */
 	size_t			 crossing_count, crossing_room;
 };
@@ -93,6 +97,9 @@ struct message	*message_from_packet(const struct new_mail *);
 enum opened { OPENED, OPENED_GONE, OPENED_BUSY, OPENED_LATER };
 enum opened	 message_open(const char *id, enum queue_dir,
 		    struct message **);
+
+/* May one more descriptor stay open? */
+bool		 message_may_keep(void);
 
 /* A read-only descriptor that stays the message's; -1 with errno. When it has
  * been handed over it may be closed, if many are open. */

@@ -43,6 +43,7 @@
 #include "qmgr/scan.h"
 #include "qmgr/storm.h"
 #include "qmgr/sync.h"
+#include "qmgr/unfiled.h"
 
 enum { CODE_SIZE = 16 };
 
@@ -208,18 +209,29 @@ is_done(const struct message *m)
 	return true;
 }
 
-/* Remove the file. */
+/* Its place in the log, or its file. */
+static int
+remove_it(struct message *m)
+{
+	if (m->log != NULL)
+		return unfiled_over(m);
+	if (queue_remove(m->dir, m->id) == -1 && errno != ENOENT)
+		return -1;
+	sync_removed(m->dir, m->id);
+	return 0;
+}
+
+/* Remove it. */
 static int
 remove_file(struct message *m)
 {
 	if (m->fate == FATE_GONE)
 		return 0;		/* that was done before */
-	if (queue_remove(m->dir, m->id) == -1 && errno != ENOENT) {
+	if (remove_it(m) == -1) {
 		log_error("%s: cannot be removed: %s", m->id,
 		    strerror(errno));
 		return -1;
 	}
-	sync_removed(m->dir, m->id);
 	log_info("%s: removed", m->id);
 	return 0;
 }
@@ -431,6 +443,23 @@ cross_off_first(struct message *m)
 	sync_later(fd);
 }
 
+/* What is to be written down needs a file. */
+static WAITS bool
+get_file(struct message *m)
+{
+	struct patience	patience = { 0 };
+
+	if (m->fate == FATE_GONE || outcome_is_delivered(m))
+		return true;
+	while (unfiled_file(m) == -1) {
+		log_error("%s: cannot get a file: %s", m->id,
+		    strerror(errno));
+		if (!patience_wait(&patience))
+			return false;	/* it stands in its log */
+	}
+	return true;
+}
+
 /* All have an outcome: tell who must be told, then remove or put back. */
 static void
 settle(void *arg)
@@ -438,6 +467,11 @@ settle(void *arg)
 	struct message	*m = arg;
 
 	fiber_name("settle");
+	if (!get_file(m)) {
+		leave(m);
+		settling--;
+		return;
+	}
 	expire(m);
 	cross_off_first(m);
 	notify_trace(m);
@@ -456,13 +490,20 @@ settle(void *arg)
 	settling--;
 }
 
+/* Is this the common end? */
+bool
+outcome_is_delivered(const struct message *m)
+{
+	return m->open == 0 && is_done(m) && !notify_wants_trace(m);
+}
+
 /* Nobody waits any more. The common end is short and needs no fiber. */
 static void
 check(struct message *m)
 {
 	if (m->holds > 0 || m->open > 0 || m->is_settling)
 		return;
-	if ((m->fate == FATE_GONE || (is_done(m) && !notify_wants_trace(m))) &&
+	if ((m->fate == FATE_GONE || outcome_is_delivered(m)) &&
 	    remove_file(m) == 0) {
 		leave(m);
 		return;

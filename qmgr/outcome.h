@@ -23,6 +23,9 @@ void	 outcome_withdraw(struct message *, size_t number);
 void	 message_hold(struct message *);
 void	 message_release(struct message *);
 
+/* Is nothing left to do but to remove it? */
+bool	 outcome_is_delivered(const struct message *);
+
 /* Messages that are being settled now. */
 unsigned outcome_settling(void);
 

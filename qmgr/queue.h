@@ -120,6 +120,11 @@ void		 act_tell_all(void);
 /* Do we hold the lock that qmgr needs, and it can answer nothing? */
 bool		 act_is_alone(void);
 
+/* --- queue_logs.c ------------------------------------------------------- */
+
+/* Messages in write-ahead logs get files, while there is no qmgr. */
+void		 logs_recover(void);
+
 /* --- queue_print.c, queue_summary.c, queue_cat.c, queue_check.c ---------- */
 
 void		 print_start(FILE *, bool as_json);

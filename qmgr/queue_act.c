@@ -105,6 +105,7 @@ take_lock(void)
 	    flock(queue_dir_fd(QUEUE_INCOMING), LOCK_EX | LOCK_NB) == 0) {
 		has_lock = true;
 		log_to_syslog();	/* not to the screen */
+		logs_recover();
 	}
 	return has_lock;
 }

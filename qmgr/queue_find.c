@@ -156,7 +156,8 @@ ask_active(struct search *s)
 	if (s->asked != 0 && clock_now() - s->asked < FRESH)
 		return;
 	listing_free(&s->active);
-	(void)remote_active(&s->active);
+	if (remote_active(&s->active) == REMOTE_NOBODY)
+		logs_recover();
 	s->asked = clock_now();
 }
 
@@ -198,6 +199,7 @@ find_here(struct search *s)
 	struct listing	l = { .which = directories(&s->order->select) };
 	int		result = 0;
 
+	ask_active(s);			/* each message has a file then */
 	if (s->order->count > 0 || s->order->is_input) {
 		list_named(&l, s->order);
 		(void)look_at_rows(s, &l);

@@ -38,6 +38,7 @@
 #include "qmgr/route.h"
 #include "qmgr/sync.h"
 #include "qmgr/transport.h"
+#include "qmgr/unfiled.h"
 #include "qmgr/waiting.h"
 
 enum {
@@ -121,6 +122,34 @@ is_known(const struct new_mail *mail)
 	    AT_SYMLINK_NOFOLLOW) == -1;
 }
 
+/* It stands in a log: is it late? */
+static bool
+is_known_unfiled(const struct new_mail *mail)
+{
+	return !queue_id_is_valid(mail->queue_id) || daemon_is_draining() ||
+	    message_find(mail->queue_id) != NULL ||
+	    waiting_has(mail->queue_id) || !unfiled_is_news(mail);
+}
+
+/* A message that has no file. Without room it gets one. */
+static void
+on_unfiled(const struct new_mail *mail)
+{
+	struct message	*m = NULL;
+	bool		 is_news = !is_known_unfiled(mail);
+
+	if (is_news && mail->message != -1 && evict_has_room() &&
+	    message_may_keep())
+		m = message_from_packet(mail);
+	else if (mail->message != -1)
+		close(mail->message);
+	if (m != NULL) {
+		unfiled_enter(m, mail);
+		activate(m);
+	} else if (is_news)
+		unfiled_put_off(mail);
+}
+
 /* PACKET_NEW_MAIL. The packet is a hint: what it does not bring is read from
  * the file later. */
 void
@@ -128,7 +157,13 @@ on_new_mail(struct request *r)
 {
 	const struct new_mail	*mail = r->object;
 	struct message		*m = NULL;
-	bool			 is_news = !is_known(mail);
+	bool			 is_news;
+
+	if (mail->wal != -1) {
+		on_unfiled(mail);
+		return;
+	}
+	is_news = !is_known(mail);
 
 	/* Without a descriptor, whether it still exists is seen later. */
 	if (is_news && mail->message != -1 && evict_has_room())
@@ -393,7 +428,10 @@ scan(void *arg)
 	(void)arg;
 	fiber_name("scanner");
 	while (!daemon_is_draining()) {
-		found = look_through(QUEUE_INCOMING);
+		found = is_first ? unfiled_start() : 0;
+		if (!is_first)
+			unfiled_look();
+		found += look_through(QUEUE_INCOMING);
 		found += look_through(QUEUE_DEFERRED);
 		if (is_first && found > 0)
 			log_info("%zu messages were in the queue", found);

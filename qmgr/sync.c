@@ -30,6 +30,7 @@
 #include "common/fiber/offload.h"
 #include "common/fiber/queue.h"
 #include "qmgr/outcome.h"
+#include "qmgr/unfiled.h"
 
 enum {
 	EVERY = 200,		/* milliseconds */
@@ -49,7 +50,7 @@ static TAILQ_HEAD(, message)	 dirty = TAILQ_HEAD_INITIALIZER(dirty);
 static STAILQ_HEAD(, file)	 files = STAILQ_HEAD_INITIALIZER(files);
 static bool			 flat_removed[QUEUE_DIRS];
 static bool			 hash_removed[HASHES];
-static bool			 has_removed, is_running;
+static bool			 has_removed, has_marked, is_running;
 static unsigned			 syncing, pending;
 static struct semaphore		 places;
 static struct fiber		*worker;
@@ -106,6 +107,10 @@ write_message(struct message *m)
 	m->is_dirty = false;
 	if (m->fate == FATE_GONE || m->is_settling)
 		return;			/* it looks after itself */
+	if (m->log != NULL) {
+		unfiled_file_soon(m);	/* the file will say it */
+		return;
+	}
 	if ((fd = queue_open_file(m->dir, m->id, O_RDWR)) == -1) {
 		log_warning("%s: cannot cross recipients off: %s", m->id,
 		    strerror(errno));
@@ -213,13 +218,18 @@ sync_all(void)
 		has_removed = false;
 		sync_directories();
 	}
+	if (has_marked) {
+		has_marked = false;
+		unfiled_sync();
+	}
 }
 
 /* Is there something to do? */
 static bool
 has_work(void)
 {
-	return !TAILQ_EMPTY(&dirty) || !STAILQ_EMPTY(&files) || has_removed;
+	return !TAILQ_EMPTY(&dirty) || !STAILQ_EMPTY(&files) || has_removed ||
+	    has_marked;
 }
 
 /* The worker: lives while there is something to do. */
@@ -255,7 +265,14 @@ sync_cross_off(struct message *m, size_t number)
 	m->crossing = pool_grow(m->pool, m->crossing, &m->crossing_room,
 	    m->crossing_count + 1, sizeof(*m->crossing));
 	m->crossing[m->crossing_count++] = (uint32_t)number;
-	if (m->is_dirty || m->is_settling)
+	sync_again(m);
+}
+
+/* Its bytes, soon. */
+void
+sync_again(struct message *m)
+{
+	if (m->is_dirty || m->is_settling || m->crossing_count == 0)
 		return;
 	m->is_dirty = true;
 	TAILQ_INSERT_TAIL(&dirty, m, dirty);
@@ -312,6 +329,14 @@ sync_removed(enum queue_dir dir, const char *id)
 	else
 		flat_removed[dir] = true;
 	has_removed = true;
+	need_worker();
+}
+
+/* A log, soon. */
+void
+sync_marked(void)
+{
+	has_marked = true;
 	need_worker();
 }
 

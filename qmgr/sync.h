@@ -25,6 +25,12 @@ void	 sync_leave_place(void);
 /* The file was written to; sync it soon, then close the descriptor. */
 void	 sync_later(int fd);
 
+/* Its file can be written now: what was crossed off before is due. */
+void	 sync_again(struct message *);
+
+/* Something was marked in a log. */
+void	 sync_marked(void);
+
 /* A name was removed from the directory. */
 void	 sync_removed(enum queue_dir, const char *id);
 

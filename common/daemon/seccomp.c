@@ -77,7 +77,7 @@ static const char *const	 reading_files[] = {
 static const char *const	 writing_files[] = {
 	"open", "openat", "creat", "rename", "renameat", "renameat2",
 	"unlink", "unlinkat", "mkdir", "mkdirat", "rmdir", "link", "linkat",
-	"fchmod", "fallocate", "copy_file_range", NULL
+	"fchmod", "fallocate", "copy_file_range", "memfd_create", NULL
 };
 
 /* Without files these are refused politely. */

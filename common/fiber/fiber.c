@@ -44,6 +44,7 @@ struct fiber {
 	int			 outcome;	/* of the wait */
 	bool			 is_cancelled;
 	bool			 is_parked;
+	bool			 is_firm;	/* and nothing else ends it */
 	bool			 is_woken;	/* since the last park */
 	unsigned		 calls;		/* since the last wait */
 
@@ -285,12 +286,27 @@ fiber_park(int64_t deadline)
 	return 0;
 }
 
+/* The same, whatever becomes of the fiber meanwhile. */
+void
+fiber_park_firmly(void)
+{
+	struct fiber	*self = running;
+
+	CLAIM(self != NULL);
+	if (!self->is_woken) {
+		self->is_firm = true;
+		(void)fiber_suspend(NEVER, FIBER_WAIT_FIRM);
+		self->is_firm = false;
+	}
+	self->is_woken = false;
+}
+
 /* End a fiber's park, or its next one. */
 void
 fiber_wake(struct fiber *fiber)
 {
 	fiber->is_woken = true;
-	if (fiber->is_parked && !fiber->is_cancelled)
+	if (fiber->is_firm || (fiber->is_parked && !fiber->is_cancelled))
 		fiber_resume(fiber, 0);
 }
 

@@ -36,6 +36,9 @@ void		 fiber_name(const char *);
  * that came since the last park counts, so none is lost.
  */
 WAITS int	 fiber_park(int64_t deadline);
+/* The same, and no cancel ends it: for who has given something of his away
+ * until he is woken. */
+WAITS void	 fiber_park_firmly(void);
 void		 fiber_wake(struct fiber *);
 
 /* 0, or -1 with ECANCELED. A wake that comes meanwhile counts for the next

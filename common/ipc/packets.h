@@ -261,6 +261,8 @@ struct new_mail {
 	struct bytes	 envelope;	/* as in the file, or empty: read it */
 	int64_t		 content_offset, content_length, envelope_offset;
 	int		 message;	/* read-only */
+	/* It has no file yet: where it stands (wal.h); -1 it has one. */
+	int64_t		 wal, wal_generation, wal_at;
 };
 /* To cleanup: new messages that were not tried; how many may be open. */
 struct inflow { int64_t backlog, limit; };

@@ -21,6 +21,9 @@ const struct field fields_new_mail[] = {
 	FIELD_INT(struct new_mail, content_length, 0, SIZE_LIMIT),
 	FIELD_INT(struct new_mail, envelope_offset, 0, SIZE_LIMIT),
 	FIELD_OPT_FD(struct new_mail, message),
+	FIELD_INT(struct new_mail, wal,		-1, 63),
+	FIELD_INT(struct new_mail, wal_generation, 0, INT64_MAX),
+	FIELD_INT(struct new_mail, wal_at,	0, SIZE_LIMIT),
 	FIELD_END
 };
 

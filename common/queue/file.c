@@ -36,28 +36,6 @@ static const char	magic[8] = "PRQUEUE\n";
 enum { VERSION = 1, AT_VERSION = 8, AT_LAYOUT = 16, AT_CRC = 48,
     AT_OWN_CRC = 124 };
 
-/* CRC-32C (Castagnoli, as in RFC 3720), half a byte at a time: an envelope
- * has a few hundred bytes. */
-uint32_t
-queue_crc(uint32_t before, const void *data, size_t len)
-{
-	static const uint32_t	 table[16] = {
-		0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1,
-		0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
-		0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9,
-		0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75
-	};
-	const unsigned char	*at = data, *end = at + len;
-	uint32_t		 crc = ~before;
-
-	for (; at < end; at++) {
-		crc ^= *at;
-		crc = crc >> 4 ^ table[crc & 15];
-		crc = crc >> 4 ^ table[crc & 15];
-	}
-	return ~crc;
-}
-
 /* Four bytes, little endian. */
 static void
 put32(unsigned char *to, uint32_t n)

@@ -44,6 +44,10 @@ void		 queue_preamble_encode(unsigned char to[QUEUE_PREAMBLE],
 /* NULL, or what is wrong with it. */
 const char	*queue_preamble_decode(const unsigned char *, size_t len,
 		    struct queue_layout *, uint32_t *crc);
+
+/* --- crc.c ------------------------------------------------------------- */
+
+/* CRC-32C of these bytes; `before` is that of the bytes in front, or 0. */
 uint32_t	 queue_crc(uint32_t before, const void *, size_t);
 
 /* --- envelope.c: sender, recipients, options --------------------------- */

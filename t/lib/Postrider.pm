@@ -592,6 +592,26 @@ sub maildir
 	return map { slurp($_) } glob("$path/new/* $path/cur/*");
 }
 
+# Messages in a write-ahead log that are not done with.
+sub logged
+{
+	my ($path) = @_;
+	open my $f, '<:raw', $path or return 0;
+	my $log = do { local $/; readline $f } // '';
+	return 0 if length $log < 4096 || substr($log, 0, 8) ne "PRWAL\0\0\n";
+	my ($size, $generation) = unpack 'QQ', substr $log, 16, 16;
+	return 0 if unpack('Q', substr $log, 2048, 8) == $generation;
+	my $count = 0;
+	for (my $at = 4096; ($at = index $log, pack('a4', 'PRwr'), $at) >= 0;
+	    $at += $at % 256 == 0 ? 256 : 1) {
+		next if $at % 256 != 0 ||
+		    unpack('Q', substr $log, $at + 8, 8) != $generation;
+		$count++ if substr($log, 4096 + $at / 256, 1) ne "\xb7";
+	}
+	return $count;
+}
+
+
 # How many messages are in a queue directory ("incoming", "deferred").
 sub queue_count
 {
@@ -605,6 +625,8 @@ sub queue_count
 			for my $name (grep { !/^\./ } readdir $d) {
 				if (-d "$path/$name") {
 					push @todo, "$path/$name";
+				} elsif ($name =~ /^wal\.\d+$/) {
+					$count += logged("$path/$name");
 				} else {
 					$count++;
 				}

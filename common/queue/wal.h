@@ -1,0 +1,95 @@
+#ifndef QUEUE_WAL_H
+#define QUEUE_WAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+#include "common/ipc/packets.h"
+
+/*
+ * wal.c - write-ahead logs: messages that are committed together, until each
+ * is delivered or gets a file of its own. cleanup writes them, qmgr marks and
+ * releases them. Calls return -1 with errno.
+ */
+enum {
+	WAL_FILES = 64,			/* their numbers */
+	WAL_RECORD = 64,		/* bytes in front of each image */
+	WAL_ALIGN = 256
+};
+
+struct wal {
+	int		 fd;
+	unsigned	 number;
+	int64_t		 size, records;	/* bytes; where records begin */
+	uint64_t	 generation;	/* 0: none was begun */
+};
+
+/* What a record says; its image is what a queue file would have held. */
+struct wal_record {
+	char		 id[QUEUE_ID_MAX + 1];
+	int64_t		 at, image, length;	/* offsets and bytes */
+	uint32_t	 crc, batch;
+};
+
+/* Open a log that exists, for reading and writing. EINVAL: its head is
+ * damaged; ENODATA: its maker has died before there was one. */
+int		 wal_open(struct wal *, unsigned number);
+/* Read its head again: the generation may be another one. */
+int		 wal_refresh(struct wal *);
+/* A new log of so many bytes, all of them written; EEXIST. It is locked. */
+int		 wal_create(struct wal *, unsigned number, int64_t size);
+void		 wal_close(struct wal *);
+int		 wal_remove(unsigned number);
+
+/* The lock says that somebody writes. -1: EWOULDBLOCK, somebody else does. */
+int		 wal_lock(const struct wal *);
+/* Is nobody writing it? */
+bool		 wal_is_left(const struct wal *);
+
+/* Begin anew, with nothing in it; on stable storage when it is 0. Only the
+ * one who has the lock may, and only when it is released. */
+int		 wal_begin(struct wal *);
+/* The writer will append no more in this generation. */
+int		 wal_seal(const struct wal *);
+bool		 wal_is_sealed(const struct wal *);
+/* Everything in this generation is delivered or in a file. */
+int		 wal_release(const struct wal *);
+bool		 wal_is_released(const struct wal *);
+
+/* --- records ----------------------------------------------------------- */
+
+/* The bytes that a record needs with its image. */
+int64_t		 wal_room(size_t len);
+/* The head of the record for this image, which is to stand behind it. Batches
+ * are numbered, one for each write. */
+void		 wal_encode(const struct wal *, unsigned char to[WAL_RECORD],
+		    uint32_t batch, const char *id, const void *image,
+		    size_t len);
+/* Write records that were prepared, at an offset, and sync them: -1 also when
+ * only some of it was written. One at a time in each log: after an error
+ * nobody knows what of them is there. */
+int		 wal_write(const struct wal *, struct iovec *, int count,
+		    int64_t at);
+
+/* The record at this place, or EINVAL: there is none of this generation. */
+int		 wal_read(const struct wal *, int64_t at, struct wal_record *);
+/* The first record there or behind it. */
+int		 wal_seek(const struct wal *, int64_t at, struct wal_record *);
+/* Where the one behind it would be. */
+int64_t		 wal_after(const struct wal_record *);
+/* Its image; `to` has room for it. EBADMSG: it is damaged. */
+int		 wal_image(const struct wal *, const struct wal_record *,
+		    void *to);
+
+/* Marks: the message at this place is delivered, or has a file. */
+int		 wal_mark(const struct wal *, int64_t at);
+bool		 wal_is_marked(const struct wal *, int64_t at);
+
+/* A queue file, in incoming/, of the record's image: its descriptor, neither
+ * complete nor synced; EEXIST; EBADMSG unless damage is no matter. Blocks: on a
+ * thread. */
+int		 wal_copy(const struct wal *, const struct wal_record *,
+		    bool takes_damaged);
+
+#endif

@@ -1,0 +1,80 @@
+/*
+ * queue_logs.c - messages in write-ahead logs, for who looks at files.
+ *
+ * While qmgr runs it gives them files itself, if it is asked what is open.
+ * While it does not, each that is not done with gets one here, as qmgr would
+ * do at its next start.
+ */
+#include <sys/file.h>
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/fs.h"
+#include "common/queue/wal.h"
+#include "qmgr/entry.h"
+#include "qmgr/queue.h"
+
+/* A file for it. */
+static int
+make_file(const struct wal *w, const struct wal_record *r)
+{
+	int	fd, result;
+
+	fd = wal_copy(w, r, false);
+	if (fd == -1 && errno == EEXIST && queue_reap(r->id) == 1)
+		fd = wal_copy(w, r, false);
+	if (fd == -1)
+		return -1;
+	result = queue_set_complete(fd) == 0 && fs_sync(fd) == 0 ? 0 : -1;
+	if (result == -1)
+		(void)queue_remove(QUEUE_INCOMING, r->id);
+	close(fd);
+	return result;
+}
+
+/* One log. What is damaged is left to qmgr. */
+static void
+recover(const struct wal *w)
+{
+	struct wal_record	record;
+	enum queue_dir		dir;
+	int64_t			at = w->records;
+
+	for (; wal_seek(w, at, &record) == 0; at = wal_after(&record)) {
+		if (wal_is_marked(w, record.at))
+			continue;
+		if (!entry_find(record.id, &dir) &&
+		    make_file(w, &record) == -1) {
+			if (errno != EBADMSG)
+				complain("%s: cannot get a file: %s",
+				    record.id, strerror(errno));
+			continue;
+		}
+		(void)wal_mark(w, record.at);
+	}
+	(void)fs_sync(w->fd);
+}
+
+/* All that nobody writes. */
+void
+logs_recover(void)
+{
+	struct wal	wal;
+	unsigned	number;
+	bool		is_alone = act_is_alone();
+
+	if (!is_alone && flock(queue_dir_fd(QUEUE_INCOMING),
+	    LOCK_EX | LOCK_NB) == -1)
+		return;			/* qmgr sees to it */
+	for (number = 0; number < WAL_FILES; number++) {
+		if (wal_open(&wal, number) == -1)
+			continue;
+		if (!wal_is_released(&wal) && wal_is_left(&wal))
+			recover(&wal);
+		wal_close(&wal);
+	}
+	if (!is_alone)
+		(void)flock(queue_dir_fd(QUEUE_INCOMING), LOCK_UN);
+}

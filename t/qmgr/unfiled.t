@@ -1,0 +1,162 @@
+# unfiled.t - messages that are committed in a write-ahead log: delivered from
+# there, given files when they wait, found after crashes of any of the three
+# that know them, and shown to whoever looks at the queue.
+
+use strict;
+use warnings;
+
+use lib 't/lib';
+use Postrider qw(need_root slurp spew wait_for);
+use Test::More;
+
+need_root();
+
+my $mail = Postrider->new(settings => {
+	cleanup_processes => 1, cleanup_wal_rate => 0, cleanup_wal_size => '1M',
+	relay_domains => 'far.test', smtpd_peername_lookup => 'no',
+	in_flow_delay => '0s', minimal_backoff_time => '1000s' });
+my $answer = $mail->dir . '/answer';
+my $sink = $mail->sink(replies => sub {
+	my ($verb, $line) = @_;
+	return undef unless $verb eq 'RCPT' && $line =~ /<(\w+)-/;
+	return $1 eq 'later' ? '450 4.2.1 later' :
+	    $1 eq 'never' ? '550 5.1.1 nobody' : undef;
+});
+$mail->set(relayhost => '[127.0.0.1]:' . $sink->port);
+$mail->start;
+my $incoming = $mail->spool . '/incoming';
+
+sub logs { my @l = glob "$incoming/wal.*"; return @l }
+sub files { return grep { !/wal/ } map { glob "$_/*" } $incoming,
+    glob($mail->spool . '/deferred/*') }
+
+my $posted = 0;
+
+# Messages in one session; their ids.
+sub post
+{
+	my ($count, @to) = @_;
+	my $c = $mail->client;
+	my @ids;
+
+	$c->expect(220);
+	$c->command('EHLO c.test', 250);
+	for my $n (1 .. $count) {
+		$c->command('MAIL FROM:<' . $mail->user(0) .
+		    '@mail.local.test>', 250);
+		$c->command("RCPT TO:<$_$n." . ++$posted . "\@far.test>", 250)
+		    for @to;
+		$c->command('DATA', 354);
+		my $reply = $c->command("Subject: $n\r\n\r\ntext $n\r\n.", 250);
+		push @ids, $reply =~ /queued as (\w+)/;
+	}
+	$c->command('QUIT', 221);
+	return @ids;
+}
+
+sub arrived
+{
+	my %seen;
+
+	$seen{$_}++ for map { @{ $_->{rcpt} } } $sink->messages;
+	return \%seen;
+}
+
+post(1, 'first-');
+wait_for(sub { logs() && post(1, "warm-") && $mail->queue_count == 0 }, 20,
+    'a log');
+is(-s (logs())[0], 1 << 20, 'it is of its size');
+
+my @ids = post(20, 'fast-');
+wait_for(sub { 20 == grep { /^<?fast/ } keys %{ arrived() } }, 20,
+    'twenty messages');
+is(scalar(grep { $_ > 1 } values %{ arrived() }), 0, 'each once');
+is(scalar(grep { my $id = $_; $mail->log =~ /$id: removed/ } @ids), 20,
+    'each is removed');
+
+# --- who waits ---------------------------------------------------------------
+
+my ($later) = post(1, 'later-');
+$mail->wait_log(qr/$later: .*status=deferred/);
+wait_for(sub { files() == 1 }, 20, 'a file');
+like((files())[0], qr/deferred.*$later$/, 'what is postponed is a file');
+my ($status, $listed) = $mail->run('', Postrider::bin() . '/postrider-queue',
+    '-c', $mail->etc, 'list');
+like($listed, qr/$later.*later-1\.\d+\@far\.test/s, 'which is listed');
+
+my ($both) = post(1, 'later-both', 'fast-both');
+$mail->wait_log(qr/$both: .*status=deferred/);
+wait_for(sub { grep { /deferred.*$both$/ } files() }, 20, 'another file');
+like(slurp((grep { /$both$/ } files())[0]), qr/R.*X|X.*R/s,
+    'one of whose recipients is crossed off');
+
+my ($never) = post(1, 'never-');
+$mail->wait_log(qr/$never: .*status=bounced/);
+$mail->wait_log(qr/$never: removed/);
+wait_for(sub { join('', $mail->mbox($mail->user(0))) =~ /never-1\.\d+\@far/ },
+    20, 'a report');
+pass('what fails is reported');
+
+# --- crashes -----------------------------------------------------------------
+
+# Each with messages that stay in the log, since nobody delivers.
+sub stop_smtp { kill 'STOP', $mail->children('smtp') }
+
+for my $program (qw(qmgr cleanup master)) {
+	my $word = "x$program-";
+	stop_smtp();
+	my @some = post(10, $word);
+	is(scalar(grep { my $id = $_; grep { /$id$/ } files() } @some), 0,
+	    "$program: ten messages without files");
+	if ($program eq 'master') {
+		$mail->crash;
+		$mail->start;
+	} else {
+		my ($pid) = $mail->children($program);
+		kill 'KILL', $pid;
+		wait_for(sub { grep { $_ != $pid } $mail->children($program) },
+		    20, "another $program");
+		kill 'KILL', $mail->children('smtp') if $program ne 'cleanup';
+		kill 'CONT', $mail->children('smtp');
+	}
+	wait_for(sub { 10 == grep { /^<?$word/ } keys %{ arrived() } }, 40,
+	    "ten messages after the end of $program\n" . $mail->log);
+	pass("$program: they arrive");
+	cmp_ok((sort { $b <=> $a } values %{ arrived() })[0], '<=', 2,
+	    'none more than twice');
+	post(2, 'again-');
+}
+
+# --- administrators ----------------------------------------------------------
+
+stop_smtp();
+my ($shown, $deleted, $held) = post(3, 'wish-');
+is(scalar(grep { /$shown$/ } files()), 0, 'no file yet');
+($status, $listed) = $mail->run('', Postrider::bin() . '/postrider-queue',
+    '-c', $mail->etc, 'list');
+like($listed, qr/$shown/, 'the list shows it');
+($status) = $mail->run('', Postrider::bin() . '/postrider-queue', '-c',
+    $mail->etc, 'delete', $deleted);
+is($status, 0, 'one is deleted');
+($status) = $mail->run('', Postrider::bin() . '/postrider-queue', '-c',
+    $mail->etc, 'hold', $held);
+is($status, 0, 'one is held');
+kill 'KILL', $mail->children('smtp');
+kill 'CONT', $mail->children('smtp');
+wait_for(sub { grep { /^<?wish-1/ } keys %{ arrived() } }, 40, 'the first');
+ok(-e $mail->spool . "/hold/$held", 'the held one is in hold/');
+
+# --- again and again ---------------------------------------------------------
+
+# More than several logs hold: they are used again.
+my $before = () = $mail->log =~ /: removed$/mg;
+post(1500, 'many-');
+wait_for(sub { $before + 1500 <= (() = $mail->log =~ /: removed$/mg) }, 60,
+    'many messages');
+cmp_ok(scalar(logs()), '<=', 8, 'in a few logs: ' . scalar(logs()));
+is($mail->queue_count('incoming'), 0, 'nothing is left in them');
+
+is($mail->stop, 0, 'all stops');
+is(join('', grep { !/killed by signal 9$/ } $mail->complaints), '',
+    'nothing crashed');
+done_testing();

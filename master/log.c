@@ -49,7 +49,7 @@ enum {
 	TEXT_MAX_BYTES = 2047,		/* of a line; the rest is cut */
 	NAME_MAX_BYTES = 64,
 	BATCH_BYTES = 64 * 1024,
-	FLOOD_BYTES = 8 * 1024,		/* in one round */
+	FLOOD_BYTES = 32 * 1024,	/* in one round */
 	GATHER_TIME = 10,		/* milliseconds; no reader can tell */
 	RETRY_TIME = 1000		/* after a failed write */
 };
@@ -129,38 +129,41 @@ add_escaped(const char *text, size_t most)
 {
 	static char	escaped[TEXT_MAX_BYTES + 1];
 
-	(void)log_escape(escaped, most + 1, text, strlen(text));
-	str_add(&batch, escaped);
+	str_add_mem(&batch, escaped, log_escape(escaped, most + 1, text,
+	    strlen(text)));
 }
 
-/* The date of a line, which is mostly that of the line before. */
+/* The date of a line, and in a file the host: mostly those of the line
+ * before. */
 static const char *
-date_of(const struct line *line)
+origin_of(const struct line *line)
 {
-	static char	date[32];
+	static char	origin[64 + sizeof(host)];
 	static time_t	known;
 	time_t		when = (time_t)(line->head.wall_us / 1000000);
+	char		date[32];
 
-	if (when != known || date[0] == '\0')
-		clock_log_date(date, sizeof(date), when);
+	if (when != known || origin[0] == '\0')
+		snprintf(origin, sizeof(origin), "%s %s%s",
+		    clock_log_date(date, sizeof(date), when),
+		    is_syslog ? "" : host, is_syslog ? "" : " ");
 	known = when;
-	return date;
+	return origin;
 }
 
 /* What stands before the text. */
 static void
 add_prefix(const struct line *line, const char *program)
 {
-	const char	*date = date_of(line);
-
 	if (is_syslog)
-		str_addf(&batch, "<%d>%s ", priority(line->head.level), date);
-	else
-		str_addf(&batch, "%s %s ", date, host);
+		str_addf(&batch, "<%d>", priority(line->head.level));
+	str_add(&batch, origin_of(line));
 	add_escaped(line->name, NAME_MAX_BYTES);
 	str_add_char(&batch, '/');
 	add_escaped(program, NAME_MAX_BYTES);
-	str_addf(&batch, "[%ju]: ", (uintmax_t)line->head.number);
+	str_add_char(&batch, '[');
+	str_add_number(&batch, line->head.number);
+	str_add(&batch, "]: ");
 }
 
 /* Add a line to the batch. */

@@ -208,10 +208,15 @@ disarm(char *line)
 			*line = '?';
 }
 
-/* The sentence with its gaps filled, one line. */
+/* The sentence with its gaps filled, one line; the usual ones have none. */
 static void
 fill(char line[REPLY_LINE], enum reply reply, va_list arguments)
 {
+	if (strchr(sentences[reply], '%') == NULL) {
+		strlcpy(line, sentences[reply], REPLY_LINE);
+		soften(line);
+		return;
+	}
 	vsnprintf(line, REPLY_LINE, sentences[reply], arguments);
 	disarm(line);
 	agree(line);
@@ -221,7 +226,7 @@ fill(char line[REPLY_LINE], enum reply reply, va_list arguments)
 const char *
 reply_soften(char line[REPLY_LINE], const char *from)
 {
-	snprintf(line, REPLY_LINE, "%s", from);
+	strlcpy(line, from, REPLY_LINE);
 	disarm(line);
 	soften(line);
 	return line;

@@ -171,15 +171,19 @@ keep(struct session *s, struct record *r, const char *who, const char *line,
     size_t len)
 {
 	struct str	*to;
-	size_t		 i;
+	size_t		 i, n;
 
 	if (len > LINE_MAX_LEN)
 		len = LINE_MAX_LEN;
 	to = place(s, r, len + strlen(who) + 1);
 	str_add(to, who);
-	for (i = 0; i < len; i++)
-		str_add_char(to, (unsigned char)line[i] < ' ' ||
-		    line[i] == 0x7f ? '?' : line[i]);
+	for (i = 0; i < len; i++) {
+		n = text_printable(line + i, len - i);
+		str_add_mem(to, line + i, n);
+		if ((i += n) < len)
+			str_add_char(to, (unsigned char)line[i] < ' ' ||
+			    line[i] == 0x7f ? '?' : line[i]);
+	}
 	str_add_char(to, '\n');
 }
 

@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char days[][4] = {
 	"Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"
@@ -16,6 +17,15 @@ static const char months[][4] = {
 	"Jan", "Feb", "Mar", "Apr", "May", "Jun",
 	"Jul", "Aug", "Sep", "Oct", "Nov", "Dec"
 };
+
+/* For whatever numbers the compiler thinks of. */
+enum { ANY_DATE = 128 };
+
+/* What clock_mail_date() said last. */
+static _Thread_local struct {
+	time_t	 when;
+	char	 date[ANY_DATE];
+} last;
 
 /* Milliseconds since some moment before this process. */
 int64_t
@@ -48,19 +58,29 @@ local_parts(time_t when, struct tm *parts)
 		gmtime_r(&zero, parts);
 }
 
-/* RFC 5322 3.3 date-time. */
-char *
-clock_mail_date(char *to, size_t size, time_t when)
+/* A second as mail writes it; a busy server asks for the same one often. */
+static void
+print_mail_date(char to[ANY_DATE], time_t when)
 {
 	struct tm	t;
 	long		zone;
 
 	local_parts(when, &t);
 	zone = labs(t.tm_gmtoff) / 60;
-	snprintf(to, size, "%s, %d %s %04d %02d:%02d:%02d %c%02ld%02ld",
+	snprintf(to, ANY_DATE, "%s, %d %s %04d %02d:%02d:%02d %c%02ld%02ld",
 	    days[t.tm_wday], t.tm_mday, months[t.tm_mon], t.tm_year + 1900,
 	    t.tm_hour, t.tm_min, t.tm_sec, t.tm_gmtoff < 0 ? '-' : '+',
 	    zone / 60, zone % 60);
+}
+
+/* RFC 5322 3.3 date-time. */
+char *
+clock_mail_date(char *to, size_t size, time_t when)
+{
+	if (when != last.when || last.date[0] == '\0')
+		print_mail_date(last.date, when);
+	last.when = when;
+	strlcpy(to, last.date, size);
 	return to;
 }
 
@@ -81,4 +101,5 @@ void
 clock_prepare(void)
 {
 	tzset();
+	last.date[0] = '\0';
 }

@@ -32,6 +32,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/text.h"
 
 enum {
 	LINE_SIZE	= 2000,		/* the whole line */
@@ -410,11 +411,21 @@ static size_t
 escape(char *dest, size_t size, const char *from, size_t len, size_t *used)
 {
 	const unsigned char	*u = (const unsigned char *)from;
-	size_t			 n, at = 0, i = 0;
+	size_t			 room = size > 0 ? size - 1 : 0;
+	size_t			 n, run, at = 0, i = 0;
 
 	while (i < len) {
+		if ((run = text_printable(from + i, len - i)) > 0) {
+			n = run < room - at ? run : room - at;
+			memcpy(dest + at, from + i, n);
+			at += n;
+			i += n;
+			if (n < run)
+				break;
+			continue;
+		}
 		n = showable(u + i, len - i);
-		if (at + (n > 0 ? n : 4) >= size)
+		if ((n > 0 ? n : 4) > room - at)
 			break;
 		if (n > 0) {
 			memcpy(dest + at, from + i, n);

@@ -14,6 +14,7 @@
 #include "common/base/mem.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -46,7 +47,9 @@ enum {
 #endif
 	SMALL_CHUNK	= 4096,
 	GREATEST_CHUNK	= 65536,
-	SPARE_CHUNKS	= 64
+	SPARE_CHUNKS	= 64,
+	KEPT_HEAP	= 4 * 1024 * 1024,
+	GREATEST_KEPT	= 512 * 1024
 };
 
 struct chunk {
@@ -208,35 +211,41 @@ add_chunk(struct pool *p, size_t size)
 		p->chunk_size *= 4;
 }
 
-/* Memory that shares its chunk with nobody. */
+/* Memory that shares its chunk with nobody, not zeroed. */
 static void *
-alloc_alone(struct pool *p, size_t size)
+room_alone(struct pool *p, size_t size)
 {
 	struct chunk	*c;
 
-	if ((c = calloc(1, sizeof(*c) + size)) == NULL)
+	if ((c = malloc(sizeof(*c) + size)) == NULL)
 		out_of_memory(size);
 	c->size = sizeof(*c) + size;
 	LIST_INSERT_HEAD(&p->chunks, c, entry);
 	return c + 1;
 }
 
-/* The next free bytes of the newest chunk, zeroed. */
+/* The next free bytes of the newest chunk. */
 void *
-pool_alloc(struct pool *p, size_t size)
+pool_room(struct pool *p, size_t size)
 {
 	size_t	 rounded = round_up(size);
 	char	*here;
 
 	count_taken(p, rounded);
 	if (size > ALONE || ALONE == 0)
-		return alloc_alone(p, size);
+		return room_alone(p, size);
 	if (rounded > (size_t)(p->end - p->next))
 		add_chunk(p, rounded);
 	here = p->next;
 	p->next += rounded;
-	memset(here, 0, rounded);
 	return here;
+}
+
+/* The same, zeroed. */
+void *
+pool_alloc(struct pool *p, size_t size)
+{
+	return memset(pool_room(p, size), 0, size);
 }
 
 /* An array, its size multiplied with care. */
@@ -254,7 +263,7 @@ pool_array(struct pool *p, size_t count, size_t size)
 static void *
 move_secret(struct pool *p, struct chunk *c, size_t size)
 {
-	void	*fresh = alloc_alone(p, size);
+	void	*fresh = room_alone(p, size);
 
 	memcpy(fresh, c + 1, c->size - sizeof(*c));
 	explicit_bzero(c + 1, c->size - sizeof(*c));
@@ -298,7 +307,7 @@ pool_resize(struct pool *p, void *old, size_t old_size, size_t size)
 		p->next += rounded - old_rounded;
 		return old;
 	}
-	fresh = pool_alloc(p, size);
+	fresh = pool_room(p, size);
 	memcpy(fresh, old, old_size);
 	if (p->is_secret)
 		explicit_bzero(old, old_size);
@@ -337,29 +346,31 @@ pool_strdup(struct pool *p, const char *text)
 char *
 pool_strndup(struct pool *p, const void *data, size_t len)
 {
-	char	*copy = pool_alloc(p, len + 1);
+	char	*copy = pool_room(p, len + 1);
 
 	if (len > 0)
 		memcpy(copy, data, len);
+	copy[len] = '\0';
 	return copy;
 }
 
-/* printf into the pool: most texts are short and need one pass. */
+/* printf into the pool: most texts are short and fit the rest of a chunk. */
 char *
 pool_printf(struct pool *p, const char *format, ...)
 {
-	char	 first[256], *text;
+	size_t	 room = ALONE == 0 ? 0 : (size_t)(p->end - p->next);
+	char	*text;
 	va_list	 ap;
 	int	 len;
 
 	va_start(ap, format);
-	len = vsnprintf(first, sizeof(first), format, ap);
+	len = vsnprintf(p->next, room, format, ap);
 	va_end(ap);
 	if (len < 0)
 		bug("cannot print by \"%s\"", format);
-	if ((size_t)len < sizeof(first))
-		return pool_strndup(p, first, (size_t)len);
-	text = pool_alloc(p, (size_t)len + 1);
+	text = pool_room(p, (size_t)len + 1);
+	if ((size_t)len < room && len < ALONE)
+		return text;		/* it is what was printed into */
 	va_start(ap, format);
 	vsnprintf(text, (size_t)len + 1, format, ap);
 	va_end(ap);
@@ -404,6 +415,18 @@ size_t
 pool_size(const struct pool *p)
 {
 	return p->taken;
+}
+
+/*
+ * By default the end of the heap goes back at 128 KiB, which the buffers of a
+ * single message pass: each would begin with brk(2) and a fault per page. The
+ * second one keeps a buffer of that kind from being a mapping of its own.
+ */
+void
+mem_keep(void)
+{
+	(void)mallopt(M_TRIM_THRESHOLD, KEPT_HEAP);
+	(void)mallopt(M_MMAP_THRESHOLD, GREATEST_KEPT);
 }
 
 /* malloc() that never returns NULL. */

@@ -31,7 +31,11 @@ void		 pool_free(struct pool *);
 void		*pool_alloc(struct pool *, size_t size)
 		    __attribute__((malloc, alloc_size(2)));
 
-/* The same for `count` things of `size` bytes; an overflow is a bug(). */
+/* The same with anything in it: for what is written before it is read. */
+void		*pool_room(struct pool *, size_t size)
+		    __attribute__((malloc, alloc_size(2)));
+
+/* Zeroed, for `count` things of `size` bytes; an overflow is a bug(). */
 void		*pool_array(struct pool *, size_t count, size_t size)
 		    __attribute__((malloc, alloc_size(2, 3)));
 
@@ -70,6 +74,12 @@ bool		 pool_is_over(const struct pool *);
 
 /* Bytes taken so far. */
 size_t		 pool_size(const struct pool *);
+
+/*
+ * For a process that works for ever: what was given back is kept for the next
+ * message, up to a few MB, and not returned to the kernel each time.
+ */
+void		 mem_keep(void);
 
 /* malloc and realloc that die() instead of failing; free() as usual. */
 void		*mem_alloc(size_t) __attribute__((malloc, alloc_size(1)));

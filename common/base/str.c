@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "common/base/bug.h"
+#include "common/base/text.h"
 
 enum {
 	FIRST_SIZE	= 64,
@@ -27,7 +28,8 @@ str_init(struct str *s, struct pool *pool, size_t limit)
 	if (s->size > s->limit + 1)
 		s->size = s->limit + 1;
 	s->pool = pool;
-	s->data = pool_alloc(pool, s->size);
+	s->data = pool_room(pool, s->size);
+	s->data[0] = '\0';
 	s->len = 0;
 	s->is_cut = false;
 }
@@ -41,9 +43,9 @@ str_clear(struct str *s)
 	s->is_cut = false;
 }
 
-/* Room for up to `len` more bytes; returns how many may be added. */
+/* A longer buffer for up to `len` more bytes; how many may be added. */
 static size_t
-make_room(struct str *s, size_t len)
+grow(struct str *s, size_t len)
 {
 	size_t	wanted, size = s->size;
 
@@ -59,6 +61,13 @@ make_room(struct str *s, size_t len)
 	s->data = pool_resize(s->pool, s->data, s->size, size);
 	s->size = size;
 	return len;
+}
+
+/* Room for up to `len` more bytes; returns how many may be added. */
+static inline size_t
+make_room(struct str *s, size_t len)
+{
+	return len < s->size - s->len ? len : grow(s, len);
 }
 
 /* Append bytes, which are not part of the string itself. */
@@ -83,7 +92,10 @@ str_add(struct str *s, const char *text)
 void
 str_add_char(struct str *s, char c)
 {
-	str_add_mem(s, &c, 1);
+	if (make_room(s, 1) == 0)
+		return;
+	s->data[s->len++] = c;
+	s->data[s->len] = '\0';
 }
 
 /* Append by format. */
@@ -128,19 +140,44 @@ str_cut(struct str *s, size_t len)
 	s->data[len] = '\0';
 }
 
+/* Append a number. */
+void
+str_add_number(struct str *s, uint64_t n)
+{
+	char	digits[20], *at = digits + sizeof(digits);
+
+	do
+		*--at = (char)('0' + n % 10);
+	while ((n /= 10) > 0);
+	str_add_mem(s, at, (size_t)(digits + sizeof(digits) - at));
+}
+
+/* How many of the first bytes are shown as they are. */
+static size_t
+plain_run(const char *text, size_t len)
+{
+	size_t		 n = text_printable(text, len);
+	const char	*backslash = memchr(text, '\\', n);
+
+	return backslash == NULL ? n : (size_t)(backslash - text);
+}
+
 /* Append what a person can read and a program can reverse. */
 void
 str_add_escaped(struct str *s, const char *text, size_t len)
 {
-	size_t	i;
+	size_t	i, n;
 
 	for (i = 0; i < len && !s->is_cut; i++) {
-		unsigned char	c = (unsigned char)text[i];
+		unsigned char	c;
 
+		if ((n = plain_run(text + i, len - i)) > 0)
+			str_add_mem(s, text + i, n);
+		if ((i += n) == len)
+			break;
+		c = (unsigned char)text[i];
 		if (c == '\\')
 			str_add(s, "\\\\");
-		else if (c >= ' ' && c <= '~')
-			str_add_char(s, (char)c);
 		else if (s->limit - s->len < 4)
 			s->is_cut = true;	/* no half escapes */
 		else

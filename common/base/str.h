@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "common/base/mem.h"
 
@@ -27,6 +28,7 @@ void	 str_clear(struct str *);
 void	 str_add(struct str *, const char *text);
 void	 str_add_mem(struct str *, const void *data, size_t len);
 void	 str_add_char(struct str *, char c);
+void	 str_add_number(struct str *, uint64_t);
 void	 str_addf(struct str *, const char *format, ...)
 	    __attribute__((format(printf, 2, 3)));
 void	 str_addv(struct str *, const char *format, va_list)

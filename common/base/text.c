@@ -242,6 +242,31 @@ text_lower(char *text)
 			*text = (char)lower(*text);
 }
 
+/* Is there a byte below ' ' or above '~' among these eight? A borrow or a
+ * carry comes only out of one that is. */
+static bool
+has_unprintable(const char *eight)
+{
+	const uint64_t	each = 0x0101010101010101u;
+	uint64_t	w;
+
+	memcpy(&w, eight, sizeof(w));
+	return (((w - each * ' ') | (w + each) | w) & each * 0x80) != 0;
+}
+
+/* How many of the first bytes are printable? */
+size_t
+text_printable(const char *text, size_t len)
+{
+	size_t	n = 0;
+
+	while (len - n >= 8 && !has_unprintable(text + n))
+		n += 8;
+	while (n < len && text[n] >= ' ' && text[n] <= '~')
+		n++;
+	return n;
+}
+
 /* Without the white space around it. */
 char *
 text_trim(char *text)

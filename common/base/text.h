@@ -40,6 +40,9 @@ bool	 text_starts(const char *, const char *prefix);	/* ignoring case */
 bool	 text_ends(const char *, const char *suffix);	/* ignoring case */
 void	 text_lower(char *);				/* in place */
 
+/* How many of the first `len` bytes are printable ASCII, the blank included. */
+size_t	 text_printable(const char *, size_t len);
+
 /* First byte after leading white space; trailing white space overwritten. */
 char	*text_trim(char *);
 

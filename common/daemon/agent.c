@@ -17,31 +17,52 @@
 
 #include "common/daemon/peers.h"
 
-enum { ROWS_PER_PACKET = 100, PACKET_ROOM = 48 * 1024 };
+enum {
+	ROWS_PER_PACKET = 100,
+	PACKET_ROOM = 48 * 1024,
+	SECOND = 1000 * 1000		/* in microseconds */
+};
+
+/* The number with a point before the last digits of it. */
+static char *
+print_decimal(char to[32], int64_t n, int digits)
+{
+	char	 reversed[32], *at = to;
+	size_t	 len = 0;
+
+	while (n > 0 || len == 0 || digits >= 0) {
+		if (digits-- == 0 && len > 0)
+			reversed[len++] = '.';
+		reversed[len++] = (char)('0' + n % 10);
+		n /= 10;
+	}
+	while (len > 0)
+		*at++ = reversed[--len];
+	*at = '\0';
+	return to;
+}
 
 /* Two digits that count, but no more behind the point than the limit; zeros
  * at the end are left out, as Postfix does. */
 char *
 agent_seconds(char to[32], int64_t us)
 {
-	int64_t	unit = 10 * 1000 * 1000;
+	int64_t	unit = 10 * SECOND, least = SECOND;
 	int	digits = 0;
-	size_t	len;
 
 	if (us < 0)
 		us = 0;
 	while (us < unit && digits < (int)site.delay_digits) {
 		unit /= 10;
+		least /= 10;
 		digits++;
 	}
-	snprintf(to, 32, "%.*f", digits, (double)us / 1e6);
-	if (digits > 0) {
-		for (len = strlen(to); to[len - 1] == '0'; len--)
-			to[len - 1] = '\0';
-		if (to[len - 1] == '.')
-			to[len - 1] = '\0';
+	us = (us + least / 2) / least;
+	while (digits > 0 && us % 10 == 0) {
+		us /= 10;
+		digits--;
 	}
-	return to;
+	return print_decimal(to, us, digits);
 }
 
 static const char *

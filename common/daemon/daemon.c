@@ -322,6 +322,7 @@ begin(void *arg)
 int
 daemon_run(int argc, char **argv, const struct daemon *d)
 {
+	mem_keep();
 	clean_environment();
 	log_name("postrider", d->name);
 	self.daemon = d;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "common/base/mem.h"
 #include "t/common/base/death.h"
@@ -388,6 +389,25 @@ heap_memory_can_be_resized_and_freed(void **state)
 	free(data);
 }
 
+#ifndef SANITIZED
+/* The heap's end stays where a message of some buffers needed it. */
+static void
+what_was_given_back_stays_with_the_process(void **state)
+{
+	struct pool	*p = pool_new("test", 0);
+	void		*end;
+	int		 i;
+
+	(void)state;
+	mem_keep();
+	for (i = 0; i < 4; i++)
+		assert_non_null(pool_room(p, 60000));
+	end = sbrk(0);
+	pool_free(p);
+	assert_ptr_equal(sbrk(0), end);
+}
+#endif
+
 int
 main(void)
 {
@@ -417,6 +437,9 @@ main(void)
 		cmocka_unit_test(process_dies_when_memory_is_out),
 #endif
 		cmocka_unit_test(heap_memory_can_be_resized_and_freed),
+#ifndef SANITIZED
+		cmocka_unit_test(what_was_given_back_stays_with_the_process),
+#endif
 	};
 
 	return cmocka_run_group_tests_name("mem", tests, NULL, NULL);

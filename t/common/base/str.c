@@ -165,6 +165,21 @@ escapes_are_not_cut_in_half(void **state)
 	assert_true(s.is_cut);
 }
 
+static void
+numbers_have_all_their_digits(void **state)
+{
+	struct str	s;
+
+	(void)state;
+	str_init(&s, pool, 0);
+	str_add_number(&s, 0);
+	str_add_char(&s, ' ');
+	str_add_number(&s, 10);
+	str_add_char(&s, ' ');
+	str_add_number(&s, UINT64_MAX);
+	assert_string_equal(s.data, "0 10 18446744073709551615");
+}
+
 int
 main(void)
 {
@@ -178,6 +193,7 @@ main(void)
 		cmocka_unit_test(cutting_shortens),
 		cmocka_unit_test(escaping_shows_every_byte),
 		cmocka_unit_test(escapes_are_not_cut_in_half),
+		cmocka_unit_test(numbers_have_all_their_digits),
 	};
 
 	return cmocka_run_group_tests_name("str", tests, set_up, tear_down);

@@ -233,6 +233,25 @@ unclosed_brace_stays_where_it_is_seen(void **state)
 	list_splits_into("{ { a } b", "{", "a", "b", NULL);
 }
 
+/* Each byte, at each place among those that are. */
+static void
+the_first_byte_that_is_not_printable_is_found(void **state)
+{
+	char	text[20];
+	size_t	at;
+	int	c;
+
+	(void)state;
+	for (c = 0; c < 256; c++)
+		for (at = 0; at < sizeof(text); at++) {
+			memset(text, at % 2 == 0 ? ' ' : '~', sizeof(text));
+			text[at] = (char)c;
+			assert_int_equal(text_printable(text, sizeof(text)),
+			    c >= ' ' && c <= '~' ? sizeof(text) : at);
+		}
+	assert_int_equal(text_printable("", 0), 0);
+}
+
 int
 main(void)
 {
@@ -247,6 +266,7 @@ main(void)
 		cmocka_unit_test(starts_and_ends_are_found),
 		cmocka_unit_test(lowering_leaves_other_bytes),
 		cmocka_unit_test(trimming_takes_both_ends),
+		cmocka_unit_test(the_first_byte_that_is_not_printable_is_found),
 		cmocka_unit_test(lists_split_at_space_and_comma),
 		cmocka_unit_test(braces_keep_words_together),
 		cmocka_unit_test(unclosed_brace_stays_where_it_is_seen),

@@ -37,7 +37,10 @@ enum {
 	CROWDED_MEMORY = 200 * 1024,
 	RESOLVE_PATIENCE = 30 * 1000,
 	NO_SPACE_PAUSE = 1000,
-	WARN_EVERY = 60 * 1000		/* each refusal has its own line */
+	WARN_EVERY = 60 * 1000,		/* each refusal has its own line */
+	PLENTY = 256 * 1024 * 1024,	/* beyond what is needed */
+	PLENTY_OF_FILES = 100 * 1000,
+	PLENTY_TIME = 10		/* milliseconds */
 };
 
 const struct param envelope_params[] = {
@@ -59,6 +62,10 @@ const struct param envelope_params[] = {
 static int64_t		no_space_until;
 static struct statvfs	no_space;
 
+/* Until then nobody looks again: there was more room than all who write to
+ * this disk can fill by then, at 25 GB/s. */
+static int64_t		plenty_until;
+
 /* cleanup knows what is under way to it, and what the file system says when
  * somebody writes; both cannot be seen from here. A message that it took shows
  * that there is room again. */
@@ -70,6 +77,7 @@ envelope_note_answer(const struct queued *answer)
 	if (strncmp(answer->reply, "452 4.3.1 ", 10) != 0)
 		return;
 	no_space_until = clock_now() + NO_SPACE_PAUSE;
+	plenty_until = 0;
 	if (statvfs(".", &no_space) == -1)
 		no_space = (struct statvfs){ .f_bavail = ULONG_MAX,
 		    .f_favail = ULONG_MAX };
@@ -81,20 +89,27 @@ static bool
 has_space(const struct session *s)
 {
 	struct statvfs	fs;
-	int64_t		need, free_bytes;
+	int64_t		need = site_queue_floor(), free_bytes, now;
 
+	/* Where there is no limit a message may need any room. */
+	if (site.message_size_limit == 0 && s->mail->size_hint > 0)
+		plenty_until = 0;
+	if ((now = clock_now()) < plenty_until)
+		return true;
 	if (statvfs(".", &fs) == -1)
-		return clock_now() >= no_space_until;	/* cleanup knows more */
-	if (fs.f_flag & ST_RDONLY || (clock_now() < no_space_until &&
+		return now >= no_space_until;	/* cleanup knows more */
+	if (fs.f_flag & ST_RDONLY || (now < no_space_until &&
 	    fs.f_bavail <= no_space.f_bavail &&
 	    fs.f_favail <= no_space.f_favail))
 		return false;
-	need = site_queue_floor();
 	free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
 	if (s->mail->size_hint >= free_bytes)	/* any number up to 2^63 */
 		return false;
 	if (s->mail->size_hint > 0 && site.message_size_limit == 0)
 		need += s->mail->size_hint;
+	if (free_bytes - PLENTY > need && now >= no_space_until &&
+	    (fs.f_files == 0 || fs.f_favail > PLENTY_OF_FILES))
+		plenty_until = now + PLENTY_TIME;
 	return free_bytes > need && (fs.f_files == 0 || fs.f_favail > 100);
 }
 

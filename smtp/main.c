@@ -57,6 +57,7 @@ start(void)
 	to_bounce = link_new("bounce", site_processes("bounce"), NULL);
 	dial_set_window(site.tcp_windowsize);
 	transcript_prepare();
+	channel_gather();
 	cache_start();
 }
 

@@ -48,6 +48,7 @@ static struct watcher	 watchers[WATCHERS];
 static size_t		 watcher_count;
 static void		(*idle_hooks[IDLE_HOOKS])(void);
 static size_t		 idle_count;
+static void		(*turn_ended)(void);
 static void		(*signal_heard[NSIG])(int);
 static sigset_t		 signals;
 static int		 signal_fd = -1;
@@ -274,6 +275,8 @@ loop_run(void)
 		fiber_run_ready();
 		for (i = 0; i < idle_count && !fiber_any_ready(); i++)
 			idle_hooks[i]();
+		if (turn_ended != NULL)
+			turn_ended();
 		log_flush();
 		if (fiber_count() > 0)
 			poll_events();
@@ -341,4 +344,12 @@ loop_on_idle(void (*idle)(void))
 {
 	CLAIM(idle_count < IDLE_HOOKS);
 	idle_hooks[idle_count++] = idle;
+}
+
+/* Call somebody after each turn. */
+void
+loop_on_turn(void (*ended)(void))
+{
+	CLAIM(turn_ended == NULL || turn_ended == ended);
+	turn_ended = ended;
 }

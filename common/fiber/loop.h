@@ -53,4 +53,8 @@ void		 loop_on_signal(int number, void (*heard)(int));
  * most four of them. */
 void		 loop_on_idle(void (*idle)(void));
 
+/* Call when each of those that were ready has run, on the loop, outside any
+ * fiber: to send what they made together. There is one place. */
+void		 loop_on_turn(void (*ended)(void));
+
 #endif

@@ -123,6 +123,15 @@ WAITS int	 channel_send_behind(struct channel *, struct str *made,
 int		 channel_post(struct channel *, unsigned type, uint64_t id,
 		    const void *object);
 
+/*
+ * From now on what this process posts and answers leaves when the fibers that
+ * are ready have run: all packets of a channel in one system call, behind the
+ * lines of the log about them. One that could not be sent is told by the end
+ * of its channel. For those who never stop inside of a turn; the child of a
+ * fork must not go on with the loop.
+ */
+void		 channel_gather(void);
+
 /* Answer a request; never waits. -1 when the channel is gone. */
 int		 channel_reply(struct request *, unsigned type,
 		    const void *object);

@@ -73,6 +73,8 @@ struct channel {
 	STAILQ_HEAD(, kept)	 kept;
 	size_t			 kept_bytes;
 	bool			 is_flushing;
+	bool			 is_gathering;	/* kept until the turn ends */
+	LIST_ENTRY(channel)	 gathered;
 	struct fiber_queue	 room;		/* waits for kept to empty */
 
 	struct exchanges	 exchanges;

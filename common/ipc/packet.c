@@ -241,22 +241,22 @@ packet_send(int fd, const void *data, size_t len, const int *fds, size_t nfds)
 	return n == -1 ? -1 : 0;
 }
 
-/* Two at once: who hears the first need not be woken again for the second. */
+/* Several datagrams out. */
 int
-packet_send_two(int fd, const struct str *one, const struct str *two)
+packet_send_some(int fd, struct iovec *parts, size_t count)
 {
-	struct iovec	parts[] = { { one->data, one->len },
-			    { two->data, two->len } };
-	struct mmsghdr	heads[2] = { 0 };
-	int		n, i;
+	struct mmsghdr	heads[PACKETS_AT_ONCE];
+	size_t		i;
+	int		n;
 
+	CLAIM(count > 0 && count <= PACKETS_AT_ONCE);
 	log_flush();
-	for (i = 0; i < 2; i++) {
-		heads[i].msg_hdr.msg_iov = &parts[i];
-		heads[i].msg_hdr.msg_iovlen = 1;
-	}
+	for (i = 0; i < count; i++)
+		heads[i] = (struct mmsghdr){ .msg_hdr = {
+		    .msg_iov = &parts[i], .msg_iovlen = 1 } };
 	do
-		n = sendmmsg(fd, heads, 2, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = sendmmsg(fd, heads, (unsigned)count, MSG_DONTWAIT |
+		    MSG_NOSIGNAL);
 	while (n == -1 && errno == EINTR);
 	return n;
 }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/uio.h>
 #include <sys/types.h>
 
 #include "common/base/fields.h"
@@ -89,8 +90,8 @@ ssize_t		 packet_receive_some(int fd, struct datagram *, size_t most,
 /* Send without waiting: 0, or -1 with EAGAIN, ETOOMANYREFS, EPIPE... */
 int		 packet_send(int fd, const void *data, size_t len,
 		    const int *fds, size_t nfds);
-/* Two without descriptors: how many went, or -1. */
-int		 packet_send_two(int fd, const struct str *,
-		    const struct str *);
+/* Several without descriptors, at most PACKETS_AT_ONCE: how many went, or -1.
+ * Who hears the first need not be woken again for the others. */
+int		 packet_send_some(int fd, struct iovec *, size_t count);
 
 #endif

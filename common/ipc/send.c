@@ -4,7 +4,9 @@
  * Packets leave in the order of the calls. Once one had to be kept, a fiber
  * sends it and those behind it; channel_send() waits its turn until nothing
  * is kept, so that it adds at most one packet, while channel_post() only adds,
- * up to KEPT_MAX. The kernel's limit for descriptors in flight (ETOOMANYREFS)
+ * up to KEPT_MAX. In a process that gathers, posts and replies are kept, and
+ * sent together when the loop's turn ends; what follows them on that channel
+ * waits with them. The kernel's limit for descriptors in flight (ETOOMANYREFS)
  * gives no event when it is over, so that one is tried again by time. If a
  * packet that somebody waits for can never be sent the channel is closed.
  */
@@ -20,6 +22,10 @@
 #include "common/ipc/packets.h"
 
 enum { RETRY_PAUSE = 10 };	/* milliseconds */
+
+/* Channels with packets for the end of the turn. */
+static LIST_HEAD(, channel)	gathering = LIST_HEAD_INITIALIZER(gathering);
+static bool			gathers;
 
 /* An encoded packet, in a buffer that all channels share. */
 static struct {
@@ -110,30 +116,108 @@ give_up(struct channel *c, int error)
 	errno = error;
 }
 
-/*
- * The life of the fiber that empties `kept`. When the other side is gone the
- * rest is dropped; the receiving fiber will read what came before the end.
- */
+/* The first of those kept, and those behind it that go with it: how many that
+ * was, or -1. */
+static int
+send_some_kept(struct channel *c)
+{
+	struct iovec	 parts[PACKETS_AT_ONCE];
+	struct kept	*k = STAILQ_FIRST(&c->kept);
+	size_t		 n = 0;
+	int		 sent, i;
+
+	if (k->nfds > 0)
+		sent = packet_send(c->fd, k->data, k->len, k->fds,
+		    k->nfds) == 0 ? 1 : -1;
+	else {
+		for (; k != NULL && k->nfds == 0 && n < PACKETS_AT_ONCE;
+		    k = STAILQ_NEXT(k, next))
+			parts[n++] = (struct iovec){ k->data, k->len };
+		sent = packet_send_some(c->fd, parts, n);
+	}
+	for (i = 0; i < sent; i++)
+		kept_free(c, STAILQ_FIRST(&c->kept));
+	return sent;
+}
+
+/* The other side is gone, or cannot be sent to: the rest is dropped; the
+ * receiving fiber will read what came before the end. */
+static void
+drop(struct channel *c, int error)
+{
+	give_up(c, error);
+	send_forget(c);
+}
+
+/* The life of the fiber that empties `kept`. */
 static void
 flush(void *arg)
 {
 	struct channel	*c = arg;
-	struct kept	*k;
 
 	fiber_name("channel output");
-	while (c->is_open && (k = STAILQ_FIRST(&c->kept)) != NULL) {
-		if (packet_send(c->fd, k->data, k->len, k->fds, k->nfds) == 0) {
-			kept_free(c, k);
+	while (c->is_open && !STAILQ_EMPTY(&c->kept)) {
+		if (send_some_kept(c) != -1)
 			fiber_breathe();
-		} else if (!is_full(errno)) {
-			give_up(c, errno);
-			send_forget(c);
-		} else if (wait_for_room(c, errno) == -1)
+		else if (!is_full(errno))
+			drop(c, errno);
+		else if (wait_for_room(c, errno) == -1)
 			send_forget(c);
 	}
 	c->is_flushing = false;
 	fiber_queue_wake_one(&c->room);
 	channel_unreference(c);
+}
+
+/* Have a fiber send what is kept. */
+static void
+start_flush(struct channel *c)
+{
+	c->is_flushing = true;
+	channel_reference(c);
+	fiber_start(flush, c);
+}
+
+/* The turn is over: send what was kept for that, as far as there is room. */
+static void
+send_gathered(void)
+{
+	struct channel	*c;
+
+	while ((c = LIST_FIRST(&gathering)) != NULL) {
+		LIST_REMOVE(c, gathered);
+		c->is_gathering = false;
+		while (!STAILQ_EMPTY(&c->kept) && send_some_kept(c) != -1)
+			continue;
+		if (STAILQ_EMPTY(&c->kept))
+			fiber_queue_wake_one(&c->room);
+		else if (is_full(errno))
+			start_flush(c);
+		else
+			drop(c, errno);
+		channel_unreference(c);
+	}
+}
+
+/* Gather from now on. */
+void
+channel_gather(void)
+{
+	gathers = true;
+	loop_on_turn(send_gathered);
+}
+
+/* What is kept from now on is for the end of the turn, unless something waits
+ * for room already. */
+static void
+gather(struct channel *c)
+{
+	if (!gathers || !c->is_open || c->is_gathering ||
+	    !STAILQ_EMPTY(&c->kept))
+		return;
+	c->is_gathering = true;
+	channel_reference(c);
+	LIST_INSERT_HEAD(&gathering, c, gathered);
 }
 
 /* Duplicates of the descriptors; 0, or -1 and none. */
@@ -175,11 +259,8 @@ keep_bytes(struct channel *c, const struct str *data)
 	}
 	STAILQ_INSERT_TAIL(&c->kept, k, next);
 	c->kept_bytes += k->len;
-	if (!c->is_flushing) {
-		c->is_flushing = true;
-		channel_reference(c);
-		fiber_start(flush, c);
-	}
+	if (!c->is_flushing && !c->is_gathering)
+		start_flush(c);
 	return 0;
 }
 
@@ -196,7 +277,7 @@ keep(struct channel *c)
 static int
 send_encoded(struct channel *c)
 {
-	if (!STAILQ_EMPTY(&c->kept))
+	if (c->is_gathering || !STAILQ_EMPTY(&c->kept))
 		return keep(c);
 	if (packet_send(c->fd, out.data.data, out.data.len, out.fds,
 	    out.nfds) == 0)
@@ -234,7 +315,8 @@ static int
 post_behind(struct channel *c, struct str *made, unsigned type, uint64_t id,
     const void *object)
 {
-	int	n = 0;
+	struct iovec	two[2];
+	int		n = 0;
 
 	if (!c->is_open) {
 		errno = ECONNRESET;
@@ -244,8 +326,10 @@ post_behind(struct channel *c, struct str *made, unsigned type, uint64_t id,
 		return -1;
 	CLAIM(out.nfds == 0);
 	packet_set_id(made, id);
-	if (STAILQ_EMPTY(&c->kept))
-		n = packet_send_two(c->fd, made, &out.data);
+	two[0] = (struct iovec){ made->data, made->len };
+	two[1] = (struct iovec){ out.data.data, out.data.len };
+	if (!c->is_gathering && STAILQ_EMPTY(&c->kept))
+		n = packet_send_some(c->fd, two, 2);
 	if (n == -1 && !is_full(errno)) {
 		if (is_gone(errno))
 			errno = ECONNRESET;
@@ -270,10 +354,12 @@ channel_make(struct channel *c, unsigned type, const void *object,
 	return 0;
 }
 
-/* Send without waiting. */
+/* Send without waiting. Who says HELLO wants to know if anybody is there. */
 int
 channel_post(struct channel *c, unsigned type, uint64_t id, const void *object)
 {
+	if (type != PACKET_HELLO)
+		gather(c);
 	return send_post(c, type, 0, id, object);
 }
 
@@ -315,6 +401,7 @@ channel_reply_to(struct channel *c, uint64_t id, unsigned type,
 	struct refused	refused = { .why = (char *)(uintptr_t)
 			    "the answer does not fit into a packet" };
 
+	gather(c);
 	if (send_post(c, type, PACKET_IS_REPLY, id, object) == 0)
 		return 0;
 	if (errno != EMSGSIZE || send_post(c, PACKET_REFUSED, PACKET_IS_REPLY,

@@ -383,6 +383,43 @@ the_idle_hook_runs_before_sleeping_only(void **state)
 	assert_in_range(idle_count, 1, 10);
 }
 
+static unsigned	 turns, steps, steps_seen;
+
+/* The loop ends a turn; the last time nobody made a step in it. */
+static void
+end_turn(void)
+{
+	turns++;
+	if (steps > 0)
+		steps_seen = steps;
+	steps = 0;
+}
+
+static void
+step_and_yield(void *unused)
+{
+	int	i;
+
+	(void)unused;
+	for (i = 0; i < 10; i++) {
+		steps++;
+		fiber_yield();
+	}
+}
+
+static void
+a_turn_ends_when_all_that_were_ready_have_run(void **state)
+{
+	(void)state;
+	loop_on_turn(end_turn);
+	fiber_start(step_and_yield, NULL);
+	fiber_start(step_and_yield, NULL);
+	fiber_start(step_and_yield, NULL);
+	loop_run();
+	assert_int_equal(steps_seen, 3);
+	assert_in_range(turns, 10, 11);
+}
+
 static void
 stop_and_park(void *unused)
 {
@@ -465,6 +502,7 @@ main(void)
 		cmocka_unit_test(
 		    the_end_of_a_child_is_heard_by_whom_a_fiber_named),
 		cmocka_unit_test(the_idle_hook_runs_before_sleeping_only),
+		cmocka_unit_test(a_turn_ends_when_all_that_were_ready_have_run),
 		cmocka_unit_test(stop_ends_the_run_and_leaves_fibers_alone),
 	};
 

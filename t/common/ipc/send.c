@@ -328,6 +328,69 @@ what_breaks_its_bounds_is_not_sent(void **state)
 	assert_int_equal(error, EMSGSIZE);
 }
 
+/* Posts of one turn are there when the next one begins, and not before; then
+ * one that waits for nothing. */
+static void
+post_and_look(void *unused)
+{
+	struct content	content = { { "x", 1 }, false, false };
+	int		fd;
+
+	(void)unused;
+	begin();
+	channel_gather();
+	for (kept = 0; kept < 20; kept++)
+		channel_post(sender, PACKET_CONTENT, kept + 1, &content);
+	result = read_one(&fd);
+	kept = channel_unsent();
+	fiber_yield();
+	read_all(20);
+	is_open = channel_unsent() == 0;
+	result += channel_send(sender, PACKET_CONTENT, 21, &content, NEVER);
+	result += read_one(&fd);
+	end();
+}
+
+static void
+what_is_gathered_leaves_in_order_when_the_turn_ends(void **state)
+{
+	(void)state;
+	run(post_and_look);
+	assert_int_equal(result, -1);		/* of the first look alone */
+	assert_int_equal(kept, 20);
+	assert_true(is_open);
+	assert_int_equal(received, 21);
+	assert_int_equal(order_broken, 0);
+}
+
+/* Nobody is there to take what was gathered. */
+static void
+post_to_nobody(void *unused)
+{
+	struct content	content = { { "x", 1 }, false, false };
+
+	(void)unused;
+	begin();
+	close(reader);
+	result = channel_post(sender, PACKET_CONTENT, 1, &content);
+	fiber_yield();
+	fiber_yield();
+	kept = channel_unsent();
+	is_open = channel_is_open(sender);
+	channel_close(sender);
+	channel_release(sender);
+}
+
+static void
+what_was_gathered_for_nobody_is_dropped_with_the_channel(void **state)
+{
+	(void)state;
+	run(post_to_nobody);
+	assert_int_equal(result, 0);
+	assert_int_equal(kept, 0);
+	assert_false(is_open);
+}
+
 int
 main(void)
 {
@@ -342,6 +405,10 @@ main(void)
 		cmocka_unit_test(
 		    who_waits_for_what_cannot_be_sent_sees_the_end),
 		cmocka_unit_test(what_breaks_its_bounds_is_not_sent),
+		cmocka_unit_test(
+		    what_is_gathered_leaves_in_order_when_the_turn_ends),
+		cmocka_unit_test(
+		    what_was_gathered_for_nobody_is_dropped_with_the_channel),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,17 +5,22 @@
 
 #include <string.h>
 
-/* Make every CR without LF, and LF without CR, a space. */
+#include "common/mail/plain.h"
+
+/* Make every CR without LF, and LF without CR, a space. Most of the piece has
+ * none; the last byte of that may be a CR. */
 static void
 replace(char *data, size_t len, bool had_cr)
 {
-	char	*at, *end = data + len;
+	char	*at, *end = data + len, *from = data;
 
-	for (at = data; (at = memchr(at, '\n', (size_t)(end - at))) != NULL;
+	if (len > 0 && (*data != '\n' || had_cr))
+		from += plain_lines(data + 1, len - 1);
+	for (at = from; (at = memchr(at, '\n', (size_t)(end - at))) != NULL;
 	    at++)
 		if (at == data ? !had_cr : at[-1] != '\r')
 			*at = ' ';
-	for (at = data; (at = memchr(at, '\r', (size_t)(end - at))) != NULL;
+	for (at = from; (at = memchr(at, '\r', (size_t)(end - at))) != NULL;
 	    at++)
 		if (at + 1 < end && at[1] != '\n')
 			*at = ' ';

@@ -128,6 +128,37 @@ data_is_interrupted(struct transaction *t)
 	return io_has_input(t->c->io) || io_is_over(t->c->io);
 }
 
+/* Some of the message, as it is on the wire. */
+WAITS static int
+put(struct transaction *t, struct sending *s, const char *data, size_t len)
+{
+	s->len += len;
+	return io_write(t->c->io, data, len);
+}
+
+/* A block of the message. Most of them are on the wire as they are; where one
+ * is not, a piece of it is copied. */
+WAITS static int
+send_block(struct transaction *t, struct sending *s, size_t len)
+{
+	const char	*at = s->in, *end = at + len;
+	size_t		 n;
+	int		 result = 0;
+
+	for (; at < end && result == 0; at += n) {
+		n = smtp_stuff_plain(&s->stuff, at, (size_t)(end - at));
+		if (n > 0) {
+			result = put(t, s, at, n);
+			continue;
+		}
+		n = end - at < SENDING_PIECE ? (size_t)(end - at) :
+		    SENDING_PIECE;
+		result = put(t, s, s->out, smtp_stuff_encode(&s->stuff, at, n,
+		    s->out));
+	}
+	return result;
+}
+
 /* Is all of the message in our buffer yet? */
 static bool
 is_all_here(const struct transaction *t, const struct sending *s)
@@ -139,7 +170,6 @@ is_all_here(const struct transaction *t, const struct sending *s)
 WAITS static int
 send_content(struct transaction *t, struct sending *s)
 {
-	size_t	len;
 	ssize_t	n;
 
 	t->c->doing = "sending message body";
@@ -147,9 +177,7 @@ send_content(struct transaction *t, struct sending *s)
 	s->deadline = clock_now() + set.data_xfer_timeout;
 	data_earn_time(t, s, 0);
 	while ((n = content_read(t->content, s->in, s->block)) > 0) {
-		len = smtp_stuff_encode(&s->stuff, s->in, (size_t)n, s->out);
-		s->len += len;
-		if (io_write(t->c->io, s->out, len) == -1)
+		if (send_block(t, s, (size_t)n) == -1)
 			return data_hear_last_words(t);
 		if (!is_all_here(t, s) && data_is_interrupted(t))
 			return data_hear_early(t);
@@ -327,20 +355,31 @@ cancel_data(struct transaction *t)
 	return connection_hear(t->c, t->pool, &reply, set.data_done_timeout);
 }
 
+/* What is read at a time. A chunk is gathered from smaller blocks. */
+static size_t
+block_size(const struct transaction *t)
+{
+	int64_t	size = content_size(t->content);
+
+	if (size < SENDING_BLOCK / 2)
+		return SENDING_BLOCK / 2;
+	return size < SENDING_BIG || t->c->has_chunking ? SENDING_BLOCK :
+	    SENDING_BIG;
+}
+
 /* P4. The message and its dot. */
 WAITS static int
 send_message(struct transaction *t)
 {
 	struct sending	 s;
 	struct pool	*pool = pool_new("message", 0);
-	int64_t		 size = content_size(t->content);
 	int		 result, error;
 
 	memset(&s, 0, sizeof(s));
-	s.block = size < SENDING_BLOCK / 2 ? SENDING_BLOCK / 2 : SENDING_BLOCK;
-	s.in = pool_alloc(pool, s.block);
-	s.out = pool_alloc(pool, t->c->has_chunking ? SENDING_CHUNK :
-	    2 * s.block + 8);
+	s.block = block_size(t);
+	s.in = pool_room(pool, s.block);
+	s.out = pool_room(pool, t->c->has_chunking ? SENDING_CHUNK :
+	    2 * SENDING_PIECE + 8);
 	smtp_stuff_start(&s.stuff);
 	extend_deadline(t);
 	result = t->c->has_chunking ? chunks_send(t, &s) :

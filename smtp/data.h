@@ -13,6 +13,8 @@ struct sending {
 	int64_t			 deadline;	/* smtp_per_request_deadline */
 };
 enum { SENDING_BLOCK = 16 * 1024,	/* half of it for small messages */
+    SENDING_BIG = 64 * 1024,		/* and for big ones this */
+    SENDING_PIECE = 1024,		/* of a block, encoded at a time */
     /* A chunk is sent when the next block might not fit. */
     SENDING_CHUNK = 96 * 1024 };
 

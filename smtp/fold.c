@@ -26,27 +26,35 @@ run_length(const char *data, size_t len, bool *has_lf)
 	return lf != NULL ? (size_t)(lf + 1 - data) : len;
 }
 
-/* Nothing to do? */
+/*
+ * Nothing to do? Behind the start of a line there must be an LF among as many
+ * bytes as a line may have; the last of those is the next start. So a jump
+ * takes many lines. What is just too long here because its CR counts may pass
+ * byte by byte.
+ */
 bool
 fold_passes(struct fold *f, const char *data, size_t len)
 {
-	size_t	column = f->column, n;
-	bool	has_lf;
+	size_t		 column = f->column, n;
+	const char	*lf;
 
 	if (f->limit == 0)
 		return true;
-	if (f->owes_cr)
+	if (f->owes_cr || column > f->limit)
 		return false;
-	for (; len > 0; data += n, len -= n) {
-		n = run_length(data, len, &has_lf);
-		column += has_lf ? n - 1 : n;
-		if (has_lf && n >= 2 && data[n - 2] == '\r')
-			column--;
-		if (column > f->limit)
+	while (column + len > f->limit) {
+		n = f->limit + 2 - column;
+		lf = memrchr(data, '\n', n < len ? n : len);
+		if (lf == NULL || (lf == data + n - 1 && lf[-1] != '\r'))
 			return false;
-		if (has_lf)
-			column = 0;
+		len -= (size_t)(lf + 1 - data);
+		data = lf + 1;
+		column = 0;
 	}
+	if ((lf = memrchr(data, '\n', len)) != NULL)
+		column = (size_t)(data + len - lf - 1);
+	else
+		column += len;
 	f->column = column;
 	return true;
 }

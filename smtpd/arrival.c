@@ -29,7 +29,11 @@
 #include "smtpd/starttls.h"
 #include "smtpd/xclient.h"
 
-enum { EXCESS = 8 * 1024 * 1024, CLEANUP_PATIENCE = 30 * 1000 };
+enum {
+	EXCESS = 8 * 1024 * 1024,
+	CLEANUP_PATIENCE = 30 * 1000,
+	PIECE = 4 * 1024		/* that is repaired at a time */
+};
 
 /* RFC 3848. EHLO alone tells of TLS and AUTH: there is no SMTPS. */
 static char *
@@ -99,33 +103,59 @@ arrival_open(struct session *s)
 	return s->mail->arrival = c;
 }
 
-/* After cleanup has given up we go on reading, since the client will not
- * listen before the end of what it sends. */
+/* Bytes for cleanup. After it has given up we go on reading, since the client
+ * will not listen before the end of what it sends. */
+WAITS static int
+pass_on(struct arrival *c, const char *text, size_t len)
+{
+	if (c->is_lost || posting_write(c->posting, text, len,
+	    clock_now() + CLEANUP_PATIENCE) == 0)
+		return 0;
+	if (errno == ECANCELED)
+		return -1;
+	c->is_lost = true;
+	return 0;
+}
+
+/* The next bytes with line ends as they should be; how many were taken. */
+static size_t
+repair(struct arrival *c, const char **text, size_t *len)
+{
+	size_t	n = crlf_plain(&c->repair, *text, *len);
+
+	if (n > 0) {
+		*len = n;
+		return n;
+	}
+	if (c->repaired == NULL)
+		c->repaired = pool_room(c->session->mail->pool, 2 * PIECE);
+	n = *len < PIECE ? *len : PIECE;
+	*len = crlf_encode(&c->repair, *text, n, c->repaired);
+	c->bare_lf += (int64_t)(*len - n);
+	*text = c->repaired;
+	return n;
+}
+
+/* Most of it needs no repair, and no copy. */
 int
 arrival_write(struct arrival *c, const char *in, size_t len, bool is_clean)
 {
-	size_t	n;
+	const char	*text;
+	size_t		 n, used;
 
 	if (len == 0)
 		return 0;
 	c->is_ended = in[len - 1] == '\n';
-	/* The common case needs no second pass. */
-	if (is_clean)
+	if (is_clean) {
 		c->repair.had_cr = in[len - 1] == '\r';
-	else {
-		if (c->repaired == NULL)
-			c->repaired = pool_alloc(c->session->mail->pool,
-			    2 * (ARRIVAL_ROOM + 2));
-		n = crlf_encode(&c->repair, in, len, c->repaired);
-		c->bare_lf += (int64_t)(n - len);
-		in = c->repaired;
-		len = n;
+		return pass_on(c, in, len);
 	}
-	if (!c->is_lost && posting_write(c->posting, in, len,
-	    clock_now() + CLEANUP_PATIENCE) == -1) {
-		if (errno == ECANCELED)
+	for (; len > 0; in += used, len -= used) {
+		text = in;
+		n = len;
+		used = repair(c, &text, &n);
+		if (pass_on(c, text, n) == -1)
 			return -1;
-		c->is_lost = true;
 	}
 	return 0;
 }

@@ -6,8 +6,8 @@
 
 #include "smtpd/session.h"
 
-/* What is decoded at a time. */
-enum { ARRIVAL_ROOM = 32 * 1024 };
+/* What is read at a time: nobody waits for input with so much memory. */
+enum { ARRIVAL_ROOM = 64 * 1024 };
 
 /*
  * The text of a message on its way to cleanup, by DATA or by BDAT. It lives
@@ -29,7 +29,7 @@ struct arrival {
 WAITS struct arrival *arrival_open(struct session *);
 
 /*
- * Bytes of the message, at most ARRIVAL_ROOM + 2, dots already unstuffed.
+ * Bytes of the message, dots already unstuffed.
  * `is_clean`: no LF among them is without its CR. What cleanup does not want
  * any more is forgotten. -1: the session is over (ECANCELED).
  */

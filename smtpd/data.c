@@ -1,8 +1,9 @@
 /*
  * data.c - DATA: the message itself.
  *
- * Called through commands.c. Bytes go from the socket through the decoder
- * (common/mail/smtp.c) to arrival.c, and are never kept whole.
+ * Called through commands.c. Bytes go from the socket to arrival.c, and are
+ * never kept whole; those that are not the message as they are go through the
+ * decoder (common/mail/smtp_data.c).
  *
  * P1  Only CRLF.CRLF ends a message (RFC 5321 4.1.1.4); a bare CR or LF does
  *     not, whatever else is done about it.
@@ -30,7 +31,10 @@
 #include "smtpd/settings.h"
 #include "smtpd/turns.h"
 
-enum { DISCARDS = 64 };
+enum {
+	DISCARDS = 64,
+	PIECE = 4 * 1024		/* that is decoded at a time */
+};
 
 const struct param data_params[] = {
 	PARAM_INT("smtpd_min_data_rate", set.data_rate, "500", 0, 1000000,
@@ -113,20 +117,38 @@ struct delivery {
 	int64_t			 bytes;		/* from the wire */
 };
 
-/* Decode what is in the buffer and pass it on. */
-WAITS static int
-pass_on(struct delivery *d, struct io *io, const char *in, size_t len)
+/* Decode some of what is in the buffer: the message's next bytes, and how many
+ * were used. Most are in the buffer as they are. */
+static size_t
+decode(struct delivery *d, const char **text, size_t *len)
 {
-	size_t	used, n;
-	int64_t	bare_before = d->decoder.bare_lf;
+	size_t	used = smtp_data_plain(&d->decoder, *text, *len);
 
-	used = smtp_data_decode(&d->decoder, in, len, d->decoded, &n);
+	if (used > 0) {
+		*len = used;
+		return used;
+	}
+	used = smtp_data_decode(&d->decoder, *text,
+	    *len < PIECE ? *len : PIECE, d->decoded, len);
+	*text = d->decoded;
+	return used;
+}
+
+/* Pass some of what is in the buffer on. */
+WAITS static int
+pass_on(struct delivery *d, struct io *io, const char *text, size_t len)
+{
+	int64_t	bare_before = d->decoder.bare_lf;
+	size_t	used = decode(d, &text, &len);
+
 	d->bytes += (int64_t)used;
 	turn_credit(d->arrival->session, (int64_t)used);
-	d->arrival->bytes += (int64_t)n;
+	d->arrival->bytes += (int64_t)len;
+	if (arrival_write(d->arrival, text, len,
+	    d->decoder.bare_lf == bare_before) == -1)
+		return -1;
 	io_consume(io, used);
-	return arrival_write(d->arrival, d->decoded, n,
-	    d->decoder.bare_lf == bare_before);
+	return 0;
 }
 
 /* Read until the final dot. */
@@ -146,8 +168,6 @@ receive(struct delivery *d, struct session *s)
 				return -1;
 			continue;
 		}
-		if (len > ARRIVAL_ROOM)
-			len = ARRIVAL_ROOM;
 		if (pass_on(d, s->io, in, len) == -1)
 			return -1;
 	}
@@ -183,7 +203,7 @@ take_message(struct session *s)
 	if ((d.arrival = arrival_open(s)) == NULL)
 		return errno == ECANCELED ? GONE :
 		    turn_away(s, say(s, REPLY_NO_SERVICE));
-	d.decoded = pool_alloc(s->mail->pool, ARRIVAL_ROOM + 2);
+	d.decoded = pool_room(s->mail->pool, PIECE + 2);
 	smtp_data_start(&d.decoder);
 
 	if (say(s, REPLY_GO_AHEAD) == GONE || turn_flush(s, true) == -1 ||

@@ -111,7 +111,8 @@ struct control_done { int64_t exit_status; };
  * cleanup answers the id once with QUEUED, at any time (an early refusal
  * ends it; later packets with that id are ignored). CONTENT is the message
  * as on the wire, CRLF line ends, dots already unstuffed, cut anywhere.
- * After a CONTENT with wants_credit the sender waits for CREDIT.
+ * A CONTENT with wants_credit is answered by CREDIT; the sender waits for the
+ * one before.
  */
 struct recipient_row {
 	char	*address;	/* where it goes */

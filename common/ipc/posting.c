@@ -5,7 +5,8 @@
  * packets and their order are told in packets.h. The first, MAIL, waits for the
  * first piece of the text, and both go together: cleanup has nothing to do for
  * a message whose text has not come. One that begins to drain meanwhile is left
- * for another.
+ * for another. While credit for some packets is on its way, the next are sent:
+ * where both sides are quick nobody waits.
  *
  * P1  The last piece is sent only behind all the others: a message of which a
  *     part could not be handed over is abandoned, never finished.
@@ -171,7 +172,7 @@ send_content(struct posting *p, bool is_last, int64_t deadline)
 
 	if (!content.wants_credit)
 		return 0;
-	return exchange_wait_credit(p->exchange, p->sent / CREDIT_EVERY,
+	return exchange_wait_credit(p->exchange, p->sent / CREDIT_EVERY - 1,
 	    deadline);
 }
 

@@ -7,8 +7,8 @@
 /*
  * A posting is one message on its way into cleanup: how smtpd, pickup, bounce
  * and local hand mail over (PACKET_MAIL, RECIPIENTS, CONTENT; QUEUED back).
- * Small writes are gathered into packets of CONTENT_MAX; every CREDIT_EVERY
- * packets the sender waits until cleanup has caught up.
+ * Small writes are gathered into packets of CONTENT_MAX; a sender is never
+ * further ahead of cleanup than 2 * CREDIT_EVERY of them.
  */
 struct posting;
 

@@ -53,7 +53,6 @@ bool		 smtp_ehlo_find(const char *text, const char *keyword,
 struct smtp_data {
 	int		 state;
 	int64_t		 bare_lf, bare_cr;	/* seen so far */
-	int64_t		 longest_line, line;
 	bool		 is_over;
 };
 void		 smtp_data_start(struct smtp_data *);
@@ -64,6 +63,13 @@ void		 smtp_data_start(struct smtp_data *);
  */
 size_t		 smtp_data_decode(struct smtp_data *, const char *in,
 		    size_t len, char *out, size_t *out_len);
+/*
+ * How many of the next bytes are the message as they are: they count as
+ * decoded, and need not be copied. When it says 0 some more have to be decoded
+ * before it is asked again; a hundred bytes are too few to ask for.
+ */
+size_t		 smtp_data_plain(struct smtp_data *, const char *in,
+		    size_t len);
 
 /*
  * The way out: message bytes (CRLF line ends) to wire bytes with dots
@@ -77,11 +83,17 @@ struct smtp_stuff { bool had_cr, at_line_start, is_chunk; };
 void		 smtp_stuff_start(struct smtp_stuff *);
 size_t		 smtp_stuff_encode(struct smtp_stuff *, const char *in,
 		    size_t len, char *out);
+/* How many of the next bytes go out as they are, as above: they count as
+ * encoded. */
+size_t		 smtp_stuff_plain(struct smtp_stuff *, const char *in,
+		    size_t len);
 size_t		 smtp_stuff_finish(struct smtp_stuff *, char *out);
 
 /* LF or CRLF lines to CRLF lines, cut anywhere; out has room for 2 * len. */
 struct crlf { bool had_cr; };
 size_t		 crlf_encode(struct crlf *, const char *in, size_t len,
 		    char *out);
+/* How many of the next bytes stay as they are, as above. */
+size_t		 crlf_plain(struct crlf *, const char *in, size_t len);
 
 #endif

@@ -1,9 +1,10 @@
 /*
  * smtp_data.c - the bytes of a message on their way in and out of SMTP.
  *
- * Both directions give the same answer however the input is cut, look for
- * line ends with memchr() and copy whole runs. The place of the next LF is
- * kept, so that a flood of CRs costs one search and not one per CR.
+ * Both directions give the same answer however the input is cut. Most text
+ * passes as it is (plain.c); a piece that does not is read line by line, with
+ * memchr(). The place of the next LF is kept, so that a flood of CRs costs one
+ * search and not one per CR.
  *
  * D1  Nothing but CR LF "." CR LF ends a message ("." CR LF at its start).
  *     What other programs once took for it (LF "." LF, and seven more) has
@@ -13,6 +14,11 @@
 #include "common/mail/smtp.h"
 
 #include <string.h>
+
+#include "common/mail/plain.h"
+
+/* What is read line by line before plain text is looked for again. */
+enum { PIECE = 512 };
 
 /* Where the next line begins, inside a line, or behind part of a line end. */
 enum {
@@ -39,14 +45,6 @@ smtp_data_start(struct smtp_data *d)
 	*d = (struct smtp_data){ .state = AT_LINE_START };
 }
 
-/* A line is as long as its bytes without CRLF. */
-static void
-note_length(struct smtp_data *d)
-{
-	if (d->line > d->longest_line)
-		d->longest_line = d->line;
-}
-
 /*
  * Decide about the byte where a line begins or ends. Returns how many bytes
  * were consumed, 0 when only the state has changed; what is passed on goes
@@ -71,34 +69,58 @@ step(struct smtp_data *d, char c, char **out)
 	case BEHIND_CR:
 		if (c != '\n') {
 			d->bare_cr++;
-			d->line++;
 			d->state = IN_LINE;
 			return 0;
 		}
 		*(*out)++ = c;
-		note_length(d);
-		d->line = 0;
 		d->state = AT_LINE_START;
 		return 1;
 	default:				/* IN_LINE, at a CR or LF */
 		*(*out)++ = c;
-		if (c == '\r') {
+		if (c == '\r')
 			d->state = BEHIND_CR;
-		} else {
+		else
 			d->bare_lf++;
-			d->line++;
-		}
 		return 1;
 	}
 }
 
-/* Take bytes from the wire until they are used up or the message is over. */
-size_t
-smtp_data_decode(struct smtp_data *d, const char *in, size_t len, char *out,
-    size_t *out_len)
+/* May this be the next byte of text that passes as it is? */
+static bool
+is_fit(const struct smtp_data *d, char c)
 {
-	const char	*at = in, *end = in + len, *lf = NULL, *stop;
-	char		*to = out;
+	switch (d->state) {
+	case AT_LINE_START:
+		return c != '.' && c != '\n';
+	case IN_LINE:
+		return c != '\n';
+	case BEHIND_CR:
+		return c == '\n';
+	default:
+		return false;
+	}
+}
+
+/* Text that passes as it is. */
+size_t
+smtp_data_plain(struct smtp_data *d, const char *in, size_t len)
+{
+	size_t	n;
+
+	if (len == 0 || !is_fit(d, *in) ||
+	    (n = plain_text(in + 1, len - 1)) == 0)
+		return 0;
+	d->state = in[n] == '\n' ? AT_LINE_START :
+	    in[n] == '\r' ? BEHIND_CR : IN_LINE;
+	return n + 1;
+}
+
+/* Take bytes line by line; where it stopped. */
+static const char *
+decode_lines(struct smtp_data *d, const char *at, const char *end, char **out)
+{
+	const char	*lf = NULL, *stop;
+	char		*to = *out;
 
 	while (at < end && !d->is_over) {
 		if (d->state == IN_LINE) {
@@ -107,13 +129,37 @@ smtp_data_decode(struct smtp_data *d, const char *in, size_t len, char *out,
 			stop = find(at, '\r', lf);
 			memcpy(to, at, (size_t)(stop - at));
 			to += stop - at;
-			d->line += stop - at;
 			if ((at = stop) == end)
 				break;
 		}
 		at += step(d, *at, &to);
 	}
-	note_length(d);
+	*out = to;
+	return at;
+}
+
+/* The end of the next piece. */
+static const char *
+end_of_piece(const char *at, const char *end)
+{
+	return end - at > PIECE ? at + PIECE : end;
+}
+
+/* Take bytes from the wire until they are used up or the message is over. */
+size_t
+smtp_data_decode(struct smtp_data *d, const char *in, size_t len, char *out,
+    size_t *out_len)
+{
+	const char	*at = in, *end = in + len;
+	char		*to = out;
+	size_t		 n;
+
+	while (at < end && !d->is_over) {
+		n = smtp_data_plain(d, at, (size_t)(end - at));
+		memcpy(to, at, n);
+		to += n;
+		at = decode_lines(d, at + n, end_of_piece(at + n, end), &to);
+	}
 	*out_len = (size_t)(to - out);
 	return (size_t)(at - in);
 }
@@ -146,12 +192,33 @@ put_bare_cr(struct smtp_stuff *s, char *to)
 	return to;
 }
 
-/* Send a run of a message: LF is a line end with or without its CR. */
+/* Text that is sent as it is. A CR at its end waits for its LF. */
 size_t
-smtp_stuff_encode(struct smtp_stuff *s, const char *in, size_t len, char *out)
+smtp_stuff_plain(struct smtp_stuff *s, const char *in, size_t len)
 {
-	const char	*at = in, *end = in + len, *lf = NULL, *stop;
-	char		*to = out;
+	size_t	n;
+
+	if (len == 0 || s->had_cr || *in == '\n')
+		return 0;
+	if (s->is_chunk)
+		n = plain_lines(in + 1, len - 1);
+	else if (s->at_line_start && *in == '.')
+		return 0;
+	else
+		n = plain_text(in + 1, len - 1);
+	if (n == 0)
+		return 0;
+	if (in[n] != '\r')
+		n++;
+	s->at_line_start = in[n - 1] == '\n';
+	return n;
+}
+
+/* Send bytes line by line: LF is a line end with or without its CR. */
+static char *
+encode_lines(struct smtp_stuff *s, const char *at, const char *end, char *to)
+{
+	const char	*lf = NULL, *stop;
 
 	while (at < end) {
 		if (s->had_cr && *at != '\n')
@@ -172,6 +239,25 @@ smtp_stuff_encode(struct smtp_stuff *s, const char *in, size_t len, char *out)
 		if (*at++ == '\n')
 			to = put_crlf(s, to);
 	}
+	return to;
+}
+
+/* Send a run of a message. */
+size_t
+smtp_stuff_encode(struct smtp_stuff *s, const char *in, size_t len, char *out)
+{
+	const char	*at = in, *end = in + len, *stop;
+	char		*to = out;
+	size_t		 n;
+
+	while (at < end) {
+		n = smtp_stuff_plain(s, at, (size_t)(end - at));
+		memcpy(to, at, n);
+		at += n;
+		stop = end_of_piece(at, end);
+		to = encode_lines(s, at, stop, to + n);
+		at = stop;
+	}
 	return (size_t)(to - out);
 }
 
@@ -190,6 +276,19 @@ smtp_stuff_finish(struct smtp_stuff *s, char *out)
 	*to++ = '.';
 	to = put_crlf(s, to);
 	return (size_t)(to - out);
+}
+
+/* Text in which each has it, and nothing else is strange. */
+size_t
+crlf_plain(struct crlf *c, const char *in, size_t len)
+{
+	size_t	n;
+
+	if (len == 0 || (*in == '\n' && !c->had_cr) ||
+	    (n = plain_lines(in + 1, len - 1)) == 0)
+		return 0;
+	c->had_cr = in[n] == '\r';
+	return n + 1;
 }
 
 /* Give each LF its CR. */

@@ -18,7 +18,7 @@ static void
 run(const char *text, size_t size, char *to)
 {
 	struct stray	s = { false };
-	char		piece[64], before;
+	char		piece[1024], before;
 	size_t		len = strlen(text), at, n, out;
 
 	*to = '\0';
@@ -56,6 +56,30 @@ what_is_no_line_end_becomes_a_space(void **state)
 		}
 }
 
+/* Where most of a piece needs no look at each line. */
+static void
+it_is_found_in_much_text(void **state)
+{
+	static const struct { const char *in, *out; } rows[] = {
+		{ "\r\n", "\r\n" }, { "\r", " " }, { "\n", " " },
+		{ "\n\r", "  " }, { "\r\r\n", " \r\n" }, { ".", "." },
+	};
+	static char	in[1024], out[1024], to[1024];
+	size_t		i, before, size;
+
+	(void)state;
+	for (i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (before = 0; before < 400; before++)
+			for (size = 100; size < 1000; size += 299) {
+				snprintf(in, sizeof(in), "%*s%s%200s",
+				    (int)before, "\r\n", rows[i].in, "x");
+				snprintf(out, sizeof(out), "%*s%s%200s",
+				    (int)before, "\r\n", rows[i].out, "x");
+				run(in, size, to);
+				assert_string_equal(to, out);
+			}
+}
+
 static void
 a_cr_at_the_end_of_a_piece_waits_for_the_next(void **state)
 {
@@ -82,6 +106,7 @@ main(void)
 {
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(what_is_no_line_end_becomes_a_space),
+		cmocka_unit_test(it_is_found_in_much_text),
 		cmocka_unit_test(a_cr_at_the_end_of_a_piece_waits_for_the_next),
 	};
 

@@ -98,6 +98,47 @@ no_limit_breaks_nothing(void **state)
 	assert_string_equal(to.data, "1234567890");
 }
 
+/* Two lines of these lengths, with or without CR, behind `column` bytes. */
+static bool
+passes(size_t column, size_t one, size_t two, const char *end)
+{
+	char		text[200];
+	struct fold	f;
+	size_t		len = 0;
+
+	fold_start(&f, 20);
+	memset(text, 'x', sizeof(text));
+	if (!fold_passes(&f, text, column))
+		return false;
+	len += one;
+	memcpy(text + len, end, strlen(end));
+	len += strlen(end) + two;
+	memcpy(text + len, end, strlen(end));
+	len += strlen(end);
+	return fold_passes(&f, text, len) && fold_passes(&f, text, 20);
+}
+
+static void
+what_passes_has_no_line_that_is_too_long(void **state)
+{
+	size_t	column, one, two;
+	bool	is_short;
+
+	(void)state;
+	for (column = 0; column < 23; column++)
+		for (one = 0; one < 23; one++)
+			for (two = 0; two < 70; two++) {
+				is_short = column + one <= 20 && two <= 20;
+				assert_int_equal(passes(column, one, two,
+				    "\r\n"), is_short);
+				if (!is_short)
+					assert_false(passes(column, one, two,
+					    "\n"));
+			}
+	assert_true(passes(3, 17, 20, "\r\n"));
+	assert_true(passes(3, 15, 18, "\n"));
+}
+
 int
 main(void)
 {
@@ -106,6 +147,7 @@ main(void)
 		cmocka_unit_test(
 		    long_lines_are_broken_by_a_line_end_and_a_space),
 		cmocka_unit_test(no_limit_breaks_nothing),
+		cmocka_unit_test(what_passes_has_no_line_that_is_too_long),
 	};
 
 	return cmocka_run_group_tests_name("fold", tests, fill, drain);

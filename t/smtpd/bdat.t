@@ -70,6 +70,22 @@ my $head = "Subject: x\r\n\r\n";
 	like($c->command('NOOP'), qr/^250/, 'and its octets are thrown away');
 }
 
+# Long ones, most of which passes without a look at each line; cut anywhere.
+srand 1;
+for my $seldom (3, 1000) {
+	my $c = session();
+	my $text = join '', map { ('', '.')[rand 2] . 'x' x rand(90) .
+	    (rand $seldom < 1 ? ("\n", "\r")[rand 2] : "\r\n") } 1 .. 2500;
+	my @pieces = ($head, map { substr $text, $_ * 30_011, 30_011 }
+	    0 .. length($text) / 30_011);
+	my @replies = map { chunk($c, $_) } @pieces;
+	is(scalar(grep { !/^250/ } @replies), 0,
+	    "long chunks, a line end that is none in $seldom lines");
+	like(chunk($c, ".\r\n", 1), qr/^250/, 'are a message');
+	ok(arrived() eq ($text =~ s/(?<!\r)\n/\r\n/gr =~
+	    s/\r(?!\n)/ /gr) . ".\r\n", 'of which all arrives');
+}
+
 # Several chunks, an empty last one; the pieces are acknowledged.
 {
 	my $c = session();

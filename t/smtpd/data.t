@@ -62,6 +62,30 @@ like(deliver_raw('x' x 78 . "\r\n" x 1 . ('y' x 78 . "\r\n") x 1300 . ".\r\n"),
 like($reply, qr/^250/, 'a long line is a message all the same');
 is($body, 'z' x 5000 . "\r\n", 'and arrives whole');
 
+# A long message passes in blocks that nobody looks at line by line, on the way
+# in and out; whatever stands at their edges, it is the same.
+srand 1;
+for my $seldom (2, 40, 2000) {
+	my $text = '';
+	while (length $text < 90_000) {
+		$text .= ('x' x int rand 90) . "\r\n";
+		$text .= ('.', '..', '.x', '')[rand 4] . "\r\n"
+		    if rand $seldom < 1;
+	}
+	my $wire = $text =~ s/^\./../mgr;
+	($reply, $body) = deliver_raw("Subject: x\r\n\r\n$wire.\r\n");
+	like($reply, qr/^250/, "a long message, a dot in $seldom lines");
+	ok($body eq $text, 'arrives as it was');
+
+	my $odd = $text =~ s/(\r)\n|\r(\n)/rand $seldom < .5 ? $1 : $&/ger;
+	$odd =~ s/x\r\n/rand $seldom < .5 ? "x\n" : $&/ge;
+	($reply, $body) = deliver_raw("Subject: x\r\n\r\n" .
+	    $odd =~ s/(\A|\r\n)\K\./../gr . "\r\n.\r\n");
+	like($reply, qr/^250/, 'one with line ends that are none');
+	ok($body eq ($odd =~ s/(?<!\r)\n/\r\n/gr =~ s/\r(?!\n)/ /gr) .
+	    "\r\n", 'arrives with line ends and spaces for them');
+}
+
 # Who was refused may finish his message, not go on for ever.
 {
 	my $c = $mail->client;

@@ -198,6 +198,7 @@ a_part_is_never_finished_as_the_whole(void **state)
 	assert_int_equal(written, -1);
 	assert_int_equal(finished, -1);
 	assert_int_equal(error, EPIPE);
+	assert_int_equal(cleanup.bytes, 2 * CREDIT_EVERY * CONTENT_MAX);
 	assert_false(cleanup.had_last);
 	assert_true(cleanup.is_abandoned);
 }

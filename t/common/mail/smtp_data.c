@@ -15,7 +15,7 @@
 
 #include <cmocka.h>
 
-enum { ROOM = 4096, LONGEST = 7 };
+enum { ROOM = 4096, LONGEST = 7, AROUND = 400 };
 
 static const char	alphabet[] = { '\r', '\n', '.', 'x', '\0' };
 
@@ -190,8 +190,6 @@ any_bytes_are_decoded_by_the_rule_and_every_cut_is_the_same(void **state)
 			assert_same(&message, &expected);
 			assert_int_equal(whole.bare_cr, single.bare_cr);
 			assert_int_equal(whole.bare_lf, single.bare_lf);
-			assert_int_equal(whole.longest_line,
-			    single.longest_line);
 		}
 }
 
@@ -214,7 +212,7 @@ a_message_cut_anywhere_is_the_same(void **state)
 }
 
 static void
-bare_line_ends_and_long_lines_are_counted(void **state)
+bare_line_ends_are_counted(void **state)
 {
 	struct smtp_data	d;
 	static struct text	wire, message;
@@ -224,23 +222,6 @@ bare_line_ends_and_long_lines_are_counted(void **state)
 	decode(&d, &wire, ROOM, &message);
 	assert_int_equal(d.bare_lf, 2);
 	assert_int_equal(d.bare_cr, 2);
-	assert_int_equal(d.longest_line, 7);	/* ab LF c CR d CR */
-	decode(&d, &wire, 0, &message);
-	assert_int_equal(d.longest_line, 7);
-}
-
-static void
-a_line_is_long_before_it_has_ended(void **state)
-{
-	struct smtp_data	d;
-	static struct text	wire, message;
-
-	(void)state;
-	memset(wire.data, 'A', 3000);
-	wire.len = 3000;
-	decode(&d, &wire, ROOM, &message);
-	assert_int_equal(d.longest_line, 3000);
-	assert_false(d.is_over);
 }
 
 /* Send, in two pieces or byte by byte. */
@@ -287,6 +268,52 @@ encode_plainly(const struct text *message, struct text *wire)
 	if (!at_start)
 		ADD(wire, "\r\n");
 	ADD(wire, ".\r\n");
+}
+
+/* Four bytes that matter with much text around, of two lines. */
+static void
+surround(struct text *t, unsigned n, size_t before)
+{
+	static struct text	four;
+
+	nth(&four, n, 4);
+	t->len = 0;
+	ADD(t, "a\r\n");
+	memset(t->data + t->len, 'b', before);
+	t->len += before;
+	add(t, four.data, four.len);
+	memset(t->data + t->len, 'c', AROUND);
+	t->len += AROUND;
+	ADD(t, "\r\nd");
+}
+
+static void
+what_matters_is_found_wherever_it_stands_in_much_text(void **state)
+{
+	struct smtp_data	whole, single;
+	static struct text	wire, message, expected;
+	size_t			before, used;
+	unsigned		n;
+
+	(void)state;
+	for (before = 0; before < AROUND; before += before < 120 ? 17 : 1)
+		for (n = 0; n < how_many(4); n++) {
+			surround(&message, n, before);
+			wire = message;
+			ADD(&wire, "\r\n.\r\n");
+			used = decode_plainly(&wire, &expected);
+			assert_int_equal(decode(&whole, &wire, ROOM, &message),
+			    used);
+			assert_same(&message, &expected);
+			(void)decode(&single, &wire, 0, &message);
+			assert_int_equal(whole.bare_cr, single.bare_cr);
+			assert_int_equal(whole.bare_lf, single.bare_lf);
+
+			surround(&message, n, before);
+			encode_plainly(&message, &expected);
+			encode(&message, ROOM, &wire);
+			assert_same(&wire, &expected);
+		}
 }
 
 /* No bare CR or LF, and the end is at the end. */
@@ -347,6 +374,118 @@ what_is_sent_comes_back_when_received(void **state)
 	}
 }
 
+/* One after another: the pieces that pass as they are, the others decoded. */
+static void
+decode_in_place(const struct text *wire, struct text *message, size_t *plain)
+{
+	static char		piece[ROOM + 2];
+	struct smtp_data	d;
+	size_t			used, n, len;
+
+	smtp_data_start(&d);
+	message->len = *plain = 0;
+	for (used = 0; used < wire->len && !d.is_over; used += n) {
+		n = smtp_data_plain(&d, wire->data + used, wire->len - used);
+		add(message, wire->data + used, n);
+		*plain += n;
+		if (n > 0)
+			continue;
+		n = wire->len - used < 10 ? wire->len - used : 10;
+		n = smtp_data_decode(&d, wire->data + used, n, piece, &len);
+		add(message, piece, len);
+	}
+	assert_true(d.is_over);
+}
+
+static void
+text_that_passes_as_it_is_need_not_be_copied(void **state)
+{
+	static struct text	wire, message, expected;
+	size_t			before, plain;
+	unsigned		n;
+
+	(void)state;
+	for (before = 200; before < AROUND; before += 7)
+		for (n = 0; n < how_many(4); n++) {
+			surround(&wire, n, before);
+			ADD(&wire, "\r\n.\r\n");
+			decode_plainly(&wire, &expected);
+			decode_in_place(&wire, &message, &plain);
+			assert_same(&message, &expected);
+			assert_true(plain > before + AROUND - 3 * 140);
+		}
+}
+
+/* The same, on the way out. */
+static void
+encode_in_place(const struct text *message, size_t cut, struct text *wire,
+    size_t *plain)
+{
+	static char		piece[2 * ROOM + 8];
+	struct smtp_stuff	s;
+	size_t			used, n, room;
+
+	smtp_stuff_start(&s);
+	wire->len = *plain = 0;
+	for (used = 0; used < message->len; used += n) {
+		room = piece_length(used, cut, message->len);
+		n = smtp_stuff_plain(&s, message->data + used, room);
+		add(wire, message->data + used, n);
+		*plain += n;
+		if (n > 0)
+			continue;
+		n = room < 10 ? room : 10;
+		add(wire, piece, smtp_stuff_encode(&s, message->data + used, n,
+		    piece));
+	}
+	add(wire, piece, smtp_stuff_finish(&s, piece));
+}
+
+static void
+text_that_goes_out_as_it_is_need_not_be_copied(void **state)
+{
+	static struct text	message, wire, expected;
+	size_t			cut, plain;
+	unsigned		n;
+
+	(void)state;
+	for (n = 0; n < how_many(4); n++) {
+		surround(&message, n, 200);
+		encode_plainly(&message, &expected);
+		encode_in_place(&message, ROOM, &wire, &plain);
+		assert_same(&wire, &expected);
+		assert_true(plain > 200 + AROUND - 3 * 140);
+		for (cut = 195; cut < 215; cut++) {
+			encode_in_place(&message, cut, &wire, &plain);
+			assert_same(&wire, &expected);
+		}
+	}
+}
+
+static void
+a_chunk_goes_out_as_it_is_though_lines_begin_with_dots(void **state)
+{
+	static char		text[ROOM], piece[ROOM];
+	struct smtp_stuff	s;
+	size_t			i;
+
+	(void)state;
+	for (i = 0; i < sizeof(text); i += 4)
+		memcpy(text + i, ".x\r\n", 4);
+	smtp_stuff_start(&s);
+	assert_int_equal(smtp_stuff_plain(&s, text, sizeof(text)), 0);
+	s.is_chunk = true;
+	assert_int_equal(smtp_stuff_plain(&s, text, sizeof(text)),
+	    sizeof(text));
+	/* the CR waits for its LF */
+	assert_int_equal(smtp_stuff_plain(&s, text, sizeof(text) - 1),
+	    sizeof(text) - 2);
+	assert_int_equal(smtp_stuff_encode(&s, "\r", 1, piece), 0);
+	assert_int_equal(smtp_stuff_plain(&s, "\n", 1), 0);
+	assert_int_equal(smtp_stuff_finish(&s, piece), 3);
+	assert_memory_equal(piece, " \r\n", 3);
+}
+
 static void
 a_flood_of_line_ends_takes_linear_time(void **state)
 {
@@ -397,6 +536,26 @@ lines_of_a_file_get_crlf_however_they_are_cut(void **state)
 }
 
 static void
+lines_that_have_crlf_stay_as_they_are(void **state)
+{
+	char		text[1000];
+	struct crlf	c = { false };
+	size_t		i;
+
+	(void)state;
+	for (i = 0; i < sizeof(text); i += 4)
+		memcpy(text + i, ".x\r\n", 4);
+	assert_int_equal(crlf_plain(&c, text, sizeof(text) - 1),
+	    sizeof(text) - 1);
+	assert_int_equal(crlf_plain(&c, "\n", 1), 0);	/* too few to look */
+	assert_int_equal(crlf_plain(&c, text + 3, 401), 401);
+	assert_false(c.had_cr);
+	assert_int_equal(crlf_plain(&c, text + 3, 401), 0);
+	text[500] = '\n';
+	assert_in_range(crlf_plain(&c, text, sizeof(text)), 300, 500);
+}
+
+static void
 a_chunk_has_line_ends_and_no_stuffed_dots(void **state)
 {
 	static const struct { const char *in, *out; } cases[] = {
@@ -432,13 +591,20 @@ main(void)
 		    any_bytes_are_decoded_by_the_rule_and_every_cut_is_the_same
 		    ),
 		cmocka_unit_test(a_message_cut_anywhere_is_the_same),
-		cmocka_unit_test(bare_line_ends_and_long_lines_are_counted),
-		cmocka_unit_test(a_line_is_long_before_it_has_ended),
+		cmocka_unit_test(bare_line_ends_are_counted),
 		cmocka_unit_test(what_is_sent_has_no_bare_line_end_and_one_end),
 		cmocka_unit_test(what_is_sent_comes_back_when_received),
+		cmocka_unit_test(
+		    what_matters_is_found_wherever_it_stands_in_much_text),
+		cmocka_unit_test(text_that_passes_as_it_is_need_not_be_copied),
+		cmocka_unit_test(
+		    text_that_goes_out_as_it_is_need_not_be_copied),
+		cmocka_unit_test(
+		    a_chunk_goes_out_as_it_is_though_lines_begin_with_dots),
 		cmocka_unit_test(a_flood_of_line_ends_takes_linear_time),
 		cmocka_unit_test(a_chunk_has_line_ends_and_no_stuffed_dots),
 		cmocka_unit_test(lines_of_a_file_get_crlf_however_they_are_cut),
+		cmocka_unit_test(lines_that_have_crlf_stay_as_they_are),
 	};
 
 	return cmocka_run_group_tests_name("smtp_data", tests, NULL, NULL);

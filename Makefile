@@ -88,6 +88,13 @@ override CFLAGS	:= -std=gnu17 $(OPTIMIZE) -g -fno-omit-frame-pointer -pthread \
 override LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack \
 		   -Wl,--as-needed -Wl,--gc-sections \
 		   $(SANITIZERS) $(LDFLAGS)
+
+# sendmail and postdrop start for each message: what they load costs more than
+# what they do, so libbsd's two functions are linked in where that can be.
+LIBBSD		:= $(or $(wildcard $(shell $(CC) -print-file-name=libbsd.a)),-lbsd)
+sendmail_LIBS	:= $(LIBBSD) $(LDLIBS)
+postdrop_LIBS	:= $(LIBBSD) $(LDLIBS)
+
 override LDLIBS	:= -lbsd -ldb -lssl -lcrypto -lcrypt \
 		   $(if $(HAVE_UNBOUND),-lunbound) $(if $(HAVE_PCRE2),-lpcre2-8) \
 		   $(if $(HAVE_SECCOMP),-lseccomp) $(if $(HAVE_LMDB),-llmdb) \
@@ -153,10 +160,10 @@ local_FILES	:= local/main.c local/recipient.c local/alias.c local/expand.c \
 		   local/locking.c local/nested.c local/seen.c \
 		   local/turns.c
 helper_FILES	:= local/helper.c local/become.c local/permits.c local/spool.c
-mailbox_FILES	:= local/mailbox.c local/mbox.c local/mbox_lock.c \
-		   local/mbox_mark.c local/maildir.c local/maildirs.c \
-		   local/copy.c local/storing.c local/reading.c \
-		   local/running.c
+mailbox_FILES	:= local/mailbox.c local/batch.c local/mbox.c \
+		   local/mbox_lock.c local/mbox_mark.c local/mboxes.c \
+		   local/maildir.c local/maildirs.c local/copy.c \
+		   local/storing.c local/reading.c local/running.c
 error_FILES	:= local/refuse.c
 spawn_FILES	:= local/spawn.c local/account.c local/child.c
 token_FILES	:= local/token.c local/account.c local/child.c
@@ -186,7 +193,7 @@ TESTS		:= $(TEST_FILES:%.c=$(BUILD)/%.t)
 all: $(BUILD)/.found $(PROGRAMS:%=$(BIN)/%) $(BIN)/lmtp
 
 # Objects depend on the flags they were compiled with.
-ALL_FLAGS	= $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS)
+ALL_FLAGS	= $(CC) $(CPPFLAGS) $(CFLAGS) $(LDFLAGS) $(LDLIBS) $(LIBBSD)
 
 $(BUILD)/.flags: FORCE
 	@mkdir -p $(BUILD)
@@ -217,7 +224,7 @@ define program
 $(BIN)/$(1): $$($(1)_FILES:%.c=$(BUILD)/%.o) $(EXTRA) $(LIB)
 	$$(call say,LD $$@)
 	@mkdir -p $$(@D)
-	$$(Q)$(CC) $(LDFLAGS) -o $$@ $$^ $(LDLIBS)
+	$$(Q)$(CC) $(LDFLAGS) -o $$@ $$^ $(or $($(1)_LIBS),$(LDLIBS))
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call program,$(p))))
 

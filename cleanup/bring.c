@@ -104,15 +104,16 @@ WAITS static int
 send_content(struct pool *pool, struct posting *p, struct endings *endings,
     struct source *from, int64_t offset, int64_t left)
 {
-	char		*in = pool_alloc(pool, PIECE);
+	size_t		 most = left < PIECE ? (size_t)left : PIECE;
+	char		*in = pool_alloc(pool, most);
 	char		*out = endings == NULL ? in :
-			    pool_alloc(pool, 2 * PIECE);
+			    pool_alloc(pool, 2 * most);
 	ssize_t		 n;
 	size_t		 len;
 
 	for (; left > 0; left -= n, offset += n) {
-		n = source_read(from, in, left < PIECE ? (size_t)left : PIECE,
-		    offset);
+		n = source_read(from, in, left < (int64_t)most ? (size_t)left :
+		    most, offset);
 		if (n == 0)
 			errno = EIO;		/* somebody has cut the file */
 		if (n <= 0)

@@ -15,6 +15,7 @@
 #include "common/base/fs.h"
 #include "common/base/text.h"
 #include "common/mail/address.h"
+#include "common/mail/chars.h"
 #include "common/mail/dsn.h"
 #include "common/mail/smtp.h"
 #include "common/param/site.h"
@@ -98,15 +99,23 @@ read_line(struct dialogue *d)
 	return 0;
 }
 
+/* What we call ourselves: in ASCII, and a child of who asks. */
+static const char *
+own_name(void)
+{
+	return has_8bit(site.myhostname, strlen(site.myhostname)) ?
+	    "localhost" : site.myhostname;
+}
+
 /* EHLO and HELO. */
 static void
 hello(struct dialogue *d, const char *verb)
 {
 	reset(d);
 	if (text_equal(verb, "HELO")) {
-		printf("250 %s\r\n", site.myhostname);
+		printf("250 %s\r\n", own_name());
 	} else {
-		printf("250-%s\r\n250-PIPELINING\r\n", site.myhostname);
+		printf("250-%s\r\n250-PIPELINING\r\n", own_name());
 		printf("250-SIZE %jd\r\n250-ENHANCEDSTATUSCODES\r\n"
 		    "250-8BITMIME\r\n%s", (intmax_t)site.message_size_limit,
 		    site.smtputf8_enable ?
@@ -344,7 +353,7 @@ dialogue(const char *directory)
 
 	d->directory = directory;
 	reset(d);
-	printf("220 %s ESMTP Postrider\r\n", site.myhostname);
+	printf("220 %s ESMTP Postrider\r\n", own_name());
 	fflush(stdout);
 	while (!d->is_over && (result = read_line(d)) != 0) {
 		if (result == 1)

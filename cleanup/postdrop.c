@@ -255,7 +255,7 @@ configure(struct pool *pool, const char *directory)
 	struct maincf		*mc;
 
 	str_init(&problems, pool, 0);
-	mc = site_try(pool, directory, &problems);
+	mc = site_glance(pool, directory, &problems);
 	if (mc == NULL || param_load(mc, tables, &problems) == -1)
 		fail(lent_has_failed() ? EX_TEMPFAIL : EX_CONFIG,
 		    "configuration", text_trim(problems.data));

@@ -440,7 +440,7 @@ take_recipients(struct options *o, char **argv)
 		errx(EX_USAGE, "recipient names must be specified");
 }
 
-/* The message into a file, its recipients out of it. */
+/* The message out of our way, its recipients out of it. */
 static int
 read_message(struct options *o)
 {
@@ -448,10 +448,9 @@ read_message(struct options *o)
 	const char	*why;
 	int		 fd;
 
-	if ((fd = spool_open()) == -1)
-		err(EX_TEMPFAIL, "temporary file");
-	if (spool_input(STDIN_FILENO, fd, o->ignores_dots ? 0 :
-	    SPOOL_DOT_ENDS, site.message_size_limit, &spooled) == -1) {
+	fd = spool_input(STDIN_FILENO, o->ignores_dots ? 0 : SPOOL_DOT_ENDS,
+	    site.message_size_limit, &spooled);
+	if (fd == -1) {
 		if (errno == EFBIG && site.message_size_limit > 0 &&
 		    spooled.length >= site.message_size_limit)
 			errx(EX_UNAVAILABLE, "the message is larger than "
@@ -480,7 +479,7 @@ make_probe(struct options *o)
 
 	if (o->wants_headers)
 		usage("-bv", "it reads no message that -t could be about");
-	if ((fd = spool_open()) == -1)
+	if ((fd = spool_memory("", 0)) == -1 && (fd = spool_open()) == -1)
 		err(EX_TEMPFAIL, "temporary file");
 	o->drop.flags |= MAIL_IS_PROBE;
 	return fd;
@@ -557,7 +556,7 @@ configure(struct options *o)
 	struct maincf		*mc;
 
 	str_init(&problems, o->pool, 0);
-	mc = site_try(o->pool, o->directory, &problems);
+	mc = site_glance(o->pool, o->directory, &problems);
 	if (mc == NULL || param_load(mc, tables, &problems) == -1)
 		errx(lent_has_failed() ? EX_TEMPFAIL : EX_CONFIG, "%s",
 		    text_trim(problems.data));

@@ -30,6 +30,7 @@
 
 enum {
 	PIECE = 64 * 1024,
+	ANSWER_SIZE = 8 * 1024,		/* any that pickup may give */
 	ATTEMPTS = 3,
 	PATIENCE = 120 * 1000,		/* milliseconds for pickup's answer */
 	TOKEN_BYTES = 16
@@ -95,7 +96,7 @@ receive_answer(int fd, struct pool *pool, struct submitted *s)
 {
 	struct pollfd	 input = { .fd = fd, .events = POLLIN };
 	int64_t		 deadline = clock_now() + PATIENCE;
-	char		*buffer = pool_alloc(pool, PACKET_MAX);
+	char		*buffer = pool_alloc(pool, ANSWER_SIZE);
 	struct packet	 packet;
 	int		 fds[PACKET_FDS];
 	size_t		 nfds;
@@ -105,7 +106,7 @@ receive_answer(int fd, struct pool *pool, struct submitted *s)
 		if (clock_now() >= deadline ||
 		    poll(&input, 1, (int)(deadline - clock_now())) <= 0)
 			return -1;
-		n = packet_receive(fd, buffer, PACKET_MAX, fds, &nfds);
+		n = packet_receive(fd, buffer, ANSWER_SIZE, fds, &nfds);
 		while (n > 0 && nfds > 0)
 			close(fds[--nfds]);
 		if (n == -1 && (errno == EAGAIN || errno == EINTR))
@@ -146,16 +147,19 @@ ask_once(struct pool *pool, const struct submit *request, struct answer *a)
 static char *
 make_token(struct pool *pool)
 {
-	unsigned char	random[TOKEN_BYTES];
-	struct str	text;
-	size_t		i;
+	static const char	digits[] = "0123456789abcdef";
+	unsigned char		random[TOKEN_BYTES];
+	struct str		text;
+	size_t			i;
 
 	if (getrandom(random, sizeof(random), 0) != sizeof(random))
 		return pool_printf(pool, "%jd-%jd", (intmax_t)getpid(),
 		    (intmax_t)clock_wall_us());
 	str_init(&text, pool, 0);
-	for (i = 0; i < sizeof(random); i++)
-		str_addf(&text, "%02x", random[i]);
+	for (i = 0; i < sizeof(random); i++) {
+		str_add_char(&text, digits[random[i] >> 4]);
+		str_add_char(&text, digits[random[i] & 15]);
+	}
 	return text.data;
 }
 

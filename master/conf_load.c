@@ -18,7 +18,8 @@ has_setting(const struct service *s, const struct known *row)
 	static const char *const	transports[] = {
 		"smtp", "lmtp", "local", "virtual", "error", "pipe"
 	};
-	bool	is_time_limit = strcmp(row->name, "*_time_limit") == 0;
+	bool	is_time_limit = strcmp(known_name(row),
+			    "*_time_limit") == 0;
 	size_t	i;
 
 	if (is_time_limit)
@@ -54,7 +55,7 @@ conf_each_of_service(const struct mastercf *m,
 
 	for (s = m->services; s < m->services + m->count; s++)
 		for (i = 0; (row = known_at(i)) != NULL &&
-		    row->name[0] == '*'; i++)
+		    *known_name(row) == '*'; i++)
 			if (has_setting(s, row) && is_first(m, s, row))
 				each(context, s->name, row);
 }
@@ -66,9 +67,10 @@ set_default(void *arg, const char *service, const struct known *row)
 	struct maincf	*mc = arg;
 	const char	*name;
 
-	name = pool_printf(maincf_pool(mc), "%s%s", service, row->name + 1);
+	name = pool_printf(maincf_pool(mc), "%s%s", service,
+	    known_name(row) + 1);
 	if (known_find(name) == row)
-		maincf_default(mc, name, row->standard);
+		maincf_default(mc, name, known_standard(row));
 }
 
 /* What master.cf adds: names that it uses, defaults of its transports. */

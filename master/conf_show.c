@@ -106,7 +106,7 @@ class_of(struct maincf *mc, const struct catalog *c, const char *name)
 	const struct known	*known = known_find(name);
 
 	if (catalog_find(c, name) != NULL ||
-	    (known != NULL && known->name[0] != '*'))
+	    (known != NULL && *known_name(known) != '*'))
 		return CLASS_BUILTIN;
 	if (known != NULL)
 		return CLASS_SERVICE;
@@ -129,7 +129,7 @@ add_of_service(void *arg, const char *service, const struct known *row)
 	struct collecting	*w = arg;
 	const char		*name;
 
-	name = pool_printf(w->pool, "%s%s", service, row->name + 1);
+	name = pool_printf(w->pool, "%s%s", service, known_name(row) + 1);
 	if (class_of(w->mc, w->catalog, name) == CLASS_SERVICE &&
 	    (!w->only_set || maincf_find(w->mc, name) != NULL))
 		w->names->items[w->names->count++] = name;
@@ -144,7 +144,7 @@ count_names(const struct maincf *mc, const struct catalog *c,
 
 	while (maincf_at(mc, count) != NULL)
 		count++;
-	while (known_at(rows) != NULL && known_at(rows)->name[0] == '*')
+	while (known_at(rows) != NULL && *known_name(known_at(rows)) == '*')
 		rows++;
 	return count + c->count + (m == NULL ? 0 : m->count * rows);
 }

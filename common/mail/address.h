@@ -68,7 +68,7 @@ extern bool	 address_owner_is_special;
 bool		 domain_is_valid(const char *, bool allow_utf8);
 bool		 domain_is_literal(const char *);
 /* Equal but for ASCII case, or the same in A-labels (and a trailing dot in
- * neither). */
+ * neither); see idn.c. */
 bool		 domain_equal(const char *, const char *);
 
 /*

@@ -9,7 +9,6 @@
 
 #include "common/base/text.h"
 #include "common/mail/chars.h"
-#include "common/mail/idn.h"
 
 enum {
 	LABEL_MAX	= 63		/* RFC 1035 2.3.4 */
@@ -102,11 +101,4 @@ domain_is_literal(const char *domain)
 	if (text_starts(copy, "IPv6:"))
 		return inet_pton(AF_INET6, copy + 5, bytes) == 1;
 	return inet_pton(AF_INET, copy, bytes) == 1;
-}
-
-/* The same domain, however it is spelled? */
-bool
-domain_equal(const char *a, const char *b)
-{
-	return idn_equal(a, b);
 }

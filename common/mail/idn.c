@@ -214,8 +214,9 @@ idn_address(struct pool *pool, const char *address, char **ascii)
 	return NULL;
 }
 
+/* The same domain, however it is spelled? */
 bool
-idn_equal(const char *a, const char *b)
+domain_equal(const char *a, const char *b)
 {
 	struct pool	*pool;
 	char		*x, *y;

@@ -37,7 +37,4 @@ void		 idn_other_addresses(struct pool *, const char *address,
 const char	*idn_address(struct pool *, const char *address,
 		    char **ascii);
 
-/* Are the two the same name, whatever their spellings? */
-bool		 idn_equal(const char *, const char *);
-
 #endif

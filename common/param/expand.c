@@ -394,11 +394,14 @@ maincf_value(struct maincf *mc, struct pool *pool, const char *name,
 	struct expansion	x = { .mc = mc, .pool = pool };
 	struct span		s = { name, name + strlen(name) };
 	struct str		out;
+	const char		*text;
 	int			status;
 
 	*why = NULL;
-	if (maincf_text(mc, name) == NULL)
+	if ((text = maincf_text(mc, name)) == NULL)
 		return NULL;
+	if (strchr(text, '$') == NULL && strlen(text) <= LIMIT)
+		return pool_strdup(pool, text);
 	str_init(&out, pool, LIMIT);
 	status = add_named(&x, s, &out, NULL);
 	*why = x.why;

@@ -1,4 +1,5 @@
-# Make the rows of known.c's table out of known.tsv.
+# Make the rows of known.c's table out of known.tsv: number, standing, name,
+# default, programs, harmless, note.
 BEGIN	{ FS = "\t" }
 
 function text(s)
@@ -16,6 +17,6 @@ NF != 6	{
 {
 	standing = toupper($2)
 	gsub(/-/, "_", standing)
-	printf "{ %s, STANDING_%s,\n    %s,\n    %s, %s,\n    %s },\n",
-	    text($1), standing, text($3), text($4), text($6), text($5)
+	printf "ROW(%d, STANDING_%s,\n    %s, %s,\n    %s, %s,\n    %s)\n",
+	    NR, standing, text($1), text($5), text($4), text($3), text($6)
 }

@@ -3,7 +3,9 @@
  *
  * The table is known.tsv, sorted by name in the C locale; the Makefile makes
  * known.inc of it. Columns: name, standing, harmless, programs, default,
- * note; known.h says what they mean.
+ * note; known.h says what they mean. A row says where its texts begin: with
+ * pointers in it, every program that starts, and sendmail does for each
+ * message, would first have to write 4,600 addresses into the table.
  *
  * K1  A setting that restricts, filters, rewrites, encrypts, authenticates or
  *     routes mail and that nothing here acts upon is never passed over: the
@@ -17,38 +19,100 @@
 
 #include "common/base/text.h"
 
+#define TEXTS(name, standard, programs, harmless, note) \
+	name "\0" standard "\0" programs "\0" harmless "\0" note
+
+#define ROW(n, standing, ...)	char row##n[sizeof(TEXTS(__VA_ARGS__))];
+static const struct texts {
+#include "common/param/known.inc"
+} texts = {
+#undef ROW
+#define ROW(n, standing, ...)	TEXTS(__VA_ARGS__),
+#include "common/param/known.inc"
+};
+
+#undef ROW
+#define ROW(n, standing, ...)	{ standing, offsetof(struct texts, row##n) },
 static const struct known	table[] = {
 #include "common/param/known.inc"
 };
 
 enum { COUNT = sizeof(table) / sizeof(table[0]) };
 
+/* The text behind so many others of its row. */
+static const char *
+text_behind(const struct known *row, unsigned others)
+{
+	const char	*text = (const char *)&texts + row->place;
+
+	while (others-- > 0)
+		text += strlen(text) + 1;
+	return text;
+}
+
+const char *
+known_name(const struct known *row)
+{
+	return text_behind(row, 0);
+}
+
+const char *
+known_standard(const struct known *row)
+{
+	return text_behind(row, 1);
+}
+
+const char *
+known_programs(const struct known *row)
+{
+	return text_behind(row, 2);
+}
+
+const char *
+known_harmless(const struct known *row)
+{
+	return text_behind(row, 3);
+}
+
+const char *
+known_note(const struct known *row)
+{
+	return text_behind(row, 4);
+}
+
 /* Order of two names in the table. */
 static int
 compare(const void *name, const void *row)
 {
-	return strcmp(name, ((const struct known *)row)->name);
+	return strcmp(name, known_name(row));
 }
 
 /* Does the name end as a row for all transports says? */
 static bool
 is_of_transport(const struct known *row, const char *name)
 {
-	size_t	len = strlen(name), tail = strlen(row->name + 1);
+	const char	*end = known_name(row) + 1;
+	size_t		 len = strlen(name), tail = strlen(end);
 
-	return len > tail && strcmp(name + len - tail, row->name + 1) == 0;
+	return len > tail && strcmp(name + len - tail, end) == 0;
+}
+
+/* The row of the name itself. */
+static const struct known *
+find_exactly(const char *name)
+{
+	return bsearch(name, table, COUNT, sizeof(table[0]), compare);
 }
 
 /* The row of a name. */
 const struct known *
 known_find(const char *name)
 {
-	const struct known	*row;
+	const struct known	*row = find_exactly(name);
 
-	row = bsearch(name, table, COUNT, sizeof(table[0]), compare);
 	if (row != NULL)
 		return row;
-	for (row = table; row < table + COUNT && row->name[0] == '*'; row++)
+	for (row = table; row < table + COUNT && *known_name(row) == '*'; row++)
 		if (is_of_transport(row, name))
 			return row;
 	return NULL;
@@ -61,15 +125,21 @@ known_at(size_t index)
 	return index < COUNT ? &table[index] : NULL;
 }
 
-/* Tell a file all defaults. */
+/* The default of one name. */
+static const char *
+find_default(const char *name)
+{
+	const struct known	*row = find_exactly(name);
+
+	return row == NULL || *name == '*' ||
+	    row->standing == STANDING_OBSOLETE ? NULL : known_standard(row);
+}
+
+/* Tell a file where all defaults are. */
 void
 known_defaults(struct maincf *mc)
 {
-	const struct known	*row;
-
-	for (row = table; row < table + COUNT; row++)
-		if (row->name[0] != '*' && row->standing != STANDING_OBSOLETE)
-			maincf_default(mc, row->name, row->standard);
+	maincf_defaults(mc, find_default);
 }
 
 /* Does it separate words in a list? */
@@ -170,7 +240,7 @@ fits(const char *value, const char *pattern, size_t len)
 static bool
 is_harmless(const struct known *row, const char *value)
 {
-	const char	*pattern = row->harmless;
+	const char	*pattern = known_harmless(row);
 	size_t		 len;
 
 	for (;; pattern += len + 1) {
@@ -191,7 +261,7 @@ is_unsupported(struct maincf *mc, const struct known *row,
 	char		*why;
 
 	if (row == NULL || (row->standing != STANDING_NOT_YET &&
-	    row->harmless[0] == '\0') || is_harmless(row, s->value))
+	    *known_harmless(row) == '\0') || is_harmless(row, s->value))
 		return false;
 	value = maincf_expand(mc, maincf_pool(mc), s->value, &why);
 	return value == NULL || !is_harmless(row, value);
@@ -218,8 +288,8 @@ known_unsupported(struct maincf *mc, const char *program)
 
 	for (i = 0; (s = maincf_at(mc, i)) != NULL; i++) {
 		row = known_find(s->name);
-		if (row != NULL && known_has_word(row->programs, program) &&
-		    is_unsupported(mc, row, s))
+		if (row != NULL && known_has_word(known_programs(row),
+		    program) && is_unsupported(mc, row, s))
 			return sentence(mc, s);
 	}
 	return NULL;
@@ -229,7 +299,7 @@ known_unsupported(struct maincf *mc, const char *program)
 static const char *
 new_value(struct pool *pool, const struct known *row, const char *value)
 {
-	const char	*list = strchr(row->note, ' '), *word;
+	const char	*list = strchr(known_note(row), ' '), *word;
 	size_t		 len, value_len = strlen(value);
 
 	if (list == NULL)
@@ -246,7 +316,9 @@ new_value(struct pool *pool, const struct known *row, const char *value)
 static const char *
 new_name(struct pool *pool, const struct known *row)
 {
-	return pool_strndup(pool, row->note, strcspn(row->note, " "));
+	const char	*note = known_note(row);
+
+	return pool_strndup(pool, note, strcspn(note, " "));
 }
 
 /* Old spellings first become what they mean. */
@@ -299,7 +371,8 @@ report(struct maincf *mc, const struct setting *s, struct str *lines)
 		    maincf_where(pool, s), s->name, new_name(pool, row));
 	if (!is_unsupported(mc, row, s))
 		return false;
-	str_addf(lines, "%s (stops %s)\n", sentence(mc, s), row->programs);
+	str_addf(lines, "%s (stops %s)\n", sentence(mc, s),
+	    known_programs(row));
 	return true;
 }
 

@@ -20,14 +20,18 @@ enum standing {
 };
 
 struct known {
-	const char	*name;
 	enum standing	 standing;
-	const char	*harmless;	/* values that ask for nothing; below */
-	const char	*programs;	/* whom it affects: "smtpd cleanup" */
-	const char	*note;		/* OBSOLETE: what is meant now;
-					 * HARMLESS: why, if not plain */
-	const char	*standard;	/* default, for $name elsewhere */
+	unsigned	 place;		/* of its texts, which follow */
 };
+
+const char	*known_name(const struct known *);
+const char	*known_standard(const struct known *);	/* default */
+/* Whom it affects: "smtpd cleanup". */
+const char	*known_programs(const struct known *);
+/* Values that ask for nothing; below. */
+const char	*known_harmless(const struct known *);
+/* OBSOLETE: what is meant now; HARMLESS: why, if it is not plain. */
+const char	*known_note(const struct known *);
 
 /*
  * `harmless` is a list separated by '|' of values that ask for nothing:

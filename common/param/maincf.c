@@ -2,7 +2,8 @@
  * maincf.c - a main.cf in memory: settings, defaults, and where each stands.
  *
  * A name has one entry, made when it is first set, given a default or used
- * by another value. The file's order is kept beside the tree of entries.
+ * by another value. The file's order is kept beside the tree of entries. Most
+ * of the defaults there are nobody asks for: they stay where they are.
  */
 #include "common/param/maincf.h"
 
@@ -35,6 +36,7 @@ struct maincf {
 	RB_HEAD(entries, entry) entries;
 	const char	*directory;
 	struct list	 in_force, hidden;
+	const char	*(*find_default)(const char *name);
 };
 
 /* Names are told apart byte by byte, as in Postfix. */
@@ -270,15 +272,24 @@ maincf_default(struct maincf *mc, const char *name, const char *value)
 	entry_get(mc, name)->standard = pool_strdup(mc->pool, value);
 }
 
+/* Where the other defaults are. */
+void
+maincf_defaults(struct maincf *mc, const char *(*find)(const char *name))
+{
+	mc->find_default = find;
+}
+
 /* What stands for the name, as it is written. */
 const char *
 maincf_text(const struct maincf *mc, const char *name)
 {
 	struct entry	*e = entry_find(mc, name);
 
-	if (e == NULL)
-		return NULL;
-	return e->set != NULL ? e->set->value : e->standard;
+	if (e != NULL && e->set != NULL)
+		return e->set->value;
+	if (e != NULL && e->standard != NULL)
+		return e->standard;
+	return mc->find_default == NULL ? NULL : mc->find_default(name);
 }
 
 /* What is set must be set alike. Who has been in use has more defaults. */

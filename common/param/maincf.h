@@ -50,6 +50,9 @@ const char	*maincf_where(struct pool *, const struct setting *);
 /* Defaults of known parameters, so that $name works for unset ones. */
 void		 maincf_default(struct maincf *, const char *name,
 		    const char *value);
+/* Who tells the default of a name that was given none, or NULL. */
+void		 maincf_defaults(struct maincf *,
+		    const char *(*find)(const char *name));
 /* The setting's value, else the default, else NULL; not expanded. */
 const char	*maincf_text(const struct maincf *, const char *name);
 

@@ -20,9 +20,10 @@ copy_settings(struct pool *pool, struct maincf *from)
 	for (i = 0; (s = maincf_at(from, i)) != NULL; i++)
 		maincf_set(to, s->name, s->value, maincf_where(pool, s));
 	for (i = 0; (k = known_at(i)) != NULL; i++)
-		if (k->name[0] != '*' && maincf_find(from, k->name) == NULL &&
-		    (text = maincf_text(from, k->name)) != NULL)
-			maincf_default(to, k->name, text);
+		if (*known_name(k) != '*' &&
+		    maincf_find(from, known_name(k)) == NULL &&
+		    (text = maincf_text(from, known_name(k))) != NULL)
+			maincf_default(to, known_name(k), text);
 	return to;
 }
 

@@ -1,6 +1,9 @@
 /*
  * site.c - the parameters that every program of an instance knows.
  *
+ * The names of the site are as main.cf spells them here; spell.c puts that
+ * right, with libidn2, for all but those who start for every message.
+ *
  * S1  A program with more rights than its caller reads a directory that the
  *     caller chose only if the built-in instance's main.cf lists it in
  *     alternate_config_directories.
@@ -19,8 +22,6 @@
 #include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/base/text.h"
-#include "common/mail/chars.h"
-#include "common/mail/idn.h"
 #include "common/param/known.h"
 #include "common/param/lent.h"
 #include "common/param/networks.h"
@@ -145,7 +146,7 @@ const struct param	site_params[] = {
 	    "Take part in mail with UTF-8 in addresses and headers "
 	    "(SMTPUTF8, RFC 6531): offer it, and use it with hosts that "
 	    "offer it."),
-	PARAM_BOOL("enable_idna2003_compatibility", idn_is_transitional, "no",
+	PARAM_BOOL("enable_idna2003_compatibility", site.is_idna2003, "no",
 	    "Look up domains that are not ASCII by the older rules of "
 	    "IDNA2003, for which some letters (the German sharp s, the Greek "
 	    "final sigma) are others."),
@@ -376,41 +377,10 @@ read_origin(struct maincf *mc, struct str *problems)
 	return 0;
 }
 
-/*
- * RFC 6531 3.7.1: names that we go by are ASCII. What is written otherwise
- * becomes A-labels before $myhostname and $mydomain mean it; so does myorigin,
- * since what it completes shall not need SMTPUTF8 for that.
- */
-static int
-spell_names(struct maincf *mc, struct str *problems)
-{
-	static const char *const	 names[] = {
-		"myhostname", "mydomain", "myorigin"
-	};
-	struct pool			*pool = maincf_pool(mc);
-	const char			*value, *why, *where;
-	char				*wrong, *ascii;
-	size_t				 i;
-
-	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		value = maincf_value(mc, pool, names[i], &wrong);
-		if (value == NULL || !has_8bit(value, strlen(value)))
-			continue;
-		where = maincf_where(pool, maincf_find(mc, names[i]));
-		why = idn_to_ascii(pool, value, &ascii);
-		if (why != NULL) {
-			str_addf(problems, "%s: %s = %s: %s\n", where,
-			    names[i], value, why);
-			return -1;
-		}
-		maincf_set(mc, names[i], ascii, where);
-	}
-	return 0;
-}
-
 /* Set `site` from the file as it is now; it stays as it was if that fails. */
 int
-site_apply(struct maincf *mc, struct str *problems)
+site_set(struct maincf *mc, int (*spell)(struct maincf *, struct str *),
+    struct str *problems)
 {
 	static const struct param *const	 tables[] = {
 		site_params, NULL
@@ -431,7 +401,7 @@ site_apply(struct maincf *mc, struct str *problems)
 	default_names(mc);
 	if (default_networks(mc, problems) == -1 ||
 	    read_origin(mc, problems) == -1 ||
-	    spell_names(mc, problems) == -1 ||
+	    (spell != NULL && spell(mc, problems) == -1) ||
 	    param_load(mc, tables, problems) == -1)
 		return -1;
 	if (check_paths(mc, problems) == -1 ||
@@ -446,9 +416,9 @@ site_apply(struct maincf *mc, struct str *problems)
 	return 0;
 }
 
-/* Load one directory's main.cf; nothing dies here. */
+/* Read one directory's main.cf. */
 struct maincf *
-site_try(struct pool *pool, const char *option, struct str *problems)
+site_read(struct pool *pool, const char *option, struct str *problems)
 {
 	const char	*directory = site_directory(option);
 	struct maincf	*mc;
@@ -462,11 +432,18 @@ site_try(struct pool *pool, const char *option, struct str *problems)
 	}
 	mc = maincf_read(pool, pool_printf(pool, "%s/main.cf", directory),
 	    &why);
-	if (mc == NULL) {
+	if (mc == NULL)
 		str_addf(problems, "%s\n", why);
-		return NULL;
-	}
-	return site_apply(mc, problems) == -1 ? NULL : mc;
+	return mc;
+}
+
+/* Load it as it is spelled. */
+struct maincf *
+site_glance(struct pool *pool, const char *option, struct str *problems)
+{
+	struct maincf	*mc = site_read(pool, option, problems);
+
+	return mc == NULL || site_set(mc, NULL, problems) == -1 ? NULL : mc;
 }
 
 int
@@ -480,27 +457,6 @@ site_refuse_open(struct pool *pool, const char *name, struct str *problems)
 		return 0;
 	str_addf(problems, "%s may be written by everybody\n", path);
 	return -1;
-}
-
-/* Load it or tell every problem and end. */
-struct maincf *
-site_load(const char *directory)
-{
-	struct pool	*pool = pool_new("configuration", 0);
-	struct str	 problems;
-	struct maincf	*mc;
-	char		*rest, *line;
-
-	str_init(&problems, pool, 0);
-	if ((mc = site_try(pool, directory, &problems)) != NULL)
-		return mc;
-	rest = problems.data;
-	while ((line = strsep(&rest, "\n")) != NULL)
-		if (*line != '\0' && rest != NULL && *rest != '\0')
-			log_error("%s", line);
-		else if (*line != '\0')
-			die("%s", line);
-	die("the configuration cannot be read");
 }
 
 /* Processes of one program. */

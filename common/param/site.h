@@ -34,6 +34,7 @@ struct site {
 	int64_t	 ipc_timeout;			/* milliseconds */
 	bool	 soft_bounce;			/* nothing fails for good */
 	bool	 smtputf8_enable;		/* RFC 6531 */
+	bool	 is_idna2003;			/* see common/mail/idn.h */
 	/* processes per program; sessions share them */
 	int64_t	 smtpd_processes, cleanup_processes, resolve_processes,
 		 dns_processes, smtp_processes, local_processes;
@@ -51,6 +52,22 @@ struct maincf	*site_load(const char *directory);
 
 /* The same without dying: NULL, problems told. */
 struct maincf	*site_try(struct pool *, const char *directory,
+		    struct str *problems);
+
+/*
+ * The same for a command that starts for every message and goes by no name of
+ * the site: those that are not ASCII stay as they are spelled, so that it does
+ * without libidn2, which takes the loader longer than the C library.
+ */
+struct maincf	*site_glance(struct pool *, const char *directory,
+		    struct str *problems);
+
+/* Steps of these: read the directory's main.cf; set `site` from it, its names
+ * once they have been spelled. */
+struct maincf	*site_read(struct pool *, const char *directory,
+		    struct str *problems);
+int		 site_set(struct maincf *,
+		    int (*spell)(struct maincf *, struct str *problems),
 		    struct str *problems);
 
 /*

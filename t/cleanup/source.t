@@ -46,9 +46,9 @@ wait_for(sub { -e "$lab/disks/marks" }, 10, 'the file system');
 
 # As this user, posts a descriptor of the file on so many connections; then
 # says how it was answered, a line each. "bad": the descriptors come too early,
-# or in packets that are cut.
+# or in packets that are cut. "memory": of memory, sealed and not.
 my $program = <<'END';
-import os, socket, struct, sys
+import fcntl, os, select, socket, struct, sys
 path, spool, uid, count, how = sys.argv[1:]
 fd = os.open(path, os.O_RDONLY)
 os.setgroups([]); os.setgid(int(uid)); os.setuid(int(uid))
@@ -86,6 +86,25 @@ def late(name, packet):
 	s.send(hello)
 	socket.send_fds(s, [packet], [fd])
 	return ends(s)
+def memory(seals):
+	fd = os.memfd_create('message', os.MFD_ALLOW_SEALING)
+	os.write(fd, b'Subject: x\n\nx\n')
+	fcntl.fcntl(fd, fcntl.F_ADD_SEALS, seals)
+	return fd
+def post(fd):
+	s = connect('pickup')
+	s.send(hello)
+	socket.send_fds(s, [submit], [fd])
+	return s
+if how == 'memory':
+	seals = fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_WRITE
+	others = [post(memory(fcntl.F_SEAL_WRITE)),
+	    post(memory(fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK))]
+	print("sealed", post(memory(seals)).recv(65536)[0],
+	    len(select.select(others, [], [], 0)[0]), flush=True)
+	for s in others: s.settimeout(90)
+	print("others", *[s.recv(65536)[0] for s in others], flush=True)
+	sys.exit(0)
 if how == 'bad':
 	print("ended", early('pickup'), early('qmgr'), late('qmgr', submit),
 	    all(late('pickup', submit[:-2]) for i in range(int(count))),
@@ -114,11 +133,12 @@ sub start_rogue
 	pipe my $in, my $to or die;
 	pipe my $from, my $out or die;
 	my $uid = (getpwnam $mail->user(0))[2];
+	my $file = ($how // '') eq 'memory' ? '/dev/null' : "$lab/disks/queue";
 	$rogue = fork // die "fork: $!";
 	if ($rogue == 0) {
 		open STDIN, '<&', $in;
 		open STDOUT, '>&', $out;
-		exec 'python3', '-c', $program, "$lab/disks/queue",
+		exec 'python3', '-c', $program, $file,
 		    $mail->spool, $uid, $count, $how // 'good' or
 		    POSIX::_exit(127);
 	}
@@ -161,8 +181,19 @@ for my $stack (glob "/proc/$pickup/task/*/wchan") {
 cmp_ok($hung, '<=', 4, 'four threads hang at most') or diag $hung;
 cmp_ok($hung, '>', 0, 'but some do');
 
+my $first = $rogue;
+my ($from_memory, $to_memory) = start_rogue(0, 'memory');
+my $second = $rogue;
+$rogue = $first;
+is(scalar <$from_memory>, "ready\n", 'whose files hang has memory, too');
+print $to_memory "go\n";
+is(scalar <$from_memory>, "sealed 19 0\n",
+    'what nobody can change needs no thread, what somebody can waits for one');
+
 # P2 of source.c
 kill 'CONT', $server;
+is(scalar <$from_memory>, "others 19 19\n", 'which it gets in the end');
+waitpid $second, 0;
 my $answers = 0;
 while (defined(my $line = <$from>)) {
 	$answers++ if $line =~ /^answered [1-9]/;

@@ -29,4 +29,14 @@ for my $program (@programs) {
 	    (map { $_->[0] } grep { $elf =~ $_->[1] } @unwanted));
 	is(join(', ', @wrong), '', $program);
 }
+
+# Each library that is loaded costs a program that starts for each message as
+# long as what it does for the message.
+for my $program (qw(sendmail postdrop)) {
+	my $elf = `readelf -dW $ENV{BUILD}/bin/$program`;
+	my @loaded = $elf =~ /\(NEEDED\).*\[(.*?)\.so/g;
+	cmp_ok(scalar @loaded, '>', 0, "$program loads something");
+	is(join(' ', grep { !/^(?:libc|libbsd|lib[a-z]+san|ld-.*)$/ } @loaded),
+	    '', 'but the C library and libbsd nothing');
+}
 done_testing();

@@ -46,16 +46,18 @@ table_is_sorted_and_every_row_makes_sense(void **state)
 
 	(void)state;
 	for (i = 0; (row = known_at(i)) != NULL; i++) {
-		if (before != NULL && strcmp(before->name, row->name) >= 0)
-			fail_msg("%s before %s", before->name, row->name);
+		if (before != NULL &&
+		    strcmp(known_name(before), known_name(row)) >= 0)
+			fail_msg("%s before %s", known_name(before),
+			    known_name(row));
 		before = row;
 		if (row->standing == STANDING_NOT_YET &&
-		    row->programs[0] == '\0')
-			fail_msg("%s affects nobody", row->name);
+		    *known_programs(row) == '\0')
+			fail_msg("%s affects nobody", known_name(row));
 		if (row->standing == STANDING_OBSOLETE &&
-		    known_find(pool_strndup(pool, row->note,
-		    strcspn(row->note, " "))) == NULL)
-			fail_msg("%s means nothing", row->name);
+		    known_find(pool_strndup(pool, known_note(row),
+		    strcspn(known_note(row), " "))) == NULL)
+			fail_msg("%s means nothing", known_name(row));
 	}
 	assert_true(i > 800);
 }
@@ -70,12 +72,12 @@ default_of_what_is_not_supported_asks_for_nothing(void **state)
 
 	(void)state;
 	for (i = 0; (row = known_at(i)) != NULL; i++) {
-		if (row->standing != STANDING_NOT_YET || row->name[0] == '*')
+		if (row->standing != STANDING_NOT_YET || *known_name(row) == '*')
 			continue;
 		mc = read_text("");
-		maincf_set(mc, row->name, row->standard, "test");
-		why = known_unsupported(mc, pool_strndup(pool, row->programs,
-		    strcspn(row->programs, " ")));
+		maincf_set(mc, known_name(row), known_standard(row), "test");
+		why = known_unsupported(mc, pool_strndup(pool,
+		    known_programs(row), strcspn(known_programs(row), " ")));
 		if (why != NULL)
 			fail_msg("%s", why);
 	}

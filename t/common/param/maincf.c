@@ -169,6 +169,34 @@ a_file_that_says_the_same_is_the_same(void **state)
 	    read_text("a = 1\nb = 2\n")));
 }
 
+/* A default that is somewhere else. */
+static const char *
+find_default(const char *name)
+{
+	return strcmp(name, "a") == 0 || strcmp(name, "b") == 0 ?
+	    "found $c" : NULL;
+}
+
+static void
+default_is_looked_for_when_none_was_given(void **state)
+{
+	struct maincf	*mc = maincf_empty(pool);
+	char		*why;
+
+	(void)state;
+	maincf_defaults(mc, find_default);
+	maincf_default(mc, "b", "given");
+	maincf_set(mc, "c", "set", "test");
+	assert_string_equal(maincf_text(mc, "a"), "found $c");
+	assert_string_equal(maincf_value(mc, pool, "a", &why), "found set");
+	assert_string_equal(maincf_text(mc, "b"), "given");
+	assert_string_equal(maincf_text(mc, "c"), "set");
+	assert_null(maincf_text(mc, "d"));
+	assert_null(maincf_find(mc, "a"));
+	maincf_set(mc, "a", "mine", "test");
+	assert_string_equal(maincf_text(mc, "a"), "mine");
+}
+
 static void
 other_defaults_are_a_difference(void **state)
 {
@@ -228,6 +256,7 @@ main(void)
 		CLAIM_OF(override_wins_and_says_where_it_is_from),
 		CLAIM_OF(override_may_name_what_was_before),
 		CLAIM_OF(default_counts_until_something_is_set),
+		CLAIM_OF(default_is_looked_for_when_none_was_given),
 		CLAIM_OF(names_used_by_values_are_noted),
 		CLAIM_OF(a_file_that_says_the_same_is_the_same),
 		CLAIM_OF(other_defaults_are_a_difference),

@@ -15,13 +15,16 @@
 #include <string.h>
 
 #include "common/base/log.h"
+#include "common/daemon/daemon.h"
 #include "common/mail/address.h"
+#include "common/param/maincf.h"
 
 #include "local/expand.h"
 
 enum { TABLE_OF_ANYBODY = -2 };		/* struct found */
 
 static struct { bool expands_owner; } set;
+static bool	has_no_tables;
 
 const struct param	alias_params[] = {
 	PARAM_BOOL("expand_owner_alias", set.expands_owner, "no",
@@ -34,12 +37,25 @@ const struct param	alias_params[] = {
 	PARAM_END
 };
 
+/* Where main.cf says that there are no tables, resolve need not be asked. What
+ * a "$name" in it means, and what holds when it is silent, resolve knows. */
+void
+alias_prepare(void)
+{
+	const struct setting	*maps = maincf_find(daemon_maincf(),
+				    "alias_maps");
+
+	has_no_tables = maps != NULL &&
+	    maps->value[strspn(maps->value, ", \t\r\n")] == '\0';
+}
+
 /* Ask for the keys. */
 int
 alias_find(struct addressee *a, struct key_row *keys, size_t count,
     struct found *found)
 {
-	int	known = look_up(a, "alias_maps", keys, count, found);
+	int	known = has_no_tables ? 0 : look_up(a, "alias_maps", keys,
+		    count, found);
 
 	return known != -1 ? known : addressee_settle(a, OUTCOME_DEFERRED, 0,
 	    "4.3.0", "alias database unavailable");

@@ -29,6 +29,7 @@ copy_open(struct copy *c, int from, int64_t at, int64_t length, int to)
 	c->sink = NULL;
 	c->is_line_start = true;
 	c->held = c->filled = 0;
+	c->written = 0;
 }
 
 /* Write what has been gathered. */
@@ -38,6 +39,7 @@ copy_flush(struct copy *c)
 	if ((c->sink != NULL ? c->sink(c->context, c->out, c->filled) :
 	    fs_write(c->to, c->out, c->filled)) == -1)
 		return -1;
+	c->written += (int64_t)c->filled;
 	c->filled = 0;
 	return 0;
 }

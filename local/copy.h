@@ -22,6 +22,8 @@ struct copy {
 	int	 (*sink)(void *context, const char *, size_t);
 	void	*context;
 
+	int64_t	 written;		/* bytes, by copy_flush */
+
 	/* private */
 	bool	 is_line_start;
 	size_t	 held, filled;

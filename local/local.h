@@ -116,8 +116,9 @@ WAITS int	 reroute_mailbox(struct addressee *, const char *user);
 WAITS int	 reroute_unknown(struct addressee *, const char *user);
 bool		 reroute_may_mailbox(void);
 
-/* alias.c: is there an alias? 1: yes, and it is settled; 0: no; -1: settled
- * because nobody knows. */
+/* alias.c: once, at the start; then: is there an alias? 1: yes, and it is
+ * settled; 0: no; -1: settled because nobody knows. */
+void		 alias_prepare(void);
 WAITS int	 alias_deliver(struct addressee *);
 
 /* forward.c: the same for the user's .forward; and the files that would be

@@ -57,8 +57,6 @@ static struct {
 	const char	*user, *host, *spool;
 	const char	*root;		/* of commands, or "" */
 	gid_t		 spool_group;
-	struct semaphore mbox;		/* one mbox at a time: locks are the
-					 * process's, and order is wanted */
 	struct semaphore runs;
 	int64_t		 run_count;	/* commands at a time */
 	bool		 only_stores;	/* or root (P2) */
@@ -112,20 +110,14 @@ is_in_spool(const char *path)
 	    strcmp(path + len + 1 + name, "/") == 0);
 }
 
-/* Have a thread do it; mboxes one after the other. */
+/* Put it there. */
 WAITS static void
 store(struct storing *s)
 {
-	if (s->what->kind == STORE_MAILDIR) {
+	if (s->what->kind == STORE_MAILDIR)
 		maildirs_store(s);
-		return;
-	}
-	if (semaphore_take(&self.mbox, clock_now() + TURN_TIME) == -1) {
-		storing_failed(s, "wait for", s->what->path, errno);
-		return;
-	}
-	(void)offload(mbox_store, s);
-	semaphore_give(&self.mbox);
+	else
+		mboxes_store(s);
 }
 
 /* Tell comsat(8), if it listens, that there is mail at this place of the
@@ -358,7 +350,6 @@ main(int argc, char **argv)
 	offload_threads(self.run_count > THREADS_MAX - THREADS ? THREADS_MAX :
 	    THREADS + (int)self.run_count);
 	loop_open();
-	semaphore_init(&self.mbox, 1);
 	semaphore_init(&self.runs, (long)self.run_count);
 	channel_set_name(channel_new(HANDOVER_MASTER, false, peers, on_closed,
 	    NULL), "local");

@@ -1,15 +1,24 @@
 /*
- * maildir.c - one message as a file of its own in a Maildir.
+ * maildir.c - messages as files of their own in a Maildir.
  *
  * Called by maildirs.c on a thread, with the rights of the recipient; several
- * at a time, so that the file system merges their syncs. That new/ is synced
- * afterwards is its affair. The name is SECONDS.MmicrosPpidQn.host: no two
- * deliveries of one host have the same.
+ * at a time, so that the file system merges their syncs. Those of one batch go
+ * step by step together: when the second file is synced, most of what it needs
+ * has reached the disk with the first. A sync of new/ covers every name that
+ * was there when it began, whichever thread moved it. The name is
+ * SECONDS.MmicrosPpidQn.host: no two deliveries of one host have the same.
  *
+ * mailbox-4  "sent" is said only after the file was synced, moved from tmp/ to
+ *            new/, and a sync of new/ that began after the move returned 0.
+ *            With the home on another file system than the queue, the last of
+ *            them is what keeps a power cut from losing the message.
  * mailbox-5  A reader never sees part of a message in new/.
  * mailbox-6  After any failure nothing of the message is left; after a kill
  *            only a file in tmp/, which readers ignore and clean up.
  * mailbox-7  Directories that had to be made are synced with those above them.
+ * P1  When a sync of new/ has failed, no message that was not synced before is
+ *     "sent" through this opening: a second sync would lie. For the same
+ *     reason no two run at once: only one of them would hear of an error.
  */
 #include "local/maildir.h"
 
@@ -22,6 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/fs.h"
 
 enum { PATH_SIZE = 1000 };
@@ -136,6 +146,17 @@ recognize(struct maildir *m)
 	return 0;
 }
 
+/* Not open. */
+void
+maildir_init(struct maildir *m, char *path, char *new_path)
+{
+	memset(m, 0, sizeof(*m));
+	m->path = path;
+	m->new_path = new_path;
+	m->tmp = m->new = -1;
+	pthread_mutex_init(&m->lock, NULL);
+}
+
 /* Close what is open; errno stays. */
 void
 maildir_close(struct maildir *m)
@@ -167,7 +188,7 @@ open_directories(struct storing *s, struct maildir *m)
 	return result;
 }
 
-/* --- the file ------------------------------------------------------------ */
+/* --- one file ------------------------------------------------------------ */
 
 /* A name that nobody else takes; "/" and ":" in the host mean something. */
 static void
@@ -191,26 +212,6 @@ make_name(char name[STORE_NAME], const struct storing *s)
 	name[n] = '\0';
 }
 
-/* Head and message into an open file, synced and closed. */
-static int
-fill_file(struct storing *s, int fd)
-{
-	const struct store	*what = s->what;
-	struct copy		*c = &s->copy;
-	int			 saved;
-
-	copy_open(c, what->message, what->content_offset,
-	    what->content_length, fd);
-	if (copy_text(c, what->head) == -1 || copy_message(c) == -1 ||
-	    copy_flush(c) == -1 || fs_sync(fd) == -1) {
-		saved = errno;
-		close(fd);
-		errno = saved;
-		return -1;
-	}
-	return close(fd);
-}
-
 /* From tmp/ to new/ without replacing anything; where the file system cannot
  * say "unless it exists", by a link. */
 static int
@@ -226,29 +227,63 @@ publish(const struct maildir *m, const char *name)
 	return 0;
 }
 
-/* Write the file and make it visible (mailbox-5, mailbox-6). NULL, or what
- * did not work. */
-static const char *
-deliver(struct storing *s, const struct maildir *m)
+/* Nothing of the message is left (mailbox-6); errno stays. */
+static void
+undo(struct storing *s, const struct maildir *m)
 {
-	const char	*failed = NULL;
-	int		 fd, saved;
+	int	saved = errno;
 
-	fd = openat(m->tmp, s->name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW |
-	    O_CLOEXEC, 0600);
-	if (fd == -1)
-		return "create a file in";
-	if (fill_file(s, fd) == -1)
-		failed = "write a file in";
-	else if (publish(m, s->name) == -1)
-		failed = "move a file to new in";
-	if (failed == NULL)
-		return NULL;
-
-	saved = errno;
-	(void)unlinkat(m->tmp, s->name, 0);
+	if (s->fd != -1)
+		close(s->fd);
+	s->fd = -1;
+	(void)unlinkat(s->is_there ? m->new : m->tmp, s->name, 0);
+	s->is_synced = s->is_there = false;
 	errno = saved;
-	return failed;
+}
+
+/* A step of this message has failed. */
+static void
+fail(struct storing *s, const struct maildir *m, const char *step)
+{
+	undo(s, m);
+	storing_failed(s, step, m->path, errno);
+}
+
+/* Head and message into a new file in tmp/, which stays open: 0, or -1 and
+ * errno, and it is settled unless tmp/ has gone. */
+static int
+write_file(struct storing *s, const struct maildir *m, struct copy *c)
+{
+	const struct store	*what = s->what;
+
+	make_name(s->name, s);
+	s->fd = openat(m->tmp, s->name, O_WRONLY | O_CREAT | O_EXCL |
+	    O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (s->fd == -1) {
+		if (errno != ENOENT)
+			storing_failed(s, "create a file in", m->path, errno);
+		return -1;
+	}
+	copy_open(c, what->message, what->content_offset,
+	    what->content_length, s->fd);
+	if (copy_text(c, what->head) != -1 && copy_message(c) != -1 &&
+	    copy_flush(c) != -1)
+		return 0;
+	fail(s, m, "write a file in");
+	return -1;
+}
+
+/* Sync and close it. */
+static int
+sync_file(struct storing *s)
+{
+	int	fd = s->fd;
+
+	if (fs_sync(fd) == -1)
+		return -1;
+	s->fd = -1;
+	s->is_synced = close(fd) == 0;
+	return s->is_synced ? 0 : -1;
 }
 
 /* Is the message alone greater than the limit? */
@@ -262,6 +297,134 @@ is_too_large(const struct storing *s)
 	    what->size_limit;
 }
 
+/* --- a batch ------------------------------------------------------------- */
+
+/* Settle those that are not to be written; how many are left? */
+static unsigned
+choose(struct batch *b)
+{
+	struct storing	*s;
+	unsigned	 left = 0;
+
+	TAILQ_FOREACH(s, &b->all, next) {
+		s->fd = -1;
+		s->is_synced = s->is_there = false;
+		if (storing_is_forwarded(s))
+			continue;
+		if (is_too_large(s))
+			storing_is(s, OUTCOME_BOUNCED, "5.2.3", "message is "
+			    "larger than the mailbox's limit of %lld bytes",
+			    (long long)s->what->size_limit);
+		else
+			left++;
+	}
+	return left;
+}
+
+/* None of them can be written. */
+static void
+fail_all(struct batch *b, const char *step, const char *path, int error)
+{
+	struct storing	*s;
+
+	TAILQ_FOREACH(s, &b->all, next)
+		if (!s->is_settled)
+			storing_failed(s, step, path, error);
+}
+
+/* Write them all. The disk begins with the first ones meanwhile. */
+static void
+write_all(struct batch *b, const struct maildir *m)
+{
+	struct storing	*s;
+
+	TAILQ_FOREACH(s, &b->all, next)
+		if (!s->is_settled && write_file(s, m, &b->copy) == 0 &&
+		    b->count > 1)
+			(void)sync_file_range(s->fd, 0, 0,
+			    SYNC_FILE_RANGE_WRITE);
+}
+
+/* Sync them all, then make them visible (mailbox-5): how many are in new/? */
+static unsigned
+move_all(struct batch *b, const struct maildir *m)
+{
+	struct storing	*s;
+	int64_t		 began = clock_now();
+	unsigned	 count = 0;
+
+	TAILQ_FOREACH(s, &b->all, next)
+		if (s->fd != -1 && sync_file(s) == -1)
+			fail(s, m, "write a file in");
+	b->sync_time = clock_now() - began;
+	TAILQ_FOREACH(s, &b->all, next) {
+		if (!s->is_synced)
+			continue;
+		s->is_there = publish(m, s->name) == 0;
+		if (s->is_there)
+			count++;
+		else
+			fail(s, m, "move a file to new in");
+	}
+	return count;
+}
+
+/* Sync new/ for the names that have just come there, unless somebody's sync
+ * has begun since then (mailbox-4, P1). */
+static int
+sync_new(struct maildir *m, unsigned count)
+{
+	uint64_t	mine, there;
+	int		result;
+
+	mine = __atomic_add_fetch(&m->moved, count, __ATOMIC_SEQ_CST);
+	pthread_mutex_lock(&m->lock);
+	if (m->synced < mine && m->error == 0) {
+		there = __atomic_load_n(&m->moved, __ATOMIC_SEQ_CST);
+		if (fs_sync(m->new) == 0)
+			m->synced = there;
+		else
+			m->error = errno;
+	}
+	result = m->synced >= mine ? 0 : -1;
+	errno = m->error;
+	pthread_mutex_unlock(&m->lock);
+	return result;
+}
+
+/* Those that are in new/ are sent, or taken back. */
+static void
+settle_all(struct batch *b, struct maildir *m, unsigned count)
+{
+	struct storing	*s;
+	int		 error = 0;
+
+	if (count > 0 && sync_new(m, count) == -1)
+		error = errno;
+	TAILQ_FOREACH(s, &b->all, next) {
+		if (!s->is_there)
+			continue;
+		errno = error;
+		if (error == 0)
+			storing_is(s, OUTCOME_SENT, "2.0.0",
+			    "delivered to maildir");
+		else
+			fail(s, m, "sync the directory new in");
+	}
+}
+
+/* Is it one that others may rely on? */
+static bool
+went_well(const struct batch *b)
+{
+	const struct storing	*s;
+
+	TAILQ_FOREACH(s, &b->all, next)
+		if (!s->is_settled || s->outcome == OUTCOME_DEFERRED)
+			return false;
+	return true;
+}
+
 /* Is new/ still the one that was opened? */
 static bool
 is_in_place(const struct maildir *m)
@@ -272,43 +435,26 @@ is_in_place(const struct maildir *m)
 	    st.st_dev == m->device;
 }
 
-/* Thread work: put the message into the Maildir, which is opened for it unless
- * it is open. */
+/* Thread work: put the messages into the Maildir, which is opened for them
+ * unless it is open. */
 int
 maildir_put(void *arg)
 {
-	struct storing	*s = arg;
-	struct maildir	*m = s->maildir;
+	struct batch	*b = arg;
+	struct maildir	*m = b->mailbox;
 	bool		 is_shared = m->new != -1;
-	const char	*failed;
 
-	if (storing_is_forwarded(s))
-		return -1;
-	if (is_too_large(s)) {
-		storing_is(s, OUTCOME_BOUNCED, "5.2.3", "message is larger "
-		    "than the mailbox's limit of %lld bytes",
-		    (long long)s->what->size_limit);
-		return -1;
-	}
-	make_name(s->name, s);
+	if (choose(b) == 0)
+		return 0;
 	if (is_shared && !is_in_place(m))
-		return MAILDIR_MOVED;
-	failed = !is_shared && open_directories(s, m) == -1 ? "open" :
-	    deliver(s, m);
-	if (failed != NULL) {
-		if (is_shared && errno == ENOENT)	/* tmp/ is gone */
-			return MAILDIR_MOVED;
-		storing_failed(s, failed, m->path, errno);
+		return -1;
+	if (!is_shared && open_directories(TAILQ_FIRST(&b->all), m) == -1) {
+		fail_all(b, "open", m->path, errno);
 		return -1;
 	}
-	return 0;
-}
-
-/* Thread work: take it back. */
-int
-maildir_undo(void *arg)
-{
-	const struct storing	*s = arg;
-
-	return unlinkat(s->maildir->new, s->name, 0);
+	write_all(b, m);
+	settle_all(b, m, move_all(b, m));
+	if (!is_shared)
+		fail_all(b, "create a file in", m->path, ENOENT);
+	return went_well(b) ? 0 : -1;
 }

@@ -1,29 +1,32 @@
 /*
- * maildirs.c - many messages for one Maildir: one opening, and one sync of
- * new/ for all that have come there.
+ * maildirs.c - many messages for one Maildir: one opening, and few batches.
  *
  * Called by mailbox.c on the fiber of each message. Threads write the files
- * (maildir.c) side by side, so that the file system merges their syncs; then a
- * sync of new/ covers every name that was there when it began, and who comes
- * while it runs waits for the next one.
+ * (maildir.c), those of a batch (batch.c) by one thread, several batches side
+ * by side. A quick disk leaves the processors to be spared, so few threads do
+ * much each; where a sync takes long, many wait for the disk at the same time,
+ * which does then for all what it would do for one.
  *
- * mailbox-4  "sent" is said only after the file was synced, moved from tmp/ to
- *            new/, and a sync of new/ that began after the move returned 0.
- *            With the home on another file system than the queue, the last of
- *            them is what keeps a power cut from losing the message.
- * P1  When a sync of new/ has failed, no message that was not synced before is
- *     "sent" through this opening: a second sync would lie.
- * P2  Each message goes where the path leads when it comes: a Maildir that is
+ * P1  Each message goes where the path leads when it comes: a Maildir that is
  *     open is looked at again, and opened anew when it has been moved away.
+ * P2  What has failed for one message is not used by those that come later.
  */
 #include "local/maildir.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "common/fiber/offload.h"
 
-enum { IDLE_MAX = 16 };			/* open for nobody */
+enum {
+	IDLE_MAX = 16,			/* open for nobody */
+	SYNC_TIME = 1			/* of a quick disk, in milliseconds */
+};
+
+/* How many batches at a time, of how many messages: twenty are what qmgr sends
+ * to one recipient at once. */
+static const struct {
+	unsigned	places, most;
+}	if_quick = { 4, 5 }, if_slow = { 10, 2 };
 
 TAILQ_HEAD(maildirs, maildir);
 
@@ -33,7 +36,7 @@ static unsigned		idle;
 
 /* --- openings ------------------------------------------------------------ */
 
-/* One that is to be used by another message, too (P1): it is open, or will
+/* One that is to be used by another message, too (P2): it is open, or will
  * be. */
 static struct maildir *
 find(const char *path)
@@ -47,19 +50,19 @@ find(const char *path)
 	return NULL;
 }
 
-/* One that the first message opens. */
+/* One that the first messages open. Who comes meanwhile waits: directories that
+ * are being made are not synced yet (mailbox-7 of maildir.c). */
 static struct maildir *
 new_maildir(const char *path)
 {
 	struct pool	*pool = pool_new("maildir", 0);
 	struct maildir	*m = pool_alloc(pool, sizeof(*m));
 
+	maildir_init(m, pool_strdup(pool, path), pool_printf(pool, "%s/new",
+	    path));
 	m->pool = pool;
-	m->path = pool_strdup(pool, path);
-	m->new_path = pool_printf(pool, "%s/new", path);
-	m->tmp = m->new = -1;
 	m->is_opening = true;
-	fiber_queue_init(&m->waiting);
+	line_init(&m->line, 1, if_quick.most);
 	TAILQ_INSERT_HEAD(&maildirs, m, next);
 	return m;
 }
@@ -115,85 +118,31 @@ give(struct maildir *m)
 
 /* --- messages ------------------------------------------------------------ */
 
-/* Sync new/, for all that are there when it begins. */
+/* As quick as the disk was this time. */
+static void
+adapt(struct line *l, const struct batch *b)
+{
+	bool	is_quick = b->sync_time <= SYNC_TIME * (int64_t)b->count;
+
+	l->places = is_quick ? if_quick.places : if_slow.places;
+	l->most = is_quick ? if_quick.most : if_slow.most;
+}
+
+/* Put them there, and open the Maildir for them if nobody has. They take
+ * another when this one is none that they should use (P1, P2). */
 WAITS static void
-sync_new(struct maildir *m)
+put(struct batch *b)
 {
-	uint64_t	there;
+	struct maildir	*m = b->mailbox;
 
-	m->is_syncing = true;
-	fiber_yield();		/* whose thread ended with ours comes along */
-	there = m->moved;
-	if (offload_sync(m->new) == 0) {
-		m->synced = there;
-	} else {
-		m->error = errno;
+	if (!m->is_good && !m->is_opening)
+		return;
+	if (offload(maildir_put, b) == -1 || m->new == -1)
 		m->is_good = false;
-	}
-	m->is_syncing = false;
-	fiber_queue_wake_all(&m->waiting);
-}
-
-/* See that new/ is synced with the name that has just been moved there. */
-WAITS static int
-make_durable(struct maildir *m)
-{
-	uint64_t	mine = ++m->moved;
-
-	while (m->synced < mine && m->error == 0) {
-		if (!m->is_syncing)
-			sync_new(m);
-		else if (fiber_queue_wait(&m->waiting, NEVER) == -1)
-			return -1;
-	}
-	if (m->synced >= mine)
-		return 0;
-	errno = m->error;
-	return -1;
-}
-
-/* Write the message, and open the Maildir for it if nobody has. Who comes
- * meanwhile waits: directories that are being made are not synced yet
- * (mailbox-7 of maildir.c). MAILDIR_MOVED: take another. */
-WAITS static int
-put(struct storing *s, struct maildir *m)
-{
-	bool	is_first = m->is_opening && m->uses == 1;
-	int	result;
-
-	while (m->is_opening && !is_first)
-		if (fiber_queue_wait(&m->waiting, NEVER) == -1) {
-			storing_failed(s, "wait for", m->path, errno);
-			return -1;
-		}
-	if (!m->is_good && !is_first)
-		return MAILDIR_MOVED;
-	result = offload(maildir_put, s);
-	if (result != 0 || is_first)
-		m->is_good = result == 0;
-	if (is_first) {
-		m->is_opening = false;
-		fiber_queue_wake_all(&m->waiting);
-	}
-	return result;
-}
-
-/* Put the message there and make it durable, or leave nothing of it.
- * MAILDIR_MOVED: not there. */
-WAITS static int
-store(struct storing *s, struct maildir *m)
-{
-	int	result = put(s, m);
-
-	if (result != 0)
-		return result;
-	if (make_durable(m) == 0) {
-		storing_is(s, OUTCOME_SENT, "2.0.0", "delivered to maildir");
-		return 0;
-	}
-	storing_failed(s, "sync the directory new in", m->path, errno);
-	(void)offload(maildir_undo, s);
-	return -1;
+	else if (m->is_opening)
+		m->is_good = true;
+	m->is_opening = false;
+	adapt(&m->line, b);
 }
 
 /* Put the message into the Maildir. */
@@ -201,11 +150,10 @@ void
 maildirs_store(struct storing *s)
 {
 	struct maildir	*m;
-	int		 result;
 
-	do {
-		m = s->maildir = take(s->what->path);
-		result = store(s, m);
+	while (!s->is_settled) {
+		m = take(s->what->path);
+		line_pass(&m->line, s, put, m);
 		give(m);
-	} while (result == MAILDIR_MOVED);
+	}
 }

@@ -116,6 +116,7 @@ start(void)
 	to_helper = link_new("helper", site_processes("helper"), NULL);
 	to_cleanup = link_new("cleanup", site_processes("cleanup"), NULL);
 	homes_start();
+	alias_prepare();
 	locking_prepare();
 	log_name(site.syslog_name, daemon_command());
 }

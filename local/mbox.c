@@ -1,17 +1,19 @@
 /*
- * mbox.c - one message at the end of an mbox file.
+ * mbox.c - messages at the end of an mbox file.
  *
- * Called by mailbox.c on a thread, with the rights of the recipient; one mbox
- * at a time in a process. The format is the old one: "From SENDER DATE", the
- * head and the body with LF, lines that begin with "From " quoted by ">", an
- * empty line at the end. Readers are kept off by locks (mbox_lock.c): by
- * default one of fcntl(2), then FILE.lock (Debian policy 11.6).
+ * Called by mboxes.c on a thread, with the rights of the recipient; one thread
+ * at a time for each file. Messages that come together share the locks and the
+ * sync. The format is the old one: "From SENDER DATE", the head and the body
+ * with LF, lines that begin with "From " quoted by ">", an empty line at the
+ * end. Readers are kept off by locks (mbox_lock.c): by default one of fcntl(2),
+ * then FILE.lock (Debian policy 11.6).
  *
  * mailbox-1  "sent" is said only after fsync and close of the file returned 0,
  *            each at the first try. The directory of a file that is new or
  *            empty is synced before anything is written to it.
  * mailbox-2  After any failure the file is as long as before, still under the
- *            locks. After a kill the next message begins on a line of its own.
+ *            locks: of several messages, as before the one that failed. After a
+ *            kill the next message begins on a line of its own.
  * P1  No line of a message can be taken for the beginning of another one.
  * P2  Only a regular file with one name, which belongs to the recipient, and
  *     which the path still names under the locks, is written to. A file that
@@ -25,7 +27,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "common/base/fs.h"
@@ -122,22 +123,6 @@ try_open(struct storing *s, struct mbox *m)
 	return result;
 }
 
-/* The same until it works or patience ends. */
-static int
-mbox_open(struct storing *s, struct mbox *m)
-{
-	int			pause, tries = mbox_lock_tries(s->what, &pause);
-	const struct timespec	time = { 0, pause * 1000000L };
-	enum attempt		result;
-
-	while ((result = try_open(s, m)) == ATTEMPT_BUSY && --tries > 0)
-		(void)nanosleep(&time, NULL);
-	if (result == ATTEMPT_BUSY)
-		storing_is(s, OUTCOME_DEFERRED, "4.2.0",
-		    "cannot lock mailbox %s: %s", m->path, m->obstacle);
-	return result == ATTEMPT_DONE ? 0 : -1;
-}
-
 /* --- writing ------------------------------------------------------------- */
 
 /* The line ends that are missing at the end of what is there (mailbox-2). */
@@ -157,36 +142,34 @@ missing_line_ends(const struct mbox *m)
 
 /* From line, head, message, empty line. */
 static int
-append(struct storing *s, struct mbox *m)
+append(struct storing *s, const struct mbox *m, struct copy *c)
 {
 	const struct store	*what = s->what;
-	struct copy		*c = &s->copy;
 	const char		*ends = missing_line_ends(m);
 
 	copy_open(c, what->message, what->content_offset,
 	    what->content_length, m->fd);
 	c->quotes_from = true;
 	s->position = m->size + (int64_t)strlen(ends);
-	/* First of all: were we killed behind our part of the message, who
-	 * comes next would not see that the name may still be new. */
-	if (m->size == 0 && storing_sync_parent(m->path) == -1)
-		return -1;
-	if (copy_text(c, ends) == -1 ||
+	return copy_text(c, ends) == -1 ||
 	    copy_text(c, what->from_line) == -1 || copy_text(c, "\n") == -1 ||
 	    copy_text(c, what->head) == -1 || copy_message(c) == -1 ||
-	    copy_text(c, "\n") == -1 || copy_flush(c) == -1)
-		return -1;
-	return fs_sync(m->fd);
+	    copy_text(c, "\n") == -1 || copy_flush(c) == -1 ? -1 : 0;
 }
 
-/* Make the file what it was (mailbox-2). */
+/* Make the file what it was (mailbox-2); errno stays. */
 static void
 cut_back(struct storing *s, struct mbox *m)
 {
-	if (ftruncate(m->fd, m->size) == -1)
+	int	saved = errno;
+
+	if (ftruncate(m->fd, m->size) == -1) {
+		m->is_torn = true;
 		snprintf(s->note, sizeof(s->note), "mailbox %s has part of a "
 		    "message at byte %lld, which cannot be removed: %s",
 		    m->path, (long long)m->size, strerrordesc_np(errno));
+	}
+	errno = saved;
 }
 
 /* Would it pass the limit? */
@@ -200,47 +183,125 @@ is_full(const struct storing *s, const struct mbox *m)
 	    what->size_limit - m->size;
 }
 
-/* Append the message to the open mailbox, or leave it as it was. */
-static int
-mbox_add(struct storing *s, struct mbox *m)
+/* Append a message to the open mailbox, or leave it as it was. Behind part of
+ * a message nothing is written by who knows where it begins. */
+static void
+add(struct storing *s, struct mbox *m, struct copy *c)
 {
 	if (is_full(s, m)) {
 		storing_is(s, OUTCOME_BOUNCED, "5.2.2", "mailbox full: the "
 		    "message would take %s beyond %lld bytes", m->path,
 		    (long long)s->what->size_limit);
-		return -1;
+		return;
 	}
-	if (append(s, m) == -1) {
+	errno = EIO;
+	if (m->is_torn || append(s, m, c) == -1) {
+		if (!m->is_torn)
+			cut_back(s, m);
 		storing_failed(s, "write to mailbox", m->path, errno);
-		cut_back(s, m);
-		return -1;
+		return;
 	}
-	return 0;
+	m->size += c->written;
+	s->is_appended = true;
 }
 
-/* Thread work: put the message into the mbox file. */
-int
-mbox_store(void *arg)
+/* Something has failed that concerns these: those that were appended, or all
+ * that are not settled. */
+static void
+fail(struct batch *b, bool appended, const char *done, const char *path,
+    int error)
 {
-	struct storing	*s = arg;
-	struct mbox	 m = { .path = s->what->path, .fd = -1 };
-	int		 result;
+	struct storing	*s;
 
-	if (storing_is_forwarded(s))
+	TAILQ_FOREACH(s, &b->all, next)
+		if (!s->is_settled && s->is_appended == appended)
+			storing_failed(s, done, path, error);
+}
+
+/* Append them all. First of all the name of an empty file: were we killed
+ * behind our part of a message, who comes next would not see that the name may
+ * still be new. -1 when none of them may stay. */
+static int
+add_all(struct batch *b, struct mbox *m)
+{
+	struct storing	*s;
+	int64_t		 before = m->size;
+	int		 error;
+
+	if (m->size == 0 && storing_sync_parent(m->path) == -1) {
+		fail(b, false, "write to mailbox", m->path, errno);
 		return -1;
-	if ((s->what->flags & STORE_TO_FILE) &&
-	    strcmp(s->what->path, "/dev/null") == 0) {
-		storing_is(s, OUTCOME_SENT, "2.0.0", "delivered to nothing");
+	}
+	TAILQ_FOREACH(s, &b->all, next)
+		if (!s->is_settled)
+			add(s, m, &b->copy);
+	if (m->size == before || fs_sync(m->fd) == 0)
+		return 0;
+	error = errno;
+	m->size = before;
+	cut_back(TAILQ_FIRST(&b->all), m);
+	fail(b, true, "write to mailbox", m->path, error);
+	return -1;
+}
+
+/* --- a batch ------------------------------------------------------------- */
+
+/* Settle those that are not to be written: the first of the others, or NULL. */
+static struct storing *
+choose(struct batch *b)
+{
+	struct storing	*s, *first = NULL;
+
+	TAILQ_FOREACH(s, &b->all, next) {
+		s->is_appended = false;
+		if (s->is_settled || storing_is_forwarded(s))
+			continue;
+		if ((s->what->flags & STORE_TO_FILE) &&
+		    strcmp(s->what->path, "/dev/null") == 0)
+			storing_is(s, OUTCOME_SENT, "2.0.0",
+			    "delivered to nothing");
+		else if (first == NULL)
+			first = s;
+	}
+	return first;
+}
+
+/* What is wrong with the mailbox for one is wrong for all. */
+static void
+settle_like(struct batch *b, const struct storing *first)
+{
+	struct storing	*s;
+
+	TAILQ_FOREACH(s, &b->all, next)
+		if (!s->is_settled)
+			storing_is(s, first->outcome, first->dsn, "%s",
+			    first->text);
+}
+
+/* Thread work: put the messages into the mbox file. */
+int
+mbox_put(void *arg)
+{
+	struct batch	*b = arg;
+	struct mbox	*m = b->mailbox;
+	struct storing	*first = choose(b), *s;
+	enum attempt	 opened;
+
+	if (first == NULL)
+		return 0;
+	m->is_torn = false;
+	if ((opened = try_open(first, m)) == ATTEMPT_BUSY)
+		return MBOX_IS_LOCKED;
+	if (opened == ATTEMPT_FAILED) {
+		settle_like(b, first);
 		return 0;
 	}
-	if (mbox_open(s, &m) == -1)
-		return -1;
-	result = mbox_add(s, &m);
-	if (mbox_close(s, &m) == -1 && result == 0) {
-		storing_failed(s, "close mailbox", m.path, errno);
-		return -1;
-	}
-	if (result == 0)
-		storing_is(s, OUTCOME_SENT, "2.0.0", "delivered to mailbox");
-	return result;
+	(void)add_all(b, m);
+	if (mbox_close(first, m) == -1)
+		fail(b, true, "close mailbox", m->path, errno);
+	TAILQ_FOREACH(s, &b->all, next)
+		if (!s->is_settled)
+			storing_is(s, OUTCOME_SENT, "2.0.0",
+			    "delivered to mailbox");
+	return 0;
 }

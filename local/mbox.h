@@ -1,21 +1,38 @@
 #ifndef LOCAL_MBOX_H
 #define LOCAL_MBOX_H
 
-#include "local/store.h"
+#include <sys/queue.h>
+
+#include "local/batch.h"
 
 /*
- * Inside the program `mailbox`: an mbox that is open and locked. The work runs
- * on a thread.
+ * Inside the program `mailbox`: an mbox that messages wait for, and that is
+ * open and locked now and then. The work runs on a thread.
  */
 struct mbox {
-	const char	*path;
+	char		*path;
 	int		 fd;
 	bool		 is_dotlocked;
-	int64_t		 size;
+	bool		 is_torn;	/* part of a message stayed there */
+	int64_t		 size;		/* behind the last whole message */
 	const char	*obstacle;	/* why not yet, for the last word */
+
+	/* private to mboxes.c */
+	unsigned	 uses;
+	int64_t		 flags, locks;	/* of all these messages */
+	struct line	 line;
+	LIST_ENTRY(mbox) next;
 };
 
 enum attempt { ATTEMPT_DONE, ATTEMPT_BUSY, ATTEMPT_FAILED };
+
+/*
+ * Thread work on a struct batch: append the messages. 0, and all are settled,
+ * or MBOX_IS_LOCKED: nothing was done to those that are not settled, and
+ * `obstacle` tells why.
+ */
+enum { MBOX_IS_LOCKED = 1 };
+int		 mbox_put(void *);
 
 /* mbox_lock.c: all locks that are asked for, in their order, once: the result
  * is set when it failed. What was had before is not given back. */

@@ -1,6 +1,8 @@
 #ifndef LOCAL_STORE_H
 #define LOCAL_STORE_H
 
+#include <sys/queue.h>
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -12,10 +14,12 @@
 
 /*
  * Inside the program `mailbox`: one message to put into one mailbox. The work
- * runs on a thread of its own, so it touches neither pools nor the log; what
- * is to be said is in `text` and `note`.
+ * runs on a thread, so it touches neither pools nor the log; what is to be
+ * said is in `text` and `note`.
  */
 enum { STORE_TEXT = 512, STORE_NAME = 256 };
+
+enum storing_place { STORING_WAITS, STORING_IS_TAKEN, STORING_IS_DONE };
 
 struct storing {
 	const struct store	*what;
@@ -23,24 +27,34 @@ struct storing {
 	unsigned		 number;	/* unique in this process */
 	gid_t			 spool_group;	/* for files in the spool, or
 						 * STORE_NO_GROUP */
-	struct copy		 copy;
-	struct maildir		*maildir;	/* maildirs.c */
-	char			 name[STORE_NAME];	/* of its file there */
 
-	/* the result */
-	int64_t			 position;	/* in an mbox */
+	/* on its way: batch.c */
+	enum storing_place	 place;
+	struct fiber		*fiber;
+	TAILQ_ENTRY(storing)	 next;
+
+	/* into a Maildir: maildir.c */
+	char			 name[STORE_NAME];	/* of its file */
+	int			 fd;
+	bool			 is_synced, is_there;
+
+	/* into an mbox: mbox.c */
+	int64_t			 position;
+	bool			 is_appended;
+
+	/* the result, if there is one yet */
+	bool			 is_settled;
 	enum outcome		 outcome;
 	const char		*dsn;
 	char			 text[STORE_TEXT];
 	char			 note[STORE_TEXT];	/* for the log, or "" */
 };
 #define STORE_NO_GROUP	((gid_t)-1)
+TAILQ_HEAD(storings, storing);
 
-/* Thread work: store, fill the result; the argument is a struct storing. */
-int	 mbox_store(void *);
-
-/* Put it into a Maildir, fill the result. */
+/* Put it into a Maildir, or an mbox; fill the result. */
 WAITS void maildirs_store(struct storing *);
+WAITS void mboxes_store(struct storing *);
 
 /* Set the result: permanent or not by errno; `done` is what was tried. */
 void	 storing_failed(struct storing *, const char *done, const char *path,

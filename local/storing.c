@@ -24,6 +24,7 @@ storing_is(struct storing *s, enum outcome outcome, const char *dsn,
 {
 	va_list	ap;
 
+	s->is_settled = true;
 	s->outcome = outcome;
 	s->dsn = dsn;
 	va_start(ap, format);

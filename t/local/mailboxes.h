@@ -23,7 +23,7 @@
 #include "common/base/fs.h"
 #include "common/base/mem.h"
 
-#include "local/store.h"
+#include "local/batch.h"
 
 static struct pool	*pool;
 static char		 place[] = "/tmp/postrider-mailbox.XXXXXX";
@@ -92,6 +92,21 @@ storing_of(const char *path, const char *content)
 	s->number = 1;
 	s->spool_group = STORE_NO_GROUP;
 	return s;
+}
+
+/* These messages for a mailbox, as a thread gets them. */
+static inline struct batch *
+batch_of(void *mailbox, struct storing **all, unsigned count)
+{
+	struct batch	*b = pool_alloc(pool, sizeof(*b));
+
+	TAILQ_INIT(&b->all);
+	b->mailbox = mailbox;
+	for (b->count = 0; b->count < count; b->count++) {
+		all[b->count]->is_settled = false;
+		TAILQ_INSERT_TAIL(&b->all, all[b->count], next);
+	}
+	return b;
 }
 
 /* What a file holds. */

@@ -10,18 +10,42 @@
 #include <regex.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
-/* Put it into a Maildir that nobody has opened yet. */
+/* The calls of fsync(2) that fail, one bit each, and what was synced. */
+static unsigned	 sync_fails, syncs;
+
+int
+fsync(int fd)
+{
+	unsigned	turn = 1U << syncs++;
+
+	if (sync_fails & turn) {
+		errno = EIO;
+		return -1;
+	}
+	return (int)syscall(SYS_fsync, fd);
+}
+
+/* Put these into this Maildir. */
+static int
+put_into(struct maildir *m, struct storing **all, unsigned count)
+{
+	syncs = 0;
+	return maildir_put(batch_of(m, all, count));
+}
+
+/* Put it into a Maildir that nobody has opened yet: is it there? */
 static int
 put(struct storing *s)
 {
-	struct maildir	m = { .path = s->what->path, .tmp = -1, .new = -1 };
-	int		result;
+	struct maildir	m;
 
-	s->maildir = &m;
-	result = maildir_put(s);
+	maildir_init(&m, s->what->path, s->what->path);
+	(void)put_into(&m, &s, 1);
 	maildir_close(&m);
-	return result;
+	assert_true(s->is_settled);
+	return s->outcome == OUTCOME_SENT ? 0 : -1;
 }
 
 /* The files of a directory: how many, and the last one's name. */
@@ -185,36 +209,112 @@ a_maildir_that_was_moved_away_gets_nothing(void **state)
 {
 	struct storing	*s = storing_of("box/", "A: b\r\n\r\n");
 	char		 name[256], path[] = "box/new";
-	struct maildir	 m = { .path = s->what->path, .new_path = path,
-			    .tmp = -1, .new = -1 };
+	struct maildir	 m;
 
 	(void)state;
-	s->maildir = &m;
-	assert_int_equal(maildir_put(s), 0);
+	maildir_init(&m, s->what->path, path);
+	assert_int_equal(put_into(&m, &s, 1), 0);
 	assert_int_equal(rename("box", "old"), 0);
 	s->number++;
-	assert_int_equal(maildir_put(s), MAILDIR_MOVED);
+	assert_int_equal(put_into(&m, &s, 1), -1);
+	assert_false(s->is_settled);
 	assert_int_equal(rename("old", "box"), 0);
-	assert_int_equal(maildir_put(s), 0);
+	assert_int_equal(put_into(&m, &s, 1), 0);
 	assert_int_equal(rmdir("box/tmp"), 0);
 	s->number++;
-	assert_int_equal(maildir_put(s), MAILDIR_MOVED);
+	assert_int_equal(put_into(&m, &s, 1), -1);
+	assert_false(s->is_settled);
 	assert_int_equal(list("box/new", name), 2);
 	maildir_close(&m);
 }
 
+enum { MESSAGES = 5 };
+
+/* So many messages for "box/", which is open, and no message there. */
 static void
-a_message_is_taken_back(void **state)
+prepare(struct maildir *m, struct storing *all[MESSAGES])
 {
-	struct storing	*s = storing_of("box/", "A: b\r\n\r\n");
-	struct maildir	 m = { .path = s->what->path, .tmp = -1, .new = -1 };
+	static char	new[] = "box/new";
+	char		name[256];
+	unsigned	i;
+
+	for (i = 0; i < MESSAGES; i++) {
+		all[i] = storing_of("box/", "A: b\r\n\r\nhi\r\n");
+		all[i]->number = i;
+	}
+	maildir_init(m, all[0]->what->path, new);
+	assert_int_equal(put_into(m, all, 1), 0);
+	assert_int_equal(list("box/new", name), 1);
+	assert_int_equal(unlink(pool_printf(pool, "box/new/%s", name)), 0);
+}
+
+/* mailbox-4 */
+static void
+messages_of_a_batch_share_the_sync_of_new(void **state)
+{
+	struct storing	*all[MESSAGES];
+	struct maildir	 m;
 	char		 name[256];
+	unsigned	 i;
 
 	(void)state;
-	s->maildir = &m;
-	assert_int_equal(maildir_put(s), 0);
-	assert_int_equal(maildir_undo(s), 0);
-	assert_int_equal(list("box/new", name), 0);
+	prepare(&m, all);
+	assert_int_equal(put_into(&m, all, MESSAGES), 0);
+	assert_int_equal(syncs, MESSAGES + 1);
+	assert_int_equal(list("box/new", name), MESSAGES);
+	assert_string_equal(content_of(pool_printf(pool, "box/new/%s", name)),
+	    "Delivered-To: a@b\nA: b\n\nhi\n");
+	for (i = 0; i < MESSAGES; i++)
+		assert_int_equal(all[i]->outcome, OUTCOME_SENT);
+	maildir_close(&m);
+}
+
+/* mailbox-6 */
+static void
+a_file_whose_sync_fails_is_the_only_one_that_is_missing(void **state)
+{
+	struct storing	*all[MESSAGES];
+	struct maildir	 m;
+	char		 name[256];
+	unsigned	 i;
+
+	(void)state;
+	prepare(&m, all);
+	sync_fails = 1U << 2;
+	assert_int_equal(put_into(&m, all, MESSAGES), -1);
+	sync_fails = 0;
+	for (i = 0; i < MESSAGES; i++)
+		assert_int_equal(all[i]->outcome,
+		    i == 2 ? OUTCOME_DEFERRED : OUTCOME_SENT);
+	assert_non_null(strstr(all[2]->text, "write a file in"));
+	assert_int_equal(list("box/new", name), MESSAGES - 1);
+	assert_int_equal(list("box/tmp", name), 0);
+	maildir_close(&m);
+}
+
+/* mailbox-4, P1 */
+static void
+after_a_failed_sync_of_new_nothing_is_sent(void **state)
+{
+	struct storing	*all[MESSAGES];
+	struct maildir	 m;
+	char		 name[256];
+	unsigned	 i, round;
+
+	(void)state;
+	prepare(&m, all);
+	for (round = 0; round < 2; round++) {
+		sync_fails = round == 0 ? 1U << MESSAGES : 0;
+		assert_int_equal(put_into(&m, all, MESSAGES), -1);
+		assert_int_equal(syncs, MESSAGES + (round == 0));
+		for (i = 0; i < MESSAGES; i++) {
+			assert_int_equal(all[i]->outcome, OUTCOME_DEFERRED);
+			assert_string_equal(all[i]->text, "cannot sync the "
+			    "directory new in box/: Input/output error");
+		}
+		assert_int_equal(list("box/new", name), 0);
+		assert_int_equal(list("box/tmp", name), 0);
+	}
 	maildir_close(&m);
 }
 
@@ -254,7 +354,10 @@ main(void)
 		CLAIM_OF(new_and_tmp_may_not_lead_elsewhere),
 		CLAIM_OF(what_cannot_be_opened_is_tried_again_later),
 		CLAIM_OF(a_maildir_that_was_moved_away_gets_nothing),
-		CLAIM_OF(a_message_is_taken_back),
+		CLAIM_OF(messages_of_a_batch_share_the_sync_of_new),
+		CLAIM_OF(
+		    a_file_whose_sync_fails_is_the_only_one_that_is_missing),
+		CLAIM_OF(after_a_failed_sync_of_new_nothing_is_sent),
 		CLAIM_OF(a_file_that_is_in_the_way_keeps_the_message_out)
 	};
 

@@ -1,8 +1,8 @@
 /*
- * maildirs.c - many messages for a Maildir share its opening and its syncs;
- * local/maildirs.c.
+ * maildirs.c - many messages for a Maildir share its opening and go in few
+ * batches; local/maildirs.c.
  */
-/* needs: local/maildirs.c local/storing.c */
+/* needs: local/maildirs.c local/batch.c local/storing.c */
 #include "t/local/mailboxes.h"
 
 #include "common/fiber/loop.h"
@@ -12,39 +12,87 @@
 
 enum { MESSAGES = 20, MANY = 40, STAY = 16 };
 
-/* What stands for maildir.c. */
-static int	 opened, put, undone, moved, error, opening, beside;
+/* What stands for maildir.c, on threads. */
+static int	 opened, put, batches, moved, failing, opening, beside, at_once,
+		 most, slow, expected;
+
+/* Add to one of them: the new value. */
+static int
+count(int *what, int change)
+{
+	return __atomic_add_fetch(what, change, __ATOMIC_SEQ_CST);
+}
+
+void
+maildir_init(struct maildir *m, char *path, char *new_path)
+{
+	*m = (struct maildir){ .path = path, .new_path = new_path, .tmp = -1,
+	    .new = -1 };
+}
+
+/* Open it, which takes a while. */
+static void
+open_it(struct maildir *m)
+{
+	count(&opening, 1);
+	usleep(10 * 1000);
+	count(&opening, -1);
+	count(&opened, 1);
+	m->new = open(".", O_RDONLY);
+}
+
+/* Until as many threads as are expected do this at once; none of them leaves
+ * before it was seen. */
+static void
+meet(void)
+{
+	int	i, now;
+
+	for (i = 0; i < 2000; i++) {
+		if ((now = count(&at_once, 0)) > count(&most, 0))
+			__atomic_store_n(&most, now, __ATOMIC_SEQ_CST);
+		if (count(&most, 0) >= expected)
+			return;
+		usleep(1000);
+	}
+}
+
+/* Write them all. */
+static int
+write_all(struct batch *b)
+{
+	struct storing	*s;
+
+	meet();
+	b->sync_time = slow;
+	count(&batches, 1);
+	TAILQ_FOREACH(s, &b->all, next) {
+		count(&put, 1);
+		storing_is(s, failing ? OUTCOME_DEFERRED : OUTCOME_SENT,
+		    "2.0.0", "done");
+	}
+	return failing ? -1 : 0;
+}
 
 int
 maildir_put(void *arg)
 {
-	struct storing	*s = arg;
-	struct maildir	*m = s->maildir;
+	struct batch	*b = arg;
+	struct maildir	*m = b->mailbox;
+	int		 result = -1;
 
+	count(&at_once, 1);
+	if (count(&opening, 0) > 0)
+		count(&beside, 1);
 	if (m->new != -1 && moved > 0) {
-		__atomic_sub_fetch(&moved, 1, __ATOMIC_RELAXED);
-		return MAILDIR_MOVED;
+		count(&moved, -1);
+	} else {
+		if (m->new == -1)
+			open_it(m);
+		result = write_all(b);
 	}
-	if (__atomic_load_n(&opening, __ATOMIC_SEQ_CST) > 0)
-		__atomic_add_fetch(&beside, 1, __ATOMIC_RELAXED);
-	if (m->new == -1) {
-		__atomic_add_fetch(&opening, 1, __ATOMIC_SEQ_CST);
-		usleep(10 * 1000);
-		__atomic_sub_fetch(&opening, 1, __ATOMIC_SEQ_CST);
-		__atomic_add_fetch(&opened, 1, __ATOMIC_RELAXED);
-		/* a device has no sync */
-		m->new = open(error == 0 ? "." : "/dev/null", O_RDONLY);
-	}
-	__atomic_add_fetch(&put, 1, __ATOMIC_RELAXED);
-	return 0;
-}
-
-int
-maildir_undo(void *arg)
-{
-	(void)arg;
-	__atomic_add_fetch(&undone, 1, __ATOMIC_RELAXED);
-	return 0;
+	count(&at_once, -1);
+	return result;
 }
 
 void
@@ -70,11 +118,10 @@ store_many(int count, const char *path)
 {
 	int	i;
 
-	opened = put = undone = 0;
+	opened = put = batches = most = 0;
 	for (i = 0; i < count; i++) {
 		all[i] = storing_of(path, "\r\n");
 		all[i]->number = (unsigned)i;
-		all[i]->outcome = OUTCOME_DEFERRED;
 		left++;
 		fiber_start(store, all[i]);
 	}
@@ -88,7 +135,6 @@ a_second_message_needs_no_opening(void **state)
 	store_many(1, "one/");
 	assert_int_equal(opened, 1);
 	assert_int_equal(all[0]->outcome, OUTCOME_SENT);
-	assert_string_equal(all[0]->text, "delivered to maildir");
 	store_many(MESSAGES, "one/");
 	assert_int_equal(opened, 0);
 	assert_int_equal(put, MESSAGES);
@@ -145,24 +191,48 @@ few_stay_open(void **state)
 	assert_int_equal(opened, 1);
 }
 
-/* mailbox-4, P1 */
+/* P2 */
 static void
-after_a_failed_sync_nothing_is_sent(void **state)
+what_failed_for_one_is_not_used_by_others(void **state)
 {
-	int	i;
-
 	(void)state;
-	error = EINVAL;
-	store_many(MESSAGES, "bad/");
-	for (i = 0; i < MESSAGES; i++) {
-		assert_int_equal(all[i]->outcome, OUTCOME_DEFERRED);
-		assert_non_null(strstr(all[i]->text, "sync the directory new"));
-	}
-	assert_int_equal(undone, MESSAGES);
-	error = 0;
+	store_many(1, "bad/");
+	failing = 1;
+	store_many(1, "bad/");
+	assert_int_equal(opened, 0);
+	assert_int_equal(all[0]->outcome, OUTCOME_DEFERRED);
+	failing = 0;
 	store_many(1, "bad/");
 	assert_int_equal(opened, 1);
 	assert_int_equal(all[0]->outcome, OUTCOME_SENT);
+}
+
+static void
+many_go_in_few_batches_side_by_side(void **state)
+{
+	(void)state;
+	store_many(1, "busy/");
+	expected = 4;
+	store_many(MESSAGES, "busy/");
+	expected = 0;
+	assert_int_equal(put, MESSAGES);
+	assert_int_equal(batches, 4);
+	assert_int_equal(most, 4);
+}
+
+static void
+many_wait_for_a_slow_disk_at_once(void **state)
+{
+	(void)state;
+	slow = 100;
+	store_many(1, "slow/");
+	store_many(MESSAGES, "slow/");
+	assert_int_equal(put, MESSAGES);
+	assert_int_equal(batches, 10);
+	slow = 0;
+	store_many(1, "slow/");
+	store_many(MESSAGES, "slow/");
+	assert_int_equal(batches, 4);
 }
 
 int
@@ -174,7 +244,9 @@ main(void)
 		CLAIM_OF(all_wait_for_the_first_that_opens),
 		CLAIM_OF(one_that_was_moved_away_is_opened_anew),
 		CLAIM_OF(few_stay_open),
-		CLAIM_OF(after_a_failed_sync_nothing_is_sent)
+		CLAIM_OF(what_failed_for_one_is_not_used_by_others),
+		CLAIM_OF(many_go_in_few_batches_side_by_side),
+		CLAIM_OF(many_wait_for_a_slow_disk_at_once)
 	};
 
 	loop_open();

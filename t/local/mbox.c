@@ -89,6 +89,34 @@ linkat(int from_fd, const char *from, int to_fd, const char *to, int flags)
 	return (int)syscall(SYS_linkat, from_fd, from, to_fd, to, flags);
 }
 
+/* Append these; try as often as they allow while somebody has locked it. */
+static void
+mbox_store_all(struct storing **all, unsigned count)
+{
+	struct mbox	 m = { .path = all[0]->what->path, .fd = -1 };
+	struct batch	*b = batch_of(&m, all, count);
+	int		 pause, tries = mbox_lock_tries(all[0]->what, &pause);
+
+	while (mbox_put(b) == MBOX_IS_LOCKED) {
+		if (--tries <= 0) {
+			storing_is(all[0], OUTCOME_DEFERRED, "4.2.0", "%s",
+			    m.obstacle);
+			break;
+		}
+		usleep((unsigned)pause * 1000);
+	}
+	assert_int_equal(m.fd, -1);
+	assert_false(m.is_dotlocked);
+}
+
+/* Append one: is it there? */
+static int
+mbox_store(struct storing *s)
+{
+	mbox_store_all(&s, 1);
+	return s->outcome == OUTCOME_SENT ? 0 : -1;
+}
+
 static void
 a_message_is_appended_with_lf_and_an_empty_line(void **state)
 {
@@ -275,6 +303,119 @@ part_of_a_message_that_cannot_be_removed_is_told(void **state)
 	assert_non_null(strstr(s->note, "part of a message at byte 18"));
 	assert_int_equal(mbox_store(storing_of("box", "\r\nnew\r\n")), 0);
 	assert_non_null(strstr(content_of("box"), "\n\n" HEADER "\nnew\n\n"));
+}
+
+enum { MESSAGES = 5 };
+
+/* So many messages, and a mailbox with one that is there. */
+static void
+prepare(struct storing *all[MESSAGES])
+{
+	unsigned	i;
+
+	write_file("box", "From x\nA: b\n\nold\n\n");
+	for (i = 0; i < MESSAGES; i++)
+		all[i] = storing_of("box",
+		    pool_printf(pool, "A: b\r\n\r\n%u\r\n", i));
+}
+
+/* Only these are in the mailbox, and sent. */
+static void
+expect(struct storing *all[MESSAGES], unsigned sent)
+{
+	char		*text = pool_strdup(pool, "From x\nA: b\n\nold\n\n");
+	unsigned	 i;
+
+	for (i = 0; i < MESSAGES; i++) {
+		assert_true(all[i]->is_settled);
+		assert_int_equal(all[i]->outcome == OUTCOME_SENT,
+		    (sent >> i) & 1);
+		if ((sent >> i) & 1)
+			text = pool_printf(pool, "%s" HEADER "A: b\n\n%u\n\n",
+			    text, i);
+	}
+	assert_string_equal(content_of("box"), text);
+	assert_int_equal(access("box.lock", F_OK), -1);
+}
+
+/* mailbox-1 */
+static void
+messages_of_a_batch_share_locks_and_sync(void **state)
+{
+	struct storing	*all[MESSAGES];
+
+	(void)state;
+	prepare(all);
+	sync_fails = 2;
+	mbox_store_all(all, MESSAGES);
+	assert_int_equal(sync_fails, 1);
+	sync_fails = 0;
+	expect(all, 0x1f);
+	assert_int_equal(all[1]->position, all[0]->position +
+	    (int64_t)strlen(HEADER "A: b\n\n0\n\n"));
+}
+
+/* mailbox-2 */
+static void
+the_one_that_fails_is_the_only_one_that_is_missing(void **state)
+{
+	struct storing	*all[MESSAGES];
+
+	(void)state;
+	prepare(all);
+	write_fails = 3;
+	mbox_store_all(all, MESSAGES);
+	assert_int_equal(write_fails, 0);
+	expect(all, 0x1f & ~(1U << 2));
+}
+
+/* mailbox-1, mailbox-2 */
+static void
+a_failed_sync_is_no_delivery_of_any(void **state)
+{
+	struct storing	*all[MESSAGES];
+
+	(void)state;
+	prepare(all);
+	sync_fails = 1;
+	mbox_store_all(all, MESSAGES);
+	expect(all, 0);
+}
+
+/* mailbox-2 */
+static void
+behind_part_of_a_message_nothing_is_written(void **state)
+{
+	struct storing	*all[MESSAGES];
+	const char	*text;
+
+	(void)state;
+	prepare(all);
+	write_fails = 3;
+	truncate_fails = 1;
+	mbox_store_all(all, MESSAGES);
+	assert_int_equal(all[1]->outcome, OUTCOME_SENT);
+	assert_int_equal(all[2]->outcome, OUTCOME_DEFERRED);
+	assert_int_equal(all[3]->outcome, OUTCOME_DEFERRED);
+	text = content_of("box");
+	assert_non_null(strstr(text, "A: b\n\n1\n\n"));
+	assert_null(strstr(text, "A: b\n\n3\n\n"));
+}
+
+static void
+those_of_a_batch_that_find_no_room_are_returned(void **state)
+{
+	struct storing	*all[MESSAGES];
+	struct store	 limited;
+
+	(void)state;
+	prepare(all);
+	limited = *all[1]->what;
+	limited.size_limit = 100;
+	all[1]->what = &limited;
+	mbox_store_all(all, MESSAGES);
+	assert_int_equal(all[1]->outcome, OUTCOME_BOUNCED);
+	expect(all, 0x1f & ~(1U << 1));
 }
 
 /* Another program's message comes in under the lock file alone. */
@@ -606,6 +747,12 @@ main(void)
 		    a_new_name_is_synced_before_anything_is_written),
 		ROW_OF("DLV-06",
 		    part_of_a_message_that_cannot_be_removed_is_told),
+		CLAIM_OF(messages_of_a_batch_share_locks_and_sync),
+		ROW_OF("DLV-06",
+		    the_one_that_fails_is_the_only_one_that_is_missing),
+		ROW_OF("DLV-06", a_failed_sync_is_no_delivery_of_any),
+		ROW_OF("DLV-06", behind_part_of_a_message_nothing_is_written),
+		CLAIM_OF(those_of_a_batch_that_find_no_room_are_returned),
 		CLAIM_OF(a_message_that_was_cut_in_the_queue_leaves_nothing),
 		CLAIM_OF(
 		    what_others_wrote_under_the_lock_file_survives_a_failure),

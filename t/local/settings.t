@@ -324,6 +324,17 @@ subtest 'biff' => sub {
 	    'nobody needs to listen');
 };
 
+subtest 'alias_maps' => sub {
+	my $tables = 'texthash:' . $mail->etc . '/aliases';
+
+	reload(alias_maps => '$alias_database', alias_database => $tables);
+	like(of('run@local.test'), qr/ordered to discard|delivered to command/,
+	    'by the name of another setting');
+	reload(alias_maps => '');
+	like(of('run@local.test'), qr/^5\.1\.1 bounced/, 'none');
+	reload(alias_maps => $tables, alias_database => '');
+};
+
 is_deeply([grep { !/cannot stand|teeth|missing/ } $mail->complaints], [],
     'no complaints');
 done_testing();

@@ -39,7 +39,7 @@
 
 enum {
 	NAME_SIZE = QUEUE_ID_MAX + 8,		/* "3f/ID" */
-	CREATE_ATTEMPTS = 10
+	CREATE_ATTEMPTS = 50
 };
 
 static const char *const	names[QUEUE_DIRS] = {

@@ -21,7 +21,7 @@ enum {
 	FIRST_ROOM = 256
 };
 
-static struct held_log	*logs[WAL_FILES];
+static struct held_log	*logs[WAL_FILES];	/* one for each name */
 
 /* --- knowing them -------------------------------------------------------- */
 
@@ -30,7 +30,7 @@ static void
 reset(struct held_log *l)
 {
 	l->live = 0;
-	l->seen_end = l->closed_at = 0;
+	l->seen_end = l->closed_at = l->look_again = 0;
 	l->is_looked = l->is_dirty = false;
 	l->is_released = wal_is_released(&l->wal);
 }
@@ -54,24 +54,26 @@ open_log(unsigned number)
 	return logs[number];
 }
 
-/* Another file may have this name now: then the old one was released. */
-static void
-forget(unsigned number)
-{
-	wal_close(&logs[number]->wal);
-	free(logs[number]);
-	logs[number] = NULL;
-}
-
-/* See whether it is used again. */
-static void
+/* See whether it is used again: it, or another file that has its name. NULL
+ * when there is none. What is not released is as it was, and so is what a fiber
+ * waits for. */
+static struct held_log *
 refresh(struct held_log *l)
 {
+	unsigned	number = l->wal.number;
 	uint64_t	before = l->wal.generation;
 
-	if (l->is_released && wal_refresh(&l->wal) == 0 &&
-	    l->wal.generation != before)
-		reset(l);
+	if (!l->is_released || l->holds > 0)
+		return l;
+	if (wal_has_name(&l->wal)) {
+		if (wal_refresh(&l->wal) == 0 && l->wal.generation != before)
+			reset(l);
+		return l;
+	}
+	wal_close(&l->wal);
+	free(l);
+	logs[number] = NULL;
+	return open_log(number);
 }
 
 /* From a packet. */
@@ -80,18 +82,11 @@ held_log_find(unsigned number, uint64_t generation)
 {
 	struct held_log	*l = logs[number];
 
-	if (l != NULL && l->wal.generation == generation)
-		return l;
-	if (l != NULL && l->is_released) {
-		refresh(l);
-		if (l->wal.generation != generation) {
-			forget(number);
-			l = NULL;
-		}
-	}
-	if (l == NULL && (l = open_log(number)) == NULL)
-		return NULL;
-	return l->wal.generation == generation ? l : NULL;
+	if (l == NULL)
+		l = open_log(number);
+	else if (l->wal.generation != generation)
+		l = refresh(l);
+	return l != NULL && l->wal.generation == generation ? l : NULL;
 }
 
 /* The next one behind this number. */
@@ -116,7 +111,7 @@ held_log_open_all(void)
 		if (logs[number] == NULL)
 			(void)open_log(number);
 		else
-			refresh(logs[number]);
+			(void)refresh(logs[number]);
 }
 
 /* --- their ends ---------------------------------------------------------- */
@@ -151,7 +146,7 @@ struct reading {
 	struct wal		 wal;
 	struct wal_record	*records;
 	size_t			 count, room;
-	bool			 takes_marked;
+	bool			 takes_marked, is_cut;
 };
 
 /* One more. */
@@ -174,28 +169,34 @@ read_records(void *arg)
 	struct reading		*r = arg;
 	struct wal_record	 record;
 	int64_t			 at = r->wal.records;
+	int			 result;
 
-	while (wal_seek(&r->wal, at, &record) == 0) {
+	while ((result = wal_seek(&r->wal, at, &record)) != -1) {
 		if (r->takes_marked || !wal_is_marked(&r->wal, record.at))
 			add(r, &record);
+		if (result == 1)
+			r->is_cut = true;
 		at = wal_after(&record);
 	}
+	if (errno != EINVAL)
+		r->is_cut = true;
 	return 0;
 }
 
 /* Those without a mark. */
 struct wal_record *
-held_log_read(const struct held_log *l, size_t *count)
+held_log_read(const struct held_log *l, size_t *count, bool *is_all)
 {
 	struct reading	r = { .wal = l->wal };
 
 	(void)offload(read_records, &r);
 	*count = r.count;
+	*is_all = !r.is_cut;
 	return r.records;
 }
 
-/* Is there one of a later write? A write begins when the one before has said
- * that all is well. */
+/* Is there one of a later write? A write begins, and a log is sealed, when the
+ * write before has said that all is well. */
 bool
 held_log_was_whole(const struct held_log *l, const struct wal_record *record)
 {
@@ -203,7 +204,8 @@ held_log_was_whole(const struct held_log *l, const struct wal_record *record)
 	bool		was_whole;
 
 	(void)offload(read_records, &r);
-	was_whole = r.count > 0 && r.records[r.count - 1].batch > record->batch;
+	was_whole = r.is_cut || wal_is_sealed(&l->wal) || (r.count > 0 &&
+	    r.records[r.count - 1].batch > record->batch);
 	free(r.records);
 	return was_whole;
 }

@@ -412,15 +412,23 @@ message_fd(struct message *m)
 	return m->fd;
 }
 
-/* Not that of one more than may be kept. */
+/* It can be opened anew. */
 void
-message_let_fd(struct message *m)
+message_drop_fd(struct message *m)
 {
-	if (m->fd == -1 || kept <= kept_limit || m->log != NULL)
+	if (m->fd == -1)
 		return;
 	close(m->fd);
 	m->fd = -1;
 	kept--;
+}
+
+/* Not that of one more than may be kept. */
+void
+message_let_fd(struct message *m)
+{
+	if (kept > kept_limit && m->log == NULL)
+		message_drop_fd(m);
 }
 
 /* Forget it. */
@@ -436,10 +444,7 @@ message_close(struct message *m)
 		CLAIM(!job->is_queued);
 		job->site->users--;
 	}
-	if (m->fd != -1) {
-		close(m->fd);
-		kept--;
-	}
+	message_drop_fd(m);
 	RB_REMOVE(messages, &messages, m);
 	count--;
 	recipients -= weight(m);

@@ -26,6 +26,7 @@
 #include "qmgr/unfiled.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -47,7 +48,9 @@
 enum {
 	AGE = 5 * 1000,			/* milliseconds without a file */
 	FILERS = 8,			/* files that are made at a time */
+	BYTES = 128 * 1024 * 1024,	/* of messages without a file */
 	STEP = 250,			/* how often logs are looked at */
+	LOOK_PAUSE = 60 * 1000,		/* when the disk did not give all */
 	FILING_STEP = 5			/* while another fiber is at it */
 };
 
@@ -55,8 +58,12 @@ enum {
 struct orphan {
 	RB_ENTRY(orphan)	 entry;
 	STAILQ_ENTRY(orphan)	 next;
+	TAILQ_ENTRY(orphan)	 fresh;
 	struct held_log		*log;
 	struct wal_record	 record;
+	int64_t			 since;
+	bool			 is_fresh;	/* nothing went wrong yet */
+	bool			 is_over;	/* but for its mark */
 };
 
 static int
@@ -72,9 +79,11 @@ RB_GENERATE(orphans, orphan, entry, compare)
 static struct orphans		 orphans = RB_INITIALIZER(&orphans);
 static STAILQ_HEAD(, orphan)	 orphan_line =
 				    STAILQ_HEAD_INITIALIZER(orphan_line);
+static TAILQ_HEAD(, orphan)	 fresh = TAILQ_HEAD_INITIALIZER(fresh);
 static TAILQ_HEAD(, message)	 unfiled = TAILQ_HEAD_INITIALIZER(unfiled);
 static TAILQ_HEAD(, message)	 to_file = TAILQ_HEAD_INITIALIZER(to_file);
 static unsigned			 filers, orphan_count;
+static int64_t			 bytes;		/* of messages */
 static bool			 is_watching, is_draining;
 
 /* --- one file ------------------------------------------------------------ */
@@ -146,11 +155,29 @@ mark(struct held_log *l, int64_t at)
 
 /* --- messages ------------------------------------------------------------ */
 
+/* What it takes of the memory. */
+static int64_t
+size_of(const struct message *m)
+{
+	return m->layout.envelope_offset + m->layout.envelope_length;
+}
+
+/* Nobody need file it now. */
+static void
+leave_line(struct message *m)
+{
+	TAILQ_REMOVE(&to_file, m, filing);
+	m->is_to_file = false;
+}
+
 /* Not in the log any more. */
 static void
 detach(struct message *m)
 {
+	if (m->is_to_file)
+		leave_line(m);
 	TAILQ_REMOVE(&unfiled, m, unfiled);
+	bytes -= size_of(m);
 	m->log->live--;
 	m->log = NULL;
 }
@@ -164,6 +191,7 @@ unfiled_enter(struct message *m, const struct new_mail *mail)
 	m->log_at = mail->wal_at;
 	m->unfiled_since = clock_now();
 	m->log->live++;
+	bytes += size_of(m);
 	TAILQ_INSERT_TAIL(&unfiled, m, unfiled);
 }
 
@@ -185,20 +213,37 @@ unfiled_leave(struct message *m)
 	detach(m);
 }
 
-/* Its file, and in it what was crossed off. */
+/* Its file, and in it what was crossed off. Those are forgotten only when the
+ * file is there to stay: the next one would not have them. */
 static WAITS int
 make_file(struct message *m)
 {
 	struct wal_record	record;
+	size_t			crossed;
 	int			fd;
 
 	if (wal_read(&m->log->wal, m->log_at, &record) == -1 ||
 	    (fd = open_copy(m->log, &record, false)) == -1)
 		return -1;
-	if (sync_write(m, fd) == -1)
-		log_warning("%s: cannot cross recipients off: %s", m->id,
-		    strerror(errno));
-	return finish_copy(m->id, fd);
+	crossed = sync_copy(m, fd);
+	if (finish_copy(m->id, fd) == -1)
+		return -1;
+	sync_copied(m, crossed);
+	return 0;
+}
+
+static void	add_marking(struct held_log *, const char *id, int64_t at);
+
+/* It has a file, and needs neither its place in the log nor the copy in memory
+ * any more. */
+static void
+leave_log(struct message *m)
+{
+	if (mark(m->log, m->log_at) == -1)
+		add_marking(m->log, m->id, m->log_at);
+	detach(m);
+	message_drop_fd(m);
+	sync_again(m);
 }
 
 /* A file for it, by one fiber at a time. */
@@ -213,15 +258,13 @@ unfiled_file(struct message *m)
 	if (m->log == NULL)
 		return 0;
 	m->is_filing = true;
+	sync_take_place();
 	result = make_file(m);
 	saved = errno;
+	sync_leave_place();
 	m->is_filing = false;
-	if (result == 0 && mark(m->log, m->log_at) == -1)
-		m->log->is_looked = false;
-	if (result == 0) {
-		detach(m);
-		sync_again(m);
-	}
+	if (result == 0)
+		leave_log(m);
 	errno = saved;
 	return result;
 }
@@ -230,49 +273,84 @@ unfiled_file(struct message *m)
 
 static void	start_filers(void);
 
-/* One that was found, or has no room. */
+/* One more. */
 static void
-add_orphan(struct held_log *l, const struct wal_record *record)
+add(struct held_log *l, const struct wal_record *record, bool is_over)
 {
 	struct orphan	*o = mem_alloc(sizeof(*o));
 
-	*o = (struct orphan){ .log = l, .record = *record };
+	*o = (struct orphan){ .log = l, .record = *record,
+	    .since = clock_now(), .is_over = is_over };
 	if (RB_INSERT(orphans, &orphans, o) != NULL) {
 		free(o);		/* the next look, if it is another */
 		l->is_looked = false;
 		return;
 	}
+	o->is_fresh = true;
+	TAILQ_INSERT_TAIL(&fresh, o, fresh);
 	STAILQ_INSERT_TAIL(&orphan_line, o, next);
 	orphan_count++;
 	l->live++;
 	start_filers();
 }
 
-/* It has a file, or never was a message. */
+/* One that was found, or has no room. */
 static void
+add_orphan(struct held_log *l, const struct wal_record *record)
+{
+	add(l, record, false);
+}
+
+/* One that has its file, and whose mark was not written: a look would give it
+ * another file, and deliver it, again and again. */
+static void
+add_marking(struct held_log *l, const char *id, int64_t at)
+{
+	struct wal_record	record = { .at = at };
+
+	strlcpy(record.id, id, sizeof(record.id));
+	add(l, &record, true);
+}
+
+/* Something went wrong, or it is over: nobody waits for its file. */
+static void
+forget_fresh(struct orphan *o)
+{
+	if (o->is_fresh)
+		TAILQ_REMOVE(&fresh, o, fresh);
+	o->is_fresh = false;
+}
+
+/* It has a file, or never was a message. False: its mark, not now. */
+static bool
 end_orphan(struct orphan *o)
 {
+	o->is_over = true;
 	if (mark(o->log, o->record.at) == -1)
-		o->log->is_looked = false;
+		return false;
 	o->log->live--;
 	orphan_count--;
+	forget_fresh(o);
 	RB_REMOVE(orphans, &orphans, o);
 	free(o);
+	return true;
 }
 
 /* What is damaged was never whole, if its batch was the last one written;
- * else it was ours, and is kept as it is. False: not now. */
+ * else it was ours, and is kept as it is. While somebody writes the log he may
+ * be about to write this. False: not now. */
 static WAITS bool
 end_damaged(struct orphan *o)
 {
 	const char	*id = o->record.id;
 	int		 fd;
 
+	if (!held_log_is_closed(o->log))
+		return false;
 	if (!held_log_was_whole(o->log, &o->record)) {
 		log_info("%s: not complete in the write-ahead log: its sender "
 		    "was not told that it is ours", id);
-		end_orphan(o);
-		return true;
+		return end_orphan(o);
 	}
 	fd = open_copy(o->log, &o->record, true);
 	if (fd == -1 || finish_copy(id, fd) == -1 ||
@@ -283,8 +361,22 @@ end_damaged(struct orphan *o)
 	}
 	log_error("%s: damaged in write-ahead log %u; the file is now in "
 	    "corrupt/", id, o->log->wal.number);
-	end_orphan(o);
-	return true;
+	return end_orphan(o);
+}
+
+/* The file that was found, to stable storage: who made it may have died before
+ * he had synced it. */
+static WAITS bool
+sync_found(enum queue_dir dir, const char *id)
+{
+	int	fd = queue_open_file(dir, id, O_RDONLY), result;
+
+	if (fd == -1)
+		return false;
+	if ((result = offload_sync(fd)) == -1)
+		log_error("%s: sync: %s", id, strerror(errno));
+	close(fd);
+	return result == 0;
 }
 
 /* Give it a file. False: not now. */
@@ -295,10 +387,10 @@ file_orphan(struct orphan *o)
 	enum queue_dir	 dir;
 	int		 fd;
 
-	if (entry_find(id, &dir)) {
-		end_orphan(o);		/* it got that far before the crash */
-		return true;
-	}
+	if (o->is_over)
+		return end_orphan(o);
+	if (entry_find(id, &dir))	/* it got that far before a crash */
+		return sync_found(dir, id) && end_orphan(o);
 	fd = open_copy(o->log, &o->record, false);
 	if (fd == -1 && errno == EBADMSG)
 		return end_damaged(o);
@@ -307,22 +399,32 @@ file_orphan(struct orphan *o)
 		return false;
 	}
 	(void)waiting_add(id, QUEUE_INCOMING, clock_now());
-	end_orphan(o);
 	feed_wake();
-	return true;
+	return end_orphan(o);
 }
 
 /* --- who makes files ----------------------------------------------------- */
 
-/* A message's turn. False: not now. */
+/* A message's turn; one that is being settled sees to it itself. False: not
+ * now. It may be gone afterwards. */
 static WAITS bool
 file_message(struct message *m)
 {
-	if (m->log == NULL || m->fate == FATE_GONE ||
-	    outcome_is_delivered(m) || unfiled_file(m) == 0)
+	bool	is_done = true;
+
+	leave_line(m);
+	if (m->is_settling)
 		return true;
-	log_error("%s: cannot get a file: %s", m->id, strerror(errno));
-	return false;
+	message_hold(m);
+	if (m->fate != FATE_GONE && !outcome_is_delivered(m) &&
+	    unfiled_file(m) == -1) {
+		log_error("%s: cannot get a file: %s", m->id,
+		    strerror(errno));
+		unfiled_file_soon(m);
+		is_done = false;
+	}
+	message_release(m);
+	return is_done;
 }
 
 /* The next one; false: not now. */
@@ -333,19 +435,13 @@ file_next(void)
 	struct orphan	*o = STAILQ_FIRST(&orphan_line);
 	bool		 is_done;
 
-	if (m != NULL) {
-		TAILQ_REMOVE(&to_file, m, filing);
-		is_done = file_message(m);
-		if (is_done) {
-			m->is_to_file = false;
-			message_release(m);
-		} else
-			TAILQ_INSERT_TAIL(&to_file, m, filing);
-		return is_done;
-	}
+	if (m != NULL)
+		return file_message(m);
 	STAILQ_REMOVE_HEAD(&orphan_line, next);
-	if ((is_done = file_orphan(o)) == false)
+	if ((is_done = file_orphan(o)) == false) {
+		forget_fresh(o);
 		STAILQ_INSERT_TAIL(&orphan_line, o, next);
+	}
 	return is_done;
 }
 
@@ -377,14 +473,13 @@ start_filers(void)
 	fiber_start(file_all, NULL);
 }
 
-/* Soon. */
+/* Soon. It is not held: should it be over before its turn it needs none. */
 void
 unfiled_file_soon(struct message *m)
 {
-	if (m->is_to_file || m->is_filing)
+	if (m->is_to_file || m->is_filing || m->is_settling)
 		return;
 	m->is_to_file = true;
-	message_hold(m);
 	TAILQ_INSERT_TAIL(&to_file, m, filing);
 	start_filers();
 }
@@ -402,17 +497,25 @@ file_since(int64_t since)
 	}
 }
 
+/* Is there one that came before, and may get its file at once? */
+static bool
+has_since(int64_t since)
+{
+	const struct message	*m = TAILQ_FIRST(&unfiled);
+	const struct orphan	*o = TAILQ_FIRST(&fresh);
+
+	return (m != NULL && m->unfiled_since <= since) ||
+	    (o != NULL && o->since <= since);
+}
+
 /* For who looks at files. */
 void
 unfiled_file_all(int64_t deadline)
 {
-	int64_t		 begun = clock_now();
-	struct message	*m;
+	int64_t	begun = clock_now();
 
 	file_since(begun);
-	while (clock_now() < deadline &&
-	    (((m = TAILQ_FIRST(&unfiled)) != NULL &&
-	    m->unfiled_since <= begun) || orphan_count > 0))
+	while (clock_now() < deadline && has_since(begun))
 		if (fiber_sleep(FILING_STEP) == -1)
 			return;
 }
@@ -430,23 +533,48 @@ is_here(const struct held_log *l, const struct wal_record *record)
 	    RB_FIND(orphans, &orphans, &key) != NULL;
 }
 
-/* All records of a log: who is unknown, and stands in front of `end`, gets a
- * file. How many. */
+/* Those of these records that stand in front of `end` and are unknown. While
+ * they were read, messages were delivered: only the mark says now whether it is
+ * one of them. */
 static WAITS size_t
-look_through(struct held_log *l, int64_t end)
+take_unknown(struct held_log *l, const struct wal_record *records, size_t n,
+    int64_t end)
 {
-	struct wal_record	*records;
-	size_t			 n, i, found = 0;
+	size_t	i, found = 0;
 
-	records = held_log_read(l, &n);
-	for (i = 0; i < n; i++) {
-		if (records[i].at < end && !is_here(l, &records[i])) {
+	for (i = 0; i < n && !l->is_released; i++) {
+		if (records[i].at < end && !is_here(l, &records[i]) &&
+		    !wal_is_marked(&l->wal, records[i].at)) {
 			add_orphan(l, &records[i]);
 			found++;
 		}
 		fiber_breathe();
 	}
-	l->seen_end = n > 0 ? wal_after(&records[n - 1]) : 0;
+	return found;
+}
+
+/* All records of a log: who is unknown, and stands in front of `end`, gets a
+ * file. How many. What the disk does not give is looked for again, and the log
+ * is not released without it. */
+static WAITS size_t
+look_through(struct held_log *l, int64_t end)
+{
+	struct wal_record	*records;
+	size_t			 n, found;
+	bool			 is_all;
+
+	l->holds++;
+	records = held_log_read(l, &n, &is_all);
+	found = take_unknown(l, records, n, end);
+	if (!l->is_released)
+		l->seen_end = n > 0 ? wal_after(&records[n - 1]) : 0;
+	if (!is_all) {
+		log_error("incoming/wal.%u: not all of it can be read",
+		    l->wal.number);
+		l->is_looked = false;
+		l->look_again = clock_now() + LOOK_PAUSE;
+	}
+	l->holds--;
 	free(records);
 	return found;
 }
@@ -455,7 +583,7 @@ look_through(struct held_log *l, int64_t end)
 static WAITS void
 close_log(struct held_log *l)
 {
-	if (!l->is_looked) {
+	if (!l->is_looked && clock_now() >= l->look_again) {
 		l->is_looked = true;
 		if (look_through(l, INT64_MAX) > 0)
 			log_info("messages that were in a write-ahead log "
@@ -498,19 +626,53 @@ need_watch(void)
 	fiber_start(watch, NULL);
 }
 
-/* Does the packet tell something? */
+/* Is it in the log, where the packet says? */
+static bool
+is_there(const struct held_log *l, const struct new_mail *mail)
+{
+	struct wal_record	record;
+
+	return wal_read(&l->wal, mail->wal_at, &record) == 0 &&
+	    strcmp(record.id, mail->queue_id) == 0;
+}
+
+/* Is it known by its record only? */
+bool
+unfiled_has(const char *id)
+{
+	struct orphan	key;
+
+	strlcpy(key.record.id, id, sizeof(key.record.id));
+	return RB_FIND(orphans, &orphans, &key) != NULL;
+}
+
+/* How many are. */
+size_t
+unfiled_count(void)
+{
+	return orphan_count;
+}
+
+/* Does the packet tell something? A log that was released has nothing to tell:
+ * its writer may have begun it anew, and what stands there, or is not marked
+ * there, is another message. */
 bool
 unfiled_is_news(const struct new_mail *mail)
 {
 	struct held_log	*l = held_log_find((unsigned)mail->wal,
 			    (uint64_t)mail->wal_generation);
-	struct orphan	 key;
 
 	need_watch();
-	if (l == NULL || wal_is_marked(&l->wal, mail->wal_at))
-		return false;
-	strlcpy(key.record.id, mail->queue_id, sizeof(key.record.id));
-	return RB_FIND(orphans, &orphans, &key) == NULL;
+	return l != NULL && !l->is_released && is_there(l, mail) &&
+	    !wal_is_marked(&l->wal, mail->wal_at) &&
+	    !unfiled_has(mail->queue_id);
+}
+
+/* Not too many? */
+bool
+unfiled_has_room(void)
+{
+	return bytes < BYTES;
 }
 
 /* No room. */
@@ -578,8 +740,10 @@ unfiled_sync(void)
 	for (l = held_log_next(NULL); l != NULL; l = held_log_next(l))
 		if (l->is_dirty) {
 			l->is_dirty = false;
+			l->holds++;
 			if (offload_sync(l->wal.fd) == -1)
 				log_error("sync of a write-ahead log: %s",
 				    strerror(errno));
+			l->holds--;
 		}
 }

@@ -189,7 +189,7 @@ change_message(enum change change, const char *id)
 	if (m == NULL) {
 		if (entry_find(id, &dir))
 			return change_closed(change, id, dir);
-		errno = ENOENT;
+		errno = unfiled_has(id) ? EBUSY : ENOENT;
 		return -1;
 	}
 	if (m->fate == FATE_GONE || m->is_settling || m->is_filing ||

@@ -235,7 +235,7 @@ flush_rows(struct command *c)
 	for (i = 0; i < c->asked->count; i++) {
 		id = c->asked->rows[i].id;
 		if (waiting_set_due(id, clock_now()) ||
-		    message_find(id) != NULL)
+		    message_find(id) != NULL || unfiled_has(id))
 			c->done.changed++;
 		else if (!entry_find(id, &dir))
 			add_row(c, id, "");

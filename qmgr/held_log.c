@@ -4,17 +4,25 @@
  * A log is known from the packet that first names it, or from a look at what
  * is in incoming/. When its writer uses it again, its generation is another
  * one; that happens only after we have released it.
+ *
+ * P1  A log that is not released stays what it is here, whatever becomes of its
+ *     name; one that a fiber waits for is not freed.
+ * P2  What the disk does not give, and a record that is damaged in front of
+ *     others, is told, and hides nothing behind it.
  */
 #include "qmgr/held_log.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/fiber/offload.h"
+#include "qmgr/sync.h"
 
 enum {
 	GRACE = 500,			/* for packets that are on their way */
@@ -147,6 +155,8 @@ struct reading {
 	struct wal_record	*records;
 	size_t			 count, room;
 	bool			 takes_marked, is_cut;
+	int64_t			 gap;		/* no record is there; or 0 */
+	uint32_t		 gap_batch, last_batch;
 };
 
 /* One more. */
@@ -176,11 +186,28 @@ read_records(void *arg)
 			add(r, &record);
 		if (result == 1)
 			r->is_cut = true;
+		else if (record.at != at && r->gap == 0 &&
+		    !wal_is_marked(&r->wal, at)) {
+			r->gap = at;
+			r->gap_batch = record.batch;
+		}
+		r->last_batch = record.batch;
 		at = wal_after(&record);
 	}
 	if (errno != EINVAL)
 		r->is_cut = true;
 	return 0;
+}
+
+/* Records stand one behind the other. Where one should be in front of a later
+ * write there was one, of a message that was ours. */
+static void
+tell_gap(const struct held_log *l, const struct reading *r)
+{
+	if (r->gap != 0 && l->closed_at != 0 &&
+	    (r->gap_batch < r->last_batch || wal_is_sealed(&l->wal)))
+		log_error("incoming/wal.%u: what stands at %jd is damaged: a "
+		    "message may be lost", l->wal.number, (intmax_t)r->gap);
 }
 
 /* Those without a mark. */
@@ -190,6 +217,7 @@ held_log_read(const struct held_log *l, size_t *count, bool *is_all)
 	struct reading	r = { .wal = l->wal };
 
 	(void)offload(read_records, &r);
+	tell_gap(l, &r);
 	*count = r.count;
 	*is_all = !r.is_cut;
 	return r.records;
@@ -208,4 +236,119 @@ held_log_was_whole(const struct held_log *l, const struct wal_record *record)
 	    r.records[r.count - 1].batch > record->batch);
 	free(r.records);
 	return was_whole;
+}
+
+/* --- files of their messages ---------------------------------------------- */
+
+/* A copy, on its way through a thread. */
+struct copy {
+	struct wal		 wal;
+	struct wal_record	 record;
+	bool			 takes_damaged;
+	int			 from, fd;
+};
+
+/* Into a new file. */
+static int
+fill_from_memory(const struct copy *c, int fd)
+{
+	size_t	 len = (size_t)c->record.length;
+	char	*image = mem_alloc(len);
+	ssize_t	 n = fs_pread(c->from, image, len, 0);
+	int	 result = n == (ssize_t)len ? fs_pwrite(fd, image, len, 0) : -1,
+		 saved = n >= 0 && n != (ssize_t)len ? EBADMSG : errno;
+
+	free(image);
+	errno = saved;
+	return result;
+}
+
+/* What wal_copy() does, of a copy in memory. */
+static int
+copy_memory(const struct copy *c)
+{
+	int	fd = queue_create(c->record.id), saved;
+
+	if (fd == -1 || fill_from_memory(c, fd) == 0)
+		return fd;
+	saved = errno;
+	(void)queue_remove(QUEUE_INCOMING, c->record.id);
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+/* On a thread. */
+static int
+make_copy(void *arg)
+{
+	struct copy	*c = arg;
+
+	c->fd = c->from != -1 ? copy_memory(c) :
+	    wal_copy(&c->wal, &c->record, c->takes_damaged);
+	return c->fd == -1 ? -1 : 0;
+}
+
+/* The file's descriptor, or -1. What somebody has begun and not finished goes
+ * first. */
+static WAITS int
+copy_patiently(struct copy *c)
+{
+	if (offload(make_copy, c) == 0)
+		return c->fd;
+	if (errno != EEXIST || queue_reap(c->record.id) != 1)
+		return -1;
+	return offload(make_copy, c) == 0 ? c->fd : -1;
+}
+
+/* Of what the record says. */
+int
+held_log_copy(const struct held_log *l, const struct wal_record *record,
+    bool takes_damaged)
+{
+	struct copy	c = { .wal = l->wal, .record = *record, .from = -1,
+			    .takes_damaged = takes_damaged };
+
+	return copy_patiently(&c);
+}
+
+/* Of what we have. */
+int
+held_log_copy_memory(const char *id, int fd, int64_t size)
+{
+	struct copy	c = { .record.length = size, .from = fd };
+
+	strlcpy(c.record.id, id, sizeof(c.record.id));
+	return copy_patiently(&c);
+}
+
+/* Complete and synced; or gone. */
+int
+held_log_finish(const char *id, int fd)
+{
+	int	saved;
+
+	if (queue_set_complete(fd) == 0 && offload_sync(fd) == 0) {
+		close(fd);
+		return 0;
+	}
+	saved = errno;
+	(void)queue_remove(QUEUE_INCOMING, id);
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+/* Mark a place. A mark that cannot be written costs a look at a file, or a
+ * second delivery after a crash. */
+int
+held_log_mark(struct held_log *l, int64_t at)
+{
+	if (wal_mark(&l->wal, at) == -1) {
+		log_error("mark in a write-ahead log: %s", strerror(errno));
+		return -1;
+	}
+	l->is_dirty = true;
+	sync_marked();
+	return 0;
 }

@@ -42,4 +42,15 @@ WAITS struct wal_record *held_log_read(const struct held_log *, size_t *count,
 WAITS bool	 held_log_was_whole(const struct held_log *,
 		    const struct wal_record *);
 
+/* A file in incoming/ with what the record says: its descriptor, or -1 with
+ * errno. EBADMSG: it is damaged, and that matters. */
+WAITS int	 held_log_copy(const struct held_log *,
+		    const struct wal_record *, bool takes_damaged);
+/* The same of a copy in memory. */
+WAITS int	 held_log_copy_memory(const char *id, int fd, int64_t size);
+/* Complete, synced and closed: 0; or it is gone, -1. */
+WAITS int	 held_log_finish(const char *id, int fd);
+/* The message at this place needs it no more: 0, or -1, logged. */
+int		 held_log_mark(struct held_log *, int64_t at);
+
 #endif

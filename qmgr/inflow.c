@@ -17,7 +17,7 @@
 #include "common/ipc/packets.h"
 #include "qmgr/evict.h"
 #include "qmgr/message.h"
-#include "qmgr/unfiled.h"
+#include "qmgr/orphan.h"
 #include "qmgr/waiting.h"
 
 enum { COUNT_EVERY = 200 };		/* milliseconds */
@@ -44,7 +44,7 @@ on_ask_inflow(struct request *r)
 	if (clock_now() - counted >= COUNT_EVERY) {
 		counted = clock_now();
 		answer.backlog = count_open() +
-		    (int64_t)(waiting_count_new() + unfiled_count());
+		    (int64_t)(waiting_count_new() + orphan_count());
 		answer.limit = (int64_t)evict_limit();
 	}
 	(void)channel_reply(r, PACKET_INFLOW, &answer);

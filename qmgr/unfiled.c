@@ -21,137 +21,44 @@
  *             a file on stable storage. What is neither is found by the next
  *             look, of ours or of our successor.
  * recovery-6  A log is released only when it was looked through after its end,
- *             and everything in it is marked.
+ *             as far as the disk gives all of it, and everything in it is
+ *             marked.
+ * P1  What a look has read is of a moment ago, and a packet may be late: whether
+ *     a message is over is said by its mark, as long as its log is not
+ *     released, and by nothing afterwards.
  */
 #include "qmgr/unfiled.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/bug.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "common/daemon/daemon.h"
 #include "common/fiber/offload.h"
 #include "common/queue/wal.h"
-#include "qmgr/entry.h"
 #include "qmgr/held_log.h"
+#include "qmgr/orphan.h"
 #include "qmgr/outcome.h"
 #include "qmgr/patience.h"
-#include "qmgr/scan.h"
 #include "qmgr/sync.h"
-#include "qmgr/waiting.h"
 
 enum {
 	AGE = 5 * 1000,			/* milliseconds without a file */
 	FILERS = 8,			/* files that are made at a time */
-	BYTES = 128 * 1024 * 1024,	/* of messages without a file */
+	BYTES = 128 * 1024 * 1024,	/* of copies in memory */
 	STEP = 250,			/* how often logs are looked at */
 	LOOK_PAUSE = 60 * 1000,		/* when the disk did not give all */
 	FILING_STEP = 5			/* while another fiber is at it */
 };
 
-/* A message that is known by its record only. */
-struct orphan {
-	RB_ENTRY(orphan)	 entry;
-	STAILQ_ENTRY(orphan)	 next;
-	TAILQ_ENTRY(orphan)	 fresh;
-	struct held_log		*log;
-	struct wal_record	 record;
-	int64_t			 since;
-	bool			 is_fresh;	/* nothing went wrong yet */
-	bool			 is_over;	/* but for its mark */
-};
-
-static int
-compare(const struct orphan *a, const struct orphan *b)
-{
-	return strcmp(a->record.id, b->record.id);
-}
-
-RB_HEAD(orphans, orphan);
-RB_PROTOTYPE(orphans, orphan, entry, )
-RB_GENERATE(orphans, orphan, entry, compare)
-
-static struct orphans		 orphans = RB_INITIALIZER(&orphans);
-static STAILQ_HEAD(, orphan)	 orphan_line =
-				    STAILQ_HEAD_INITIALIZER(orphan_line);
-static TAILQ_HEAD(, orphan)	 fresh = TAILQ_HEAD_INITIALIZER(fresh);
 static TAILQ_HEAD(, message)	 unfiled = TAILQ_HEAD_INITIALIZER(unfiled);
 static TAILQ_HEAD(, message)	 to_file = TAILQ_HEAD_INITIALIZER(to_file);
-static unsigned			 filers, orphan_count;
+static unsigned			 filers;
 static int64_t			 bytes;		/* of messages */
 static bool			 is_watching, is_draining;
-
-/* --- one file ------------------------------------------------------------ */
-
-/* A copy, on its way through a thread. */
-struct copy {
-	struct wal		 wal;
-	struct wal_record	 record;
-	bool			 takes_damaged;
-	int			 fd;
-};
-
-/* On a thread. */
-static int
-make_copy(void *arg)
-{
-	struct copy	*c = arg;
-
-	c->fd = wal_copy(&c->wal, &c->record, c->takes_damaged);
-	return c->fd == -1 ? -1 : 0;
-}
-
-/* A file with what the record says: its descriptor, or -1. What somebody has
- * begun and not finished goes first. */
-static WAITS int
-open_copy(const struct held_log *l, const struct wal_record *record,
-    bool takes_damaged)
-{
-	struct copy	c = { .wal = l->wal, .record = *record,
-			    .takes_damaged = takes_damaged };
-
-	if (offload(make_copy, &c) == 0)
-		return c.fd;
-	if (errno != EEXIST || queue_reap(record->id) != 1)
-		return -1;
-	return offload(make_copy, &c) == 0 ? c.fd : -1;
-}
-
-/* Complete and synced; or gone. */
-static WAITS int
-finish_copy(const char *id, int fd)
-{
-	int	saved;
-
-	if (queue_set_complete(fd) == 0 && offload_sync(fd) == 0) {
-		close(fd);
-		return 0;
-	}
-	saved = errno;
-	(void)queue_remove(QUEUE_INCOMING, id);
-	close(fd);
-	errno = saved;
-	return -1;
-}
-
-/* Mark a place. A mark that cannot be written costs a look at a file, or a
- * second delivery after a crash. */
-static int
-mark(struct held_log *l, int64_t at)
-{
-	if (wal_mark(&l->wal, at) == -1) {
-		log_error("mark in a write-ahead log: %s", strerror(errno));
-		return -1;
-	}
-	l->is_dirty = true;
-	sync_marked();
-	return 0;
-}
+static bool			 has_begun;	/* the queue is ours */
 
 /* --- messages ------------------------------------------------------------ */
 
@@ -199,7 +106,7 @@ unfiled_enter(struct message *m, const struct new_mail *mail)
 int
 unfiled_over(struct message *m)
 {
-	if (mark(m->log, m->log_at) == -1)
+	if (held_log_mark(m->log, m->log_at) == -1)
 		return -1;
 	detach(m);
 	return 0;
@@ -214,33 +121,35 @@ unfiled_leave(struct message *m)
 }
 
 /* Its file, and in it what was crossed off. Those are forgotten only when the
- * file is there to stay: the next one would not have them. */
+ * file is there to stay: the next one would not have them. The copy in memory
+ * is there as long as the message has no file. */
 static WAITS int
 make_file(struct message *m)
 {
-	struct wal_record	record;
-	size_t			crossed;
-	int			fd;
+	size_t	crossed;
+	int	fd;
 
-	if (wal_read(&m->log->wal, m->log_at, &record) == -1 ||
-	    (fd = open_copy(m->log, &record, false)) == -1)
+	CLAIM(m->fd != -1);
+	if ((fd = held_log_copy_memory(m->id, m->fd, size_of(m))) == -1)
 		return -1;
 	crossed = sync_copy(m, fd);
-	if (finish_copy(m->id, fd) == -1)
+	if (held_log_finish(m->id, fd) == -1)
 		return -1;
 	sync_copied(m, crossed);
 	return 0;
 }
 
-static void	add_marking(struct held_log *, const char *id, int64_t at);
+static void	start_filers(void);
 
 /* It has a file, and needs neither its place in the log nor the copy in memory
  * any more. */
 static void
 leave_log(struct message *m)
 {
-	if (mark(m->log, m->log_at) == -1)
-		add_marking(m->log, m->id, m->log_at);
+	if (held_log_mark(m->log, m->log_at) == -1) {
+		orphan_add_marking(m->log, m->id, m->log_at);
+		start_filers();
+	}
 	detach(m);
 	message_drop_fd(m);
 	sync_again(m);
@@ -269,140 +178,6 @@ unfiled_file(struct message *m)
 	return result;
 }
 
-/* --- who has no message -------------------------------------------------- */
-
-static void	start_filers(void);
-
-/* One more. */
-static void
-add(struct held_log *l, const struct wal_record *record, bool is_over)
-{
-	struct orphan	*o = mem_alloc(sizeof(*o));
-
-	*o = (struct orphan){ .log = l, .record = *record,
-	    .since = clock_now(), .is_over = is_over };
-	if (RB_INSERT(orphans, &orphans, o) != NULL) {
-		free(o);		/* the next look, if it is another */
-		l->is_looked = false;
-		return;
-	}
-	o->is_fresh = true;
-	TAILQ_INSERT_TAIL(&fresh, o, fresh);
-	STAILQ_INSERT_TAIL(&orphan_line, o, next);
-	orphan_count++;
-	l->live++;
-	start_filers();
-}
-
-/* One that was found, or has no room. */
-static void
-add_orphan(struct held_log *l, const struct wal_record *record)
-{
-	add(l, record, false);
-}
-
-/* One that has its file, and whose mark was not written: a look would give it
- * another file, and deliver it, again and again. */
-static void
-add_marking(struct held_log *l, const char *id, int64_t at)
-{
-	struct wal_record	record = { .at = at };
-
-	strlcpy(record.id, id, sizeof(record.id));
-	add(l, &record, true);
-}
-
-/* Something went wrong, or it is over: nobody waits for its file. */
-static void
-forget_fresh(struct orphan *o)
-{
-	if (o->is_fresh)
-		TAILQ_REMOVE(&fresh, o, fresh);
-	o->is_fresh = false;
-}
-
-/* It has a file, or never was a message. False: its mark, not now. */
-static bool
-end_orphan(struct orphan *o)
-{
-	o->is_over = true;
-	if (mark(o->log, o->record.at) == -1)
-		return false;
-	o->log->live--;
-	orphan_count--;
-	forget_fresh(o);
-	RB_REMOVE(orphans, &orphans, o);
-	free(o);
-	return true;
-}
-
-/* What is damaged was never whole, if its batch was the last one written;
- * else it was ours, and is kept as it is. While somebody writes the log he may
- * be about to write this. False: not now. */
-static WAITS bool
-end_damaged(struct orphan *o)
-{
-	const char	*id = o->record.id;
-	int		 fd;
-
-	if (!held_log_is_closed(o->log))
-		return false;
-	if (!held_log_was_whole(o->log, &o->record)) {
-		log_info("%s: not complete in the write-ahead log: its sender "
-		    "was not told that it is ours", id);
-		return end_orphan(o);
-	}
-	fd = open_copy(o->log, &o->record, true);
-	if (fd == -1 || finish_copy(id, fd) == -1 ||
-	    queue_move(id, QUEUE_INCOMING, QUEUE_CORRUPT) == -1) {
-		log_error("%s: damaged; it cannot be moved to corrupt/: %s",
-		    id, strerror(errno));
-		return false;
-	}
-	log_error("%s: damaged in write-ahead log %u; the file is now in "
-	    "corrupt/", id, o->log->wal.number);
-	return end_orphan(o);
-}
-
-/* The file that was found, to stable storage: who made it may have died before
- * he had synced it. */
-static WAITS bool
-sync_found(enum queue_dir dir, const char *id)
-{
-	int	fd = queue_open_file(dir, id, O_RDONLY), result;
-
-	if (fd == -1)
-		return false;
-	if ((result = offload_sync(fd)) == -1)
-		log_error("%s: sync: %s", id, strerror(errno));
-	close(fd);
-	return result == 0;
-}
-
-/* Give it a file. False: not now. */
-static WAITS bool
-file_orphan(struct orphan *o)
-{
-	const char	*id = o->record.id;
-	enum queue_dir	 dir;
-	int		 fd;
-
-	if (o->is_over)
-		return end_orphan(o);
-	if (entry_find(id, &dir))	/* it got that far before a crash */
-		return sync_found(dir, id) && end_orphan(o);
-	fd = open_copy(o->log, &o->record, false);
-	if (fd == -1 && errno == EBADMSG)
-		return end_damaged(o);
-	if (fd == -1 || finish_copy(id, fd) == -1) {
-		log_error("%s: cannot get a file: %s", id, strerror(errno));
-		return false;
-	}
-	(void)waiting_add(id, QUEUE_INCOMING, clock_now());
-	feed_wake();
-	return end_orphan(o);
-}
-
 /* --- who makes files ----------------------------------------------------- */
 
 /* A message's turn; one that is being settled sees to it itself. False: not
@@ -427,22 +202,16 @@ file_message(struct message *m)
 	return is_done;
 }
 
-/* The next one; false: not now. */
+/* The next one, of messages and of orphans by turns; false: not now. */
 static WAITS bool
 file_next(void)
 {
-	struct message	*m = TAILQ_FIRST(&to_file);
-	struct orphan	*o = STAILQ_FIRST(&orphan_line);
-	bool		 is_done;
+	static bool	was_message;
 
-	if (m != NULL)
-		return file_message(m);
-	STAILQ_REMOVE_HEAD(&orphan_line, next);
-	if ((is_done = file_orphan(o)) == false) {
-		forget_fresh(o);
-		STAILQ_INSERT_TAIL(&orphan_line, o, next);
-	}
-	return is_done;
+	was_message = !TAILQ_EMPTY(&to_file) &&
+	    (!was_message || !orphan_is_waiting());
+	return was_message ? file_message(TAILQ_FIRST(&to_file)) :
+	    orphan_file_next();
 }
 
 /* One of a few fibers. */
@@ -453,7 +222,7 @@ file_all(void *arg)
 
 	(void)arg;
 	fiber_name("file");
-	while (!TAILQ_EMPTY(&to_file) || !STAILQ_EMPTY(&orphan_line)) {
+	while (!TAILQ_EMPTY(&to_file) || orphan_is_waiting()) {
 		if (file_next())
 			patience = (struct patience){ 0 };
 		else if (!patience_wait(&patience))
@@ -502,10 +271,9 @@ static bool
 has_since(int64_t since)
 {
 	const struct message	*m = TAILQ_FIRST(&unfiled);
-	const struct orphan	*o = TAILQ_FIRST(&fresh);
 
 	return (m != NULL && m->unfiled_since <= since) ||
-	    (o != NULL && o->since <= since);
+	    orphan_is_due(since);
 }
 
 /* For who looks at files. */
@@ -527,10 +295,17 @@ static bool
 is_here(const struct held_log *l, const struct wal_record *record)
 {
 	struct message	*m = message_find(record->id);
-	struct orphan	 key = { .record = *record };
 
 	return (m != NULL && m->log == l && m->log_at == record->at) ||
-	    RB_FIND(orphans, &orphans, &key) != NULL;
+	    orphan_has(record->id);
+}
+
+/* It gets a file. */
+static void
+take_in(struct held_log *l, const struct wal_record *record)
+{
+	orphan_add(l, record);
+	start_filers();
 }
 
 /* Those of these records that stand in front of `end` and are unknown. While
@@ -545,7 +320,7 @@ take_unknown(struct held_log *l, const struct wal_record *records, size_t n,
 	for (i = 0; i < n && !l->is_released; i++) {
 		if (records[i].at < end && !is_here(l, &records[i]) &&
 		    !wal_is_marked(&l->wal, records[i].at)) {
-			add_orphan(l, &records[i]);
+			take_in(l, &records[i]);
 			found++;
 		}
 		fiber_breathe();
@@ -603,7 +378,7 @@ watch(void *arg)
 	(void)arg;
 	fiber_name("watch logs");
 	while (has_more && fiber_sleep(STEP) == 0) {
-		has_more = !TAILQ_EMPTY(&unfiled) || orphan_count > 0;
+		has_more = !TAILQ_EMPTY(&unfiled) || orphan_count() > 0;
 		file_since(clock_now() - (is_draining ? 0 : AGE));
 		for (l = held_log_next(NULL); l != NULL; l = held_log_next(l)) {
 			if (held_log_is_closed(l))
@@ -616,11 +391,11 @@ watch(void *arg)
 	is_watching = false;
 }
 
-/* See that somebody watches. */
+/* See that somebody watches; not while another qmgr has the queue. */
 static void
 need_watch(void)
 {
-	if (is_watching)
+	if (is_watching || !has_begun)
 		return;
 	is_watching = true;
 	fiber_start(watch, NULL);
@@ -636,23 +411,6 @@ is_there(const struct held_log *l, const struct new_mail *mail)
 	    strcmp(record.id, mail->queue_id) == 0;
 }
 
-/* Is it known by its record only? */
-bool
-unfiled_has(const char *id)
-{
-	struct orphan	key;
-
-	strlcpy(key.record.id, id, sizeof(key.record.id));
-	return RB_FIND(orphans, &orphans, &key) != NULL;
-}
-
-/* How many are. */
-size_t
-unfiled_count(void)
-{
-	return orphan_count;
-}
-
 /* Does the packet tell something? A log that was released has nothing to tell:
  * its writer may have begun it anew, and what stands there, or is not marked
  * there, is another message. */
@@ -665,7 +423,7 @@ unfiled_is_news(const struct new_mail *mail)
 	need_watch();
 	return l != NULL && !l->is_released && is_there(l, mail) &&
 	    !wal_is_marked(&l->wal, mail->wal_at) &&
-	    !unfiled_has(mail->queue_id);
+	    !orphan_has(mail->queue_id);
 }
 
 /* Not too many? */
@@ -684,7 +442,7 @@ unfiled_put_off(const struct new_mail *mail)
 	struct wal_record	 record;
 
 	if (wal_read(&l->wal, mail->wal_at, &record) == 0)
-		add_orphan(l, &record);
+		take_in(l, &record);
 }
 
 /* All logs. Who writes may have packets on the way: what stood there at the
@@ -708,6 +466,7 @@ unfiled_start(void)
 	struct held_log	*l;
 	size_t		 found = 0;
 
+	has_begun = true;
 	held_log_open_all();
 	for (l = held_log_next(NULL); l != NULL; l = held_log_next(l))
 		if (!l->is_released)

@@ -25,11 +25,6 @@ bool		 unfiled_has_room(void);
 /* There is no room for it here: it gets a file, and waits. */
 void		 unfiled_put_off(const struct new_mail *);
 
-/* --- who is known by his record only, and gets a file -------------------- */
-
-bool		 unfiled_has(const char *id);
-size_t		 unfiled_count(void);
-
 /* --- a message whose `log` is not NULL ----------------------------------- */
 
 /* It is over: 0, or -1, and it is not. */

@@ -32,6 +32,8 @@
 #include "common/fiber/offload.h"
 #include "common/queue/wal.h"
 
+#include "cleanup/room.h"
+
 enum {
 	RECORDS = 64,			/* in one write */
 	BYTES = 1024 * 1024,
@@ -82,7 +84,10 @@ static unsigned		 log_count;
 static struct wal	*current, *spare;
 static int64_t		 at;		/* in the current one */
 static uint32_t		 batches;	/* written */
-static struct entries	 waiting = STAILQ_HEAD_INITIALIZER(waiting);
+static struct entries	 waiting[2] = {		/* others', ours */
+	STAILQ_HEAD_INITIALIZER(waiting[false]),
+	STAILQ_HEAD_INITIALIZER(waiting[true])
+};
 static bool		 is_writing, is_preparing, is_given_up;
 static int64_t		 not_before;	/* look for a log again */
 
@@ -312,20 +317,40 @@ add(struct batch *b, struct entry *e)
 	b->end += room;
 }
 
+/* Does anybody wait? */
+static bool
+has_waiting(void)
+{
+	return !STAILQ_EMPTY(&waiting[false]) || !STAILQ_EMPTY(&waiting[true]);
+}
+
+/* Who is next: our own mail and others' by turns (commit.c P1). */
+static struct entries *
+next_line(void)
+{
+	static bool	is_ours;
+
+	if (!STAILQ_EMPTY(&waiting[!is_ours]))
+		is_ours = !is_ours;
+	return &waiting[is_ours];
+}
+
 /* Those who wait, as far as they go into one write. */
 static void
 collect(struct batch *b, struct entries *taken)
 {
+	struct entries	*line;
 	struct entry	*e;
 	int64_t		 room;
 
-	while ((e = STAILQ_FIRST(&waiting)) != NULL &&
-	    b->vectors < 3 * RECORDS) {
+	while (has_waiting() && b->vectors < 3 * RECORDS) {
+		line = next_line();
+		e = STAILQ_FIRST(line);
 		room = wal_room(e->transaction->buffer.len);
 		if (b->end - b->at + room > BYTES || (b->vectors > 0 &&
 		    b->end + room > b->wal->size))
 			break;
-		STAILQ_REMOVE_HEAD(&waiting, next);
+		STAILQ_REMOVE_HEAD(line, next);
 		if (b->vectors == 0) {
 			if (!has_room(room)) {
 				want_spare();
@@ -376,7 +401,7 @@ write_all(void *arg)
 
 	(void)arg;
 	fiber_name("write log");
-	while (!STAILQ_EMPTY(&waiting)) {
+	while (has_waiting()) {
 		STAILQ_INIT(&taken);
 		b->vectors = 0;
 		b->at = b->end = 0;
@@ -417,7 +442,7 @@ batch_commit(struct transaction *t, struct wal_place *place)
 {
 	struct entry	e = { .transaction = t, .fiber = fiber_self() };
 
-	STAILQ_INSERT_TAIL(&waiting, &e, next);
+	STAILQ_INSERT_TAIL(&waiting[room_is_ours(t)], &e, next);
 	if (!is_writing) {
 		is_writing = true;
 		fiber_start(write_all, NULL);

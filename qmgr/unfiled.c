@@ -23,8 +23,8 @@
  * recovery-6  A log is released only when it was looked through after its end,
  *             as far as the disk gives all of it, and everything in it is
  *             marked.
- * P1  What a look has read is of a moment ago, and a packet may be late: whether
- *     a message is over is said by its mark, as long as its log is not
+ * P1  What a look has read is of a moment ago, and a packet may be late:
+ *     whether a message is over is said by its mark, as long as its log is not
  *     released, and by nothing afterwards.
  */
 #include "qmgr/unfiled.h"

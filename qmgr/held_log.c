@@ -17,7 +17,7 @@
 #include "common/fiber/offload.h"
 
 enum {
-	GRACE = 500,			/* for packets that are on their way */
+	GRACE = 100,			/* for packets that are on their way */
 	FIRST_ROOM = 256
 };
 

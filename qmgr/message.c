@@ -24,6 +24,7 @@
 #include "common/base/bug.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/fiber/closer.h"
 #include "qmgr/sender.h"
 #include "qmgr/unfiled.h"
 
@@ -412,15 +413,27 @@ message_fd(struct message *m)
 	return m->fd;
 }
 
+/* The last descriptor of a file without a name takes its time; memory goes at
+ * once. */
+static void
+drop_fd(struct message *m)
+{
+	if (m->is_in_memory)
+		close(m->fd);
+	else
+		close_later(m->fd);
+	m->fd = -1;
+	kept--;
+}
+
 /* Not that of one more than may be kept. */
 void
 message_let_fd(struct message *m)
 {
 	if (m->fd == -1 || kept <= kept_limit || m->log != NULL)
 		return;
-	close(m->fd);
-	m->fd = -1;
-	kept--;
+	drop_fd(m);
+	m->is_in_memory = false;
 }
 
 /* Forget it. */
@@ -436,10 +449,8 @@ message_close(struct message *m)
 		CLAIM(!job->is_queued);
 		job->site->users--;
 	}
-	if (m->fd != -1) {
-		close(m->fd);
-		kept--;
-	}
+	if (m->fd != -1)
+		drop_fd(m);
 	RB_REMOVE(messages, &messages, m);
 	count--;
 	recipients -= weight(m);

@@ -378,11 +378,11 @@ start_filers(void)
 	fiber_start(file_all, NULL);
 }
 
-/* Soon. */
+/* Soon. Who settles it sees to that himself, and nobody holds it then. */
 void
 unfiled_file_soon(struct message *m)
 {
-	if (m->is_to_file || m->is_filing)
+	if (m->is_to_file || m->is_filing || m->is_settling)
 		return;
 	m->is_to_file = true;
 	message_hold(m);

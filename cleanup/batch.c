@@ -37,7 +37,7 @@
 enum {
 	RECORDS = 64,			/* in one write */
 	BYTES = 1024 * 1024,
-	LARGEST = 60 * 1024,		/* of an image */
+	LARGEST = 256 * 1024,		/* of an image */
 	LOGS = 8,			/* of one process */
 	PERIOD = 1000,			/* that messages are counted in */
 	IDLE = 10 * 1000,		/* after which files will do again */
@@ -272,7 +272,7 @@ has_room(int64_t bytes)
 	    !wal_has_name(current)) {
 		if (spare != NULL && !wal_has_name(spare))
 			spare = NULL;
-		if (spare == NULL)
+		if (spare == NULL || spare->records + bytes > spare->size)
 			return false;
 		leave_current();
 		current = spare;
@@ -422,7 +422,15 @@ write_all(void *arg)
 
 /* --- what commit.c asks for ---------------------------------------------- */
 
-/* Small, of few recipients, for now; while much comes. */
+/* There is a log. */
+bool
+batch_wants(size_t len)
+{
+	return (current != NULL || spare != NULL) && !is_given_up &&
+	    len <= LARGEST && clock_now() < busy_until;
+}
+
+/* Small, and not held; while much comes. */
 bool
 batch_takes(const struct transaction *t)
 {

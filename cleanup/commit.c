@@ -34,6 +34,7 @@
 #include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
+#include "common/fiber/closer.h"
 #include "common/fiber/offload.h"
 #include "common/fiber/queue.h"
 #include "common/ipc/link.h"
@@ -207,8 +208,10 @@ send_news(struct transaction *t, struct channel *channel,
 		return;			/* qmgr has been faster */
 	channel_send(channel, PACKET_NEW_MAIL, channel_next_id(channel), &news,
 	    clock_now() + TELL_TIME);
-	if (news.message != -1)
+	if (news.message != -1 && place != NULL)
 		close(news.message);
+	else if (news.message != -1)
+		close_later(news.message);	/* qmgr may have been quick */
 }
 
 /* The way to qmgr, as soon as there is one. A daemon that is to leave keeps

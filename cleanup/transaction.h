@@ -90,6 +90,7 @@ struct transaction {
 	int64_t			 in_file;	/* bytes written */
 	int64_t			 content_length;
 	char			 tail[2];	/* last two content bytes */
+	bool			 is_long;	/* the buffer, for a log */
 	bool			 has_utf8_head;	/* unicode.c */
 
 	int			 code;		/* of the refusal; 0 is well */

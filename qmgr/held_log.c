@@ -25,7 +25,7 @@
 #include "qmgr/sync.h"
 
 enum {
-	GRACE = 500,			/* for packets that are on their way */
+	GRACE = 100,			/* for packets that are on their way */
 	FIRST_ROOM = 256
 };
 

@@ -24,6 +24,7 @@
 #include "common/base/bug.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/fiber/closer.h"
 #include "qmgr/sender.h"
 #include "qmgr/unfiled.h"
 
@@ -412,14 +413,19 @@ message_fd(struct message *m)
 	return m->fd;
 }
 
-/* It can be opened anew. */
+/* It can be opened anew. The last descriptor of a file without a name takes its
+ * time; memory goes at once. */
 void
 message_drop_fd(struct message *m)
 {
 	if (m->fd == -1)
 		return;
-	close(m->fd);
+	if (m->is_in_memory)
+		close(m->fd);
+	else
+		close_later(m->fd);
 	m->fd = -1;
+	m->is_in_memory = false;
 	kept--;
 }
 

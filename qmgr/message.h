@@ -74,7 +74,7 @@ struct message {
 	bool			 is_flushed;	/* defer_transports or not */
 	struct held_log		*log;		/* unfiled.c; NULL: a file */
 	int64_t			 log_at, unfiled_since;
-	bool			 is_filing, is_to_file;
+	bool			 is_filing, is_to_file, is_in_memory;
 	uint32_t		*crossing;	/* bytes to overwrite */
 	size_t			 crossing_count, crossing_room;
 };

@@ -48,7 +48,7 @@ enum {
 	AGE = 5 * 1000,			/* milliseconds without a file */
 	FILERS = 8,			/* files that are made at a time */
 	BYTES = 128 * 1024 * 1024,	/* of copies in memory */
-	STEP = 250,			/* how often logs are looked at */
+	STEP = 100,			/* how often logs are looked at */
 	LOOK_PAUSE = 60 * 1000,		/* when the disk did not give all */
 	FILING_STEP = 5			/* while another fiber is at it */
 };
@@ -96,6 +96,7 @@ unfiled_enter(struct message *m, const struct new_mail *mail)
 	m->log = held_log_find((unsigned)mail->wal,
 	    (uint64_t)mail->wal_generation);
 	m->log_at = mail->wal_at;
+	m->is_in_memory = true;
 	m->unfiled_since = clock_now();
 	m->log->live++;
 	bytes += size_of(m);

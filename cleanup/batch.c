@@ -14,6 +14,7 @@
  * P1  After a write has failed its log is given up: what was in it may be
  *     there or not, and its senders are told to try again.
  * P2  Nobody waits for a log to be made ready.
+ * P3  Nothing is written to a log whose name somebody has removed.
  */
 #include "cleanup/batch.h"
 
@@ -30,6 +31,8 @@
 #include "common/fiber/fiber.h"
 #include "common/fiber/offload.h"
 #include "common/queue/wal.h"
+
+#include "cleanup/room.h"
 
 enum {
 	RECORDS = 64,			/* in one write */
@@ -76,12 +79,15 @@ const struct param	batch_params[] = {
 	PARAM_END
 };
 
-static struct wal	 logs[LOGS];	/* ours, whose lock we have */
+static struct wal	 logs[LOGS];	/* ours, whose lock we have; or -1 */
 static unsigned		 log_count;
 static struct wal	*current, *spare;
 static int64_t		 at;		/* in the current one */
 static uint32_t		 batches;	/* written */
-static struct entries	 waiting = STAILQ_HEAD_INITIALIZER(waiting);
+static struct entries	 waiting[2] = {		/* others', ours */
+	STAILQ_HEAD_INITIALIZER(waiting[false]),
+	STAILQ_HEAD_INITIALIZER(waiting[true])
+};
 static bool		 is_writing, is_preparing, is_given_up;
 static int64_t		 not_before;	/* look for a log again */
 
@@ -134,9 +140,12 @@ may_use(struct wal *w)
 static int
 take(struct wal *w, unsigned number)
 {
-	if (wal_open(w, number) == -1)
+	if (wal_open(w, number) == -1) {
+		if (errno == ENODATA && wal_reap(number) == 0)
+			errno = ENOENT;
 		return errno == ENOENT && has_space() ?
 		    wal_create(w, number, wal_size) : -1;
+	}
 	if (wal_lock(w) == 0 && wal_refresh(w) == 0 && may_use(w))
 		return 0;
 	wal_close(w);
@@ -168,6 +177,19 @@ prepare(void *arg)
 	return -1;
 }
 
+/* Those of ours that somebody has removed: nobody would find what is in them
+ * after a crash. Who has them open reads them to their ends. */
+static void
+drop_removed(void)
+{
+	struct wal	*w;
+
+	for (w = logs; w < logs + log_count; w++)
+		if (w != current && w != spare && w->fd != -1 &&
+		    !wal_has_name(w))
+			wal_close(w);
+}
+
 /* One of ours that is released, and not in use. */
 static struct wal *
 find_released(void)
@@ -181,24 +203,44 @@ find_released(void)
 	return NULL;
 }
 
+/* A place for one more. */
+static struct wal *
+find_place(void)
+{
+	struct wal	*w;
+
+	for (w = logs; w < logs + log_count; w++)
+		if (w->fd == -1)
+			return w;
+	if (log_count == LOGS)
+		return NULL;
+	w->fd = -1;
+	log_count++;
+	return w;
+}
+
 /* A spare log. */
 static void
 prepare_spare(void *arg)
 {
-	struct preparation	p = { .again = find_released() };
+	struct preparation	 p = { .fresh.fd = -1 };
+	struct wal		*place;
 
 	(void)arg;
 	fiber_name("prepare log");
-	if (p.again == NULL && log_count == LOGS) {
+	drop_removed();
+	p.again = find_released();
+	place = p.again != NULL ? p.again : find_place();
+	if (place == NULL) {
 		not_before = clock_now() + RETRY;
 	} else if (offload(prepare, &p) == -1) {
 		log_debug("no write-ahead log: %s", strerror(errno));
 		not_before = clock_now() + RETRY;
-	} else if (p.again != NULL) {
-		spare = p.again;
+		wal_close(place);	/* begun or not: qmgr sees that */
 	} else {
-		logs[log_count] = p.fresh;
-		spare = &logs[log_count++];
+		if (p.again == NULL)
+			*place = p.fresh;
+		spare = place;
 	}
 	is_preparing = false;
 }
@@ -226,8 +268,11 @@ leave_current(void)
 static bool
 has_room(int64_t bytes)
 {
-	if (current == NULL || at + bytes > current->size) {
-		if (spare == NULL)
+	if (current == NULL || at + bytes > current->size ||
+	    !wal_has_name(current)) {
+		if (spare != NULL && !wal_has_name(spare))
+			spare = NULL;
+		if (spare == NULL || spare->records + bytes > spare->size)
 			return false;
 		leave_current();
 		current = spare;
@@ -272,20 +317,40 @@ add(struct batch *b, struct entry *e)
 	b->end += room;
 }
 
+/* Does anybody wait? */
+static bool
+has_waiting(void)
+{
+	return !STAILQ_EMPTY(&waiting[false]) || !STAILQ_EMPTY(&waiting[true]);
+}
+
+/* Who is next: our own mail and others' by turns (commit.c P1). */
+static struct entries *
+next_line(void)
+{
+	static bool	is_ours;
+
+	if (!STAILQ_EMPTY(&waiting[!is_ours]))
+		is_ours = !is_ours;
+	return &waiting[is_ours];
+}
+
 /* Those who wait, as far as they go into one write. */
 static void
 collect(struct batch *b, struct entries *taken)
 {
+	struct entries	*line;
 	struct entry	*e;
 	int64_t		 room;
 
-	while ((e = STAILQ_FIRST(&waiting)) != NULL &&
-	    b->vectors < 3 * RECORDS) {
+	while (has_waiting() && b->vectors < 3 * RECORDS) {
+		line = next_line();
+		e = STAILQ_FIRST(line);
 		room = wal_room(e->transaction->buffer.len);
 		if (b->end - b->at + room > BYTES || (b->vectors > 0 &&
 		    b->end + room > b->wal->size))
 			break;
-		STAILQ_REMOVE_HEAD(&waiting, next);
+		STAILQ_REMOVE_HEAD(line, next);
 		if (b->vectors == 0) {
 			if (!has_room(room)) {
 				want_spare();
@@ -311,7 +376,8 @@ write_batch(void *arg)
 	return wal_write(b->wal, b->iov, b->vectors, b->at);
 }
 
-/* The write has failed: none of these is ours, whatever the disk thinks. */
+/* The write has failed: none of these is ours, whatever the disk thinks. The
+ * log is not sealed, which would say that all in it was whole. */
 static void
 give_up(struct batch *b, const struct entries *taken)
 {
@@ -320,7 +386,8 @@ give_up(struct batch *b, const struct entries *taken)
 	is_given_up = true;
 	STAILQ_FOREACH(e, taken, next)
 		(void)wal_mark(b->wal, e->place.at);
-	leave_current();
+	wal_close(current);
+	current = NULL;
 }
 
 /* Write until nobody waits. */
@@ -334,7 +401,7 @@ write_all(void *arg)
 
 	(void)arg;
 	fiber_name("write log");
-	while (!STAILQ_EMPTY(&waiting)) {
+	while (has_waiting()) {
 		STAILQ_INIT(&taken);
 		b->vectors = 0;
 		b->at = b->end = 0;
@@ -383,7 +450,7 @@ batch_commit(struct transaction *t, struct wal_place *place)
 {
 	struct entry	e = { .transaction = t, .fiber = fiber_self() };
 
-	STAILQ_INSERT_TAIL(&waiting, &e, next);
+	STAILQ_INSERT_TAIL(&waiting[room_is_ours(t)], &e, next);
 	if (!is_writing) {
 		is_writing = true;
 		fiber_start(write_all, NULL);

@@ -45,6 +45,8 @@
 #include "cleanup/room.h"
 
 enum {
+	NOEXEC_SEAL = 0x8,		/* MFD_NOEXEC_SEAL */
+	LOG_THREADS = 2,		/* one writes, one makes a log */
 	TELL_MAX = 500,			/* fibers that tell qmgr at a time */
 	TELL_TIME = 5 * 1000,		/* how long each of them tries */
 	TELL_STEP = 100,		/* and looks whether it may */
@@ -66,7 +68,7 @@ own_threads(void)
 void
 commit_before(void)
 {
-	int64_t	most = set.sync_threads + own_threads();
+	int64_t	most = set.sync_threads + own_threads() + LOG_THREADS;
 
 	offload_threads((int)(most < THREADS_MAX ? most : THREADS_MAX));
 }
@@ -138,12 +140,27 @@ answer(struct transaction *t)
 	channel_reply_to(t->channel, t->id, PACKET_QUEUED, &queued);
 }
 
+/* A file without a name, which nobody can execute; kernels before 6.3 do not
+ * know how to say that. */
+static int
+create_memory(void)
+{
+	static unsigned	flags = MFD_CLOEXEC | MFD_ALLOW_SEALING |
+			    NOEXEC_SEAL;
+	int		fd = memfd_create("message", flags);
+
+	if (fd != -1 || errno != EINVAL || (flags & NOEXEC_SEAL) == 0)
+		return fd;
+	flags &= ~(unsigned)NOEXEC_SEAL;
+	return memfd_create("message", flags);
+}
+
 /* The message without a name, for those who deliver it: nobody can change it.
  * -1: qmgr will make a file. */
 static int
 make_copy(const struct transaction *t)
 {
-	int	fd = memfd_create("message", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	int	fd = create_memory();
 
 	if (fd == -1)
 		return -1;

@@ -4,8 +4,8 @@
  * The file's first bytes are collected in memory, with room for the preamble
  * in front: a small message becomes one write when it is complete, into its
  * file or into a log (batch.c), and one that is abandoned before never becomes
- * a file. A larger one is written out
- * every 64 KiB, or 256 while it may go into a log; its preamble comes last.
+ * a file. A larger one is written out every 64 KiB, or 256 while it may go
+ * into a log; its preamble comes last.
  *
  * whole-3  What the disk or the memory refuses is told as temporary, to the
  *          sender by 452 or 451 and to the log, and it is over when they give

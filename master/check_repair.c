@@ -29,6 +29,7 @@
 #include "common/daemon/roles.h"
 #include "common/param/site.h"
 #include "common/queue/queue.h"
+#include "common/queue/wal.h"
 #include "master/directories.h"
 
 enum {
@@ -90,12 +91,22 @@ is_message(int fd)
 	    queue_preamble_decode(head, (size_t)n, &layout, &crc) == NULL;
 }
 
+/* Is it a write-ahead log? */
+static bool
+is_log(int fd)
+{
+	struct wal	w = { .fd = fd };
+
+	return wal_refresh(&w) == 0;
+}
+
 /* A file with one name. Somebody else's is taken only as what it should be.
  * (R1) */
 static void
 repair_file(struct repair *r, int fd, const char *path, const struct stat *st)
 {
-	if (site.is_root && st->st_uid != r->uid && !is_message(fd))
+	if (site.is_root && st->st_uid != r->uid && !is_message(fd) &&
+	    !is_log(fd))
 		str_addf(r->errors, "%s belongs to user %u and is no message: "
 		    "look what it is, and remove it\n", path, st->st_uid);
 	else
@@ -120,7 +131,8 @@ repair_entry(struct repair *r, int at, const char *name, const char *above,
 	path = pool_printf(r->pool, "%s/%s", above, name);
 	if (S_ISDIR(st.st_mode) && depth > 0 && strlen(name) == 2)
 		repair_below(r, at, name, path, depth - 1);
-	if (!S_ISREG(st.st_mode) || !queue_id_is_valid(name))
+	if (!S_ISREG(st.st_mode) ||
+	    (!queue_id_is_valid(name) && !wal_is_name(name)))
 		return;
 	fd = openat(at, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd == -1)

@@ -27,6 +27,7 @@
 #include "common/daemon/roles.h"
 #include "common/param/site.h"
 #include "common/queue/queue.h"
+#include "common/queue/wal.h"
 #include "master/directories.h"
 
 enum {
@@ -192,6 +193,27 @@ look_below(struct place *p, const char *name)
 	look_through(&below, p->fd, name, look_at_entry);
 }
 
+/* Is it a write-ahead log, "wal.7"? There may be messages in it that are
+ * nowhere else. */
+static bool
+is_log(const struct place *p, const char *name, const struct stat *st)
+{
+	return p->dir == QUEUE_INCOMING && *p->hash == '\0' &&
+	    S_ISREG(st->st_mode) && wal_is_name(name);
+}
+
+/* One that its users may not be able to open. */
+static void
+look_at_log(struct place *p, const char *name, const struct stat *st)
+{
+	if (st->st_uid != p->owner)
+		tell(p, name, "belongs to user %u, expected %u: postrider "
+		    "check -r mends it", st->st_uid, p->owner);
+	else if (st->st_mode & OPEN_TO_OTHERS)
+		tell(p, name, "has mode %04o and is open to others: postrider "
+		    "check -r mends it", st->st_mode & 07777);
+}
+
 /* A name in a directory of the queue. */
 static void
 look_at_entry(struct place *p, const char *name, const struct stat *st)
@@ -199,6 +221,8 @@ look_at_entry(struct place *p, const char *name, const struct stat *st)
 	if (S_ISDIR(st->st_mode) && *p->hash == '\0' && strlen(name) == 2 &&
 	    strspn(name, "0123456789abcdef") == 2 && p->dir != QUEUE_MAILDROP)
 		look_below(p, name);
+	else if (is_log(p, name, st))
+		look_at_log(p, name, st);
 	else if (S_ISREG(st->st_mode) && queue_id_is_valid(name) &&
 	    !is_core(name))
 		look_at_message(p, name, st);

@@ -17,6 +17,7 @@
 #include "common/base/clock.h"
 #include "qmgr/dispatch.h"
 #include "qmgr/message.h"
+#include "qmgr/orphan.h"
 #include "qmgr/outcome.h"
 #include "qmgr/scan.h"
 #include "qmgr/sync.h"
@@ -189,7 +190,7 @@ change_message(enum change change, const char *id)
 	if (m == NULL) {
 		if (entry_find(id, &dir))
 			return change_closed(change, id, dir);
-		errno = ENOENT;
+		errno = orphan_has(id) ? EBUSY : ENOENT;
 		return -1;
 	}
 	if (m->fate == FATE_GONE || m->is_settling || m->is_filing ||

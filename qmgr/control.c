@@ -32,6 +32,7 @@
 #include "qmgr/dispatch.h"
 #include "qmgr/flush.h"
 #include "qmgr/message.h"
+#include "qmgr/orphan.h"
 #include "qmgr/scan.h"
 #include "qmgr/unfiled.h"
 #include "qmgr/users.h"
@@ -235,7 +236,7 @@ flush_rows(struct command *c)
 	for (i = 0; i < c->asked->count; i++) {
 		id = c->asked->rows[i].id;
 		if (waiting_set_due(id, clock_now()) ||
-		    message_find(id) != NULL)
+		    message_find(id) != NULL || orphan_has(id))
 			c->done.changed++;
 		else if (!entry_find(id, &dir))
 			add_row(c, id, "");

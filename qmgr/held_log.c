@@ -4,24 +4,32 @@
  * A log is known from the packet that first names it, or from a look at what
  * is in incoming/. When its writer uses it again, its generation is another
  * one; that happens only after we have released it.
+ *
+ * P1  A log that is not released stays what it is here, whatever becomes of its
+ *     name; one that a fiber waits for is not freed.
+ * P2  What the disk does not give, and a record that is damaged in front of
+ *     others, is told, and hides nothing behind it.
  */
 #include "qmgr/held_log.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/base/mem.h"
 #include "common/fiber/offload.h"
+#include "qmgr/sync.h"
 
 enum {
 	GRACE = 100,			/* for packets that are on their way */
 	FIRST_ROOM = 256
 };
 
-static struct held_log	*logs[WAL_FILES];
+static struct held_log	*logs[WAL_FILES];	/* one for each name */
 
 /* --- knowing them -------------------------------------------------------- */
 
@@ -30,7 +38,7 @@ static void
 reset(struct held_log *l)
 {
 	l->live = 0;
-	l->seen_end = l->closed_at = 0;
+	l->seen_end = l->closed_at = l->look_again = 0;
 	l->is_looked = l->is_dirty = false;
 	l->is_released = wal_is_released(&l->wal);
 }
@@ -54,24 +62,26 @@ open_log(unsigned number)
 	return logs[number];
 }
 
-/* Another file may have this name now: then the old one was released. */
-static void
-forget(unsigned number)
-{
-	wal_close(&logs[number]->wal);
-	free(logs[number]);
-	logs[number] = NULL;
-}
-
-/* See whether it is used again. */
-static void
+/* See whether it is used again: it, or another file that has its name. NULL
+ * when there is none. What is not released is as it was, and so is what a fiber
+ * waits for. */
+static struct held_log *
 refresh(struct held_log *l)
 {
+	unsigned	number = l->wal.number;
 	uint64_t	before = l->wal.generation;
 
-	if (l->is_released && wal_refresh(&l->wal) == 0 &&
-	    l->wal.generation != before)
-		reset(l);
+	if (!l->is_released || l->holds > 0)
+		return l;
+	if (wal_has_name(&l->wal)) {
+		if (wal_refresh(&l->wal) == 0 && l->wal.generation != before)
+			reset(l);
+		return l;
+	}
+	wal_close(&l->wal);
+	free(l);
+	logs[number] = NULL;
+	return open_log(number);
 }
 
 /* From a packet. */
@@ -80,18 +90,11 @@ held_log_find(unsigned number, uint64_t generation)
 {
 	struct held_log	*l = logs[number];
 
-	if (l != NULL && l->wal.generation == generation)
-		return l;
-	if (l != NULL && l->is_released) {
-		refresh(l);
-		if (l->wal.generation != generation) {
-			forget(number);
-			l = NULL;
-		}
-	}
-	if (l == NULL && (l = open_log(number)) == NULL)
-		return NULL;
-	return l->wal.generation == generation ? l : NULL;
+	if (l == NULL)
+		l = open_log(number);
+	else if (l->wal.generation != generation)
+		l = refresh(l);
+	return l != NULL && l->wal.generation == generation ? l : NULL;
 }
 
 /* The next one behind this number. */
@@ -116,7 +119,7 @@ held_log_open_all(void)
 		if (logs[number] == NULL)
 			(void)open_log(number);
 		else
-			refresh(logs[number]);
+			(void)refresh(logs[number]);
 }
 
 /* --- their ends ---------------------------------------------------------- */
@@ -151,7 +154,9 @@ struct reading {
 	struct wal		 wal;
 	struct wal_record	*records;
 	size_t			 count, room;
-	bool			 takes_marked;
+	bool			 takes_marked, is_cut;
+	int64_t			 gap;		/* no record is there; or 0 */
+	uint32_t		 gap_batch, last_batch;
 };
 
 /* One more. */
@@ -174,28 +179,52 @@ read_records(void *arg)
 	struct reading		*r = arg;
 	struct wal_record	 record;
 	int64_t			 at = r->wal.records;
+	int			 result;
 
-	while (wal_seek(&r->wal, at, &record) == 0) {
+	while ((result = wal_seek(&r->wal, at, &record)) != -1) {
 		if (r->takes_marked || !wal_is_marked(&r->wal, record.at))
 			add(r, &record);
+		if (result == 1)
+			r->is_cut = true;
+		else if (record.at != at && r->gap == 0 &&
+		    !wal_is_marked(&r->wal, at)) {
+			r->gap = at;
+			r->gap_batch = record.batch;
+		}
+		r->last_batch = record.batch;
 		at = wal_after(&record);
 	}
+	if (errno != EINVAL)
+		r->is_cut = true;
 	return 0;
+}
+
+/* Records stand one behind the other. Where one should be in front of a later
+ * write there was one, of a message that was ours. */
+static void
+tell_gap(const struct held_log *l, const struct reading *r)
+{
+	if (r->gap != 0 && l->closed_at != 0 &&
+	    (r->gap_batch < r->last_batch || wal_is_sealed(&l->wal)))
+		log_error("incoming/wal.%u: what stands at %jd is damaged: a "
+		    "message may be lost", l->wal.number, (intmax_t)r->gap);
 }
 
 /* Those without a mark. */
 struct wal_record *
-held_log_read(const struct held_log *l, size_t *count)
+held_log_read(const struct held_log *l, size_t *count, bool *is_all)
 {
 	struct reading	r = { .wal = l->wal };
 
 	(void)offload(read_records, &r);
+	tell_gap(l, &r);
 	*count = r.count;
+	*is_all = !r.is_cut;
 	return r.records;
 }
 
-/* Is there one of a later write? A write begins when the one before has said
- * that all is well. */
+/* Is there one of a later write? A write begins, and a log is sealed, when the
+ * write before has said that all is well. */
 bool
 held_log_was_whole(const struct held_log *l, const struct wal_record *record)
 {
@@ -203,7 +232,123 @@ held_log_was_whole(const struct held_log *l, const struct wal_record *record)
 	bool		was_whole;
 
 	(void)offload(read_records, &r);
-	was_whole = r.count > 0 && r.records[r.count - 1].batch > record->batch;
+	was_whole = r.is_cut || wal_is_sealed(&l->wal) || (r.count > 0 &&
+	    r.records[r.count - 1].batch > record->batch);
 	free(r.records);
 	return was_whole;
+}
+
+/* --- files of their messages ---------------------------------------------- */
+
+/* A copy, on its way through a thread. */
+struct copy {
+	struct wal		 wal;
+	struct wal_record	 record;
+	bool			 takes_damaged;
+	int			 from, fd;
+};
+
+/* Into a new file. */
+static int
+fill_from_memory(const struct copy *c, int fd)
+{
+	size_t	 len = (size_t)c->record.length;
+	char	*image = mem_alloc(len);
+	ssize_t	 n = fs_pread(c->from, image, len, 0);
+	int	 result = n == (ssize_t)len ? fs_pwrite(fd, image, len, 0) : -1,
+		 saved = n >= 0 && n != (ssize_t)len ? EBADMSG : errno;
+
+	free(image);
+	errno = saved;
+	return result;
+}
+
+/* What wal_copy() does, of a copy in memory. */
+static int
+copy_memory(const struct copy *c)
+{
+	int	fd = queue_create(c->record.id), saved;
+
+	if (fd == -1 || fill_from_memory(c, fd) == 0)
+		return fd;
+	saved = errno;
+	(void)queue_remove(QUEUE_INCOMING, c->record.id);
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+/* On a thread. */
+static int
+make_copy(void *arg)
+{
+	struct copy	*c = arg;
+
+	c->fd = c->from != -1 ? copy_memory(c) :
+	    wal_copy(&c->wal, &c->record, c->takes_damaged);
+	return c->fd == -1 ? -1 : 0;
+}
+
+/* The file's descriptor, or -1. What somebody has begun and not finished goes
+ * first. */
+static WAITS int
+copy_patiently(struct copy *c)
+{
+	if (offload(make_copy, c) == 0)
+		return c->fd;
+	if (errno != EEXIST || queue_reap(c->record.id) != 1)
+		return -1;
+	return offload(make_copy, c) == 0 ? c->fd : -1;
+}
+
+/* Of what the record says. */
+int
+held_log_copy(const struct held_log *l, const struct wal_record *record,
+    bool takes_damaged)
+{
+	struct copy	c = { .wal = l->wal, .record = *record, .from = -1,
+			    .takes_damaged = takes_damaged };
+
+	return copy_patiently(&c);
+}
+
+/* Of what we have. */
+int
+held_log_copy_memory(const char *id, int fd, int64_t size)
+{
+	struct copy	c = { .record.length = size, .from = fd };
+
+	strlcpy(c.record.id, id, sizeof(c.record.id));
+	return copy_patiently(&c);
+}
+
+/* Complete and synced; or gone. */
+int
+held_log_finish(const char *id, int fd)
+{
+	int	saved;
+
+	if (queue_set_complete(fd) == 0 && offload_sync(fd) == 0) {
+		close(fd);
+		return 0;
+	}
+	saved = errno;
+	(void)queue_remove(QUEUE_INCOMING, id);
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+/* Mark a place. A mark that cannot be written costs a look at a file, or a
+ * second delivery after a crash. */
+int
+held_log_mark(struct held_log *l, int64_t at)
+{
+	if (wal_mark(&l->wal, at) == -1) {
+		log_error("mark in a write-ahead log: %s", strerror(errno));
+		return -1;
+	}
+	l->is_dirty = true;
+	sync_marked();
+	return 0;
 }

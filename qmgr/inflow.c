@@ -4,8 +4,9 @@
  * cleanup asks twice a second while mail comes in, and slows the senders down
  * if it becomes more and more (cleanup/inflow.c). New mail is what lies in
  * incoming/: among the open messages, and among those that wait for a place
- * there. What was tried and has been deferred does not count: a site that is
- * down makes a long queue, and is no reason to keep others waiting.
+ * there, or for a file before that. What was tried and has been deferred does
+ * not count: a site that is down makes a long queue, and is no reason to keep
+ * others waiting.
  *
  * Counting looks at each open message, which takes a millisecond for 20,000
  * of them; the answer of a moment ago is given again.
@@ -16,6 +17,7 @@
 #include "common/ipc/packets.h"
 #include "qmgr/evict.h"
 #include "qmgr/message.h"
+#include "qmgr/orphan.h"
 #include "qmgr/waiting.h"
 
 enum { COUNT_EVERY = 200 };		/* milliseconds */
@@ -41,7 +43,8 @@ on_ask_inflow(struct request *r)
 
 	if (clock_now() - counted >= COUNT_EVERY) {
 		counted = clock_now();
-		answer.backlog = count_open() + (int64_t)waiting_count_new();
+		answer.backlog = count_open() +
+		    (int64_t)(waiting_count_new() + orphan_count());
 		answer.limit = (int64_t)evict_limit();
 	}
 	(void)channel_reply(r, PACKET_INFLOW, &answer);

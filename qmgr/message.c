@@ -413,16 +413,19 @@ message_fd(struct message *m)
 	return m->fd;
 }
 
-/* The last descriptor of a file without a name takes its time; memory goes at
- * once. */
-static void
-drop_fd(struct message *m)
+/* It can be opened anew. The last descriptor of a file without a name takes its
+ * time; memory goes at once. */
+void
+message_drop_fd(struct message *m)
 {
+	if (m->fd == -1)
+		return;
 	if (m->is_in_memory)
 		close(m->fd);
 	else
 		close_later(m->fd);
 	m->fd = -1;
+	m->is_in_memory = false;
 	kept--;
 }
 
@@ -430,10 +433,8 @@ drop_fd(struct message *m)
 void
 message_let_fd(struct message *m)
 {
-	if (m->fd == -1 || kept <= kept_limit || m->log != NULL)
-		return;
-	drop_fd(m);
-	m->is_in_memory = false;
+	if (kept > kept_limit && m->log == NULL)
+		message_drop_fd(m);
 }
 
 /* Forget it. */
@@ -449,8 +450,7 @@ message_close(struct message *m)
 		CLAIM(!job->is_queued);
 		job->site->users--;
 	}
-	if (m->fd != -1)
-		drop_fd(m);
+	message_drop_fd(m);
 	RB_REMOVE(messages, &messages, m);
 	count--;
 	recipients -= weight(m);

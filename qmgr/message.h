@@ -105,6 +105,8 @@ bool		 message_may_keep(void);
  * been handed over it may be closed, if many are open. */
 int		 message_fd(struct message *);
 void		 message_let_fd(struct message *);
+/* Close it: the file has another one. Not while it is being handed over. */
+void		 message_drop_fd(struct message *);
 /* Forget it. Its file is as it is. */
 void		 message_close(struct message *);
 

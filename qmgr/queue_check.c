@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "common/base/fs.h"
+#include "common/queue/wal.h"
 #include "qmgr/entry.h"
 #include "qmgr/queue.h"
 
@@ -97,6 +98,9 @@ look_at(enum queue_dir dir, int at, const char *below, const char *name)
 		look_through(dir, name);
 		return;
 	}
+	if (dir == QUEUE_INCOMING && *below == '\0' && S_ISREG(st.st_mode) &&
+	    wal_is_name(name))
+		return;			/* of many messages: wal.c */
 	if (!S_ISREG(st.st_mode) || !queue_id_is_valid(name)) {
 		tell_stray(dir, below, name);
 		return;

@@ -8,6 +8,7 @@
 #include <sys/file.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -34,26 +35,49 @@ make_file(const struct wal *w, const struct wal_record *r)
 	return result;
 }
 
-/* One log. What is damaged is left to qmgr. */
+/* The file that was found, to stable storage: who made it may have died before
+ * he had synced it. */
+static int
+sync_found(enum queue_dir dir, const char *id)
+{
+	int	fd = queue_open_file(dir, id, O_RDONLY), result, saved;
+
+	if (fd == -1)
+		return -1;
+	result = fs_sync(fd);
+	saved = errno;
+	close(fd);
+	errno = saved;
+	return result;
+}
+
+/* One message. What is damaged is left to qmgr. */
+static void
+recover_one(const struct wal *w, const struct wal_record *r)
+{
+	enum queue_dir	dir;
+	int		result;
+
+	result = entry_find(r->id, &dir) ? sync_found(dir, r->id) :
+	    make_file(w, r);
+	if (result == 0)
+		(void)wal_mark(w, r->at);
+	else if (errno != EBADMSG)
+		complain("%s: cannot get a file: %s", r->id, strerror(errno));
+}
+
+/* One log. */
 static void
 recover(const struct wal *w)
 {
 	struct wal_record	record;
-	enum queue_dir		dir;
 	int64_t			at = w->records;
 
-	for (; wal_seek(w, at, &record) == 0; at = wal_after(&record)) {
-		if (wal_is_marked(w, record.at))
-			continue;
-		if (!entry_find(record.id, &dir) &&
-		    make_file(w, &record) == -1) {
-			if (errno != EBADMSG)
-				complain("%s: cannot get a file: %s",
-				    record.id, strerror(errno));
-			continue;
-		}
-		(void)wal_mark(w, record.at);
-	}
+	for (; wal_seek(w, at, &record) != -1; at = wal_after(&record))
+		if (!wal_is_marked(w, record.at))
+			recover_one(w, &record);
+	if (errno != EINVAL)
+		complain("incoming/wal.%u: %s", w->number, strerror(errno));
 	(void)fs_sync(w->fd);
 }
 

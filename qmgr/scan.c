@@ -139,7 +139,7 @@ on_unfiled(const struct new_mail *mail)
 	bool		 is_news = !is_known_unfiled(mail);
 
 	if (is_news && mail->message != -1 && evict_has_room() &&
-	    message_may_keep())
+	    message_may_keep() && unfiled_has_room())
 		m = message_from_packet(mail);
 	else if (mail->message != -1)
 		close(mail->message);

@@ -85,6 +85,34 @@ sync_write(struct message *m, int fd)
 	return 0;
 }
 
+/* The same in a copy that is about to become the file: how many, which wait on
+ * until it has. */
+size_t
+sync_copy(struct message *m, int fd)
+{
+	size_t	n;
+
+	for (n = 0; n < m->crossing_count; n++)
+		if (write_byte(m, fd, m->crossing[n]) == -1) {
+			log_warning("%s: cannot cross recipients off: %s",
+			    m->id, strerror(errno));
+			break;
+		}
+	return n;
+}
+
+/* It has: so many of the first are done. */
+void
+sync_copied(struct message *m, size_t n)
+{
+	m->crossing_count -= n;
+	if (n > 0)
+		memmove(m->crossing, m->crossing + n,
+		    m->crossing_count * sizeof(*m->crossing));
+	if (m->crossing_count == 0)
+		sync_forget(m);
+}
+
 /* One file, soon. */
 static void
 add_file(int fd, bool has_place)

@@ -25,6 +25,11 @@ void	 sync_leave_place(void);
 /* The file was written to; sync it soon, then close the descriptor. */
 void	 sync_later(int fd);
 
+/* All that are crossed off: into a copy; then, when that is the message's file,
+ * they need no more writing. */
+size_t	 sync_copy(struct message *, int fd);
+void	 sync_copied(struct message *, size_t count);
+
 /* Its file can be written now: what was crossed off before is due. */
 void	 sync_again(struct message *);
 

@@ -21,136 +21,70 @@
  *             a file on stable storage. What is neither is found by the next
  *             look, of ours or of our successor.
  * recovery-6  A log is released only when it was looked through after its end,
- *             and everything in it is marked.
+ *             as far as the disk gives all of it, and everything in it is
+ *             marked.
+ * P1  What a look has read is of a moment ago, and a packet may be late:
+ *     whether a message is over is said by its mark, as long as its log is not
+ *     released, and by nothing afterwards.
  */
 #include "qmgr/unfiled.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/bug.h"
 #include "common/base/clock.h"
 #include "common/base/log.h"
-#include "common/daemon/daemon.h"
 #include "common/fiber/offload.h"
 #include "common/queue/wal.h"
-#include "qmgr/entry.h"
 #include "qmgr/held_log.h"
+#include "qmgr/orphan.h"
 #include "qmgr/outcome.h"
 #include "qmgr/patience.h"
-#include "qmgr/scan.h"
 #include "qmgr/sync.h"
-#include "qmgr/waiting.h"
 
 enum {
 	AGE = 5 * 1000,			/* milliseconds without a file */
 	FILERS = 8,			/* files that are made at a time */
+	BYTES = 128 * 1024 * 1024,	/* of copies in memory */
 	STEP = 100,			/* how often logs are looked at */
+	LOOK_PAUSE = 60 * 1000,		/* when the disk did not give all */
 	FILING_STEP = 5			/* while another fiber is at it */
 };
 
-/* A message that is known by its record only. */
-struct orphan {
-	RB_ENTRY(orphan)	 entry;
-	STAILQ_ENTRY(orphan)	 next;
-	struct held_log		*log;
-	struct wal_record	 record;
-};
-
-static int
-compare(const struct orphan *a, const struct orphan *b)
-{
-	return strcmp(a->record.id, b->record.id);
-}
-
-RB_HEAD(orphans, orphan);
-RB_PROTOTYPE(orphans, orphan, entry, )
-RB_GENERATE(orphans, orphan, entry, compare)
-
-static struct orphans		 orphans = RB_INITIALIZER(&orphans);
-static STAILQ_HEAD(, orphan)	 orphan_line =
-				    STAILQ_HEAD_INITIALIZER(orphan_line);
 static TAILQ_HEAD(, message)	 unfiled = TAILQ_HEAD_INITIALIZER(unfiled);
 static TAILQ_HEAD(, message)	 to_file = TAILQ_HEAD_INITIALIZER(to_file);
-static unsigned			 filers, orphan_count;
+static unsigned			 filers;
+static int64_t			 bytes;		/* of messages */
 static bool			 is_watching, is_draining;
-
-/* --- one file ------------------------------------------------------------ */
-
-/* A copy, on its way through a thread. */
-struct copy {
-	struct wal		 wal;
-	struct wal_record	 record;
-	bool			 takes_damaged;
-	int			 fd;
-};
-
-/* On a thread. */
-static int
-make_copy(void *arg)
-{
-	struct copy	*c = arg;
-
-	c->fd = wal_copy(&c->wal, &c->record, c->takes_damaged);
-	return c->fd == -1 ? -1 : 0;
-}
-
-/* A file with what the record says: its descriptor, or -1. What somebody has
- * begun and not finished goes first. */
-static WAITS int
-open_copy(const struct held_log *l, const struct wal_record *record,
-    bool takes_damaged)
-{
-	struct copy	c = { .wal = l->wal, .record = *record,
-			    .takes_damaged = takes_damaged };
-
-	if (offload(make_copy, &c) == 0)
-		return c.fd;
-	if (errno != EEXIST || queue_reap(record->id) != 1)
-		return -1;
-	return offload(make_copy, &c) == 0 ? c.fd : -1;
-}
-
-/* Complete and synced; or gone. */
-static WAITS int
-finish_copy(const char *id, int fd)
-{
-	int	saved;
-
-	if (queue_set_complete(fd) == 0 && offload_sync(fd) == 0) {
-		close(fd);
-		return 0;
-	}
-	saved = errno;
-	(void)queue_remove(QUEUE_INCOMING, id);
-	close(fd);
-	errno = saved;
-	return -1;
-}
-
-/* Mark a place. A mark that cannot be written costs a look at a file, or a
- * second delivery after a crash. */
-static int
-mark(struct held_log *l, int64_t at)
-{
-	if (wal_mark(&l->wal, at) == -1) {
-		log_error("mark in a write-ahead log: %s", strerror(errno));
-		return -1;
-	}
-	l->is_dirty = true;
-	sync_marked();
-	return 0;
-}
+static bool			 has_begun;	/* the queue is ours */
 
 /* --- messages ------------------------------------------------------------ */
+
+/* What it takes of the memory. */
+static int64_t
+size_of(const struct message *m)
+{
+	return m->layout.envelope_offset + m->layout.envelope_length;
+}
+
+/* Nobody need file it now. */
+static void
+leave_line(struct message *m)
+{
+	TAILQ_REMOVE(&to_file, m, filing);
+	m->is_to_file = false;
+}
 
 /* Not in the log any more. */
 static void
 detach(struct message *m)
 {
+	if (m->is_to_file)
+		leave_line(m);
 	TAILQ_REMOVE(&unfiled, m, unfiled);
+	bytes -= size_of(m);
 	m->log->live--;
 	m->log = NULL;
 }
@@ -165,6 +99,7 @@ unfiled_enter(struct message *m, const struct new_mail *mail)
 	m->is_in_memory = true;
 	m->unfiled_since = clock_now();
 	m->log->live++;
+	bytes += size_of(m);
 	TAILQ_INSERT_TAIL(&unfiled, m, unfiled);
 }
 
@@ -172,7 +107,7 @@ unfiled_enter(struct message *m, const struct new_mail *mail)
 int
 unfiled_over(struct message *m)
 {
-	if (mark(m->log, m->log_at) == -1)
+	if (held_log_mark(m->log, m->log_at) == -1)
 		return -1;
 	detach(m);
 	return 0;
@@ -186,20 +121,39 @@ unfiled_leave(struct message *m)
 	detach(m);
 }
 
-/* Its file, and in it what was crossed off. */
+/* Its file, and in it what was crossed off. Those are forgotten only when the
+ * file is there to stay: the next one would not have them. The copy in memory
+ * is there as long as the message has no file. */
 static WAITS int
 make_file(struct message *m)
 {
-	struct wal_record	record;
-	int			fd;
+	size_t	crossed;
+	int	fd;
 
-	if (wal_read(&m->log->wal, m->log_at, &record) == -1 ||
-	    (fd = open_copy(m->log, &record, false)) == -1)
+	CLAIM(m->fd != -1);
+	if ((fd = held_log_copy_memory(m->id, m->fd, size_of(m))) == -1)
 		return -1;
-	if (sync_write(m, fd) == -1)
-		log_warning("%s: cannot cross recipients off: %s", m->id,
-		    strerror(errno));
-	return finish_copy(m->id, fd);
+	crossed = sync_copy(m, fd);
+	if (held_log_finish(m->id, fd) == -1)
+		return -1;
+	sync_copied(m, crossed);
+	return 0;
+}
+
+static void	start_filers(void);
+
+/* It has a file, and needs neither its place in the log nor the copy in memory
+ * any more. */
+static void
+leave_log(struct message *m)
+{
+	if (held_log_mark(m->log, m->log_at) == -1) {
+		orphan_add_marking(m->log, m->id, m->log_at);
+		start_filers();
+	}
+	detach(m);
+	message_drop_fd(m);
+	sync_again(m);
 }
 
 /* A file for it, by one fiber at a time. */
@@ -214,140 +168,51 @@ unfiled_file(struct message *m)
 	if (m->log == NULL)
 		return 0;
 	m->is_filing = true;
+	sync_take_place();
 	result = make_file(m);
 	saved = errno;
+	sync_leave_place();
 	m->is_filing = false;
-	if (result == 0 && mark(m->log, m->log_at) == -1)
-		m->log->is_looked = false;
-	if (result == 0) {
-		detach(m);
-		sync_again(m);
-	}
+	if (result == 0)
+		leave_log(m);
 	errno = saved;
 	return result;
 }
 
-/* --- who has no message -------------------------------------------------- */
-
-static void	start_filers(void);
-
-/* One that was found, or has no room. */
-static void
-add_orphan(struct held_log *l, const struct wal_record *record)
-{
-	struct orphan	*o = mem_alloc(sizeof(*o));
-
-	*o = (struct orphan){ .log = l, .record = *record };
-	if (RB_INSERT(orphans, &orphans, o) != NULL) {
-		free(o);		/* the next look, if it is another */
-		l->is_looked = false;
-		return;
-	}
-	STAILQ_INSERT_TAIL(&orphan_line, o, next);
-	orphan_count++;
-	l->live++;
-	start_filers();
-}
-
-/* It has a file, or never was a message. */
-static void
-end_orphan(struct orphan *o)
-{
-	if (mark(o->log, o->record.at) == -1)
-		o->log->is_looked = false;
-	o->log->live--;
-	orphan_count--;
-	RB_REMOVE(orphans, &orphans, o);
-	free(o);
-}
-
-/* What is damaged was never whole, if its batch was the last one written;
- * else it was ours, and is kept as it is. False: not now. */
-static WAITS bool
-end_damaged(struct orphan *o)
-{
-	const char	*id = o->record.id;
-	int		 fd;
-
-	if (!held_log_was_whole(o->log, &o->record)) {
-		log_info("%s: not complete in the write-ahead log: its sender "
-		    "was not told that it is ours", id);
-		end_orphan(o);
-		return true;
-	}
-	fd = open_copy(o->log, &o->record, true);
-	if (fd == -1 || finish_copy(id, fd) == -1 ||
-	    queue_move(id, QUEUE_INCOMING, QUEUE_CORRUPT) == -1) {
-		log_error("%s: damaged; it cannot be moved to corrupt/: %s",
-		    id, strerror(errno));
-		return false;
-	}
-	log_error("%s: damaged in write-ahead log %u; the file is now in "
-	    "corrupt/", id, o->log->wal.number);
-	end_orphan(o);
-	return true;
-}
-
-/* Give it a file. False: not now. */
-static WAITS bool
-file_orphan(struct orphan *o)
-{
-	const char	*id = o->record.id;
-	enum queue_dir	 dir;
-	int		 fd;
-
-	if (entry_find(id, &dir)) {
-		end_orphan(o);		/* it got that far before the crash */
-		return true;
-	}
-	fd = open_copy(o->log, &o->record, false);
-	if (fd == -1 && errno == EBADMSG)
-		return end_damaged(o);
-	if (fd == -1 || finish_copy(id, fd) == -1) {
-		log_error("%s: cannot get a file: %s", id, strerror(errno));
-		return false;
-	}
-	(void)waiting_add(id, QUEUE_INCOMING, clock_now());
-	end_orphan(o);
-	feed_wake();
-	return true;
-}
-
 /* --- who makes files ----------------------------------------------------- */
 
-/* A message's turn. False: not now. */
+/* A message's turn; one that is being settled sees to it itself. False: not
+ * now. It may be gone afterwards. */
 static WAITS bool
 file_message(struct message *m)
 {
-	if (m->log == NULL || m->fate == FATE_GONE ||
-	    outcome_is_delivered(m) || unfiled_file(m) == 0)
+	bool	is_done = true;
+
+	leave_line(m);
+	if (m->is_settling)
 		return true;
-	log_error("%s: cannot get a file: %s", m->id, strerror(errno));
-	return false;
+	message_hold(m);
+	if (m->fate != FATE_GONE && !outcome_is_delivered(m) &&
+	    unfiled_file(m) == -1) {
+		log_error("%s: cannot get a file: %s", m->id,
+		    strerror(errno));
+		unfiled_file_soon(m);
+		is_done = false;
+	}
+	message_release(m);
+	return is_done;
 }
 
-/* The next one; false: not now. */
+/* The next one, of messages and of orphans by turns; false: not now. */
 static WAITS bool
 file_next(void)
 {
-	struct message	*m = TAILQ_FIRST(&to_file);
-	struct orphan	*o = STAILQ_FIRST(&orphan_line);
-	bool		 is_done;
+	static bool	was_message;
 
-	if (m != NULL) {
-		TAILQ_REMOVE(&to_file, m, filing);
-		is_done = file_message(m);
-		if (is_done) {
-			m->is_to_file = false;
-			message_release(m);
-		} else
-			TAILQ_INSERT_TAIL(&to_file, m, filing);
-		return is_done;
-	}
-	STAILQ_REMOVE_HEAD(&orphan_line, next);
-	if ((is_done = file_orphan(o)) == false)
-		STAILQ_INSERT_TAIL(&orphan_line, o, next);
-	return is_done;
+	was_message = !TAILQ_EMPTY(&to_file) &&
+	    (!was_message || !orphan_is_waiting());
+	return was_message ? file_message(TAILQ_FIRST(&to_file)) :
+	    orphan_file_next();
 }
 
 /* One of a few fibers. */
@@ -358,7 +223,7 @@ file_all(void *arg)
 
 	(void)arg;
 	fiber_name("file");
-	while (!TAILQ_EMPTY(&to_file) || !STAILQ_EMPTY(&orphan_line)) {
+	while (!TAILQ_EMPTY(&to_file) || orphan_is_waiting()) {
 		if (file_next())
 			patience = (struct patience){ 0 };
 		else if (!patience_wait(&patience))
@@ -378,14 +243,13 @@ start_filers(void)
 	fiber_start(file_all, NULL);
 }
 
-/* Soon. Who settles it sees to that himself, and nobody holds it then. */
+/* Soon. It is not held: should it be over before its turn it needs none. */
 void
 unfiled_file_soon(struct message *m)
 {
 	if (m->is_to_file || m->is_filing || m->is_settling)
 		return;
 	m->is_to_file = true;
-	message_hold(m);
 	TAILQ_INSERT_TAIL(&to_file, m, filing);
 	start_filers();
 }
@@ -403,17 +267,24 @@ file_since(int64_t since)
 	}
 }
 
+/* Is there one that came before, and may get its file at once? */
+static bool
+has_since(int64_t since)
+{
+	const struct message	*m = TAILQ_FIRST(&unfiled);
+
+	return (m != NULL && m->unfiled_since <= since) ||
+	    orphan_is_due(since);
+}
+
 /* For who looks at files. */
 void
 unfiled_file_all(int64_t deadline)
 {
-	int64_t		 begun = clock_now();
-	struct message	*m;
+	int64_t	begun = clock_now();
 
 	file_since(begun);
-	while (clock_now() < deadline &&
-	    (((m = TAILQ_FIRST(&unfiled)) != NULL &&
-	    m->unfiled_since <= begun) || orphan_count > 0))
+	while (clock_now() < deadline && has_since(begun))
 		if (fiber_sleep(FILING_STEP) == -1)
 			return;
 }
@@ -425,29 +296,61 @@ static bool
 is_here(const struct held_log *l, const struct wal_record *record)
 {
 	struct message	*m = message_find(record->id);
-	struct orphan	 key = { .record = *record };
 
 	return (m != NULL && m->log == l && m->log_at == record->at) ||
-	    RB_FIND(orphans, &orphans, &key) != NULL;
+	    orphan_has(record->id);
 }
 
-/* All records of a log: who is unknown, and stands in front of `end`, gets a
- * file. How many. */
-static WAITS size_t
-look_through(struct held_log *l, int64_t end)
+/* It gets a file. */
+static void
+take_in(struct held_log *l, const struct wal_record *record)
 {
-	struct wal_record	*records;
-	size_t			 n, i, found = 0;
+	orphan_add(l, record);
+	start_filers();
+}
 
-	records = held_log_read(l, &n);
-	for (i = 0; i < n; i++) {
-		if (records[i].at < end && !is_here(l, &records[i])) {
-			add_orphan(l, &records[i]);
+/* Those of these records that stand in front of `end` and are unknown. While
+ * they were read, messages were delivered: only the mark says now whether it is
+ * one of them. */
+static WAITS size_t
+take_unknown(struct held_log *l, const struct wal_record *records, size_t n,
+    int64_t end)
+{
+	size_t	i, found = 0;
+
+	for (i = 0; i < n && !l->is_released; i++) {
+		if (records[i].at < end && !is_here(l, &records[i]) &&
+		    !wal_is_marked(&l->wal, records[i].at)) {
+			take_in(l, &records[i]);
 			found++;
 		}
 		fiber_breathe();
 	}
-	l->seen_end = n > 0 ? wal_after(&records[n - 1]) : 0;
+	return found;
+}
+
+/* All records of a log: who is unknown, and stands in front of `end`, gets a
+ * file. How many. What the disk does not give is looked for again, and the log
+ * is not released without it. */
+static WAITS size_t
+look_through(struct held_log *l, int64_t end)
+{
+	struct wal_record	*records;
+	size_t			 n, found;
+	bool			 is_all;
+
+	l->holds++;
+	records = held_log_read(l, &n, &is_all);
+	found = take_unknown(l, records, n, end);
+	if (!l->is_released)
+		l->seen_end = n > 0 ? wal_after(&records[n - 1]) : 0;
+	if (!is_all) {
+		log_error("incoming/wal.%u: not all of it can be read",
+		    l->wal.number);
+		l->is_looked = false;
+		l->look_again = clock_now() + LOOK_PAUSE;
+	}
+	l->holds--;
 	free(records);
 	return found;
 }
@@ -456,7 +359,7 @@ look_through(struct held_log *l, int64_t end)
 static WAITS void
 close_log(struct held_log *l)
 {
-	if (!l->is_looked) {
+	if (!l->is_looked && clock_now() >= l->look_again) {
 		l->is_looked = true;
 		if (look_through(l, INT64_MAX) > 0)
 			log_info("messages that were in a write-ahead log "
@@ -476,7 +379,7 @@ watch(void *arg)
 	(void)arg;
 	fiber_name("watch logs");
 	while (has_more && fiber_sleep(STEP) == 0) {
-		has_more = !TAILQ_EMPTY(&unfiled) || orphan_count > 0;
+		has_more = !TAILQ_EMPTY(&unfiled) || orphan_count() > 0;
 		file_since(clock_now() - (is_draining ? 0 : AGE));
 		for (l = held_log_next(NULL); l != NULL; l = held_log_next(l)) {
 			if (held_log_is_closed(l))
@@ -489,29 +392,46 @@ watch(void *arg)
 	is_watching = false;
 }
 
-/* See that somebody watches. */
+/* See that somebody watches; not while another qmgr has the queue. */
 static void
 need_watch(void)
 {
-	if (is_watching)
+	if (is_watching || !has_begun)
 		return;
 	is_watching = true;
 	fiber_start(watch, NULL);
 }
 
-/* Does the packet tell something? */
+/* Is it in the log, where the packet says? */
+static bool
+is_there(const struct held_log *l, const struct new_mail *mail)
+{
+	struct wal_record	record;
+
+	return wal_read(&l->wal, mail->wal_at, &record) == 0 &&
+	    strcmp(record.id, mail->queue_id) == 0;
+}
+
+/* Does the packet tell something? A log that was released has nothing to tell:
+ * its writer may have begun it anew, and what stands there, or is not marked
+ * there, is another message. */
 bool
 unfiled_is_news(const struct new_mail *mail)
 {
 	struct held_log	*l = held_log_find((unsigned)mail->wal,
 			    (uint64_t)mail->wal_generation);
-	struct orphan	 key;
 
 	need_watch();
-	if (l == NULL || wal_is_marked(&l->wal, mail->wal_at))
-		return false;
-	strlcpy(key.record.id, mail->queue_id, sizeof(key.record.id));
-	return RB_FIND(orphans, &orphans, &key) == NULL;
+	return l != NULL && !l->is_released && is_there(l, mail) &&
+	    !wal_is_marked(&l->wal, mail->wal_at) &&
+	    !orphan_has(mail->queue_id);
+}
+
+/* Not too many? */
+bool
+unfiled_has_room(void)
+{
+	return bytes < BYTES;
 }
 
 /* No room. */
@@ -523,7 +443,7 @@ unfiled_put_off(const struct new_mail *mail)
 	struct wal_record	 record;
 
 	if (wal_read(&l->wal, mail->wal_at, &record) == 0)
-		add_orphan(l, &record);
+		take_in(l, &record);
 }
 
 /* All logs. Who writes may have packets on the way: what stood there at the
@@ -547,6 +467,7 @@ unfiled_start(void)
 	struct held_log	*l;
 	size_t		 found = 0;
 
+	has_begun = true;
 	held_log_open_all();
 	for (l = held_log_next(NULL); l != NULL; l = held_log_next(l))
 		if (!l->is_released)
@@ -579,8 +500,10 @@ unfiled_sync(void)
 	for (l = held_log_next(NULL); l != NULL; l = held_log_next(l))
 		if (l->is_dirty) {
 			l->is_dirty = false;
+			l->holds++;
 			if (offload_sync(l->wal.fd) == -1)
 				log_error("sync of a write-ahead log: %s",
 				    strerror(errno));
+			l->holds--;
 		}
 }

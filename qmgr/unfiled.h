@@ -20,6 +20,8 @@ unsigned	 unfiled_busy(void);
 bool		 unfiled_is_news(const struct new_mail *);
 /* The message has been made from the packet. */
 void		 unfiled_enter(struct message *, const struct new_mail *);
+/* May one more wait without a file? Its copy is in memory. */
+bool		 unfiled_has_room(void);
 /* There is no room for it here: it gets a file, and waits. */
 void		 unfiled_put_off(const struct new_mail *);
 

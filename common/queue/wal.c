@@ -39,8 +39,10 @@
  *
  * wal-1  A record is committed when wal_write() has said 0; there is one write
  *        at a time in each log, so that no error is told to somebody else.
- * wal-2  A log is begun again only when it was released, and its marks are
- *        wiped and on stable storage before the first record is written.
+ * wal-2  A log is begun again only when it was released. First its new
+ *        generation reaches stable storage, so that no crash brings what was
+ *        done with back; then its marks are wiped, likewise, before the first
+ *        record is written.
  * wal-3  Nobody gets a message that is not what was committed: of a record
  *        every byte is covered by a checksum. A mark has six bits: no single
  *        one that flips ends a message.
@@ -126,6 +128,21 @@ static void
 name_of(char to[NAME_SIZE], unsigned number)
 {
 	snprintf(to, NAME_SIZE, "wal.%u", number);
+}
+
+/* Is it one? */
+bool
+wal_is_name(const char *name)
+{
+	char		own[NAME_SIZE];
+	unsigned	number;
+
+	for (number = 0; number < WAL_FILES; number++) {
+		name_of(own, number);
+		if (strcmp(name, own) == 0)
+			return true;
+	}
+	return false;
 }
 
 /* An open file. */
@@ -230,20 +247,39 @@ write_head(const struct wal *w)
 int
 wal_create(struct wal *w, unsigned number, int64_t size)
 {
+	bool	is_ours;
 	int	saved;
 
 	if (open_file(w, number, O_CREAT | O_EXCL) == -1)
 		return -1;
 	w->size = round_up(size < SMALLEST ? SMALLEST : size, PAGE);
 	w->records = records_of(w->size);
-	if (wal_lock(w) == 0 && fill(w->fd, 0, w->size) == 0 &&
+	is_ours = wal_lock(w) == 0;
+	if (is_ours && fill(w->fd, 0, w->size) == 0 &&
 	    fs_sync(w->fd) == 0 && write_head(w) == 0 && fs_sync(w->fd) == 0)
 		return 0;
 	saved = errno;
-	wal_remove(number);
+	if (is_ours)			/* else the name may be another's */
+		(void)wal_remove(number);
 	wal_close(w);
 	errno = saved;
 	return -1;
+}
+
+/* Remove what the maker of a log has left without a head: 0, or -1 when he
+ * lives, or there is one. */
+int
+wal_reap(unsigned number)
+{
+	struct wal	w;
+	int		result = -1;
+
+	if (open_file(&w, number, 0) == -1)
+		return -1;
+	if (wal_lock(&w) == 0 && has_no_head(&w))
+		result = wal_remove(number);
+	wal_close(&w);
+	return result;
 }
 
 /* Close it; a lock of ours ends. */
@@ -272,6 +308,15 @@ wal_lock(const struct wal *w)
 	return queue_lock(w->fd);
 }
 
+/* Has it its name still? */
+bool
+wal_has_name(const struct wal *w)
+{
+	struct stat	st;
+
+	return fstat(w->fd, &st) == -1 || st.st_nlink > 0;
+}
+
 /* Nobody has the lock? */
 bool
 wal_is_left(const struct wal *w)
@@ -290,10 +335,9 @@ wal_begin(struct wal *w)
 {
 	uint64_t	now = (uint64_t)clock_wall_us();
 
-	if (fill(w->fd, AT_MARKS, w->records) == -1)
-		return -1;
 	w->generation = now > w->generation ? now : w->generation + 1;
-	if (write_head(w) == -1)
+	if (write_head(w) == -1 || fs_sync(w->fd) == -1 ||
+	    fill(w->fd, AT_MARKS, w->records) == -1)
 		return -1;
 	return fs_sync(w->fd);
 }
@@ -431,22 +475,42 @@ seek_in(const struct wal *w, const unsigned char *piece, int64_t len,
 	return -1;
 }
 
+/* The same, of so many bytes of the file; page by page where the disk does not
+ * give all of them. */
+static int
+seek_piece(const struct wal *w, unsigned char *piece, int64_t at, int64_t len,
+    struct wal_record *r, bool *is_unread)
+{
+	ssize_t	n = fs_pread(w->fd, piece, (size_t)len, at);
+	int64_t	end = at + len;
+
+	if (n != -1)
+		return seek_in(w, piece, n, at, r);
+	if (len == PAGE)
+		*is_unread = true;
+	else
+		for (; at < end; at += PAGE)
+			if (seek_piece(w, piece, at, PAGE, r, is_unread) == 0)
+				return 0;
+	return -1;
+}
+
 /* The next one: at once if it is where it should be. */
 int
 wal_seek(const struct wal *w, int64_t at, struct wal_record *r)
 {
 	unsigned char	*piece;
-	ssize_t		 n = 1;
-	int		 result;
+	bool		 is_unread = false;
+	int		 result = -1;
 
-	if ((result = wal_read(w, at, r)) == 0)
+	if (wal_read(w, at, r) == 0)
 		return 0;
 	piece = mem_alloc(PIECE);
-	for (; result == -1 && at < w->size && n > 0; at += PIECE)
-		if ((n = fs_pread(w->fd, piece, PIECE, at)) > 0)
-			result = seek_in(w, piece, n, at, r);
+	for (; result == -1 && at < w->size; at += PIECE)
+		result = seek_piece(w, piece, at, PIECE, r, &is_unread);
 	free(piece);
-	return result;
+	errno = is_unread ? EIO : EINVAL;
+	return result == 0 && is_unread ? 1 : result;
 }
 
 /* Where the next one is. */
@@ -476,6 +540,10 @@ wal_mark(const struct wal *w, int64_t at)
 {
 	unsigned char	mark = MARK;
 
+	if (at < w->records || at >= w->size) {
+		errno = EINVAL;
+		return -1;
+	}
 	return fs_pwrite(w->fd, &mark, 1, AT_MARKS + at / WAL_ALIGN);
 }
 

@@ -41,6 +41,12 @@ int		 wal_refresh(struct wal *);
 int		 wal_create(struct wal *, unsigned number, int64_t size);
 void		 wal_close(struct wal *);
 int		 wal_remove(unsigned number);
+/* Remove one that has no head, if nobody is making it: 0, or -1. */
+int		 wal_reap(unsigned number);
+/* "wal.0" to "wal.63"? */
+bool		 wal_is_name(const char *);
+/* False when somebody has removed it while it is open. */
+bool		 wal_has_name(const struct wal *);
 
 /* The lock says that somebody writes. -1: EWOULDBLOCK, somebody else does. */
 int		 wal_lock(const struct wal *);
@@ -74,7 +80,9 @@ int		 wal_write(const struct wal *, struct iovec *, int count,
 
 /* The record at this place, or EINVAL: there is none of this generation. */
 int		 wal_read(const struct wal *, int64_t at, struct wal_record *);
-/* The first record there or behind it. */
+/* The first record there or behind it: 0; 1, when the disk did not give all
+ * that stands in front of it. -1: EINVAL there is none; EIO none was found, and
+ * not all could be read. */
 int		 wal_seek(const struct wal *, int64_t at, struct wal_record *);
 /* Where the one behind it would be. */
 int64_t		 wal_after(const struct wal_record *);

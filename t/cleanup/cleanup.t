@@ -8,7 +8,7 @@ use Postrider qw(slurp spew wait_for);
 use Postrider::QueueFile;
 use Test::More;
 
-my $mail = Postrider->new(settings => {
+my $mail = Postrider->new(settings => { cleanup_wal_size => 0,
 	relayhost => '[127.0.0.1]:' . Postrider::free_port(),
 	minimal_backoff_time => '1000s',
 	message_size_limit => 200000,

@@ -124,6 +124,24 @@ stray("$spool/incoming/4old00000000000",
     qr/was never finished.*postrider queue check --purge/,
     'an old unfinished message', time => time - 7200);
 
+# A write-ahead log: messages are in it that are nowhere else.
+my $log = "$spool/incoming/wal.7";
+spew($log, 'x');
+chown @owner, $log;
+chmod 0600, $log;
+check();
+unlike $text, qr/wal\.7/, 'a write-ahead log is no stray';
+chmod 0666, $log;
+check();
+like $text, qr/wal\.7 has mode 0666 and is open to others/,
+    'nobody else is to write it';
+check('-r');
+is mode_of($log), '0600', 'which is mended';
+spew("$spool/incoming/wal.64", 'x');
+check();
+like $text, qr/wal\.64 is no message/, 'there are sixty-four of them';
+unlink $log, "$spool/incoming/wal.64";
+
 # A directory that is nobody's may have mail in it.
 mkdir "$spool/hold/old" or die;
 mkdir "$spool/incoming/3f" or die;

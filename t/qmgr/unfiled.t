@@ -99,8 +99,16 @@ pass('what fails is reported');
 
 # --- crashes -----------------------------------------------------------------
 
-# Each with messages that stay in the log, since nobody delivers.
-sub stop_smtp { kill 'STOP', $mail->children('smtp') }
+# Each with messages that stay in the log, since nobody delivers. A cleanup
+# process that has just been started has none yet.
+sub stop_smtp
+{
+	kill 'STOP', $mail->children('smtp');
+	wait_for(sub {
+		my ($id) = post(1, 'warm-');
+		return !grep { /$id$/ } files();
+	}, 20, 'a log that is written');
+}
 
 for my $program (qw(qmgr cleanup master)) {
 	my $word = "x$program-";
@@ -152,8 +160,82 @@ my $before = () = $mail->log =~ /: removed$/mg;
 post(1500, 'many-');
 wait_for(sub { $before + 1500 <= (() = $mail->log =~ /: removed$/mg) }, 60,
     'many messages');
+my $seen = arrived();
+is(join(' ', grep { /^<?many/ && $seen->{$_} > 1 } sort keys %$seen), '',
+    'none twice');
 cmp_ok(scalar(logs()), '<=', 8, 'in a few logs: ' . scalar(logs()));
 is($mail->queue_count('incoming'), 0, 'nothing is left in them');
+
+# --- damage ------------------------------------------------------------------
+
+# Each record's head, and the image of some, of messages that wait: who knows
+# them makes their files of what he has, and one who finds them tells.
+sub damage
+{
+	my ($how, @ids) = @_;
+	my $count = 0;
+
+	for my $path (logs()) {
+		my $log = slurp($path);
+		for my $id (@ids) {
+			my $at = index $log, $id;
+			next if $at < 24 || substr($log, $at - 24, 4) ne 'PRwr';
+			open my $f, '+<:raw', $path or die "$path: $!";
+			seek $f, $at + ($how eq 'head' ? -20 : 500), 0;
+			print $f '!!';
+			close $f or die;
+			$count++;
+		}
+	}
+	return $count;
+}
+
+stop_smtp();
+my @damaged = post(10, 'damaged-');
+is(damage(head => @damaged[3, 5]) + damage(image => $damaged[7]), 3,
+    'three are damaged');
+wait_for(sub { my %is = map { s{.*/}{}r => 1 } files();
+    !grep { !$is{$_} } @damaged }, 20, 'files of those that are in memory');
+pass('damage to a log harms nobody who is in memory');
+kill 'KILL', $mail->children('smtp');
+wait_for(sub { 10 == grep { /^<?damaged/ } keys %{ arrived() } }, 40, 'ten');
+
+stop_smtp();
+@damaged = post(10, 'bad-');
+is(damage(head => $damaged[3]) + damage(image => $damaged[5]), 2,
+    'two are damaged');
+$mail->crash;
+$mail->start;
+wait_for(sub { 8 == grep { /^<?bad/ } keys %{ arrived() } }, 40,
+    'who stands behind them');
+pass('others arrive');
+$mail->wait_log(qr/wal\.\d+: what stands at \d+ is damaged/);
+$mail->wait_log(qr/$damaged[5]: damaged in .*corrupt/);
+ok(-e $mail->spool . "/corrupt/$damaged[5]", 'what there is is kept');
+unlink $mail->spool . "/corrupt/$damaged[5]";
+
+# --- hands in the queue ------------------------------------------------------
+
+# Somebody removes all logs while they are written. The maker of another one
+# has died, and one is damaged.
+unlink logs();
+spew("$incoming/wal.0", "\0" x 5000);
+spew("$incoming/wal.63", 'no log');
+chown +(stat $incoming)[4, 5], logs();
+($status, $listed) = $mail->run('', Postrider::bin() . '/postrider-queue',
+    '-c', $mail->etc, 'check');
+unlike($listed, qr/Not messages/, 'logs are no strays');
+
+stop_smtp();
+my @kept = post(1, 'removed-');
+is(-s "$incoming/wal.0", 1 << 20, 'what had no head is made anew');
+push @kept, post(10, 'removed-');
+$mail->crash;
+$mail->start;
+wait_for(sub { 11 == grep { /^<?removed/ } keys %{ arrived() } }, 60,
+    "who came then, after a crash\n" . $mail->log);
+pass('nobody is lost with them');
+like($mail->log, qr/wal\.63: its head is damaged/, 'damage is told');
 
 is($mail->stop, 0, 'all stops');
 is(join('', grep { !/killed by signal 9$/ } $mail->complaints), '',

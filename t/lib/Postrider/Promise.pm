@@ -25,7 +25,7 @@ use Postrider qw(slurp wait_for);
 use Postrider::Crash;
 
 our @EXPORT = qw(laboratory promise strike watch order is_refused afresh
-    to_log);
+    to_log watch_during);
 
 # The sentence of each promise, and the file that keeps it.
 my %promises;
@@ -76,17 +76,26 @@ sub watch
 {
 	my ($lab, $process) = @_;
 	my $r = $lab->_pass($process, []);
-	my @calls;
 
 	delete $lab->{is_new};
 	is("$r->{said}, lost $r->{lost}", 'accepted, lost 0',
 	    "a message passes while $process is watched") or diag $r->{log};
-	for (split /\n/, $r->{calls}) {
-		my ($word, $kind, $name, $object, undef, $result) =
-		    split /\t/;
-		push @calls, "$name $object = $result" if $word eq 'call';
-	}
-	return @calls;
+	return _calls($r->{calls});
+}
+
+# The same while something else is done.
+sub watch_during
+{
+	my ($lab, $process, $do) = @_;
+
+	return _calls($lab->during($process, $do));
+}
+
+sub _calls
+{
+	return map { my ($word, undef, $name, $object, undef, $result) =
+	    split /\t/; $word eq 'call' ? "$name $object = $result" : () }
+	    split /\n/, $_[0];
 }
 
 # Does each of these calls come, behind the one before? They are pairs of what
@@ -129,10 +138,10 @@ sub strike
 sub afresh
 {
 	my ($lab, $program) = @_;
-	my ($pid) = $lab->mail->children($program);
+	my %old = map { $_ => 1 } $lab->mail->children($program);
 
-	kill 'KILL', $pid;
-	wait_for(sub { grep { $_ != $pid } $lab->mail->children($program) },
+	kill 'KILL', keys %old;
+	wait_for(sub { grep { !$old{$_} } $lab->mail->children($program) },
 	    20, "another $program");
 	$lab->{is_new} = 1;
 }

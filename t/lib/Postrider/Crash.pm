@@ -434,15 +434,15 @@ sub _trace
 }
 
 # What a process calls while something else is done; with a call that ends
-# otherwise, if one is told.
+# otherwise, if one is told: the first one, or the how-manieth.
 sub during
 {
-	my ($self, $process, $do, $re, $when) = @_;
+	my ($self, $process, $do, $re, $when, $nth) = @_;
 	my $file = $self->{mail}->dir . '/during';
 
 	unlink $file;
 	my $tracer = _trace($file, $self->_injector, '-o', $file, '-n',
-	    $process, defined $re ? ('-r', 1, '-m', $re =~
+	    $process, defined $re ? ('-r', $nth // 1, '-m', $re =~
 	    s/\(\?\^\w*:/(/gr, '-w', $when) : (), $self->_pids($process));
 	my $is_done = eval { $do->(); 1 };
 	my $why = $@;

@@ -249,6 +249,47 @@ what_is_no_log_is_not_opened(void **state)
 }
 
 static void
+what_a_dead_maker_left_is_reaped(void **state)
+{
+	struct wal	w = begin();
+	int		fd, error;
+
+	(void)state;
+	assert_int_equal(wal_reap(0), -1);	/* it is locked */
+	wal_close(&w);
+	assert_int_equal(wal_reap(0), -1);	/* it has a head */
+	assert_int_equal(wal_remove(0), 0);
+	assert_int_equal(wal_reap(0), -1);
+
+	fd = openat(root, "incoming/wal.0", O_CREAT | O_RDWR, 0600);
+	assert_int_equal(ftruncate(fd, SMALL), 0);
+	assert_int_equal(queue_lock(fd), 0);
+	assert_int_equal(wal_reap(0), -1);	/* its maker lives */
+	close(fd);
+	assert_int_equal(wal_reap(0), 0);
+	assert_int_equal(open_again(0, &error), -1);
+	assert_int_equal(error, ENOENT);
+}
+
+static void
+names_of_logs_are_known(void **state)
+{
+	struct wal	w = begin();
+
+	(void)state;
+	assert_true(wal_is_name("wal.0"));
+	assert_true(wal_is_name("wal.63"));
+	assert_false(wal_is_name("wal.64"));
+	assert_false(wal_is_name("wal.00"));
+	assert_false(wal_is_name("wal."));
+	assert_false(queue_id_is_valid("wal.0"));
+	assert_true(wal_has_name(&w));
+	assert_int_equal(wal_remove(0), 0);
+	assert_false(wal_has_name(&w));
+	wal_close(&w);
+}
+
+static void
 no_bit_of_its_head_may_be_another_one(void **state)
 {
 	struct wal	w = begin();
@@ -505,6 +546,8 @@ places_that_cannot_be_are_no_records(void **state)
 	put(&w, w.records, 1, LENGTH, id);
 	for (i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		assert_int_equal(wal_read(&w, places[i], &r), -1);
+		if (places[i] < w.records || places[i] >= w.size)
+			assert_int_equal(wal_mark(&w, places[i]), -1);
 		assert_false(wal_is_marked(&w, places[i]));
 	}
 	end(&w);
@@ -770,6 +813,8 @@ main(void)
 		cmocka_unit_test(a_log_without_a_name_has_no_lock),
 		cmocka_unit_test(what_cannot_be_made_is_not_there),
 		cmocka_unit_test(what_is_no_log_is_not_opened),
+		cmocka_unit_test(what_a_dead_maker_left_is_reaped),
+		cmocka_unit_test(names_of_logs_are_known),
 		cmocka_unit_test(no_bit_of_its_head_may_be_another_one),
 		cmocka_unit_test(a_log_is_begun_sealed_and_released),
 		cmocka_unit_test(no_bit_makes_a_log_released),

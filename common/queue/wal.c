@@ -573,36 +573,3 @@ wal_is_marked(const struct wal *w, int64_t at)
 	return at >= w->records && at < w->size && fs_pread(w->fd, &mark, 1,
 	    AT_MARKS + at / WAL_ALIGN) == 1 && mark == MARK;
 }
-
-/* --- a file of its own --------------------------------------------------- */
-
-/* Into the file. */
-static int
-copy_image(const struct wal *w, const struct wal_record *r, int fd,
-    bool takes_damaged)
-{
-	char	*image = mem_alloc((size_t)r->length);
-	int	 result = wal_image(w, r, image), saved;
-
-	if (result == 0 || (errno == EBADMSG && takes_damaged))
-		result = fs_pwrite(fd, image, (size_t)r->length, 0);
-	saved = errno;
-	free(image);
-	errno = saved;
-	return result;
-}
-
-/* A file with the image. */
-int
-wal_copy(const struct wal *w, const struct wal_record *r, bool takes_damaged)
-{
-	int	fd = queue_create(r->id), saved;
-
-	if (fd == -1 || copy_image(w, r, fd, takes_damaged) == 0)
-		return fd;
-	saved = errno;
-	(void)queue_remove(QUEUE_INCOMING, r->id);
-	close(fd);
-	errno = saved;
-	return -1;
-}

@@ -717,94 +717,6 @@ half_a_write_is_an_error(void **state)
 	free(image);
 }
 
-/* --- files of their own -------------------------------------------------- */
-
-/* A file's bytes and its end. */
-static void
-end_file(int fd, const char *id, size_t len)
-{
-	unsigned char	*image = image_of(len), *got = mem_alloc(len + 1);
-	struct stat	 st;
-
-	assert_int_equal(fs_pread(fd, got, len + 1, 0), (ssize_t)len);
-	assert_memory_equal(got, image, len);
-	assert_int_equal(fstat(fd, &st), 0);
-	assert_false(queue_is_complete(st.st_mode));
-	assert_int_equal(queue_reap(id), 0);	/* it is locked */
-	assert_int_equal(queue_remove(QUEUE_INCOMING, id), 0);
-	free(got);
-	free(image);
-	close(fd);
-}
-
-static void
-a_copy_is_what_the_record_says(void **state)
-{
-	char			id[QUEUE_ID_MAX + 1];
-	struct wal		w = begin();
-	struct wal_record	r;
-	int			fd;
-
-	(void)state;
-	put(&w, w.records, 1, LENGTH, id);
-	assert_int_equal(wal_read(&w, w.records, &r), 0);
-	assert_int_not_equal(fd = wal_copy(&w, &r, false), -1);
-	assert_int_equal(wal_copy(&w, &r, false), -1);
-	assert_int_equal(errno, EEXIST);
-	end_file(fd, id, LENGTH);
-	end(&w);
-}
-
-static void
-what_is_damaged_is_copied_only_if_it_is_wanted(void **state)
-{
-	char			id[QUEUE_ID_MAX + 1];
-	struct wal		w = begin();
-	struct wal_record	r;
-	int			fd;
-
-	(void)state;
-	put(&w, w.records, 1, LENGTH, id);
-	assert_int_equal(wal_read(&w, w.records, &r), 0);
-	flip(&w, r.image + LENGTH - 1, 1);
-	assert_int_equal(wal_copy(&w, &r, false), -1);
-	assert_int_equal(errno, EBADMSG);
-	assert_int_equal(queue_open_file(QUEUE_INCOMING, id, O_RDONLY), -1);
-	assert_int_equal(errno, ENOENT);
-	assert_int_not_equal(fd = wal_copy(&w, &r, true), -1);
-	flip(&w, r.image + LENGTH - 1, 1);
-	close(fd);
-	assert_int_equal(queue_remove(QUEUE_INCOMING, id), 0);
-	end(&w);
-}
-
-/* Of a copy that fails nothing stays. */
-static void
-half_a_copy_is_removed(void **state)
-{
-	char			id[QUEUE_ID_MAX + 1];
-	struct wal		w = begin();
-	struct wal_record	r;
-	struct rlimit		before, few;
-	int			result, error;
-
-	(void)state;
-	put(&w, w.records, 1, LENGTH, id);
-	assert_int_equal(wal_read(&w, w.records, &r), 0);
-	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
-	few = (struct rlimit){ LENGTH / 2, before.rlim_max };
-	signal(SIGXFSZ, SIG_IGN);
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &few), 0);
-	result = wal_copy(&w, &r, false);
-	error = errno;
-	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
-	assert_int_equal(result, -1);
-	assert_int_equal(error, EFBIG);
-	assert_int_equal(queue_open_file(QUEUE_INCOMING, id, O_RDONLY), -1);
-	assert_int_equal(errno, ENOENT);
-	end(&w);
-}
-
 int
 main(void)
 {
@@ -831,11 +743,7 @@ main(void)
 		cmocka_unit_test(marks_and_records_do_not_meet),
 		cmocka_unit_test(what_is_damaged_hides_nothing),
 		cmocka_unit_test(a_torn_write_is_seen),
-		cmocka_unit_test(half_a_write_is_an_error),
-		cmocka_unit_test(a_copy_is_what_the_record_says),
-		cmocka_unit_test(
-		    what_is_damaged_is_copied_only_if_it_is_wanted),
-		cmocka_unit_test(half_a_copy_is_removed)
+		cmocka_unit_test(half_a_write_is_an_error)
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

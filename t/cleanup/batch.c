@@ -31,7 +31,8 @@
 enum {
 	SIZE = 256 * 1024,		/* of a log */
 	MANY = 100,
-	SMALL = 900, LARGE = 60 * 1024, LOGS = 8	/* as in batch.c */
+	SMALL = 900, LARGE = 60 * 1024,
+	MOST = 256 * 1024, LOGS = 8	/* as in batch.c */
 };
 
 /* A message and what became of it. */
@@ -227,8 +228,8 @@ static void
 what_does_not_fit_gets_a_file(void **state)
 {
 	(void)state;
-	assert_true(takes(LARGE, 0, 0));
-	assert_false(takes(LARGE + 1, 0, 0));
+	assert_true(takes(MOST, 0, 0));
+	assert_false(takes(MOST + 1, 0, 0));
 	assert_false(takes(SMALL, 1, 0));
 	assert_false(takes(SMALL, 0, MAIL_IS_HELD));
 	is_draining = true;
@@ -238,6 +239,11 @@ what_does_not_fit_gets_a_file(void **state)
 	assert_false(takes(SMALL, 0, 0));
 	set_up_rate(0, SIZE);
 	assert_true(takes(SMALL, 0, 0));
+
+	/* Nor into any log as small as this one. */
+	invite(1, MOST);
+	assert_int_equal(guests[0].result, 0);
+	end(1);
 }
 
 static void

@@ -11,8 +11,9 @@
  * while there is still room in the first; where there is none, messages get
  * files. qmgr says by releasing a log that it can be used again.
  *
- * P1  After a write has failed its log is given up: what was in it may be
- *     there or not, and its senders are told to try again.
+ * P1  After a write has failed its log is given up: what was in the write may
+ *     be there or not, and its senders are told to try again. Who waits for the
+ *     next write is not; later messages of this process get files.
  * P2  Nobody waits for a log to be made ready.
  * P3  Nothing is written to a log whose name somebody has removed.
  */

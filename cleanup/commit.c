@@ -13,11 +13,12 @@
  *           stable storage: the first and only fsync and the close both said
  *           0; or after the one write that syncs the message's record has.
  * commit-2  A crash before that leaves a file without the bit, which a later
- *           start removes, or a whole file whose sender was not told: he may
- *           send twice.
- * commit-3  Every error removes the file and is told to the sender as
- *           temporary; a failed fsync is not tried again, since the second one
- *           lies.
+ *           start removes, or half a record, which nobody takes for one; or a
+ *           whole file, or record, whose sender was not told: he may send
+ *           twice.
+ * commit-3  Every error removes the file, or marks the record, and is told to
+ *           the sender as temporary; a failed fsync is not tried again, since
+ *           the second one lies.
  * commit-4  Nothing waits for qmgr but this fiber, and not for long: a message
  *           that it did not hear of is found by its scan.
  * P1  However many messages from outside wait for the disk, a report does not

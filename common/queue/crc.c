@@ -87,6 +87,15 @@ can_processor(void)
 
 #endif
 
+/* The slow way. */
+uint32_t
+queue_crc_by_table(uint32_t before, const void *data, size_t len)
+{
+	const unsigned char	*at = data;
+
+	return ~by_table(~before, at, at + len);
+}
+
 /* Of these bytes, behind others. */
 uint32_t
 queue_crc(uint32_t before, const void *data, size_t len)

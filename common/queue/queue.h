@@ -49,6 +49,8 @@ const char	*queue_preamble_decode(const unsigned char *, size_t len,
 
 /* CRC-32C of these bytes; `before` is that of the bytes in front, or 0. */
 uint32_t	 queue_crc(uint32_t before, const void *, size_t);
+/* The same where the processor cannot, which is everywhere tested. */
+uint32_t	 queue_crc_by_table(uint32_t before, const void *, size_t);
 
 /* --- envelope.c: sender, recipients, options --------------------------- */
 

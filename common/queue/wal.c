@@ -16,7 +16,7 @@
  *	    8  uint32	version, 1
  *	   12  uint32	0
  *	   16  int64	size of the file
- *	   24  uint64	generation: grows each time it is used again
+ *	   24  uint64	generation: a random number each time it is used again
  *	   32  uint32	CRC-32C of the 32 bytes before
  *	 1024  uint64	the generation that is sealed: no more will come
  *	 2048  uint64	the generation that is released: all is done with
@@ -35,7 +35,10 @@
  *	   60  uint32	number of the write that it came with
  *	   64  image	what a queue file holds: file.c
  *
- * The first place without a record of this generation is the end.
+ * The first place without a record of this generation is the end. What is seen
+ * behind it, or in place of a damaged record, are bytes that somebody has
+ * mailed to us: they may look like a record, but for the generation, which
+ * nobody is told.
  *
  * wal-1  A record is committed when wal_write() has said 0; there is one write
  *        at a time in each log, so that no error is told to somebody else.
@@ -56,10 +59,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/base/clock.h"
 #include "common/base/fs.h"
 #include "common/queue/queue.h"
 
@@ -329,15 +332,29 @@ wal_is_left(const struct wal *w)
 
 /* --- generations --------------------------------------------------------- */
 
+/* A number that nobody can guess, and that a packet can say; 0 is that none
+ * was begun. */
+static int
+choose_generation(struct wal *w)
+{
+	uint64_t	number;
+
+	do {
+		if (getrandom(&number, sizeof(number), 0) !=
+		    (ssize_t)sizeof(number))
+			return -1;
+		number >>= 1;
+	} while (number == 0 || number == w->generation);
+	w->generation = number;
+	return 0;
+}
+
 /* Begin anew (wal-2). */
 int
 wal_begin(struct wal *w)
 {
-	uint64_t	now = (uint64_t)clock_wall_us();
-
-	w->generation = now > w->generation ? now : w->generation + 1;
-	if (write_head(w) == -1 || fs_sync(w->fd) == -1 ||
-	    fill(w->fd, AT_MARKS, w->records) == -1)
+	if (choose_generation(w) == -1 || write_head(w) == -1 ||
+	    fs_sync(w->fd) == -1 || fill(w->fd, AT_MARKS, w->records) == -1)
 		return -1;
 	return fs_sync(w->fd);
 }
@@ -455,7 +472,7 @@ wal_read(const struct wal *w, int64_t at, struct wal_record *r)
 	unsigned char	raw[WAL_RECORD];
 
 	errno = EINVAL;
-	if (at < w->records || at + WAL_RECORD > w->size ||
+	if (at < w->records || at > w->size - WAL_RECORD ||
 	    at % WAL_ALIGN != 0 ||
 	    fs_pread(w->fd, raw, sizeof(raw), at) != (ssize_t)sizeof(raw))
 		return -1;
@@ -555,37 +572,4 @@ wal_is_marked(const struct wal *w, int64_t at)
 
 	return at >= w->records && at < w->size && fs_pread(w->fd, &mark, 1,
 	    AT_MARKS + at / WAL_ALIGN) == 1 && mark == MARK;
-}
-
-/* --- a file of its own --------------------------------------------------- */
-
-/* Into the file. */
-static int
-copy_image(const struct wal *w, const struct wal_record *r, int fd,
-    bool takes_damaged)
-{
-	char	*image = mem_alloc((size_t)r->length);
-	int	 result = wal_image(w, r, image), saved;
-
-	if (result == 0 || (errno == EBADMSG && takes_damaged))
-		result = fs_pwrite(fd, image, (size_t)r->length, 0);
-	saved = errno;
-	free(image);
-	errno = saved;
-	return result;
-}
-
-/* A file with the image. */
-int
-wal_copy(const struct wal *w, const struct wal_record *r, bool takes_damaged)
-{
-	int	fd = queue_create(r->id), saved;
-
-	if (fd == -1 || copy_image(w, r, fd, takes_damaged) == 0)
-		return fd;
-	saved = errno;
-	(void)queue_remove(QUEUE_INCOMING, r->id);
-	close(fd);
-	errno = saved;
-	return -1;
 }

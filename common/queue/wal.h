@@ -94,6 +94,8 @@ int		 wal_image(const struct wal *, const struct wal_record *,
 int		 wal_mark(const struct wal *, int64_t at);
 bool		 wal_is_marked(const struct wal *, int64_t at);
 
+/* --- wal_copy.c --------------------------------------------------------- */
+
 /* A queue file, in incoming/, of the record's image: its descriptor, neither
  * complete nor synced; EEXIST; EBADMSG unless damage is no matter. Blocks: on a
  * thread. */

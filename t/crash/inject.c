@@ -1,6 +1,7 @@
 /*
  * inject.c - one system call of a running daemon ends otherwise: the process
- * is killed right before or right after it, or it fails with an error.
+ * is killed right before or right after it, or it fails with an error, or it
+ * writes less than it should.
  *
  *	inject -o FILE -n NAME [-s SPOOL] [-k KEY -w WHEN] PID...
  *	inject -o FILE -n NAME [-s SPOOL] -r NUMBER [-m RE] -w WHEN PID...
@@ -14,9 +15,9 @@
  * is found again in the next message, whatever else the process has to do.
  *
  * Without a key every call is a line in FILE. With one, WHEN is "before" or
- * "after" (SIGKILL), or the number of an error; the call is a line beginning
- * with "hit", "at" with the time is one more, and nothing is followed any
- * more. With -r it is the NUMBER-th call that changes something, or of which
+ * "after" (SIGKILL), or the number of an error, or "short"; the call is a line
+ * beginning with "hit", "at" with the time is one more, and nothing is followed
+ * any more. With -r it is the NUMBER-th call that changes something, or of which
  * "name object" matches RE: for a process that has many messages at a time.
  * "ready" comes first, when all is being followed. The end of us changes
  * nothing for who is followed.
@@ -27,6 +28,8 @@
  * I2  A call that fails has done nothing, but for close(), which closes in any
  *     case (close(2)), and its result is what the kernel would answer: an
  *     error, but from brk() the end of the heap, where it has been.
+ * I3  A call that is short has written half of its bytes, or the first of its
+ *     vectors, and says so.
  */
 #include <sys/ptrace.h>
 #include <sys/stat.h>
@@ -93,7 +96,7 @@ static const char	*program;		/* its name, 15 characters */
 static const char	*spool;
 static const char	*key, *when;
 static int		 failure;		/* an errno; 0 to kill */
-static bool		 is_after;
+static bool		 is_after, is_short;
 static unsigned long	 left;			/* of -r; 0 without it */
 static const char	*pattern;
 static regex_t		 wanted;
@@ -268,6 +271,22 @@ is_wanted(const struct task *t, char *name, size_t size)
 	return strcmp(name, key) == 0;
 }
 
+/* What a call becomes. */
+static void
+change(const struct task *t, struct user_regs_struct *to)
+{
+	bool	has_vectors = strstr(t->call->name, "writev") != NULL;
+
+	if (is_short)
+		to->rdx = has_vectors ? 1 : to->rdx / 2;
+	else if (failure != 0 && t->call->number == SYS_brk)
+		to->rdi = 0;
+	else if (failure == 0 || t->call->number != SYS_close) {
+		to->orig_rax = SYS_close;
+		to->rdi = (unsigned long long)-1;
+	}
+}
+
 /* A call begins. */
 static void
 enter(struct task *t, const struct ptrace_syscall_info *info)
@@ -291,16 +310,19 @@ enter(struct task *t, const struct ptrace_syscall_info *info)
 	if (ptrace(PTRACE_GETREGS, t->tid, NULL, &t->registers) != 0)
 		fail("registers");
 	changed = t->registers;
-	if (failure != 0 && t->call->number == SYS_brk)
-		changed.rdi = 0;
-	else if (failure == 0 || t->call->number != SYS_close) {
-		changed.orig_rax = SYS_close;
-		changed.rdi = (unsigned long long)-1;
-	}
+	change(t, &changed);
 	if (ptrace(PTRACE_SETREGS, t->tid, NULL, &changed) != 0)
 		fail("registers");
-	if (failure == 0)
+	if (failure == 0 && !is_short)
 		end_process(t);
+}
+
+/* What a call that was changed says. */
+static int64_t
+result_of(const struct task *t, const struct ptrace_syscall_info *info)
+{
+	return is_short || t->call->number == SYS_brk ? info->exit.rval :
+	    -failure;
 }
 
 /* A call has ended. */
@@ -314,11 +336,10 @@ leave(struct task *t, const struct ptrace_syscall_info *info)
 	if (t->is_hit && is_after)
 		end_process(t);
 	if (t->is_hit) {
-		t->registers.rax = (unsigned long long)(t->call->number ==
-		    SYS_brk ? info->exit.rval : -failure);
+		t->registers.rax = (unsigned long long)result_of(t, info);
 		if (ptrace(PTRACE_SETREGS, t->tid, NULL, &t->registers) != 0)
 			fail("registers");
-		tell("hit", t, -failure);
+		tell("hit", t, result_of(t, info));
 		exit(0);
 	}
 	t->call = NULL;
@@ -465,6 +486,7 @@ main(int argc, char **argv)
 	    regcomp(&wanted, pattern, REG_EXTENDED | REG_NOSUB) != 0))
 		return 64;
 	is_after = when != NULL && strcmp(when, "after") == 0;
+	is_short = when != NULL && strcmp(when, "short") == 0;
 	failure = when != NULL ? atoi(when) : 0;
 	if ((out = fopen(path, "we")) == NULL)
 		fail(path);

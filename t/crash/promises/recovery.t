@@ -1,8 +1,9 @@
 # recovery.t - what a crash leaves in the queue, and what becomes of it:
-# common/queue/dirs.c, qmgr/scan.c and message.c, struck at.
+# common/queue/dirs.c, qmgr/scan.c, message.c and unfiled.c, struck at.
 use strict;
 use warnings;
 use Fcntl qw(:flock);
+use POSIX qw(EIO ENOSPC);
 use Test::More;
 use Postrider qw(slurp spew wait_for);
 use Postrider::Promise;
@@ -87,4 +88,115 @@ promise('recovery-4', sub {
 	pass('and is delivered when he has let it go');
 });
 $lab->close;
+
+# --- without a file -----------------------------------------------------------
+
+my %logged = (settings => { cleanup_wal_rate => 0, cleanup_wal_size => '1M' });
+my $log = qr{spool/incoming/wal};
+
+# Messages of a log's generation without a mark, and whether it is released.
+sub look
+{
+	my ($path) = @_;
+	my $bytes = slurp($path);
+	my $generation = substr $bytes, 24, 8;
+	my $unmarked = grep { substr($bytes, 256 * $_, 4) eq 'PRwr' &&
+	    substr($bytes, 256 * $_ + 8, 8) eq $generation &&
+	    substr($bytes, 4096 + $_, 1) ne "\xb7" }
+	    16 .. length($bytes) / 256 - 1;
+
+	return ($unmarked, substr($bytes, 2048, 8) eq $generation);
+}
+
+# Cleanup dies while a message is in its log only; qmgr before or after it has
+# written there the first or second time.
+sub end_of_log
+{
+	my ($lab, $nth, $when) = @_;
+	my $mail = $lab->mail;
+
+	to_log($lab);
+	kill 'STOP', my @stopped = $mail->children('smtp');
+	$mail->send(from => '', to => ["end$nth-$when\@relay.test"]);
+	my ($path) = grep { (look($_))[0] > 0 }
+	    glob $mail->spool . '/incoming/wal.*';
+	ok(defined $path, 'it is in a log');
+	my ($is_over, $is_early);
+	my $calls = $lab->during('qmgr', sub {
+		kill 'KILL', $mail->children('cleanup');
+		wait_for(sub {
+			(my $unmarked, $is_over) = look($path);
+			$is_early ||= $is_over && $unmarked > 0;
+			$is_over;
+		}, 30, 'a release');
+	}, qr/^pwrite64 $log/, $when, $nth);
+	like($calls, qr/^hit/m, "qmgr, $when its write $nth: struck");
+	ok(!$is_early, 'it is not released before it is marked');
+	kill 'KILL', @stopped;
+	kill 'CONT', @stopped;
+	$mail->wait_log(qr/to=<end$nth-$when\@relay.test>.*status=sent/, 30);
+	wait_for(sub { $mail->queue_count == 0 }, 30, 'an empty queue');
+	$lab->{is_new} = 1;
+}
+
+promise('recovery-5', sub {
+	# Delivered: its mark is the only thing that is written.
+	my $at_once = laboratory('relay', %logged);
+	to_log($at_once);
+	my @calls = watch($at_once, 'qmgr');
+	order(\@calls, 'the delivery' => qr{^recvmsg private/relay\S* = [1-9]},
+	    'the mark' => qr/^pwrite64 $log\S* = 1$/);
+	is(scalar(grep { /ID/ } grep { !/^newfstatat/ } @calls), 0,
+	    'it has no file');
+	for (['before', 1], ['after', 0]) {
+		my ($when, $twice) = @$_;
+		to_log($at_once);
+		strike($at_once, 'qmgr', qr/^pwrite64 $log/, $when,
+		    twice => $twice);
+	}
+	to_log($at_once);
+	strike($at_once, 'qmgr', qr/^pwrite64 $log/, EIO, twice => 1);
+	$at_once->close;
+
+	# Postponed: its file is on stable storage before the mark.
+	my $later = laboratory('later', %logged);
+	to_log($later);
+	@calls = watch($later, 'qmgr');
+	order(\@calls, 'its name' => qr/^openat $file/,
+	    'what it holds' => qr/^pwrite64 $file/,
+	    'the bit' => qr/^fchmod $file/,
+	    'the sync' => qr/^fsync $file.* = 0/,
+	    'the mark' => qr/^pwrite64 $log\S* = 1$/);
+	for ([qr/^openat $file/, ENOSPC], [qr/^pwrite64 $file/, ENOSPC],
+	    [qr/^fchmod $file/, EIO], [qr/^fsync $file/, EIO],
+	    [qr/^pwrite64 $log/, EIO]) {
+		my ($call, $error) = @$_;
+		for my $when ('before', 'after', $error) {
+			to_log($later);
+			my $r = strike($later, 'qmgr', $call, $when);
+			is($r->{said}, 'accepted', 'it was accepted');
+		}
+	}
+	$later->close;
+});
+
+promise('recovery-6', sub {
+	my $lab = laboratory('relay', %logged);
+	my $mail = $lab->mail;
+
+	# Nobody has told of it: only the look at the end finds it.
+	for ([qr/^pwritev2 $log/, 'after'],
+	    [qr{^sendmsg private/qmgr}, 'before']) {
+		to_log($lab);
+		my $r = strike($lab, 'cleanup', @$_);
+		like($r->{count}, qr/sink=1/, 'what a look has found arrives');
+	}
+
+	# A log that was left with one that is open: it gets a file, which is
+	# marked, and the log is released, whoever dies between them.
+	for my $when ('before', 'after') {
+		end_of_log($lab, $_, $when) for 1, 2;
+	}
+	$lab->close;
+});
 done_testing();

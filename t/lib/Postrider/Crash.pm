@@ -376,13 +376,8 @@ sub _pass
 		} elsif ($in eq 'down') {
 			@master = (@command, '--');
 		} else {
-			my @pids = $self->_pids($process);
-			$tracer = fork // die;
-			if ($tracer == 0) {
-				exec @command, @pids or POSIX::_exit(127);
-			}
-			wait_for(sub { slurp($file) =~ /^ready/ }, 10,
-			    'the injector');
+			$tracer = _trace($file, @command,
+			    $self->_pids($process));
 		}
 	}
 	delete @$self{qw(refusal accepted_at)};
@@ -423,6 +418,38 @@ sub _pass
 	$self->_judge(\%r, $id, $body, $log_start);
 	$r{calls} = slurp($file);
 	return \%r;
+}
+
+# The injector, as a process of ours, when it follows.
+sub _trace
+{
+	my ($file, @command) = @_;
+	my $pid = fork // die;
+
+	if ($pid == 0) {
+		exec @command or POSIX::_exit(127);
+	}
+	wait_for(sub { slurp($file) =~ /^ready/ }, 10, 'the injector');
+	return $pid;
+}
+
+# What a process calls while something else is done; with a call that ends
+# otherwise, if one is told: the first one, or the how-manieth.
+sub during
+{
+	my ($self, $process, $do, $re, $when, $nth) = @_;
+	my $file = $self->{mail}->dir . '/during';
+
+	unlink $file;
+	my $tracer = _trace($file, $self->_injector, '-o', $file, '-n',
+	    $process, defined $re ? ('-r', $nth // 1, '-m', $re =~
+	    s/\(\?\^\w*:/(/gr, '-w', $when) : (), $self->_pids($process));
+	my $is_done = eval { $do->(); 1 };
+	my $why = $@;
+	kill 'TERM', $tracer;
+	waitpid $tracer, 0;
+	die $why unless $is_done;
+	return slurp($file);
 }
 
 # The injector that has put itself behind a command is known by its file.

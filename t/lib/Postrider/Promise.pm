@@ -10,20 +10,22 @@ package Postrider::Promise;
 #	});
 #
 # strike() kills a process before or after the first call like this one, or
-# makes that fail, while one message goes its way, and says that nothing was
-# lost; order() watches a message on its way and says that calls come one
+# makes that fail or write half of it, while one message goes its way, and says
+# that nothing was lost; order() watches a message on its way and says that calls come one
 # after the other.
 
 use strict;
 use warnings;
 
 use Exporter 'import';
+use Fcntl qw(:flock);
 use Test::More;
 
 use Postrider qw(slurp wait_for);
 use Postrider::Crash;
 
-our @EXPORT = qw(laboratory promise strike watch order is_refused);
+our @EXPORT = qw(laboratory promise strike watch order is_refused afresh
+    to_log watch_during);
 
 # The sentence of each promise, and the file that keeps it.
 my %promises;
@@ -74,17 +76,26 @@ sub watch
 {
 	my ($lab, $process) = @_;
 	my $r = $lab->_pass($process, []);
-	my @calls;
 
 	delete $lab->{is_new};
 	is("$r->{said}, lost $r->{lost}", 'accepted, lost 0',
 	    "a message passes while $process is watched") or diag $r->{log};
-	for (split /\n/, $r->{calls}) {
-		my ($word, $kind, $name, $object, undef, $result) =
-		    split /\t/;
-		push @calls, "$name $object = $result" if $word eq 'call';
-	}
-	return @calls;
+	return _calls($r->{calls});
+}
+
+# The same while something else is done.
+sub watch_during
+{
+	my ($lab, $process, $do) = @_;
+
+	return _calls($lab->during($process, $do));
+}
+
+sub _calls
+{
+	return map { my ($word, undef, $name, $object, undef, $result) =
+	    split /\t/; $word eq 'call' ? "$name $object = $result" : () }
+	    split /\n/, $_[0];
 }
 
 # Does each of these calls come, behind the one before? They are pairs of what
@@ -105,8 +116,8 @@ sub order
 	}
 }
 
-# A call ends otherwise: "before" or "after" (SIGKILL), or the number of an
-# error; the first one, or the `nth`. What became of the message: $r->{said} and
+# A call ends otherwise: "before" or "after" (SIGKILL), the number of an error,
+# or "short"; the first one, or the `nth`. What became of the message: $r->{said} and
 # so on (Crash.pm); no more copies than `twice`.
 sub strike
 {
@@ -121,6 +132,47 @@ sub strike
 	is($r->{crash}, '', 'nothing crashed of itself');
 	cmp_ok($r->{most}, '<=', $o{twice} // 0, 'copies: ' . $r->{count});
 	return $r;
+}
+
+# Another process of this program: what it has given up it tries again.
+sub afresh
+{
+	my ($lab, $program) = @_;
+	my %old = map { $_ => 1 } $lab->mail->children($program);
+
+	kill 'KILL', keys %old;
+	wait_for(sub { grep { !$old{$_} } $lab->mail->children($program) },
+	    20, "another $program");
+	$lab->{is_new} = 1;
+}
+
+# The write-ahead logs that cleanup has ready, of those in incoming/: locked,
+# begun, neither sealed nor released.
+sub _ready_logs
+{
+	my ($lab) = @_;
+	my @ready;
+
+	for my $path (glob $lab->mail->spool . '/incoming/wal.*') {
+		open my $f, '<:raw', $path or next;
+		next if flock $f, LOCK_SH | LOCK_NB;
+		read $f, my $head, 4096;
+		my $begun = substr $head, 24, 8;
+		push @ready, $path if $begun ne "\0" x 8 &&
+		    $begun ne substr($head, 1024, 8) &&
+		    $begun ne substr $head, 2048, 8;
+	}
+	return @ready;
+}
+
+# The next message goes into a log (cleanup_wal_rate=0).
+sub to_log
+{
+	my ($lab) = @_;
+
+	$lab->once if delete $lab->{is_new};
+	wait_for(sub { _ready_logs($lab) or do { $lab->once; 0 } }, 30,
+	    'a write-ahead log');
 }
 
 # Was the message refused for now, is it nowhere, and is the next one taken?

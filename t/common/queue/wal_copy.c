@@ -1,0 +1,196 @@
+/*
+ * wal_copy.c - claims about the files that messages of a log get.
+ */
+#include <stdarg.h>
+#include <stddef.h>
+#include <setjmp.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "common/base/fs.h"
+#include "common/base/mem.h"
+#include "common/queue/queue.h"
+#include "common/queue/wal.h"
+
+enum { SMALL = 256 * 1024, LENGTH = 300 };
+
+static char	place[] = "/tmp/postrider-copy-XXXXXX";
+static int	root;
+
+static int
+setup(void **state)
+{
+	int	dir;
+
+	(void)state;
+	if (mkdtemp(place) == NULL)
+		return -1;
+	root = open(place, O_RDONLY | O_DIRECTORY);
+	for (dir = 0; dir < QUEUE_DIRS; dir++)
+		if (mkdirat(root, queue_dir_name(dir), 0700) == -1)
+			return -1;
+	return queue_open(root, (1u << QUEUE_DIRS) - 1);
+}
+
+static int
+teardown(void **state)
+{
+	static const char	*argv[] = { "rm", "-rf", place, NULL };
+	pid_t			 pid = fork();
+
+	(void)state;
+	if (pid == 0) {
+		execvp("rm", (char *const *)(uintptr_t)argv);
+		_exit(1);
+	}
+	waitpid(pid, NULL, 0);
+	return 0;
+}
+
+/* An image of this length: every byte another one than its neighbour. */
+static unsigned char *
+image_of(size_t len)
+{
+	unsigned char	*image = mem_alloc(len + 1);
+	size_t		 i;
+
+	for (i = 0; i < len; i++)
+		image[i] = (unsigned char)(i * 7 + len);
+	return image;
+}
+
+/* A log with one record. */
+static struct wal
+begin(struct wal_record *r)
+{
+	unsigned char	head[WAL_RECORD], *image = image_of(LENGTH);
+	struct iovec	v[] = { { head, sizeof(head) }, { image, LENGTH } };
+	char		id[QUEUE_ID_MAX + 1];
+	struct wal	w;
+
+	assert_int_equal(wal_create(&w, 0, SMALL), 0);
+	assert_int_equal(wal_begin(&w), 0);
+	wal_encode(&w, head, 1, queue_id_new(id, 1), image, LENGTH);
+	assert_int_equal(wal_write(&w, v, 2, w.records), 0);
+	assert_int_equal(wal_read(&w, w.records, r), 0);
+	free(image);
+	return w;
+}
+
+/* The end of it. */
+static void
+end(struct wal *w)
+{
+	assert_int_equal(wal_remove(w->number), 0);
+	wal_close(w);
+}
+
+/* Other bits there, or the old ones again. */
+static void
+flip(const struct wal *w, int64_t at, unsigned bits)
+{
+	unsigned char	byte;
+
+	assert_int_equal(fs_pread(w->fd, &byte, 1, at), 1);
+	byte ^= (unsigned char)bits;
+	assert_int_equal(fs_pwrite(w->fd, &byte, 1, at), 0);
+}
+
+/* A file's bytes and its end. */
+static void
+end_file(int fd, const char *id, size_t len)
+{
+	unsigned char	*image = image_of(len), *got = mem_alloc(len + 1);
+	struct stat	 st;
+
+	assert_int_equal(fs_pread(fd, got, len + 1, 0), (ssize_t)len);
+	assert_memory_equal(got, image, len);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_false(queue_is_complete(st.st_mode));
+	assert_int_equal(queue_reap(id), 0);	/* it is locked */
+	assert_int_equal(queue_remove(QUEUE_INCOMING, id), 0);
+	free(got);
+	free(image);
+	close(fd);
+}
+
+static void
+a_copy_is_what_the_record_says(void **state)
+{
+	struct wal_record	r;
+	struct wal		w = begin(&r);
+	int			fd;
+
+	(void)state;
+	assert_int_not_equal(fd = wal_copy(&w, &r, false), -1);
+	assert_int_equal(wal_copy(&w, &r, false), -1);
+	assert_int_equal(errno, EEXIST);
+	end_file(fd, r.id, LENGTH);
+	end(&w);
+}
+
+static void
+what_is_damaged_is_copied_only_if_it_is_wanted(void **state)
+{
+	struct wal_record	r;
+	struct wal		w = begin(&r);
+	int			fd;
+
+	(void)state;
+	flip(&w, r.image + LENGTH - 1, 1);
+	assert_int_equal(wal_copy(&w, &r, false), -1);
+	assert_int_equal(errno, EBADMSG);
+	assert_int_equal(queue_open_file(QUEUE_INCOMING, r.id, O_RDONLY), -1);
+	assert_int_equal(errno, ENOENT);
+	assert_int_not_equal(fd = wal_copy(&w, &r, true), -1);
+	flip(&w, r.image + LENGTH - 1, 1);
+	close(fd);
+	assert_int_equal(queue_remove(QUEUE_INCOMING, r.id), 0);
+	end(&w);
+}
+
+/* Of a copy that fails nothing stays. */
+static void
+half_a_copy_is_removed(void **state)
+{
+	struct wal_record	r;
+	struct wal		w = begin(&r);
+	struct rlimit		before, few;
+	int			result, error;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	few = (struct rlimit){ LENGTH / 2, before.rlim_max };
+	signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &few), 0);
+	result = wal_copy(&w, &r, false);
+	error = errno;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_int_equal(result, -1);
+	assert_int_equal(error, EFBIG);
+	assert_int_equal(queue_open_file(QUEUE_INCOMING, r.id, O_RDONLY), -1);
+	assert_int_equal(errno, ENOENT);
+	end(&w);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(a_copy_is_what_the_record_says),
+		cmocka_unit_test(what_is_damaged_is_copied_only_if_it_is_wanted),
+		cmocka_unit_test(half_a_copy_is_removed)
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}

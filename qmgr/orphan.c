@@ -211,14 +211,30 @@ orphan_is_due(int64_t since)
 	return o != NULL && o->since <= since;
 }
 
-/* By id. */
-bool
-orphan_has(const char *id)
+/* By id; or NULL. */
+static const struct orphan *
+find(const char *id)
 {
 	struct orphan	key;
 
 	strlcpy(key.record.id, id, sizeof(key.record.id));
-	return RB_FIND(orphans, &orphans, &key) != NULL;
+	return RB_FIND(orphans, &orphans, &key);
+}
+
+/* Is it one? */
+bool
+orphan_has(const char *id)
+{
+	return find(id) != NULL;
+}
+
+/* Is it not sure yet which file is its own? */
+bool
+orphan_gets_file(const char *id)
+{
+	const struct orphan	*o = find(id);
+
+	return o != NULL && !o->is_over;
 }
 
 /* How many. */

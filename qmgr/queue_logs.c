@@ -3,7 +3,10 @@
  *
  * While qmgr runs it gives them files itself, if it is asked what is open.
  * While it does not, each that is not done with gets one here, as qmgr would
- * do at its next start.
+ * do at its next start: also from a log that is still written. Who has a file
+ * already, since qmgr has died before he was marked, is marked now: if he was
+ * deleted first, the next qmgr would find nothing but his record, and deliver
+ * him.
  */
 #include <sys/file.h>
 
@@ -81,7 +84,7 @@ recover(const struct wal *w)
 	(void)fs_sync(w->fd);
 }
 
-/* All that nobody writes. */
+/* All of them. */
 void
 logs_recover(void)
 {
@@ -95,7 +98,7 @@ logs_recover(void)
 	for (number = 0; number < WAL_FILES; number++) {
 		if (wal_open(&wal, number) == -1)
 			continue;
-		if (!wal_is_released(&wal) && wal_is_left(&wal))
+		if (!wal_is_released(&wal))
 			recover(&wal);
 		wal_close(&wal);
 	}

@@ -35,6 +35,7 @@
 #include "qmgr/message.h"
 #include "qmgr/patience.h"
 #include "qmgr/retry.h"
+#include "qmgr/orphan.h"
 #include "qmgr/route.h"
 #include "qmgr/sync.h"
 #include "qmgr/transport.h"
@@ -229,6 +230,10 @@ open_one(struct waiting_one *one)
 
 	if (message_find(one->id) != NULL)
 		return;
+	if (orphan_gets_file(one->id)) {
+		wait_again(one, clock_now() + BUSY_PAUSE);
+		return;
+	}
 	if (is_too_many(one)) {
 		wait_again(one, clock_now() + MANY_PAUSE);
 		return;

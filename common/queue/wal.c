@@ -589,3 +589,37 @@ wal_copy(const struct wal *w, const struct wal_record *r, bool takes_damaged)
 	errno = saved;
 	return -1;
 }
+
+/* The same message? What a status byte says is no matter. */
+static bool
+is_same(const char *image, const char *file, size_t len)
+{
+	struct queue_layout	l;
+	uint32_t		crc;
+
+	if (queue_preamble_decode((const unsigned char *)image, len, &l,
+	    &crc) != NULL || l.envelope_offset + l.envelope_length >
+	    (int64_t)len)
+		return memcmp(image, file, len) == 0;
+	return memcmp(image, file, (size_t)l.envelope_offset) == 0 &&
+	    envelope_crc(file + l.envelope_offset,
+	    (size_t)l.envelope_length) == crc;
+}
+
+/* A power cut may leave a file's name and mode, and not what is in it. */
+int
+wal_keep_copy(const struct wal *w, const struct wal_record *r, int fd)
+{
+	size_t	len = (size_t)r->length;
+	char	*image = mem_alloc(2 * len);
+	bool	is_good = true;		/* as good as a record that is not */
+
+	if (wal_image(w, r, image) == 0)
+		is_good = fs_pread(fd, image + len, len, 0) == (ssize_t)len &&
+		    is_same(image, image + len, len);
+	free(image);
+	if (is_good)
+		return fs_sync(fd);
+	errno = EBADMSG;
+	return -1;
+}

@@ -1,12 +1,13 @@
 # queue_logs.t - messages in write-ahead logs while qmgr is down: the queue
-# command shows them, and what it deletes does not come back.
+# command shows them, what it deletes does not come back, and files that are not
+# what was committed are made again.
 
 use strict;
 use warnings;
 
 use lib 't/lib';
 use Fcntl qw(:flock);
-use Postrider qw(bin need_root slurp wait_for);
+use Postrider qw(bin need_root slurp spew wait_for);
 use Test::More;
 
 need_root();
@@ -41,10 +42,13 @@ wait_for(sub {
 kill 'STOP', $mail->children('smtp');
 my @ids = map { post("stays$_") } 1 .. 3;
 is(scalar(grep { has_file($_) } @ids), 0, 'they have no files');
+kill 'STOP', $mail->children('qmgr');
 $mail->crash;
 my ($path) = grep { Postrider::logged($_) == 3 } glob "$incoming/wal.*";
 ok(defined $path, 'three are in one log') or BAIL_OUT('no log');
 my $before = slurp($path);
+my $copy = $mail->dir . "/copy";
+spew($copy, $before);
 
 # The log belongs to a cleanup that lives on.
 open my $log, '+<:raw', $path or die;
@@ -54,14 +58,32 @@ is(scalar(grep { $text =~ /$_/ } @ids), 3, 'the list shows them');
 is(scalar(grep { has_file($_) } @ids), 3, 'they have files now');
 is(Postrider::logged($path), 0, 'and marks');
 
-# As it would be if a qmgr had made the files, and died before it wrote marks.
-syswrite $log, $before or die;
-is(Postrider::logged($path), 3, 'without marks');
+# As it would be if a qmgr had made the files, and died before it wrote marks;
+# by a power cut, which took what was in one.
+sub unmark
+{
+	my ($id) = @_;
+
+	sysseek $log, 0, 0;
+	syswrite $log, $before or die;
+	truncate "$incoming/$id", 0 or die;
+	is(Postrider::logged($path), 3, 'without marks');
+}
+
+unmark($ids[0]);
 ($status, $text) = queue('delete', $ids[1]);
 is($status, 0, 'one is deleted');
 ok(!has_file($ids[1]), 'its file is gone');
 is(Postrider::logged($path), 0, 'nor is it in the log');
+cmp_ok(-s "$incoming/$ids[0]", '>', 100, 'and another is whole again');
 close $log;
+
+# The same for qmgr, but for the one that was deleted.
+my $marked = slurp($path);
+my $mark = (grep { !$_->{is_marked} } Postrider::records_of($copy))[2]{at};
+substr($marked, 4096 + $mark / 256, 1) = "\0";
+spew($path, $marked);
+truncate "$incoming/$ids[2]", 0 or die;
 
 my $had = $sink->count;
 $mail->start;
@@ -69,5 +91,6 @@ wait_for(sub { $sink->count >= $had + 2 }, 20, 'the others');
 $mail->wait_empty;
 is(join(' ', sort map { /^<?(stays\d)/ } map { @{ $_->{rcpt} } }
     $sink->messages), 'stays1 stays3', 'only the others come, once');
+is(scalar(glob $mail->spool . '/corrupt/*'), undef, 'nothing is set aside');
 is(join('', $mail->complaints), '', 'nothing crashed');
 done_testing();

@@ -360,13 +360,15 @@ sub reload
 	croak "reload: $text" if $status != 0;
 }
 
-# Kill -9 for master and all it started: a crash of everything.
+# Kill -9 for master and all it started: a crash of everything, at once. Nobody
+# has the time to see that another one is gone.
 sub crash
 {
 	my ($self) = @_;
 	my $pid = $self->{pid} // return;
 	my @children = $self->children;
 
+	kill 'STOP', $pid, @children;
 	kill 'KILL', $pid, @children;
 	waitpid $pid, 0;
 	delete $self->{pid};

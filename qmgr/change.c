@@ -187,10 +187,15 @@ change_message(enum change change, const char *id)
 	char		 name[QUEUE_ID_MAX + 1];
 	int		 result;
 
+	/* A file alone is not all of it: its record would make another. */
+	if (m == NULL && orphan_has(id)) {
+		errno = EBUSY;
+		return -1;
+	}
 	if (m == NULL) {
 		if (entry_find(id, &dir))
 			return change_closed(change, id, dir);
-		errno = orphan_has(id) ? EBUSY : ENOENT;
+		errno = ENOENT;
 		return -1;
 	}
 	if (m->fate == FATE_GONE || m->is_settling || m->is_filing ||

@@ -21,6 +21,9 @@
  * every second place (waiting.c), and to open messages only to put them back
  * would cost more.
  *
+ * Who stands in a write-ahead log has nothing to come back from yet: he gets a
+ * file first (unfiled.c), and is put back when the search is repeated.
+ *
  * P1  Only messages that nobody works on are put back: no delivery is out, no
  *     route is asked for, and every byte that crosses a recipient off has been
  *     written.
@@ -40,10 +43,12 @@
 #include "qmgr/scan.h"
 #include "qmgr/sync.h"
 #include "qmgr/transport.h"
+#include "qmgr/unfiled.h"
 #include "qmgr/waiting.h"
 
 enum {
 	SEARCH_PAUSE = 1000,		/* after a search for nothing */
+	FILING_PAUSE = 50,		/* while those found get files */
 	REFILL_PAUSE = 200,
 	STANDSTILL = 2000,		/* nobody leaves */
 	GREEDY = 100,			/* one of so many open messages */
@@ -54,7 +59,7 @@ enum {
 
 static int64_t	active_limit, recipient_limit, recipient_minimum, warn_time;
 static int64_t	no_search_before, last_room;
-static bool	is_refilling;
+static bool	is_refilling, awaits_files;
 static TAILQ_HEAD(, load) clogged = TAILQ_HEAD_INITIALIZER(clogged);
 
 const struct param	evict_params[] = {
@@ -75,11 +80,18 @@ const struct param	evict_params[] = {
 	PARAM_END
 };
 
+/* None more? */
+static bool
+is_full(void)
+{
+	return message_count() >= (size_t)active_limit;
+}
+
 /* One more? */
 bool
 evict_has_room(void)
 {
-	if (message_count() >= (size_t)active_limit)
+	if (is_full())
 		return false;
 	last_room = clock_now();
 	return true;
@@ -129,8 +141,7 @@ waits_only_for(const struct message *m, const struct job *job)
 {
 	size_t	i;
 
-	if (m->log != NULL || m->is_settling || m->is_dirty ||
-	    m->fate != FATE_NONE ||
+	if (m->is_settling || m->is_dirty || m->fate != FATE_NONE ||
 	    m->crossing_count > 0 || m->open == 0 ||
 	    m->open != job_count(job) || m->envelope.count > RECIPIENTS)
 		return false;
@@ -185,7 +196,19 @@ put_back(struct job *job, const struct load *load)
 	feed_wake();
 }
 
-/* Put back so many of one sender's, from the end of his line. */
+/* Will it have a file soon, so that it can be put back? */
+static bool
+gets_file(struct message *m, const struct job *job)
+{
+	if (!m->is_to_file && (m->holds > 0 || !waits_only_for(m, job)))
+		return false;
+	unfiled_file_soon(m);
+	awaits_files = true;
+	return true;
+}
+
+/* Put back so many of one sender's, from the end of his line, or see that they
+ * get files. */
 static size_t
 put_back_of(struct party *p, size_t wanted, const struct load *load)
 {
@@ -198,6 +221,10 @@ put_back_of(struct party *p, size_t wanted, const struct load *load)
 	    job = before, left--) {
 		before = TAILQ_PREV(job, job_queue, next);
 		m = job->message;
+		if (m->log != NULL) {
+			n += gets_file(m, job) ? 1 : 0;
+			continue;
+		}
 		if (m->holds > 0 || !waits_only_for(m, job))
 			continue;
 		put_back(job, load);
@@ -253,6 +280,13 @@ put_back_lane(struct lane *lane, size_t wanted)
 			n += put_back_some(s, wanted - n,
 			    &lane->schedule.load);
 	return n;
+}
+
+/* Are there files to come first, before there is room? */
+static bool
+only_asked(void)
+{
+	return awaits_files && is_full();
 }
 
 /* Put it back at once. */
@@ -336,7 +370,7 @@ relieve_site(void)
 	    s->load.queued < open / GREEDY)
 		return false;
 	queued = s->load.queued;
-	if (put_back_some(s, queued / 2, &s->load) == 0)
+	if (put_back_some(s, queued / 2, &s->load) == 0 || only_asked())
 		return false;
 	if (is_to_be_told(&s->load))
 		log_warning("mail for %s (transport %s) is using up %zu of "
@@ -358,7 +392,8 @@ relieve_lane(void)
 		return false;
 	l = &lane->schedule.load;
 	queued = l->queued;
-	if (queued < 2 || put_back_lane(lane, queued / 2) == 0)
+	if (queued < 2 || put_back_lane(lane, queued / 2) == 0 ||
+	    only_asked())
 		return false;
 	if (is_to_be_told(l))
 		log_warning("mail for many sites of transport %s is using up "
@@ -374,9 +409,11 @@ evict_make_room(void)
 {
 	if (clock_now() < no_search_before)
 		return false;
+	awaits_files = false;
 	if (relieve_site() || relieve_lane())
 		return true;
-	no_search_before = clock_now() + SEARCH_PAUSE;
+	no_search_before = clock_now() +
+	    (awaits_files ? FILING_PAUSE : SEARCH_PAUSE);
 	return false;
 }
 
@@ -393,7 +430,7 @@ evict_is_clogged(uint32_t mark)
 	return false;
 }
 
-/* Should it go at once? */
+/* Should it go at once? Not without a file, after which it is asked again. */
 struct job *
 evict_wanted(struct message *m)
 {
@@ -404,7 +441,10 @@ evict_wanted(struct message *m)
 	    m->holds != 1 || !job->is_queued || overload_of(job) == NULL ||
 	    !waits_only_for(m, job))
 		return NULL;
-	return job;
+	if (m->log == NULL)
+		return job;
+	unfiled_file_soon(m);
+	return NULL;
 }
 
 /* --- fetching them again ------------------------------------------------- */

@@ -290,13 +290,13 @@ make_copy(void *arg)
 }
 
 /* The file's descriptor, or -1. What somebody has begun and not finished goes
- * first. */
+ * first, if the scan has not seen to that. */
 static WAITS int
 copy_patiently(struct copy *c)
 {
 	if (offload(make_copy, c) == 0)
 		return c->fd;
-	if (errno != EEXIST || queue_reap(c->record.id) != 1)
+	if (errno != EEXIST || queue_reap(c->record.id) == -1)
 		return -1;
 	return offload(make_copy, c) == 0 ? c->fd : -1;
 }

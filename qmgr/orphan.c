@@ -142,19 +142,43 @@ end_damaged(struct orphan *o)
 	return end(o);
 }
 
-/* The file that was found, to stable storage: who made it may have died before
- * he had synced it. */
-static WAITS bool
-sync_found(enum queue_dir dir, const char *id)
-{
-	int	fd = queue_open_file(dir, id, O_RDONLY), result;
+/* A file that was found, on its way through a thread. */
+struct find {
+	const struct orphan	*orphan;
+	int			 fd;
+};
 
-	if (fd == -1)
-		return false;
-	if ((result = offload_sync(fd)) == -1)
-		log_error("%s: sync: %s", id, strerror(errno));
-	close(fd);
-	return result == 0;
+/* On a thread. */
+static int
+keep_copy(void *arg)
+{
+	const struct find	*f = arg;
+
+	return wal_keep_copy(&f->orphan->log->wal, &f->orphan->record, f->fd);
+}
+
+/* The file that was found: who made it may have died before he had synced it.
+ * One that a power cut has damaged goes: 1. 0, or -1. */
+static WAITS int
+keep_found(const struct orphan *o, enum queue_dir dir)
+{
+	const char	*id = o->record.id;
+	struct find	 f = { o, queue_open_file(dir, id, O_RDONLY) };
+	int		 result, saved;
+
+	if (f.fd == -1)
+		return -1;
+	result = dir == QUEUE_INCOMING ? offload(keep_copy, &f) :
+	    offload_sync(f.fd);
+	saved = errno;
+	close(f.fd);
+	if (result == -1 && saved == EBADMSG) {
+		log_info("%s: its file is not complete, and is made again", id);
+		return queue_remove(dir, id) == 0 ? 1 : -1;
+	}
+	if (result == -1)
+		log_error("%s: sync: %s", id, strerror(saved));
+	return result;
 }
 
 /* Give it a file. False: not now. */
@@ -163,12 +187,13 @@ file_one(struct orphan *o)
 {
 	const char	*id = o->record.id;
 	enum queue_dir	 dir;
-	int		 fd;
+	int		 fd, kept;
 
 	if (o->is_over)
 		return end(o);
-	if (entry_find(id, &dir))	/* it got that far before a crash */
-		return sync_found(dir, id) && end(o);
+	if (entry_find(id, &dir) &&	/* it got that far before a crash */
+	    (kept = keep_found(o, dir)) != 1)
+		return kept == 0 && end(o);
 	fd = held_log_copy(o->log, &o->record, false);
 	if (fd == -1 && errno == EBADMSG)
 		return end_damaged(o);
@@ -211,14 +236,30 @@ orphan_is_due(int64_t since)
 	return o != NULL && o->since <= since;
 }
 
-/* By id. */
-bool
-orphan_has(const char *id)
+/* By id; or NULL. */
+static const struct orphan *
+find(const char *id)
 {
 	struct orphan	key;
 
 	strlcpy(key.record.id, id, sizeof(key.record.id));
-	return RB_FIND(orphans, &orphans, &key) != NULL;
+	return RB_FIND(orphans, &orphans, &key);
+}
+
+/* Is it one? */
+bool
+orphan_has(const char *id)
+{
+	return find(id) != NULL;
+}
+
+/* Is it not sure yet which file is its own? */
+bool
+orphan_gets_file(const char *id)
+{
+	const struct orphan	*o = find(id);
+
+	return o != NULL && !o->is_over;
 }
 
 /* How many. */

@@ -16,6 +16,8 @@ void		 orphan_add(struct held_log *, const struct wal_record *);
 void		 orphan_add_marking(struct held_log *, const char *id,
 		    int64_t at);
 bool		 orphan_has(const char *id);
+/* If there is a file, may it be replaced by another one? */
+bool		 orphan_gets_file(const char *id);
 size_t		 orphan_count(void);
 
 /* Does one wait for its turn? Then: give it a file; false: not now. */

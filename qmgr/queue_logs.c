@@ -3,7 +3,10 @@
  *
  * While qmgr runs it gives them files itself, if it is asked what is open.
  * While it does not, each that is not done with gets one here, as qmgr would
- * do at its next start.
+ * do at its next start: also from a log that is still written. Who has a file
+ * already, since qmgr has died before he was marked, is marked now: if he was
+ * deleted first, the next qmgr would find nothing but his record, and deliver
+ * him.
  */
 #include <sys/file.h>
 
@@ -35,18 +38,20 @@ make_file(const struct wal *w, const struct wal_record *r)
 	return result;
 }
 
-/* The file that was found, to stable storage: who made it may have died before
- * he had synced it. */
+/* The file that was found: who made it may have died before he had synced it.
+ * One that a power cut has damaged goes: 1. */
 static int
-sync_found(enum queue_dir dir, const char *id)
+keep_found(const struct wal *w, const struct wal_record *r, enum queue_dir dir)
 {
-	int	fd = queue_open_file(dir, id, O_RDONLY), result, saved;
+	int	fd = queue_open_file(dir, r->id, O_RDONLY), result, saved;
 
 	if (fd == -1)
 		return -1;
-	result = fs_sync(fd);
+	result = dir == QUEUE_INCOMING ? wal_keep_copy(w, r, fd) : fs_sync(fd);
 	saved = errno;
 	close(fd);
+	if (result == -1 && saved == EBADMSG)
+		return queue_remove(dir, r->id) == 0 ? 1 : -1;
 	errno = saved;
 	return result;
 }
@@ -56,10 +61,12 @@ static void
 recover_one(const struct wal *w, const struct wal_record *r)
 {
 	enum queue_dir	dir;
-	int		result;
+	int		result = 1;
 
-	result = entry_find(r->id, &dir) ? sync_found(dir, r->id) :
-	    make_file(w, r);
+	if (entry_find(r->id, &dir))
+		result = keep_found(w, r, dir);
+	if (result == 1)
+		result = make_file(w, r);
 	if (result == 0)
 		(void)wal_mark(w, r->at);
 	else if (errno != EBADMSG)
@@ -81,7 +88,7 @@ recover(const struct wal *w)
 	(void)fs_sync(w->fd);
 }
 
-/* All that nobody writes. */
+/* All of them. */
 void
 logs_recover(void)
 {
@@ -95,7 +102,7 @@ logs_recover(void)
 	for (number = 0; number < WAL_FILES; number++) {
 		if (wal_open(&wal, number) == -1)
 			continue;
-		if (!wal_is_released(&wal) && wal_is_left(&wal))
+		if (!wal_is_released(&wal))
 			recover(&wal);
 		wal_close(&wal);
 	}

@@ -33,6 +33,7 @@
 #include "common/ipc/packets.h"
 #include "qmgr/evict.h"
 #include "qmgr/message.h"
+#include "qmgr/orphan.h"
 #include "qmgr/patience.h"
 #include "qmgr/retry.h"
 #include "qmgr/route.h"
@@ -229,6 +230,10 @@ open_one(struct waiting_one *one)
 
 	if (message_find(one->id) != NULL)
 		return;
+	if (orphan_gets_file(one->id)) {
+		wait_again(one, clock_now() + BUSY_PAUSE);
+		return;
+	}
 	if (is_too_many(one)) {
 		wait_again(one, clock_now() + MANY_PAUSE);
 		return;

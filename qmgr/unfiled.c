@@ -38,6 +38,7 @@
 #include "common/base/log.h"
 #include "common/fiber/offload.h"
 #include "common/queue/wal.h"
+#include "qmgr/evict.h"
 #include "qmgr/held_log.h"
 #include "qmgr/orphan.h"
 #include "qmgr/outcome.h"
@@ -181,6 +182,18 @@ unfiled_file(struct message *m)
 
 /* --- who makes files ----------------------------------------------------- */
 
+/* Who is not worked on any more goes at once, if it only waits for who has too
+ * much. */
+static void
+let_go(struct message *m)
+{
+	struct job	*evictable = evict_wanted(m);
+
+	message_release(m);
+	if (evictable != NULL)
+		evict(evictable);
+}
+
 /* A message's turn; one that is being settled sees to it itself. False: not
  * now. It may be gone afterwards. */
 static WAITS bool
@@ -199,7 +212,7 @@ file_message(struct message *m)
 		unfiled_file_soon(m);
 		is_done = false;
 	}
-	message_release(m);
+	let_go(m);
 	return is_done;
 }
 

@@ -101,5 +101,9 @@ bool		 wal_is_marked(const struct wal *, int64_t at);
  * thread. */
 int		 wal_copy(const struct wal *, const struct wal_record *,
 		    bool takes_damaged);
+/* Is this file, found after a crash, what the record says, but for what was
+ * crossed off? Then it is synced: 0. -1; EBADMSG: it is not. Blocks. */
+int		 wal_keep_copy(const struct wal *, const struct wal_record *,
+		    int fd);
 
 #endif

@@ -189,6 +189,35 @@ count_call(const struct call *c, const char *object)
 
 /* --- what happens to it --------------------------------------------------- */
 
+/* Is there a message in this write-ahead log that is not marked?
+ * common/queue/wal.c tells what is where. */
+static bool
+has_record(const char *path)
+{
+	static unsigned char	 log[4 * 1024 * 1024];
+	uint64_t		 generation, released, theirs;
+	size_t			 at, size;
+	ssize_t			 n = -1;
+	int			 fd;
+
+	if ((fd = open(path, O_RDONLY | O_CLOEXEC)) >= 0) {
+		n = read(fd, log, sizeof(log));
+		close(fd);
+	}
+	size = n > 0 ? (size_t)n : 0;
+	if (size < 4096 || memcmp(log, "PRWAL", 5) != 0)
+		return false;
+	memcpy(&generation, log + 24, sizeof(generation));
+	memcpy(&released, log + 2048, sizeof(released));
+	for (at = 4096; released != generation && at + 64 <= size; at += 256) {
+		memcpy(&theirs, log + at + 8, sizeof(theirs));
+		if (memcmp(log + at, "PRwr", 4) == 0 && theirs == generation &&
+		    log[4096 + at / 256] != 0xb7)
+			return true;
+	}
+	return false;
+}
+
 /* Is a complete message in this directory, or in one below it? */
 static bool
 has_message(const char *path, int depth)
@@ -209,7 +238,8 @@ has_message(const char *path, int depth)
 			continue;
 		is_found = S_ISDIR(st.st_mode) ?
 		    depth > 0 && has_message(below, depth - 1) :
-		    (st.st_mode & S_IXUSR) != 0;
+		    (st.st_mode & S_IXUSR) != 0 ||
+		    (strncmp(e->d_name, "wal.", 4) == 0 && has_record(below));
 	}
 	closedir(d);
 	return is_found;

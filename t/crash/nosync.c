@@ -4,6 +4,8 @@
  * $POSTRIDER_TEST_NO_SYNC names the programs. What they promise is not on the
  * disk then, and a laboratory that finds nothing lost finds nothing.
  */
+#include <sys/uio.h>
+
 #include <dlfcn.h>
 #include <errno.h>
 #include <stdbool.h>
@@ -58,4 +60,15 @@ int
 syncfs(int fd)
 {
 	return real("syncfs", fd);
+}
+
+/* Without the sync that comes with it. */
+ssize_t
+pwritev2(int fd, const struct iovec *vectors, int count, off_t at, int flags)
+{
+	ssize_t	(*f)(int, const struct iovec *, int, off_t, int);
+
+	*(void **)&f = dlsym(RTLD_NEXT, "pwritev2");
+	return f(fd, vectors, count, at, is_lying ?
+	    flags & ~(RWF_SYNC | RWF_DSYNC) : flags);
 }

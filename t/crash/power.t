@@ -12,9 +12,10 @@
 # delivered within the time of the group commit before the cut.
 #
 # "load": cuts while mail comes and goes. "drain": cuts while a queue that was
-# filled before is delivered. Then the counter-proof: the same with a cleanup,
-# a mailbox, or a qmgr whose syncs do nothing (nosync.c) must show losses, or
-# copies of what was delivered long before.
+# filled before is delivered. "logged": with write-ahead logs, from the second
+# message on; else there are none. Then the counter-proof: the same with a
+# cleanup, a mailbox, or a qmgr whose syncs do nothing (nosync.c) must show
+# losses, or copies of what was delivered long before.
 #
 #	POSTRIDER_IMAGES=2000 POSTRIDER_SEED=1 prove -v ...
 #
@@ -236,7 +237,8 @@ sub live {
 	$disk->format($r->{type}, $_) for 'queue', $r->{home} ? 'home' : ();
 	attach($r->{type}, $disk->path('queue'),
 	    $r->{home} ? $disk->path('home') : undef);
-	$mail->set($r->{drain} ? %shut : %open);
+	$mail->set($r->{drain} ? %shut : %open, $r->{logged} ?
+	    %Postrider::LOGGED : (cleanup_wal_size => 0));
 	start($r->{liars});
 	$disk->mark("begin\n");
 	start_writers($r->{seed}, $r->{home},
@@ -431,6 +433,7 @@ sub run_round {
 	$r{liars} //= '';
 	$r{name} = join ' ', grep { $_ } $r{type}, $r{home} && 'home',
 	    $r{slow} && 'slow', $r{drain} ? 'drain' : 'load',
+	    $r{logged} && 'logged',
 	    $r{liars} && "liars: $r{liars}",
 	    "seed $r{seed}";
 	my $r = live(\%r);
@@ -513,14 +516,21 @@ my @kinds = (
 	{ type => 'ext4', drain => 1, slow => 1 },
 	{ type => 'xfs', drain => 1, slow => 1 },
 );
+# Ten seeds are all kinds, half of them logged; the next ten the other halves.
+sub kind_of {
+	my ($n) = @_;
+	return (%{ $kinds[$n % @kinds] },
+	    logged => ($n + int $n / @kinds) % 2);
+}
 if (!$wanted) {
-	is_proof(run_round(%{ $kinds[$_] }, seed => $seed + $_, images => 2,
-	    seconds => 1.5, queued => 200)) for 0 .. 2;
+	is_proof(run_round(%{ $kinds[$_] }, logged => $_ % 2 == 0,
+	    seed => $seed + $_, images => 2, seconds => 1.5, queued => 200))
+	    for 0 .. 2;
 } else {
 	my $done = 0;
 	while ($done < $wanted) {
 		my $images = min(24, $wanted - $done);
-		my %kind = %{ $kinds[$seed % @kinds] };
+		my %kind = kind_of($seed);
 		is_proof(run_round(%kind, seed => $seed, images => $images,
 		    seconds => 3, queued => $kind{slow} ? 600 : 1200));
 		$done += $images;
@@ -530,12 +540,16 @@ if (!$wanted) {
 
 # The counter-proof is not for the ledger.
 undef $ledger;
-my $wrong = run_round(type => 'ext4', home => 0, liars => 'cleanup',
-    seed => $seed, images => $wanted ? 8 : 2, seconds => 1.5);
-cmp_ok(scalar(all_of($wrong, 'lost')), '>', 0,
-    'a cleanup that does not sync is found out');
+for my $logged ($wanted ? (0, 1) : 1) {
+	my $wrong = run_round(type => 'ext4', home => 0, liars => 'cleanup',
+	    logged => $logged, seed => $seed, images => $wanted ? 8 : 2,
+	    seconds => 1.5);
+	cmp_ok(scalar(all_of($wrong, 'lost')), '>', 0,
+	    'a cleanup that does not sync ' . ($logged ? 'its logs ' : '') .
+	    'is found out');
+}
 if ($wanted) {
-	$wrong = run_round(type => 'ext4', home => 1, liars => 'mailbox',
+	my $wrong = run_round(type => 'ext4', home => 1, liars => 'mailbox',
 	    seed => $seed, images => 8, seconds => 2);
 	cmp_ok(scalar(all_of($wrong, 'lost')), '>', 0,
 	    'so is a mailbox that does not');

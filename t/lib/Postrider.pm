@@ -16,8 +16,10 @@ package Postrider;
 # Programs come from $ENV{BUILD}/bin (build/bin). Root tests the real thing,
 # with a user per daemon; anybody else tests the one-user mode. When the test
 # ends, the system is stopped and the directory removed; with KEEP=1 in the
-# environment it stays and its name is told. Only processes that were started
-# here are ever killed. Perl's core modules are enough.
+# environment it stays and its name is told. With POSTRIDER_WAL=1 all small
+# messages but the first go through write-ahead logs, however few they are.
+# Only processes that were started here are ever killed. Perl's core modules are
+# enough.
 
 use strict;
 use warnings;
@@ -46,6 +48,10 @@ use Exporter 'import';
 # The users of local deliveries when root tests. They are created if they are
 # missing, with homes in /home, and stay; `userdel -r prt-alice` removes one.
 our @USERS = qw(prt-alice prt-bob);
+
+# Settings with which a few messages are enough for write-ahead logs. These are
+# small ones: several systems are on a small disk.
+our %LOGGED = (cleanup_wal_rate => 0, cleanup_wal_size => '1M');
 
 my @living;		# systems to end
 my @reports;		# what sanitizers said in them
@@ -244,6 +250,7 @@ sub _defaults
 		inet_interfaces => '127.0.0.1',
 		inet_protocols => 'ipv4',
 		service_throttle_time => '1s',
+		$ENV{POSTRIDER_WAL} ? %LOGGED : (),
 		import_environment => join(' ', 'TZ', 'LANG=C',
 		    'POSTRIDER_PAINT_STACKS', 'POSTRIDER_NO_SANDBOX',
 		    'POSTRIDER_ALLOW_CORES', 'LD_PRELOAD',
@@ -353,13 +360,15 @@ sub reload
 	croak "reload: $text" if $status != 0;
 }
 
-# Kill -9 for master and all it started: a crash of everything.
+# Kill -9 for master and all it started: a crash of everything, at once. Nobody
+# has the time to see that another one is gone.
 sub crash
 {
 	my ($self) = @_;
 	my $pid = $self->{pid} // return;
 	my @children = $self->children;
 
+	kill 'STOP', $pid, @children;
 	kill 'KILL', $pid, @children;
 	waitpid $pid, 0;
 	delete $self->{pid};
@@ -592,27 +601,37 @@ sub maildir
 	return map { slurp($_) } glob("$path/new/* $path/cur/*");
 }
 
+# The records of a write-ahead log that is in use: where each is, and whether it
+# is done with.
+sub records_of
+{
+	my ($path) = @_;
+	my $log = slurp($path);
+	my @records;
+
+	return if length $log < 4096 || substr($log, 0, 8) ne "PRWAL\0\0\n";
+	my (undef, $generation) = unpack 'QQ', substr $log, 16, 16;
+	return if unpack('Q', substr $log, 2048, 8) == $generation;
+	my $is_here = pack 'Q', $generation;
+	for (my $at = 4096; ($at = index $log, 'PRwr', $at) >= 0; $at++) {
+		next if $at % 256 != 0 ||
+		    substr($log, $at + 8, 8) ne $is_here;
+		push @records, { at => $at, is_marked =>
+		    substr($log, 4096 + $at / 256, 1) eq "\xb7" };
+	}
+	return @records;
+}
+
 # Messages in a write-ahead log that are not done with.
 sub logged
 {
 	my ($path) = @_;
-	open my $f, '<:raw', $path or return 0;
-	my $log = do { local $/; readline $f } // '';
-	return 0 if length $log < 4096 || substr($log, 0, 8) ne "PRWAL\0\0\n";
-	my ($size, $generation) = unpack 'QQ', substr $log, 16, 16;
-	return 0 if unpack('Q', substr $log, 2048, 8) == $generation;
-	my $count = 0;
-	for (my $at = 4096; ($at = index $log, pack('a4', 'PRwr'), $at) >= 0;
-	    $at += $at % 256 == 0 ? 256 : 1) {
-		next if $at % 256 != 0 ||
-		    unpack('Q', substr $log, $at + 8, 8) != $generation;
-		$count++ if substr($log, 4096 + $at / 256, 1) ne "\xb7";
-	}
-	return $count;
+
+	return scalar grep { !$_->{is_marked} } records_of($path);
 }
 
-
-# How many messages are in a queue directory ("incoming", "deferred").
+# How many messages are in a queue directory ("incoming", "deferred"). A message
+# gets a file before it is marked in a log, so that files are counted later.
 sub queue_count
 {
 	my ($self, @queues) = @_;
@@ -620,14 +639,13 @@ sub queue_count
 
 	for my $queue (@queues ? @queues : qw(maildrop incoming deferred hold)) {
 		my @todo = ("$self->{dir}/spool/$queue");
+		$count += logged($_) for glob "$todo[0]/wal.*";
 		while (defined(my $path = shift @todo)) {
 			opendir my $d, $path or next;
 			for my $name (grep { !/^\./ } readdir $d) {
 				if (-d "$path/$name") {
 					push @todo, "$path/$name";
-				} elsif ($name =~ /^wal\.\d+$/) {
-					$count += logged("$path/$name");
-				} else {
+				} elsif ($name !~ /^wal\.\d+$/) {
 					$count++;
 				}
 			}

@@ -54,6 +54,16 @@ my %ways = (
 	sendmail => { in => 'sendmail', to => ['ALICE@local.test'],
 	    where => { ALICE => 1 },
 	    by => [qw(sendmail pickup cleanup qmgr resolve log), @storers] },
+	# Through write-ahead logs: gone at once; or with a file of its own, since
+	# one recipient has to wait; or with a report, which is logged, too.
+	logged => { to => ['x@relay.test'], where => { sink => 1 },
+	    is_logged => 1, by => [qw(smtpd cleanup qmgr resolve log smtp)] },
+	filed => { to => ['x@relay.test', 'later@relay.test'],
+	    where => { sink => 2 }, is_logged => 1,
+	    by => [qw(cleanup qmgr smtp)] },
+	reported => { to => ['refused-ID@relay.test'], where => { BOB => 1 },
+	    is_report => 1, is_logged => 1,
+	    by => [qw(cleanup qmgr smtp bounce local)] },
 	down => { in => 'down', to => ['ALICE@local.test'],
 	    where => { ALICE => 1 },
 	    by => [qw(sendmail postdrop pickup cleanup qmgr resolve)] },
@@ -81,12 +91,15 @@ sub new
 		queue_run_delay => '1s', notify_classes => '',
 		smtpd_client_event_limit_exceptions => '',
 		smtpd_client_connection_rate_limit => 0,
+		$w->{is_logged} ? %Postrider::LOGGED : (),
 		%{ $o{settings} // {} } });
 	my $self = bless { way => $w, name => $way, mail => $mail,
 	    number => 0, asks => $w->{asks} // '',
 	    owner => "m$$" . 'x' . int rand 1e6 }, $class;
 	my ($alice, $bob) = ($mail->user(0), $mail->user(1));
 
+	$self->{is_logged} = $way ne 'down' &&
+	    ($mail->{settings}{cleanup_wal_rate} // 1) == 0;
 	$self->{users} = { ALICE => $alice, BOB => $bob };
 	my $seen = $mail->dir . '/seen';
 	$self->{sink} = $mail->sink(lmtp => $w->{is_lmtp}, extensions =>
@@ -115,7 +128,7 @@ sub new
 	    ($w->{is_maildir} ?
 	    (mail_spool_directory => "$dir/mail/dirs/") : ()));
 	# After two messages everybody who is called runs.
-	return $self if eval { $mail->start; $self->once for 1 .. 2; 1 };
+	return $self if eval { $mail->start; $self->_warm(2); 1 };
 	my $why = $@;
 	$self->close;
 	die $why;
@@ -303,6 +316,35 @@ sub once
 	    "$r->{lost} $self->{trouble} " . ($self->{refusal} // '') .
 	    $self->{mail}->log if $r->{said} ne 'accepted' || $r->{lost};
 	return $r;
+}
+
+# Messages with nothing wrong: so many, or until one goes through a log, where
+# logs are wanted.
+sub _warm
+{
+	my ($self, $count) = @_;
+
+	if (!$self->{is_logged}) {
+		$self->once for 1 .. $count;
+		return;
+	}
+	kill 'KILL', $self->{mail}->children('cleanup')
+	    if delete $self->{is_given_up};
+	wait_for(sub {
+		my %before = $self->_records;
+		$self->once;
+		my %now = $self->_records;
+		return grep { $now{$_} > ($before{$_} // 0) } keys %now;
+	}, 60, "a message in a log\n" . $self->{mail}->log);
+}
+
+# How much stands in each log, done with or not.
+sub _records
+{
+	my ($self) = @_;
+
+	return map { $_ => scalar(my @all = Postrider::records_of($_)) }
+	    glob $self->{mail}->spool . '/incoming/wal.*';
 }
 
 # The daemons on the way that master keeps.
@@ -537,9 +579,9 @@ sub hit
 
 	$self->{ran}{$_} ||= $mail->children($_) for $self->_daemons;
 	# Who is new does more than others.
-	$self->once if delete $self->{is_new};
+	$self->_warm(1) if delete $self->{is_new};
 	my $r = $self->_pass($process, ['-k', $key, '-w', $when]);
-	$self->{is_new} = $when !~ /^\d/ && $self->{name} ne 'down';
+	$self->_note_end($r->{calls}, $when);
 	my ($hit) = $r->{calls} =~ /^hit\t(.*)$/m;
 	$r->{hit} = defined $hit ? 1 : 0;
 	$r->{state} = $self->_state($process, $key, $when, $hit, $r);
@@ -553,12 +595,24 @@ sub strike
 	my $mail = $self->{mail};
 
 	$self->{ran}{$_} ||= $mail->children($_) for $self->_daemons;
-	$self->once if delete $self->{is_new};
+	$self->_warm(1) if delete $self->{is_new};
 	my $r = $self->_pass($process, ['-r', $nth, '-m', $re =~
 	    s/\(\?\^\w*:/(/gr, '-w', $when]);
-	$self->{is_new} = $when !~ /^\d/ && $self->{name} ne 'down';
+	$self->_note_end($r->{calls}, $when);
 	$r->{hit} = $r->{calls} =~ /^hit\t/m ? 1 : 0;
 	return $r;
+}
+
+# Is there somebody new now? A cleanup that could not write into a log gives
+# logs up.
+sub _note_end
+{
+	my ($self, $calls, $when) = @_;
+
+	$self->{is_given_up} = $when =~ /^\d/ && $calls =~
+	    m{^hit\t.*\tpwritev2\t.*/wal\.}m;
+	$self->{is_new} = $self->{is_given_up} ||
+	    $when !~ /^\d/ && $self->{name} ne 'down';
 }
 
 # Where a kill struck: the operation itself, or else where the message was.
@@ -571,11 +625,13 @@ sub _state
 
 	return 'mailbox' if $process eq 'mailbox' && $key =~ m{ mail/} ||
 	    $process eq 'mailbox' && $key =~ m{/(tmp|new)/|/\.lock};
+	return 'mark' if $process eq 'qmgr' && $name eq 'pwrite64' &&
+	    $key =~ m{/wal\.};
 	return 'cross-off' if $process eq 'qmgr' && $name eq 'pwrite64';
 	return 'rename' if $process eq 'qmgr' && $name =~ /^rename/;
 	return 'unlink' if $process eq 'qmgr' && $name =~ /^unlink/;
-	return 'commit' if $process eq 'cleanup' && $key =~ m{/?ID\b} &&
-	    $where eq 'none';
+	return 'commit' if $process eq 'cleanup' &&
+	    $key =~ m{/?ID\b|/wal\.} && $where eq 'none';
 	return 'after commit' if $where ne 'none';
 	return $r->{said} eq 'accepted' && $process =~
 	    /^(qmgr|smtp|lmtp|local|helper|mailbox|bounce)$/ ? 'end' :

@@ -306,6 +306,7 @@ sub state_of
 	return 'log' if $class eq 'log';
 	return 'spool' if $class eq 'sendmail' && $object =~ m{^/tmp};
 	if ($class eq 'qmgr') {
+		return 'mark' if $call =~ /^pwrite/ && $object =~ m{/wal\.};
 		return 'cross-off' if $call =~ /^pwrite/;
 		return 'rename' if $call =~ /^rename/;
 		return 'unlink' if $call =~ /^unlink/;
@@ -315,7 +316,7 @@ sub state_of
 	return 'other' unless $is_file && $class =~
 	    /^(cleanup|pickup|sendmail|postdrop)$/;
 	return $when eq 'after' ? 'after commit' : 'commit'
-	    if $call =~ /^f(data)?sync/;
+	    if $call =~ /^f(data)?sync|^pwritev2/;
 	return 'after commit' if $call eq 'close';
 	return 'unlink' if $call =~ /^unlink/;
 	return $class eq 'pickup' ? 'scan' : 'before commit';
@@ -336,7 +337,8 @@ sub _note_strike
 # Where aimed kills go: the calls of which a class has few among many. What is
 # rare is waited for longer.
 my %aims = (
-	cleanup => ['incoming', '^fsync', '^fsync', '^send'],
+	cleanup => ['incoming', '^fsync', '^fsync', '^pwritev2', '^pwritev2',
+	    '^send'],
 	qmgr => [('^pwrite') x 4, ('^rename') x 4, '^unlink', '^f(data)?sync',
 	    '^send', '^openat'],
 	mailbox => ['^(write|pwrite|writev|fsync|link|rename|ftruncate|unlink)',

@@ -49,6 +49,66 @@ sub _postrider
 	    ">>$self->{home}/out 2>&1";
 }
 
+# --- write-ahead logs ---------------------------------------------------------
+
+# Bytes of a log, where they are.
+sub _bytes
+{
+	my ($l, $at, $length) = @_;
+	my $bytes;
+
+	sysseek $l->{file}, $at, 0;
+	sysread $l->{file}, $bytes, $length;
+	return $bytes // '';
+}
+
+# A log as far as it was looked at: what is known of a generation stays known,
+# so that to ask again and again costs little.
+sub _know
+{
+	my ($self, $path) = @_;
+	my $l = $self->{logs}{$path} //= { generation => '' };
+
+	open $l->{file}, '<:raw', $path or return if !$l->{file};
+	my ($size, $generation) = unpack 'Q a8', _bytes($l, 16, 16);
+	return if length($generation // '') < 8;
+	if ($generation ne $l->{generation}) {
+		$l->{generation} = $generation;
+		$l->{at} = 4096 * int((4096 + $size / 256 + 4095) / 4096);
+		$l->{open} = [];
+	}
+	return $l;
+}
+
+# The records that are new, and those that are not marked yet.
+sub _has_messages
+{
+	my ($self, $path) = @_;
+	my $l = $self->_know($path) or return 0;
+
+	return 0 if _bytes($l, 2048, 8) eq $l->{generation};
+	while ((my $head = _bytes($l, $l->{at}, 20)) =~ /^PRwr/) {
+		last if substr($head, 8, 8) ne $l->{generation};
+		push @{ $l->{open} }, $l->{at};
+		$l->{at} += 256 * int((64 + unpack('V', substr $head, 16) +
+		    255) / 256);
+	}
+	shift @{ $l->{open} } while @{ $l->{open} } &&
+	    _bytes($l, 4096 + $l->{open}[0] / 256, 1) eq "\xb7";
+	return @{ $l->{open} } > 0;
+}
+
+# A message gets a file before it is marked in a log.
+sub is_empty
+{
+	my ($self, @but) = @_;
+
+	for my $path (glob "$self->{spool}/incoming/wal.*") {
+		return 0 if $self->_has_messages($path);
+	}
+	return $self->SUPER::is_empty(@but);
+}
+
 sub command_start { run_command($_[0]->_postrider('start')) }
 sub command_stop { system($_[0]->_postrider('stop')) }
 

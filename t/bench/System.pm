@@ -185,8 +185,8 @@ sub memory
 
 # --- its queue ---------------------------------------------------------------
 
-# Is there a file in or below this directory? It stops at the first, so that
-# asking costs little while there is much.
+# Is there a file in or below this directory, but for write-ahead logs? It stops
+# at the first, so that asking costs little while there is much.
 sub _holds_file
 {
 	my ($path) = @_;
@@ -194,7 +194,7 @@ sub _holds_file
 
 	opendir my $d, $path or return 0;
 	while (defined(my $entry = readdir $d)) {
-		next if $entry =~ /^\.\.?$/;
+		next if $entry =~ /^(\.\.?|wal\.\d+)$/;
 		lstat "$path/$entry" or next;
 		return 1 if -f _;
 		push @below, "$path/$entry" if -d _;

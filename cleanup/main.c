@@ -99,7 +99,6 @@ start(void)
 	clients_start();
 	lookup_start();
 	commit_start();
-	channel_gather();
 	fiber_start(transaction_sweep, NULL);
 	fiber_start(reap, NULL);
 }

@@ -8,7 +8,8 @@ use Postrider::Fixture;
 
 my $sut = Postrider::Fixture->new(relay => { is_noting => 1 },
     aliases => "failing \"|exit 67\"\n",
-    settings => { message_size_limit => 50000 })->start;
+    # A log that is open can be written though its directory cannot.
+    settings => { message_size_limit => 50000, cleanup_wal_size => 0 })->start;
 my $number = 0;
 
 # A connection that has been told to go ahead.

@@ -19,7 +19,7 @@ my %for = (
 	'PRS-24' => [qw(command dialogue address header mime answer reply postfix
 	    packet maincf mastercf table data encode expand haproxy scram
 	    dovecot challenge policy hello names form pem)],
-	'PRS-21' => [qw(envelope journal)],
+	'PRS-21' => [qw(envelope journal wal)],
 );
 for my $id (sort keys %for) {
 	for my $target (@{ $for{$id} }) {

@@ -31,6 +31,7 @@
  * I3  A call that is short has written half of its bytes, or the first of its
  *     vectors, and says so.
  */
+#include <sys/epoll.h>
 #include <sys/ptrace.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -317,6 +318,11 @@ change(const struct task *t, struct user_regs_struct *to)
 	}
 }
 
+/* To take a descriptor away from epoll(7) needs nothing, so that no error of
+ * those that are tried can come of it. */
+static const struct call	removal = { SYS_epoll_ctl, "epoll_ctl_del",
+				    "other", 2, -1, false };
+
 /* A call begins. */
 static void
 enter(struct task *t, const struct ptrace_syscall_info *info)
@@ -328,6 +334,9 @@ enter(struct task *t, const struct ptrace_syscall_info *info)
 
 	t->is_hit = false;
 	t->call = call_find((long)info->entry.nr);
+	if (info->entry.nr == SYS_epoll_ctl &&
+	    info->entry.args[1] == EPOLL_CTL_DEL)
+		t->call = &removal;
 	for (i = 0; i < 6; i++)
 		args[i] = info->entry.args[i];
 	object_name(t->process, t->call, args, t->object);

@@ -51,7 +51,7 @@ struct entry {
 	STAILQ_ENTRY(entry)	 next;
 	const struct transaction *transaction;
 	struct fiber		*fiber;
-	struct wal_place		 place;
+	struct wal_place	 place;
 	unsigned char		 head[WAL_RECORD];
 	int			 result, error;
 	bool			 is_over;
@@ -423,12 +423,12 @@ write_all(void *arg)
 
 /* --- what commit.c asks for ---------------------------------------------- */
 
-/* There is a log. */
-bool
-batch_wants(size_t len)
+/* As much as goes into a log, if there is one. */
+size_t
+batch_limit(void)
 {
 	return (current != NULL || spare != NULL) && !is_given_up &&
-	    len <= LARGEST && clock_now() < busy_until;
+	    clock_now() < busy_until ? LARGEST : 0;
 }
 
 /* Small, and not held; while much comes. */

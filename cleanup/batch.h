@@ -8,9 +8,9 @@ struct wal_place { unsigned number; uint64_t generation; int64_t at; };
 
 extern const struct param batch_params[];
 
-/* Is much coming, so that a message of this length may stay in memory until its
- * end? */
-bool		 batch_wants(size_t len);
+/* Bytes of a message that may stay in memory until its end, since much is
+ * coming; 0 when it is not. */
+size_t		 batch_limit(void);
 /* May this one go into a log, all of which is in its buffer? */
 bool		 batch_takes(const struct transaction *);
 /* Commit the buffer with others'. 1 it is on stable storage; 0 no log has room

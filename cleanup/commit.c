@@ -267,9 +267,9 @@ make_durable_together(struct transaction *t, struct wal_place *place)
 int
 commit(struct transaction *t)
 {
-	struct bytes	envelope = { "", 0 };
+	struct bytes		envelope = { "", 0 };
 	struct wal_place	place;
-	int		together = 0;
+	int			together = 0;
 
 	write_end(t, &envelope);
 	if (t->code == 0)

@@ -26,10 +26,11 @@
 
 enum {
 	FLUSH_AT = 64 * 1024,
-	LONG = 256 * 1024,
 	LONG_ONES = 64,			/* transactions with so much */
 	BUFFER_MAX = 512 * 1024 * 1024	/* as far as envelopes go */
 };
+
+static unsigned	long_ones;
 
 /* Start with an empty preamble. */
 void
@@ -55,21 +56,21 @@ write_failed(struct transaction *t, const char *what, int error)
 		    "451 4.3.0 Error: queue file write error");
 }
 
-static unsigned	long_ones;
-
 /* How much may be collected now: more, while it goes into a log (batch.c), if
  * not too many do that. */
 static size_t
 limit_of(struct transaction *t)
 {
-	if (t->in_file > 0 || t->fd != -1 || !batch_wants(t->buffer.len + 1))
+	size_t	limit = batch_limit();
+
+	if (t->in_file > 0 || t->fd != -1 || t->buffer.len >= limit)
 		return FLUSH_AT;
 	if (!t->is_long && t->buffer.len >= FLUSH_AT &&
 	    long_ones < LONG_ONES) {
 		t->is_long = true;
 		long_ones++;
 	}
-	return t->is_long ? LONG : FLUSH_AT;
+	return t->is_long ? limit : FLUSH_AT;
 }
 
 /* It is not long any more. */

@@ -248,57 +248,16 @@ struct copy {
 	int			 from, fd;
 };
 
-/* Into a new file. */
-static int
-fill_from_memory(const struct copy *c, int fd)
-{
-	size_t	 len = (size_t)c->record.length;
-	char	*image = mem_alloc(len);
-	ssize_t	 n = fs_pread(c->from, image, len, 0);
-	int	 result = n == (ssize_t)len ? fs_pwrite(fd, image, len, 0) : -1,
-		 saved = n >= 0 && n != (ssize_t)len ? EBADMSG : errno;
-
-	free(image);
-	errno = saved;
-	return result;
-}
-
-/* What wal_copy() does, of a copy in memory. */
-static int
-copy_memory(const struct copy *c)
-{
-	int	fd = queue_create(c->record.id), saved;
-
-	if (fd == -1 || fill_from_memory(c, fd) == 0)
-		return fd;
-	saved = errno;
-	(void)queue_remove(QUEUE_INCOMING, c->record.id);
-	close(fd);
-	errno = saved;
-	return -1;
-}
-
 /* On a thread. */
 static int
 make_copy(void *arg)
 {
 	struct copy	*c = arg;
 
-	c->fd = c->from != -1 ? copy_memory(c) :
-	    wal_copy(&c->wal, &c->record, c->takes_damaged);
+	c->fd = c->from == -1 ?
+	    wal_copy(&c->wal, &c->record, c->takes_damaged) :
+	    wal_copy_memory(c->record.id, c->from, (size_t)c->record.length);
 	return c->fd == -1 ? -1 : 0;
-}
-
-/* The file's descriptor, or -1. What somebody has begun and not finished goes
- * first, if the scan has not seen to that. */
-static WAITS int
-copy_patiently(struct copy *c)
-{
-	if (offload(make_copy, c) == 0)
-		return c->fd;
-	if (errno != EEXIST || queue_reap(c->record.id) == -1)
-		return -1;
-	return offload(make_copy, c) == 0 ? c->fd : -1;
 }
 
 /* Of what the record says. */
@@ -309,7 +268,7 @@ held_log_copy(const struct held_log *l, const struct wal_record *record,
 	struct copy	c = { .wal = l->wal, .record = *record, .from = -1,
 			    .takes_damaged = takes_damaged };
 
-	return copy_patiently(&c);
+	return offload(make_copy, &c) == -1 ? -1 : c.fd;
 }
 
 /* Of what we have. */
@@ -319,7 +278,7 @@ held_log_copy_memory(const char *id, int fd, int64_t size)
 	struct copy	c = { .record.length = size, .from = fd };
 
 	strlcpy(c.record.id, id, sizeof(c.record.id));
-	return copy_patiently(&c);
+	return offload(make_copy, &c) == -1 ? -1 : c.fd;
 }
 
 /* Complete and synced; or gone. */

@@ -145,39 +145,31 @@ end_damaged(struct orphan *o)
 /* A file that was found, on its way through a thread. */
 struct find {
 	const struct orphan	*orphan;
-	int			 fd;
+	enum queue_dir		 dir;
 };
 
 /* On a thread. */
 static int
-keep_copy(void *arg)
+keep(void *arg)
 {
 	const struct find	*f = arg;
 
-	return wal_keep_copy(&f->orphan->log->wal, &f->orphan->record, f->fd);
+	return wal_keep_found(&f->orphan->log->wal, &f->orphan->record,
+	    f->dir);
 }
 
-/* The file that was found: who made it may have died before he had synced it.
- * One that a power cut has damaged goes: 1. 0, or -1. */
+/* The file that was found; as wal_keep_found(). */
 static WAITS int
 keep_found(const struct orphan *o, enum queue_dir dir)
 {
-	const char	*id = o->record.id;
-	struct find	 f = { o, queue_open_file(dir, id, O_RDONLY) };
-	int		 result, saved;
+	struct find	f = { o, dir };
+	int		result = offload(keep, &f);
 
-	if (f.fd == -1)
-		return -1;
-	result = dir == QUEUE_INCOMING ? offload(keep_copy, &f) :
-	    offload_sync(f.fd);
-	saved = errno;
-	close(f.fd);
-	if (result == -1 && saved == EBADMSG) {
-		log_info("%s: its file is not complete, and is made again", id);
-		return queue_remove(dir, id) == 0 ? 1 : -1;
-	}
-	if (result == -1)
-		log_error("%s: sync: %s", id, strerror(saved));
+	if (result == 1)
+		log_info("%s: its file was not complete, and is made again",
+		    o->record.id);
+	else if (result == -1 && errno != ENOENT)
+		log_error("%s: its file: %s", o->record.id, strerror(errno));
 	return result;
 }
 

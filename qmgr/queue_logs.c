@@ -24,35 +24,14 @@
 static int
 make_file(const struct wal *w, const struct wal_record *r)
 {
-	int	fd, result;
+	int	fd = wal_copy(w, r, false), result;
 
-	fd = wal_copy(w, r, false);
-	if (fd == -1 && errno == EEXIST && queue_reap(r->id) == 1)
-		fd = wal_copy(w, r, false);
 	if (fd == -1)
 		return -1;
 	result = queue_set_complete(fd) == 0 && fs_sync(fd) == 0 ? 0 : -1;
 	if (result == -1)
 		(void)queue_remove(QUEUE_INCOMING, r->id);
 	close(fd);
-	return result;
-}
-
-/* The file that was found: who made it may have died before he had synced it.
- * One that a power cut has damaged goes: 1. */
-static int
-keep_found(const struct wal *w, const struct wal_record *r, enum queue_dir dir)
-{
-	int	fd = queue_open_file(dir, r->id, O_RDONLY), result, saved;
-
-	if (fd == -1)
-		return -1;
-	result = dir == QUEUE_INCOMING ? wal_keep_copy(w, r, fd) : fs_sync(fd);
-	saved = errno;
-	close(fd);
-	if (result == -1 && saved == EBADMSG)
-		return queue_remove(dir, r->id) == 0 ? 1 : -1;
-	errno = saved;
 	return result;
 }
 
@@ -64,7 +43,7 @@ recover_one(const struct wal *w, const struct wal_record *r)
 	int		result = 1;
 
 	if (entry_find(r->id, &dir))
-		result = keep_found(w, r, dir);
+		result = wal_keep_found(w, r, dir);
 	if (result == 1)
 		result = make_file(w, r);
 	if (result == 0)

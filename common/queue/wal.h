@@ -6,6 +6,7 @@
 #include <sys/uio.h>
 
 #include "common/ipc/packets.h"
+#include "common/queue/queue.h"
 
 /*
  * wal.c - write-ahead logs: messages that are committed together, until each
@@ -96,14 +97,18 @@ bool		 wal_is_marked(const struct wal *, int64_t at);
 
 /* --- wal_copy.c --------------------------------------------------------- */
 
+/* All of them block: on a thread. */
+
 /* A queue file, in incoming/, of the record's image: its descriptor, neither
- * complete nor synced; EEXIST; EBADMSG unless damage is no matter. Blocks: on a
- * thread. */
+ * complete nor synced; EEXIST; EBADMSG unless damage is no matter. */
 int		 wal_copy(const struct wal *, const struct wal_record *,
 		    bool takes_damaged);
-/* Is this file, found after a crash, what the record says, but for what was
- * crossed off? Then it is synced: 0. -1; EBADMSG: it is not. Blocks. */
-int		 wal_keep_copy(const struct wal *, const struct wal_record *,
-		    int fd);
+/* The same of an image in memory; EBADMSG: it is shorter. */
+int		 wal_copy_memory(const char *id, int from, size_t len);
+/* A file of the message that was found in this directory. If it is what the
+ * record says, but for what was crossed off, it is synced: 0. One that a power
+ * cut has damaged is removed: 1. Or -1. */
+int		 wal_keep_found(const struct wal *, const struct wal_record *,
+		    enum queue_dir);
 
 #endif

@@ -10,6 +10,7 @@
 #include "common/queue/wal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -18,35 +19,69 @@
 #include "common/base/mem.h"
 #include "common/queue/queue.h"
 
-/* Into the file. */
+/* A new file; what a maker that is gone has not finished goes first, if the
+ * scan has not seen to that. */
 static int
-copy_image(const struct wal *w, const struct wal_record *r, int fd,
-    bool takes_damaged)
+create(const char *id)
 {
-	char	*image = mem_alloc((size_t)r->length);
-	int	 result = wal_image(w, r, image), saved;
+	int	fd = queue_create(id);
 
-	if (result == 0 || (errno == EBADMSG && takes_damaged))
-		result = fs_pwrite(fd, image, (size_t)r->length, 0);
+	if (fd != -1 || errno != EEXIST || queue_reap(id) == -1)
+		return fd;
+	return queue_create(id);
+}
+
+/* A file with this image (P1). */
+static int
+make_file(const char *id, const void *image, size_t len)
+{
+	int	fd = create(id), saved;
+
+	if (fd == -1 || fs_pwrite(fd, image, len, 0) == 0)
+		return fd;
 	saved = errno;
+	(void)queue_remove(QUEUE_INCOMING, id);
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
+/* Free it, whatever there is to say. */
+static int
+end_with(int result, char *image)
+{
+	int	saved = errno;
+
 	free(image);
 	errno = saved;
 	return result;
 }
 
-/* A file with the image. */
+/* Of the record's image. */
 int
 wal_copy(const struct wal *w, const struct wal_record *r, bool takes_damaged)
 {
-	int	fd = queue_create(r->id), saved;
+	char	*image = mem_alloc((size_t)r->length);
+	int	 fd = -1;
 
-	if (fd == -1 || copy_image(w, r, fd, takes_damaged) == 0)
-		return fd;
-	saved = errno;
-	(void)queue_remove(QUEUE_INCOMING, r->id);
-	close(fd);
-	errno = saved;
-	return -1;
+	if (wal_image(w, r, image) == 0 || (errno == EBADMSG && takes_damaged))
+		fd = make_file(r->id, image, (size_t)r->length);
+	return end_with(fd, image);
+}
+
+/* Of an image in memory that has a descriptor. */
+int
+wal_copy_memory(const char *id, int from, size_t len)
+{
+	char	*image = mem_alloc(len);
+	ssize_t	 n = fs_pread(from, image, len, 0);
+	int	 fd = -1;
+
+	if (n == (ssize_t)len)
+		fd = make_file(id, image, len);
+	else if (n != -1)
+		errno = EBADMSG;
+	return end_with(fd, image);
 }
 
 /* The same message? What a status byte says is no matter. */
@@ -66,8 +101,8 @@ is_same(const char *image, const char *file, size_t len)
 }
 
 /* A power cut may leave a file's name and mode, and not what is in it. */
-int
-wal_keep_copy(const struct wal *w, const struct wal_record *r, int fd)
+static int
+keep_copy(const struct wal *w, const struct wal_record *r, int fd)
 {
 	size_t	len = (size_t)r->length;
 	char	*image = mem_alloc(2 * len);
@@ -81,4 +116,23 @@ wal_keep_copy(const struct wal *w, const struct wal_record *r, int fd)
 		return fs_sync(fd);
 	errno = EBADMSG;
 	return -1;
+}
+
+/* The file that was found: who made it may have died before he had synced it.
+ * What has left incoming/ since was whole. */
+int
+wal_keep_found(const struct wal *w, const struct wal_record *r,
+    enum queue_dir dir)
+{
+	int	fd = queue_open_file(dir, r->id, O_RDONLY), result, saved;
+
+	if (fd == -1)
+		return -1;
+	result = dir == QUEUE_INCOMING ? keep_copy(w, r, fd) : fs_sync(fd);
+	saved = errno;
+	close(fd);
+	if (result == -1 && saved == EBADMSG)
+		return queue_remove(dir, r->id) == 0 ? 1 : -1;
+	errno = saved;
+	return result;
 }

@@ -5,7 +5,7 @@ package Boxes;
 use strict;
 use warnings;
 
-use File::Path qw(make_path remove_tree);
+use File::Path qw(make_path);
 use POSIX ();
 use Time::HiRes qw(time);
 
@@ -15,6 +15,7 @@ use Relay;
 
 my $box = "/home/$user/box";
 my @figures = (['cpu', 'us of CPU', 'less']);
+my $turn = 0;
 
 sub _load
 {
@@ -24,17 +25,16 @@ sub _load
 	    's@bench.test', '-t', $to);
 }
 
-# An empty place for mailboxes, in a part of the disk of its own for each turn:
-# where others have just removed files, ext4 without a journal searches long for
-# an inode, for both systems alike, and that would be what is measured.
+# An empty place for mailboxes, in a part of the disk of its own for each turn,
+# which stays until the bench ends: where somebody has just removed files, ext4
+# without a journal searches long for an inode, for both systems alike, and that
+# would be what is measured.
 sub _make_box
 {
-	my $place = "$dir/box";
+	my $place = "$dir/box." . ++$turn;
 
-	rename $place, "$place.old" if -e $place;
 	make_path($place);
 	run_command('chown', $user, $place);
-	remove_tree("$place.old");
 	unlink $box;
 	symlink $place, $box or die "$box: $!\n";
 }
@@ -50,7 +50,7 @@ sub _must_have
 sub _maildir
 {
 	my ($mta) = @_;
-	my $count = count(1000);
+	my $count = count(5000);
 
 	_make_box();
 	my %value = _load($mta, $count, "$user\@bench.test");
@@ -62,7 +62,7 @@ sub _maildir
 sub _mbox
 {
 	my ($mta) = @_;
-	my $count = count(1000);
+	my $count = count(5000);
 
 	_make_box();
 	my %value = _load($mta, $count, "$user\@bench.test");

@@ -31,6 +31,8 @@
 
 #include "common/base/fs.h"
 
+enum { BLOCK = 512, NULS = 64 * 1024 * 1024 };
+
 /* --- opening ------------------------------------------------------------- */
 
 /* Open the file, or make it. */
@@ -124,6 +126,41 @@ try_open(struct storing *s, struct mbox *m)
 }
 
 /* --- writing ------------------------------------------------------------- */
+
+/* Where the NULs begin that the file ends with, if it does. */
+static int64_t
+end_of_text(const struct mbox *m)
+{
+	char	block[BLOCK];
+	int64_t	end = m->size, len;
+
+	while (end > 0 && m->size - end < NULS) {
+		len = end < BLOCK ? end : BLOCK;
+		if (fs_pread(m->fd, block, (size_t)len, end - len) != len)
+			return m->size;
+		while (len > 0 && block[len - 1] == '\0') {
+			len--;
+			end--;
+		}
+		if (len > 0)
+			break;
+	}
+	return end;
+}
+
+/* A power cut may leave the size that the file was to have without the content
+ * (mailbox-2). Readers think nothing of a mailbox that begins with NULs. Files
+ * that aliases name may be anything. */
+static void
+drop_nuls(const struct storing *s, struct mbox *m)
+{
+	int64_t	end = m->size;
+
+	if ((s->what->flags & STORE_TO_FILE) == 0)
+		end = end_of_text(m);
+	if (end < m->size && ftruncate(m->fd, end) == 0)
+		m->size = end;
+}
 
 /* The line ends that are missing at the end of what is there (mailbox-2). */
 static const char *
@@ -225,9 +262,11 @@ static int
 add_all(struct batch *b, struct mbox *m)
 {
 	struct storing	*s;
-	int64_t		 before = m->size;
+	int64_t		 before;
 	int		 error;
 
+	drop_nuls(TAILQ_FIRST(&b->all), m);
+	before = m->size;
 	if (m->size == 0 && storing_sync_parent(m->path) == -1) {
 		fail(b, false, "write to mailbox", m->path, errno);
 		return -1;

@@ -280,11 +280,11 @@ sub moment {
 	return $r->{begin} + 1 + int rand($r->{end} - $r->{begin});
 }
 
-# A message of which an mbox has only the head, and not all of that: it was on
+# A message of which an mbox has only the head, or not all of that: it was on
 # its way into the file at the cut, and has not even an id. ext4 may write the
-# new size before the end of a block that was there already: it reads as NULs.
-my $head = qr/\AFrom\ \S+\ [^\0\n]*\n(?:[\w-]+:[^\0\n]*\n|[ \t][^\0\n]*\n)*
-    [^\0\n]*\0*\n{0,2}\z/x;
+# new size before the content: it reads as NULs, until the next delivery.
+my $head = qr/\A(?:From\ \S+\ [^\0\n]*\n(?:[\w-]+:[^\0\n]*\n|
+    [ \t][^\0\n]*\n)*[^\0\n]*)?\0*\n{0,2}\z/x;
 
 # The messages of an mbox; a part without an id is told, once for each box.
 sub in_mbox {

@@ -134,6 +134,55 @@ a_message_is_appended_with_lf_and_an_empty_line(void **state)
 	    HEADER "Subject: x\n\nhi\n\n" HEADER "A: b\n\n\n");
 }
 
+/* Make it so long. */
+static void
+extend(const char *path, off_t len)
+{
+	assert_int_equal(truncate(path, len), 0);
+}
+
+/* mailbox-2 */
+static void
+nuls_that_a_power_cut_left_give_way(void **state)
+{
+	static const off_t	lengths[] = { 1, 2, 511, 512, 513, 5000 };
+	size_t			i;
+
+	(void)state;
+	for (i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
+		(void)unlink("box");
+		write_file("box", "");
+		extend("box", lengths[i]);
+		assert_int_equal(mbox_store(storing_of("box",
+		    "A: b\r\n\r\n")), 0);
+		assert_string_equal(content_of("box"), HEADER "A: b\n\n\n");
+		extend("box", (off_t)strlen(HEADER "A: b\n\n\n") + lengths[i]);
+		assert_int_equal(mbox_store(storing_of("box",
+		    "C: d\r\n\r\n")), 0);
+		assert_string_equal(content_of("box"),
+		    HEADER "A: b\n\n\n" HEADER "C: d\n\n\n");
+	}
+}
+
+/* A file that an alias names may be anything. */
+static void
+nuls_of_other_files_stay(void **state)
+{
+	struct storing	*s = storing_of("box", "A: b\r\n\r\n");
+	struct store	 what = *s->what;
+	struct stat	 st;
+
+	(void)state;
+	write_file("box", "");
+	extend("box", 1000);
+	what.flags |= STORE_TO_FILE;
+	s->what = &what;
+	assert_int_equal(mbox_store(s), 0);
+	assert_int_equal(stat("box", &st), 0);
+	assert_int_equal(st.st_size,
+	    1000 + 2 + strlen(HEADER "A: b\n\n\n"));
+}
+
 /* P1 */
 static void
 no_line_of_a_message_begins_another_message(void **state)
@@ -740,6 +789,8 @@ main(void)
 		CLAIM_OF(no_line_of_a_message_begins_another_message),
 		CLAIM_OF(from_is_quoted_wherever_a_buffer_ends),
 		CLAIM_OF(a_message_begins_on_its_own_line_behind_a_broken_one),
+		CLAIM_OF(nuls_that_a_power_cut_left_give_way),
+		CLAIM_OF(nuls_of_other_files_stay),
 		CLAIM_OF(a_failed_write_leaves_the_mailbox_as_it_was),
 		ROW_OF("DLV-06", whichever_write_fails_the_mailbox_is_as_it_was),
 		ROW_OF("DLV-06", a_failed_sync_is_no_delivery),

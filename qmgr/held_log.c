@@ -283,7 +283,7 @@ held_log_copy_memory(const char *id, int fd, int64_t size)
 
 /* Complete and synced; or gone. */
 int
-held_log_finish(const char *id, int fd)
+held_log_finish(const char *id, enum queue_dir dir, int fd)
 {
 	int	saved;
 
@@ -292,7 +292,7 @@ held_log_finish(const char *id, int fd)
 		return 0;
 	}
 	saved = errno;
-	(void)queue_remove(QUEUE_INCOMING, id);
+	(void)queue_remove(dir, id);
 	close(fd);
 	errno = saved;
 	return -1;

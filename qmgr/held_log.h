@@ -48,8 +48,8 @@ WAITS int	 held_log_copy(const struct held_log *,
 		    const struct wal_record *, bool takes_damaged);
 /* The same of a copy in memory. */
 WAITS int	 held_log_copy_memory(const char *id, int fd, int64_t size);
-/* Complete, synced and closed: 0; or it is gone, -1. */
-WAITS int	 held_log_finish(const char *id, int fd);
+/* Complete, in this directory, synced and closed: 0; or it is gone, -1. */
+WAITS int	 held_log_finish(const char *id, enum queue_dir, int fd);
 /* The message at this place needs it no more: 0, or -1, logged. */
 int		 held_log_mark(struct held_log *, int64_t at);
 

@@ -114,6 +114,28 @@ end(struct orphan *o)
 	return true;
 }
 
+/* What is damaged, as it is, into corrupt/. Before it is there it is not
+ * complete: a crash, or a move that fails, would leave a file in incoming/ that
+ * is taken for what was committed. */
+static WAITS int
+put_aside(const struct orphan *o)
+{
+	const char	*id = o->record.id;
+	int		 fd = held_log_copy(o->log, &o->record, true), saved;
+
+	if (fd == -1)
+		return -1;
+	(void)queue_remove(QUEUE_CORRUPT, id);	/* an attempt that was cut off */
+	if (offload_sync(fd) == 0 &&
+	    queue_move(id, QUEUE_INCOMING, QUEUE_CORRUPT) == 0)
+		return held_log_finish(id, QUEUE_CORRUPT, fd);
+	saved = errno;
+	(void)queue_remove(QUEUE_INCOMING, id);
+	close(fd);
+	errno = saved;
+	return -1;
+}
+
 /* What is damaged was never whole, if its batch was the last one written;
  * else it was ours, and is kept as it is. While somebody writes the log he may
  * be about to write this. False: not now. */
@@ -121,7 +143,6 @@ static WAITS bool
 end_damaged(struct orphan *o)
 {
 	const char	*id = o->record.id;
-	int		 fd;
 
 	if (!held_log_is_closed(o->log))
 		return false;
@@ -130,9 +151,7 @@ end_damaged(struct orphan *o)
 		    "was not told that it is ours", id);
 		return end(o);
 	}
-	fd = held_log_copy(o->log, &o->record, true);
-	if (fd == -1 || held_log_finish(id, fd) == -1 ||
-	    queue_move(id, QUEUE_INCOMING, QUEUE_CORRUPT) == -1) {
+	if (put_aside(o) == -1) {
 		log_error("%s: damaged; it cannot be moved to corrupt/: %s",
 		    id, strerror(errno));
 		return false;
@@ -189,7 +208,7 @@ file_one(struct orphan *o)
 	fd = held_log_copy(o->log, &o->record, false);
 	if (fd == -1 && errno == EBADMSG)
 		return end_damaged(o);
-	if (fd == -1 || held_log_finish(id, fd) == -1) {
+	if (fd == -1 || held_log_finish(id, QUEUE_INCOMING, fd) == -1) {
 		log_error("%s: cannot get a file: %s", id, strerror(errno));
 		return false;
 	}

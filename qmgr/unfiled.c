@@ -135,7 +135,7 @@ make_file(struct message *m)
 	if ((fd = held_log_copy_memory(m->id, m->fd, size_of(m))) == -1)
 		return -1;
 	crossed = sync_copy(m, fd);
-	if (held_log_finish(m->id, fd) == -1)
+	if (held_log_finish(m->id, QUEUE_INCOMING, fd) == -1)
 		return -1;
 	sync_copied(m, crossed);
 	return 0;

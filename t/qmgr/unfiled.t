@@ -181,7 +181,8 @@ sub damage
 			my $at = index $log, $id;
 			next if $at < 24 || substr($log, $at - 24, 4) ne 'PRwr';
 			open my $f, '+<:raw', $path or die "$path: $!";
-			seek $f, $at + ($how eq 'head' ? -20 : 500), 0;
+			seek $f, $at + { head => -20, content => 240,
+			    envelope => 500 }->{$how}, 0;
 			print $f '!!';
 			close $f or die;
 			$count++;
@@ -192,7 +193,7 @@ sub damage
 
 stop_smtp();
 my @damaged = post(10, 'damaged-');
-is(damage(head => @damaged[3, 5]) + damage(image => $damaged[7]), 3,
+is(damage(head => @damaged[3, 5]) + damage(envelope => $damaged[7]), 3,
     'three are damaged');
 wait_for(sub { my %is = map { s{.*/}{}r => 1 } files();
     !grep { !$is{$_} } @damaged }, 20, 'files of those that are in memory');
@@ -202,16 +203,23 @@ wait_for(sub { 10 == grep { /^<?damaged/ } keys %{ arrived() } }, 40, 'ten');
 
 stop_smtp();
 @damaged = post(10, 'bad-');
-is(damage(head => $damaged[3]) + damage(image => $damaged[5]), 2,
+is(damage(head => $damaged[3]) + damage(content => $damaged[5]), 2,
     'two are damaged');
 $mail->crash;
+my $aside = $mail->spool . "/corrupt/$damaged[5]";
+mkdir $aside or die;			# there is no place for it yet
 $mail->start;
 wait_for(sub { 8 == grep { /^<?bad/ } keys %{ arrived() } }, 40,
     'who stands behind them');
 pass('others arrive');
 $mail->wait_log(qr/wal\.\d+: what stands at \d+ is damaged/);
+$mail->wait_log(qr/$damaged[5]: damaged; it cannot be moved/);
+rmdir $aside or die;
+$mail->reload;				# qmgr looks at its directories
 $mail->wait_log(qr/$damaged[5]: damaged in .*corrupt/);
-ok(-e $mail->spool . "/corrupt/$damaged[5]", 'what there is is kept');
+ok(-e $aside, 'what there is is kept');
+is(scalar(grep { /^<?bad-6/ } keys %{ arrived() }), 0,
+    'nobody gets what is damaged');
 unlink $mail->spool . "/corrupt/$damaged[5]";
 
 # --- hands in the queue ------------------------------------------------------

@@ -7,6 +7,7 @@
  */
 #include "common/queue/queue.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <string.h>
 
@@ -16,7 +17,8 @@
 
 enum { POLYNOMIAL = 0x82f63b78, BYTES = 256 };	/* its bits from the right */
 
-static uint32_t	table[BYTES];
+static uint32_t		table[BYTES];
+static pthread_once_t	is_filled = PTHREAD_ONCE_INIT;
 
 /* Each byte's eight steps. */
 static void
@@ -34,12 +36,11 @@ fill_table(void)
 	}
 }
 
-/* By the table. Threads may fill it twice, with the same. */
+/* By the table. A thread must not see one that another is just filling. */
 static uint32_t
 by_table(uint32_t crc, const unsigned char *at, const unsigned char *end)
 {
-	if (table[1] == 0)
-		fill_table();
+	(void)pthread_once(&is_filled, fill_table);
 	for (; at < end; at++)
 		crc = crc >> 8 ^ table[(crc ^ *at) & 0xff];
 	return crc;

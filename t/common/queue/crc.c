@@ -8,13 +8,17 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/base/mem.h"
 #include "common/queue/queue.h"
 
-enum { VECTOR = 32, LONGEST = 200, SHIFTS = 9 };
+enum { VECTOR = 32, LONGEST = 200, SHIFTS = 9, TRIES = 2000 };
 
 /* Both ways say the same. */
 static void
@@ -87,10 +91,58 @@ in_pieces_it_is_the_same(void **state)
 	}
 }
 
+/* One of those who begin at the same time. */
+static void *
+say_whether_it_is_right(void *start)
+{
+	pthread_barrier_wait(start);
+	return (void *)(uintptr_t)(queue_crc_by_table(0, "123456789", 9) ==
+	    0xe3069283);
+}
+
+/* The first two threads of a process that ask, at once. */
+static bool
+are_both_right(void)
+{
+	pthread_barrier_t	start;
+	pthread_t		threads[2];
+	void			*is_right;
+	bool			 all = true;
+	int			 i;
+
+	pthread_barrier_init(&start, NULL, 2);
+	for (i = 0; i < 2; i++)
+		if (pthread_create(&threads[i], NULL, say_whether_it_is_right,
+		    &start) != 0)
+			return false;
+	for (i = 0; i < 2; i++)
+		all = pthread_join(threads[i], &is_right) == 0 &&
+		    is_right != NULL && all;
+	return all;
+}
+
+/* The table is made when it is first used. One try in six hundred found it half
+ * made. */
+static void
+threads_may_begin_together(void **state)
+{
+	int	tries, status;
+	pid_t	pid;
+
+	(void)state;
+	for (tries = 0; tries < TRIES; tries++) {
+		if ((pid = fork()) == 0)
+			_exit(are_both_right() ? 0 : 1);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
+		cmocka_unit_test(threads_may_begin_together),	/* first */
 		cmocka_unit_test(known_checksums),
 		cmocka_unit_test(both_ways_agree_at_every_length_and_place),
 		cmocka_unit_test(in_pieces_it_is_the_same)

@@ -100,17 +100,22 @@ is_same(const char *image, const char *file, size_t len)
 	    (size_t)l.envelope_length) == crc;
 }
 
-/* A power cut may leave a file's name and mode, and not what is in it. */
+/* A power cut may leave a file's name and mode, and not what is in it. Where
+ * the record is damaged there is nothing better than the file. */
 static int
 keep_copy(const struct wal *w, const struct wal_record *r, int fd)
 {
 	size_t	len = (size_t)r->length;
 	char	*image = mem_alloc(2 * len);
-	bool	is_good = true;		/* as good as a record that is not */
+	bool	is_good;
 
 	if (wal_image(w, r, image) == 0)
 		is_good = fs_pread(fd, image + len, len, 0) == (ssize_t)len &&
 		    is_same(image, image + len, len);
+	else if (errno == EBADMSG)
+		is_good = true;
+	else
+		return end_with(-1, image);	/* it cannot be read now */
 	free(image);
 	if (is_good)
 		return fs_sync(fd);

@@ -183,13 +183,37 @@ half_a_copy_is_removed(void **state)
 	end(&w);
 }
 
+/* A file that a power cut has left empty, while the log cannot be read: neither
+ * is said to be good, and both stay. */
+static void
+what_cannot_be_compared_now_is_not_kept(void **state)
+{
+	struct wal_record	r;
+	struct wal		w = begin(&r), unread = w;
+	int			fd;
+
+	(void)state;
+	assert_int_not_equal(fd = queue_create(r.id), -1);
+	assert_int_equal(queue_set_complete(fd), 0);
+	close(fd);
+	unread.fd = openat(queue_dir_fd(QUEUE_INCOMING), "wal.0", O_WRONLY);
+	assert_int_equal(wal_keep_found(&unread, &r, QUEUE_INCOMING), -1);
+	assert_int_equal(errno, EBADF);
+	wal_close(&unread);
+	assert_int_equal(wal_keep_found(&w, &r, QUEUE_INCOMING), 1);
+	assert_int_equal(wal_keep_found(&w, &r, QUEUE_INCOMING), -1);
+	assert_int_equal(errno, ENOENT);
+	end(&w);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(a_copy_is_what_the_record_says),
 		cmocka_unit_test(what_is_damaged_is_copied_only_if_it_is_wanted),
-		cmocka_unit_test(half_a_copy_is_removed)
+		cmocka_unit_test(half_a_copy_is_removed),
+		cmocka_unit_test(what_cannot_be_compared_now_is_not_kept)
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -6,7 +6,8 @@
  * one; that happens only after we have released it.
  *
  * P1  A log that is not released stays what it is here, whatever becomes of its
- *     name; one that a fiber waits for is not freed.
+ *     name; one that a fiber waits for is not freed, and keeps nobody from
+ *     knowing that it is used again.
  * P2  What the disk does not give, and a record that is damaged in front of
  *     others, is told, and hides nothing behind it.
  */
@@ -31,23 +32,17 @@ enum {
 
 static struct held_log	*logs[WAL_FILES];	/* one for each name */
 
-/* --- knowing them -------------------------------------------------------- */
+/* Those whose name another one has. */
+static SLIST_HEAD(, held_log)	replaced = SLIST_HEAD_INITIALIZER(replaced);
 
-/* It begins, for us. */
-static void
-reset(struct held_log *l)
-{
-	l->live = 0;
-	l->seen_end = l->closed_at = l->look_again = 0;
-	l->is_looked = l->is_dirty = false;
-	l->is_released = wal_is_released(&l->wal);
-}
+/* --- knowing them -------------------------------------------------------- */
 
 /* Open one that is there. */
 static struct held_log *
 open_log(unsigned number)
 {
-	struct wal	wal;
+	struct held_log	*l;
+	struct wal	 wal;
 
 	if (wal_open(&wal, number) == -1) {
 		if (errno != ENOENT && errno != ENODATA)
@@ -56,32 +51,41 @@ open_log(unsigned number)
 			    strerror(errno));
 		return NULL;
 	}
-	logs[number] = mem_alloc(sizeof(*logs[number]));
-	*logs[number] = (struct held_log){ .wal = wal };
-	reset(logs[number]);
-	return logs[number];
+	l = logs[number] = mem_alloc(sizeof(*l));
+	*l = (struct held_log){ .wal = wal,
+	    .is_released = wal_is_released(&wal) };
+	return l;
+}
+
+/* Close those that nobody waits for any more. */
+static void
+drop_replaced(void)
+{
+	struct held_log	*l, *next;
+
+	SLIST_FOREACH_SAFE(l, &replaced, next, next)
+		if (l->holds == 0) {
+			SLIST_REMOVE(&replaced, l, held_log, next);
+			wal_close(&l->wal);
+			free(l);
+		}
 }
 
 /* See whether it is used again: it, or another file that has its name. NULL
- * when there is none. What is not released is as it was, and so is what a fiber
- * waits for. */
+ * when there is none. What is not released is as it was. A fiber may still wait
+ * for the old one, and shall not take it for the new one. */
 static struct held_log *
 refresh(struct held_log *l)
 {
-	unsigned	number = l->wal.number;
-	uint64_t	before = l->wal.generation;
+	struct wal	now = l->wal;
 
-	if (!l->is_released || l->holds > 0)
+	if (!l->is_released || (wal_has_name(&now) &&
+	    (wal_refresh(&now) == -1 || now.generation == l->wal.generation)))
 		return l;
-	if (wal_has_name(&l->wal)) {
-		if (wal_refresh(&l->wal) == 0 && l->wal.generation != before)
-			reset(l);
-		return l;
-	}
-	wal_close(&l->wal);
-	free(l);
-	logs[number] = NULL;
-	return open_log(number);
+	SLIST_INSERT_HEAD(&replaced, l, next);
+	drop_replaced();
+	logs[now.number] = NULL;
+	return open_log(now.number);
 }
 
 /* From a packet. */
@@ -199,13 +203,20 @@ read_records(void *arg)
 	return 0;
 }
 
+/* Does this write come behind that one? Their numbers go round. */
+static bool
+is_later(uint32_t batch, uint32_t than)
+{
+	return (int32_t)(batch - than) > 0;
+}
+
 /* Records stand one behind the other. Where one should be in front of a later
  * write there was one, of a message that was ours. */
 static void
 tell_gap(const struct held_log *l, const struct reading *r)
 {
 	if (r->gap != 0 && l->closed_at != 0 &&
-	    (r->gap_batch < r->last_batch || wal_is_sealed(&l->wal)))
+	    (is_later(r->last_batch, r->gap_batch) || wal_is_sealed(&l->wal)))
 		log_error("incoming/wal.%u: what stands at %jd is damaged: a "
 		    "message may be lost", l->wal.number, (intmax_t)r->gap);
 }
@@ -233,7 +244,7 @@ held_log_was_whole(const struct held_log *l, const struct wal_record *record)
 
 	(void)offload(read_records, &r);
 	was_whole = r.is_cut || wal_is_sealed(&l->wal) || (r.count > 0 &&
-	    r.records[r.count - 1].batch > record->batch);
+	    is_later(r.records[r.count - 1].batch, record->batch));
 	free(r.records);
 	return was_whole;
 }

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 #include "common/fiber/fiber.h"
 #include "common/queue/wal.h"
@@ -11,6 +12,7 @@
 /* A write-ahead log that qmgr knows, as long as it has messages that are here,
  * or a fiber that holds it. */
 struct held_log {
+	SLIST_ENTRY(held_log) next;	/* held_log.c: used again */
 	struct wal	 wal;
 	size_t		 live;		/* messages that have no mark yet */
 	unsigned	 holds;		/* fibers that wait for its file */

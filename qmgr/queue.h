@@ -124,6 +124,8 @@ bool		 act_is_alone(void);
 
 /* Messages in write-ahead logs get files, while there is no qmgr. */
 void		 logs_recover(void);
+/* What qmgr has open; what is in a log gets a file, from qmgr or from us. */
+void		 logs_ask(struct listing *);
 
 /* --- queue_print.c, queue_summary.c, queue_cat.c, queue_check.c ---------- */
 

@@ -337,23 +337,40 @@ show_file(const struct order *o, const char *name, int fd)
 	return why == NULL ? 0 : refuse(name, why);
 }
 
-/* A message of the queue, wherever it is. */
+/* A message's file, wherever it is. */
 static int
-show_message(const struct order *o, const char *id)
+open_message(const char *id, enum queue_dir *dir)
 {
 	static const enum queue_dir	all[] = { QUEUE_INCOMING,
 					    QUEUE_DEFERRED, QUEUE_HOLD,
 					    QUEUE_CORRUPT };
 	size_t				i;
-	int				fd;
+	int				fd = -1;
 
 	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		if ((fd = queue_open_file(all[i], id, O_RDONLY)) != -1)
-			return show_file(o, queue_path(command.pool, all[i],
-			    id), fd);
-		if (errno != ENOENT)
+		*dir = all[i];
+		fd = queue_open_file(all[i], id, O_RDONLY);
+		if (fd != -1 || errno != ENOENT)
 			break;
 	}
+	return fd;
+}
+
+/* A message of the queue; one that is in a log only gets a file for it. */
+static int
+show_message(const struct order *o, const char *id)
+{
+	struct listing	active = { .count = 0 };
+	enum queue_dir	dir;
+	int		fd = open_message(id, &dir);
+
+	if (fd == -1 && errno == ENOENT) {
+		logs_ask(&active);
+		listing_free(&active);
+		fd = open_message(id, &dir);
+	}
+	if (fd != -1)
+		return show_file(o, queue_path(command.pool, dir, id), fd);
 	if (command.is_postfix)
 		give_up(1, "open queue file %s: %s", id, strerror(errno));
 	complain("%s: %s", id, errno == ENOENT ? "not in the queue" :

@@ -156,8 +156,7 @@ ask_active(struct search *s)
 	if (s->asked != 0 && clock_now() - s->asked < FRESH)
 		return;
 	listing_free(&s->active);
-	if (remote_active(&s->active) == REMOTE_NOBODY)
-		logs_recover();
+	logs_ask(&s->active);
 	s->asked = clock_now();
 }
 

@@ -88,3 +88,11 @@ logs_recover(void)
 	if (!is_alone)
 		(void)flock(queue_dir_fd(QUEUE_INCOMING), LOCK_UN);
 }
+
+/* What qmgr has open; who asks sees all of it as files. */
+void
+logs_ask(struct listing *active)
+{
+	if (remote_active(active) == REMOTE_NOBODY)
+		logs_recover();
+}

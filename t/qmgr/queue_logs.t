@@ -53,7 +53,9 @@ spew($copy, $before);
 # The log belongs to a cleanup that lives on.
 open my $log, '+<:raw', $path or die;
 flock $log, LOCK_EX or die;
-my ($status, $text) = queue('list');
+my ($status, $text) = queue('show', $ids[2]);
+like($text, qr/stays3\@far\.test/, 'one that has no file is shown');
+($status, $text) = queue('list');
 is(scalar(grep { $text =~ /$_/ } @ids), 3, 'the list shows them');
 is(scalar(grep { has_file($_) } @ids), 3, 'they have files now');
 is(Postrider::logged($path), 0, 'and marks');

@@ -140,6 +140,9 @@ for my $program (qw(qmgr cleanup master)) {
 stop_smtp();
 my ($shown, $deleted, $held) = post(3, 'wish-');
 ($status, $listed) = $mail->run('', Postrider::bin() . '/postrider-queue',
+    '-c', $mail->etc, 'show', $shown);
+like($listed, qr/<?wish-1\.\d+\@far\.test/, 'one without a file is shown');
+($status, $listed) = $mail->run('', Postrider::bin() . '/postrider-queue',
     '-c', $mail->etc, 'list');
 like($listed, qr/$shown/, 'the list shows it');
 ($status) = $mail->run('', Postrider::bin() . '/postrider-queue', '-c',

@@ -73,7 +73,7 @@ move(enum queue_dir dir, int at, const char *below, const char *id,
 	}
 	snprintf(to, sizeof(to), "%.2s%s%.*s", place,
 	    *place != '\0' ? "/" : "", QUEUE_ID_MAX, id);
-	if (renameat2(at, id, queue_dir_fd(dir), to, RENAME_NOREPLACE) == 0)
+	if (fs_rename_new(at, id, queue_dir_fd(dir), to) == 0)
 		work.moved++;
 	else {
 		complain("%s/%s/%s: %s", queue_dir_name(dir), below, id,

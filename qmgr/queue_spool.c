@@ -227,7 +227,7 @@ move_aside(int at, const char *queue, const char *name)
 
 	if ((all = enter(root_fd, aside)) == -1 ||
 	    (to = enter(all, queue)) == -1 ||
-	    renameat2(at, name, to, name, RENAME_NOREPLACE) == -1 ||
+	    fs_rename_new(at, name, to, name) == -1 ||
 	    fs_sync(to) == -1 || fs_sync(all) == -1 || fs_sync(at) == -1 ||
 	    fs_sync(root_fd) == -1)
 		error = errno;

@@ -257,6 +257,24 @@ out:
 	return result;
 }
 
+/* Rename without replacing. Where the file system cannot do that, look first:
+ * names that are made to be like no other do not meet by chance. */
+int
+fs_rename_new(int from_at, const char *from, int to_at, const char *to)
+{
+	struct stat	st;
+
+	if (renameat2(from_at, from, to_at, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL && errno != ENOSYS)
+		return -1;
+	if (fstatat(to_at, to, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		errno = EEXIST;
+	else if (errno == ENOENT)
+		return renameat(from_at, from, to_at, to);
+	return -1;
+}
+
 /* Open a directory, to sync it or to open names relative to it. */
 int
 fs_open_directory(int at, const char *path)

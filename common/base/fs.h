@@ -34,6 +34,10 @@ char	*fs_read_fd(struct pool *, int fd, size_t limit, size_t *len);
 int	 fs_replace_file(const char *path, const void *data, size_t len,
 	    mode_t mode_if_new);
 
+/* Rename, but never over another name: EEXIST. */
+int	 fs_rename_new(int from_at, const char *from, int to_at,
+	    const char *to);
+
 /* Directory descriptor (O_PATH is not used, so that it can be synced). */
 int	 fs_open_directory(int at, const char *path);
 

@@ -215,24 +215,6 @@ make_hash_directory(enum queue_dir dir, const char *name)
 	return 0;
 }
 
-/* rename without replacing; where the file system cannot do that, look
- * first: ids do not meet by chance. */
-static int
-rename_new(int from_fd, const char *from, int to_fd, const char *to)
-{
-	struct stat	st;
-
-	if (renameat2(from_fd, from, to_fd, to, RENAME_NOREPLACE) == 0)
-		return 0;
-	if (errno != EINVAL && errno != ENOSYS)
-		return -1;
-	if (fstatat(to_fd, to, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-		errno = EEXIST;
-		return -1;
-	}
-	return renameat(from_fd, from, to_fd, to);
-}
-
 /* Move a message to another directory. */
 int
 queue_move(const char *id, enum queue_dir from, enum queue_dir to)
@@ -241,11 +223,11 @@ queue_move(const char *id, enum queue_dir from, enum queue_dir to)
 
 	name_of(old, from, id);
 	name_of(new, to, id);
-	if (rename_new(queue_dir_fd(from), old, queue_dir_fd(to), new) == 0)
+	if (fs_rename_new(queue_dir_fd(from), old, queue_dir_fd(to), new) == 0)
 		return 0;
 	if (errno != ENOENT || make_hash_directory(to, new) == -1)
 		return -1;
-	return rename_new(queue_dir_fd(from), old, queue_dir_fd(to), new);
+	return fs_rename_new(queue_dir_fd(from), old, queue_dir_fd(to), new);
 }
 
 /* Remove a message. */

@@ -11,11 +11,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -377,6 +379,45 @@ free_space_is_told(void **state)
 	assert_int_equal(fs_free_space(fd, &bytes, &inodes), -1);
 }
 
+/* --- a file system that does not know RENAME_NOREPLACE -------------------- */
+
+static bool	is_old;
+
+/* Instead of libc's. */
+int
+renameat2(int from_at, const char *from, int to_at, const char *to,
+    unsigned flags)
+{
+	errno = EINVAL;
+	return is_old && flags != 0 ? -1 : (int)syscall(SYS_renameat2, from_at,
+	    from, to_at, to, flags);
+}
+
+static void
+rename_never_replaces_on_any_file_system(void **state)
+{
+	int	at = fs_open_directory(AT_FDCWD, "."), i;
+
+	(void)state;
+	for (i = 0; i < 2; i++) {
+		is_old = i == 1;
+		close(creat("a", 0600));
+		close(creat("b", 0600));
+		assert_int_equal(fs_rename_new(at, "a", at, "b"), -1);
+		assert_int_equal(errno, EEXIST);
+		assert_int_equal(names(), 2);
+		assert_int_equal(fs_rename_new(at, "a", at, "c"), 0);
+		assert_int_equal(faccessat(at, "c", F_OK, 0), 0);
+		assert_int_equal(fs_rename_new(at, "b", at, "3f/b"), -1);
+		assert_int_equal(errno, ENOENT);
+		assert_int_equal(fs_rename_new(at, "b", at, "c/b"), -1);
+		assert_int_equal(errno, ENOTDIR);
+		assert_int_equal(unlink("b") + unlink("c"), 0);
+	}
+	is_old = false;
+	close(at);
+}
+
 #define CLAIM_THAT(name) \
 	cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 
@@ -398,6 +439,7 @@ main(void)
 		CLAIM_THAT(big_write_through_a_small_pipe_is_whole),
 		CLAIM_THAT(directory_is_made_once_with_exact_mode),
 		CLAIM_THAT(directory_can_be_synced),
+		CLAIM_THAT(rename_never_replaces_on_any_file_system),
 		CLAIM_THAT(flags_go_on_and_off),
 		CLAIM_THAT(closed_standard_descriptors_are_opened_on_nothing),
 		CLAIM_THAT(free_space_is_told),

@@ -125,7 +125,7 @@ put_aside(const struct orphan *o)
 
 	if (fd == -1)
 		return -1;
-	(void)queue_remove(QUEUE_CORRUPT, id);	/* an attempt that was cut off */
+	(void)queue_remove(QUEUE_CORRUPT, id);	/* a crash has left it */
 	if (offload_sync(fd) == 0 &&
 	    queue_move(id, QUEUE_INCOMING, QUEUE_CORRUPT) == 0)
 		return held_log_finish(id, QUEUE_CORRUPT, fd);

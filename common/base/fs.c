@@ -99,6 +99,20 @@ fs_sync(int fd)
 	return fsync(fd);
 }
 
+/* Write and sync, once. Where that is not known in one call, the kernel says so
+ * before it has written anything. */
+ssize_t
+fs_pwritev_synced(int fd, const struct iovec *vectors, int count,
+    int64_t offset)
+{
+	ssize_t	n = pwritev2(fd, vectors, count, offset, RWF_DSYNC);
+
+	if (n != -1 || (errno != EOPNOTSUPP && errno != ENOSYS))
+		return n;
+	n = pwritev(fd, vectors, count, offset);
+	return n != -1 && fs_sync(fd) == -1 ? -1 : n;
+}
+
 /* Is it a regular file of at most `limit` bytes? Else say why not. */
 static int
 check_regular(int fd, size_t limit, struct stat *st)

@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 
 #include "common/base/mem.h"
 
@@ -16,6 +17,9 @@
 int	 fs_write(int fd, const void *data, size_t len);	/* all of it */
 int	 fs_pwrite(int fd, const void *data, size_t len, int64_t offset);
 int	 fs_sync(int fd);
+/* One write, which may be short, of data that are on stable storage then. */
+ssize_t	 fs_pwritev_synced(int fd, const struct iovec *, int count,
+	    int64_t offset);
 
 /* Bytes read; fewer than `len` means that the file ends there. */
 ssize_t	 fs_pread(int fd, void *data, size_t len, int64_t offset);

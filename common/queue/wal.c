@@ -437,7 +437,7 @@ wal_write(const struct wal *w, struct iovec *vectors, int count, int64_t at)
 
 	for (i = 0; i < count; i++)
 		len += (ssize_t)vectors[i].iov_len;
-	n = pwritev2(w->fd, vectors, count, at, RWF_DSYNC);
+	n = fs_pwritev_synced(w->fd, vectors, count, at);
 	if (n == len)
 		return 0;
 	if (n != -1)

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -717,6 +718,51 @@ half_a_write_is_an_error(void **state)
 	free(image);
 }
 
+/* --- where writes that sync are not known -------------------------------- */
+
+static bool	is_old, has_synced;
+
+/* Instead of libc's. */
+ssize_t
+pwritev2(int fd, const struct iovec *v, int count, off_t at, int flags)
+{
+	errno = EOPNOTSUPP;
+	return is_old ? -1 : syscall(SYS_pwritev2, fd, v, count, at, 0, flags);
+}
+
+int
+fsync(int fd)
+{
+	has_synced = true;
+	return (int)syscall(SYS_fsync, fd);
+}
+
+static void
+a_write_is_synced_by_old_kernels_too(void **state)
+{
+	unsigned char		 head[WAL_RECORD], *image = image_of(LENGTH);
+	struct iovec		 v[] = { { head, sizeof(head) },
+				    { image, LENGTH } };
+	struct wal_record	 r;
+	struct wal		 w;
+	char			 id[QUEUE_ID_MAX + 1];
+
+	(void)state;
+	assert_int_equal(wal_create(&w, 0, SMALL), 0);
+	assert_int_equal(wal_begin(&w), 0);
+	wal_encode(&w, head, 1, queue_id_new(id, 1), image, LENGTH);
+	is_old = true;
+	has_synced = false;
+	assert_int_equal(wal_write(&w, v, 2, w.records), 0);
+	is_old = false;
+	assert_true(has_synced);
+	assert_int_equal(wal_read(&w, w.records, &r), 0);
+	assert_string_equal(r.id, id);
+	assert_int_equal(wal_remove(0), 0);
+	wal_close(&w);
+	free(image);
+}
+
 int
 main(void)
 {
@@ -743,7 +789,8 @@ main(void)
 		cmocka_unit_test(marks_and_records_do_not_meet),
 		cmocka_unit_test(what_is_damaged_hides_nothing),
 		cmocka_unit_test(a_torn_write_is_seen),
-		cmocka_unit_test(half_a_write_is_an_error)
+		cmocka_unit_test(half_a_write_is_an_error),
+		cmocka_unit_test(a_write_is_synced_by_old_kernels_too)
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);

@@ -380,11 +380,14 @@ write_batch(void *arg)
 /* The write has failed: none of these is ours, whatever the disk thinks. The
  * log is not sealed, which would say that all in it was whole. */
 static void
-give_up(struct batch *b, const struct entries *taken)
+give_up(struct batch *b, const struct entries *taken, int error)
 {
 	struct entry	*e;
 
 	is_given_up = true;
+	log_error("write to incoming/wal.%u: %s; messages get files of their "
+	    "own until this process is replaced", b->wal->number,
+	    strerror(error));
 	STAILQ_FOREACH(e, taken, next)
 		(void)wal_mark(b->wal, e->place.at);
 	wal_close(current);
@@ -413,7 +416,7 @@ write_all(void *arg)
 		result = offload(write_batch, b);
 		error = errno;
 		if (result == -1)
-			give_up(b, &taken);
+			give_up(b, &taken, error);
 		STAILQ_FOREACH_SAFE(e, &taken, next, next)
 			decide(e, result == -1 ? -1 : 1, error);
 	}

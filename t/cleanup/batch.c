@@ -17,10 +17,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/base/fs.h"
+#include "common/base/log.h"
 #include "common/daemon/daemon.h"
 #include "common/fiber/loop.h"
 #include "common/queue/queue.h"
@@ -334,8 +336,13 @@ after_a_failed_write_there_are_files(void **state)
 	struct rlimit		before, few;
 	struct wal_record	r;
 	struct wal		w;
+	const char		*told = "File too large; messages get files";
+	char			said[1000] = "";
+	int			ends[2];
 
 	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends), 0);
+	log_to_socket(ends[0]);
 	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
 	few = (struct rlimit){ 100, before.rlim_max };
 	assert_true(takes(SMALL, 0, 0));
@@ -344,6 +351,8 @@ after_a_failed_write_there_are_files(void **state)
 	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
 	assert_int_equal(guests[0].result, -1);
 	assert_int_equal(guests[0].error, EFBIG);
+	assert_true(recv(ends[1], said, sizeof(said), MSG_DONTWAIT) > 0);
+	assert_non_null(memmem(said, sizeof(said), told, strlen(told)));
 	assert_int_equal(wal_open(&w, guests[0].place.number), 0);
 	assert_int_equal(wal_read(&w, guests[0].place.at, &r), -1);
 	wal_close(&w);

@@ -114,7 +114,7 @@ is_busy(void)
 
 /* --- logs ---------------------------------------------------------------- */
 
-/* Is the disk large enough for logs to be nothing? */
+/* Is so much free that one more log is next to nothing? */
 static bool
 has_space(void)
 {

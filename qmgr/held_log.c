@@ -47,8 +47,8 @@ open_log(unsigned number)
 	if (wal_open(&wal, number) == -1) {
 		if (errno != ENOENT && errno != ENODATA)
 			log_error("incoming/wal.%u: %s", number,
-			    errno == EINVAL ? "its head is damaged" :
-			    strerror(errno));
+			    errno == EINVAL ? "its head is damaged, or of "
+			    "a later version" : strerror(errno));
 		return NULL;
 	}
 	l = logs[number] = mem_alloc(sizeof(*l));

@@ -10,7 +10,7 @@
  *     whatever the clock does.
  * P2  Two processes differ in the worker (smtpd and postdrop take their process
  *     id for it) or, one draining beside its successor, in time and count;
- *     O_EXCL has the last word.
+ *     O_EXCL has the last word, but for messages of a log.
  */
 #include "common/queue/queue.h"
 

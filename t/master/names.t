@@ -40,7 +40,12 @@ is((run('postfix', 'reload'))[0], 0, 'postfix reload');
 is((run('postfix', 'flush'))[0], 0, 'postfix flush');
 is((run('postfix', 'upgrade-configuration'))[0], 0, 'nothing to upgrade');
 is((run('postfix'))[0], 2, 'a verb is needed');
-isnt((run('postfix', 'nothing'))[0], 0, 'one that exists');
+($status, $text) = run('postfix', 'nothing');
+is($status, 2, 'one that exists');
+like($text, qr/^postrider: there is no verb "nothing"$/m, 'and it is named');
+($status, $text) = run('postfix', 'help');
+is($status, 0, 'help is no mistake');
+like($text, qr/^  conf \| queue \| map \| user$/m, 'and tells of every command');
 
 # --- postlog ---------------------------------------------------------------------
 

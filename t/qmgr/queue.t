@@ -340,6 +340,10 @@ subtest 'the command works while the system is down' => sub {
 	like(queue('release', 'ALL'), qr/Released from hold: 1 message/);
 	like(queue('requeue', $ids[3]), qr/Requeued: 1 message/);
 	like(queue('list', '--summary'), qr/off\.test +5/);
+	my %wrong = ('--older' => '5x', '--size' => 'big', '--queue' => 'foo',
+	    '--limit' => 'none');
+	like(queue('delete', $_, $wrong{$_}), qr/$_ $wrong{$_}: expected /,
+	    "$_ says what it was given") for sort keys %wrong;
 	SKIP: {
 		skip 'only root has other users', 2 unless is_root();
 		my ($status, $text) = $mail->run('', 'runuser', '-u',

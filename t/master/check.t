@@ -53,9 +53,17 @@ check(smtpd_milters => 'inet:localhost:1');
 is $status, 1, 'a protecting setting that is not supported is an error';
 like $text, qr/error: \S+main\.cf:\d+: smtpd_milters/, 'with its line';
 
+is scalar(() = $text =~ /smtpd_milters/g), 1, 'once, whoever is stopped';
+
 check(maillog_file => '/nowhere/at/all');
 is $status, 1, 'a log that cannot be written';
-like $text, qr/maillog_file = \/nowhere\/at\/all: No such file/, 'is named';
+like $text, qr/error: \S+main\.cf:\d+: maillog_file = \/nowhere\/at\/all: No such file/,
+    'is named, with its line';
+
+check(smtp_tls_security_level => 'verfy');
+is $status, 1, 'a word that nobody knows';
+like $text, qr/error: \S+main\.cf:\d+: smtp_tls_security_level = verfy: expected none, may, /,
+    'is told with its line and those that are known';
 
 check(inet_interfaces => 'no-such-host.invalid');
 is $status, 0, 'a host of inet_interfaces does not matter to 127.0.0.1:port'
@@ -93,6 +101,15 @@ check(transport_maps => 'hash:/no/such/table');
 is $status, 1, 'a table that is not there';
 like $text, qr/error: \S+main\.cf:\d+: transport_maps: hash:/,
     'is told with the line that names it';
+like $text, qr/^postrider: 1 error$/m, 'and is one error';
+$mail->{master} = "slow unix - - n - 2 smtp -o smtp_helo_timeout=5x\n" .
+    "fast unix - - n - 2 smtp -o smtp_tls_security_level=verfy\n";
+check(smtp_tls_security_level => 'may');
+is $status, 1, 'a bad value of one service';
+like $text, qr/error: \S+master\.cf:2: smtp_helo_timeout = 5x: expected a time /,
+    'has the line of the service';
+like $text, qr/error: \S+master\.cf:3: smtp_tls_security_level = verfy: /,
+    'and not that of another setting of its name';
 $mail->{master} = "smtp unix - - n - -\n";
 check();
 is $status, 1, 'a line that is too short';

@@ -380,6 +380,7 @@ check_mastercf(void)
 	str_init(&notes, run.pool, 0);
 	services = services_read(run.pool, file, &errors, &warnings, &notes);
 	check_transports(run.pool, run.mc, file, &warnings);
+	check_names(run.pool, run.mc, file, &warnings);
 	check_commands(run.pool, file, &warnings);
 	check_tls(run.mc, file, &warnings, &notes);
 	each(&errors, error);

@@ -49,6 +49,28 @@ is $status, 0, 'an unknown parameter stops nothing';
 like $text, qr/warning: \S+main\.cf:\d+: no_such_thing is not a parameter/,
     'but is told';
 
+check(smtpd_banner => '$myhostname $mail_nam $$x ${stress?1} ${none?2} ' .
+    '${mail_version} $(mail_nome)');
+is $status, 0, 'nor does one in a value';
+is join(' ', $text =~ /main\.cf:\d+: smtpd_banner: \$(\w+) is not a par/g),
+    'mail_nam mail_nome', 'but it is told, unless its value is asked for';
+check(mailbox_command => '/bin/cat $EXTENSION', mine => 'x',
+    smtpd_banner => '$mine ESMTP');
+unlike $text, qr/not a parameter/, 'those of recipients and of yours are none';
+
+check(slwo_destination_rate_delay => '2s', smtp_destination_rate_delay => '2s');
+is $status, 0, 'a transport that is not there stops nothing';
+is join(' ', $text =~ /warning: \S+main\.cf:\d+: (\S+: master\.cf has no \S+ \S+)/g),
+    'slwo_destination_rate_delay: master.cf has no service slwo', 'but is told';
+$mail->{master} = "fast unix - - n - 2 smtp -o smtp_hello_timeout=5s\n" .
+    "  -o my_name=x -o smtp_helo_name=\$my_name\n";
+check(fast_destination_rate_delay => '1s');
+is $status, 0, 'an unknown name behind -o';
+is join(' ', $text =~ /warning: \S+(master\.cf:\d+: \w+) is not a par/g),
+    'master.cf:2: smtp_hello_timeout', 'is told, and none of yours';
+unlike $text, qr/fast/, 'nor a transport that is there';
+$mail->{master} = '';
+
 check(smtpd_milters => 'inet:localhost:1');
 is $status, 1, 'a protecting setting that is not supported is an error';
 like $text, qr/error: \S+main\.cf:\d+: smtpd_milters/, 'with its line';

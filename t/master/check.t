@@ -71,6 +71,16 @@ is join(' ', $text =~ /warning: \S+(master\.cf:\d+: \w+) is not a par/g),
 unlike $text, qr/fast/, 'nor a transport that is there';
 $mail->{master} = '';
 
+for my $hop ('[smtp.far.test', 'smtp.far.test:nosuch', '[a]:25, b:') {
+	check(relayhost => $hop);
+	is $status, 0, "a next hop that is none stops nothing: $hop";
+	like $text, qr/warning: \S+main\.cf:\d+: relayhost: bad next hop "[^"]+": expected host, \[host\], /,
+	    'but is told';
+}
+check(relayhost => '[smtp.far.test]:587, [192.0.2.1] mx.far.test:smtp',
+    smtp_fallback_relay => '');
+unlike $text, qr/next hop/, 'others are not';
+
 check(smtpd_milters => 'inet:localhost:1');
 is $status, 1, 'a protecting setting that is not supported is an error';
 like $text, qr/error: \S+main\.cf:\d+: smtpd_milters/, 'with its line';

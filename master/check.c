@@ -20,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/daemon/roles.h"
 #include "common/param/known.h"
@@ -175,6 +176,30 @@ check_log(void)
 		error(pool_printf(run.pool, "%s: maillog_file = %s: %s",
 		    maincf_where(run.pool, maincf_find(run.mc,
 		    "maillog_file")), site.maillog_file, strerror(errno)));
+}
+
+/* Is there room for mail from outside? cleanup and smtpd say 452 if not. */
+static void
+check_room(void)
+{
+	enum { MEGABYTE = 1024 * 1024, INODES = 100 };
+	int64_t	bytes, inodes, floor = site_queue_floor();
+	int	fd, result;
+
+	if ((fd = fs_open_directory(AT_FDCWD, site.queue_directory)) == -1)
+		return;
+	result = fs_free_space(fd, &bytes, &inodes);
+	close(fd);
+	if (result == 0 && bytes < floor)
+		warning(pool_printf(run.pool, "%s: %lld MB are free, and "
+		    "%lld MB have to be (queue_minfree, message_size_limit): "
+		    "mail is refused with 452", site.queue_directory,
+		    (long long)(bytes / MEGABYTE),
+		    (long long)(floor / MEGABYTE)));
+	if (result == 0 && inodes < INODES)
+		warning(pool_printf(run.pool, "%s: there are inodes for %lld "
+		    "more files: mail is refused with 452",
+		    site.queue_directory, (long long)inodes));
 }
 
 /* The command that posts mail while the system is down. */
@@ -408,6 +433,7 @@ check_ours(void)
 	(void)directories_check(run.pool, &errors);
 	each(&errors, error);
 	check_log();
+	check_room();
 }
 
 /* Check everything. */

@@ -166,6 +166,11 @@ check();
 is $status, 0, 'the ports of the running system are its own' or diag $text;
 $mail->stop;
 
+check(queue_minfree => '900000000000000');
+is $status, 0, 'a disk that is full stops nothing';
+like $text, qr/warning: \S+: \d+ MB are free, and 858306884 MB have to be \(queue_minfree, /,
+    'but is told, with what is needed';
+
 chmod 0777, $mail->spool . '/incoming';
 check();
 is $status, 1, 'a directory that is too open';

@@ -108,6 +108,10 @@ is(($mail->postrider('log', 'ann@', 'status=bounced'))[1], '',
 is(($mail->postrider('log', '-n', 1, $id))[1] =~ s/.*: //r, "removed\n",
     '-n: only the last');
 is(($mail->postrider('log', '-s', '1h', $id))[1], '', '-s: what is new');
+like(($mail->postrider('log', '-s', '2026-01-31 25:00', $id))[1],
+    qr/ -s 2026-01-31 25:00: expected a time like /, '-s: a time that is none');
+like(($mail->postrider('log', '-n', 'all', $id))[1],
+    qr/ -n all: expected a number /, '-n: a number that is none');
 is(scalar(() = ($mail->postrider('log'))[1] =~ /\n/g), 20,
     'without a word: the last lines');
 isnt(($mail->postrider('log', '-s', 'soon'))[0], 0, 'a time that is none');

@@ -25,7 +25,8 @@ unsigned	 check_all(struct pool *, const char *directory,
 void		 check_transports(struct pool *, struct maincf *,
 		    const struct mastercf *, struct str *warnings);
 
-/* Lines about names of parameters, set or used, that nobody knows. */
+/* Lines about names of parameters, set or used, that nobody knows, and names of
+ * this machine that are none. */
 void		 check_names(struct pool *, struct maincf *,
 		    const struct mastercf *, struct str *warnings);
 

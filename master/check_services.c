@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/mail/address.h"
 #include "common/param/known.h"
 
 /* The transport of "transport:nexthop"; NULL for a value without one. */
@@ -185,6 +186,27 @@ check_owner(struct pool *pool, const struct mastercf *file,
 		    "type unix\n", maincf_where(pool, s), s->name, transport);
 }
 
+/* What this machine is called, in greetings, Received and addresses: others
+ * would refuse what is no name. */
+static void
+check_host(struct pool *pool, struct maincf *mc, struct str *warnings)
+{
+	static const char *const	names[] = { "myhostname", "mydomain",
+					    "myorigin" };
+	const char			*value;
+	char				*why;
+	size_t				 i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		value = maincf_value(mc, pool, names[i], &why);
+		if (value != NULL && *value != '/' &&
+		    (*value == '[' || !domain_is_valid(value, true)))
+			str_addf(warnings, "%s: %s = %s: expected a name like "
+			    "mail.example.com\n", maincf_where(pool,
+			    maincf_find(mc, names[i])), names[i], value);
+	}
+}
+
 /* Names that are misspelt, most likely. */
 void
 check_names(struct pool *pool, struct maincf *mc, const struct mastercf *file,
@@ -196,6 +218,7 @@ check_names(struct pool *pool, struct maincf *mc, const struct mastercf *file,
 	const struct known		*row;
 	size_t				 i;
 
+	check_host(pool, mc, warnings);
 	for (i = 0; (setting = maincf_at(mc, i)) != NULL; i++) {
 		row = known_find(setting->name);
 		if (row == NULL || row->standing != STANDING_ACTS)

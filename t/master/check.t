@@ -81,6 +81,16 @@ check(relayhost => '[smtp.far.test]:587, [192.0.2.1] mx.far.test:smtp',
     smtp_fallback_relay => '');
 unlike $text, qr/next hop/, 'others are not';
 
+for my $bad ('bad_host!', 'mail example', '[192.0.2.1]', '.example.com') {
+	check(myhostname => $bad);
+	is $status, 0, "a host name that is none stops nothing: $bad";
+	like $text, qr/warning: \S+main\.cf:\d+: myhostname = \Q$bad\E: expected a name /,
+	    'but is told';
+}
+check(myhostname => 'mail', mydomain => 'b\xc3\xbccher.example',
+    myorigin => '/nowhere');
+unlike $text, qr/expected a name/, 'others are not';
+
 check(smtpd_milters => 'inet:localhost:1');
 is $status, 1, 'a protecting setting that is not supported is an error';
 like $text, qr/error: \S+main\.cf:\d+: smtpd_milters/, 'with its line';

@@ -20,6 +20,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/daemon/roles.h"
 #include "common/param/known.h"
@@ -39,17 +40,27 @@ static struct {
 	bool		 is_start, is_lenient;	/* errors do not count */
 	bool		 is_ours;	/* not looked at by an ordinary user */
 	struct maincf	*mc;
+	const struct unit *unit;	/* whose program is asked */
 } run;
+
+/* What is added to a line about a setting that stops a program. */
+static const char	stops[] = " (stops ";
 
 /* Was this said already? */
 static bool
 was_told(const char *line)
 {
-	size_t	i;
+	size_t		 i, len = strlen(line);
+	const char	*rest;
 
-	for (i = 0; i < run.told_count; i++)
-		if (strcmp(run.told[i], line) == 0)
+	for (i = 0; i < run.told_count; i++) {
+		if (strncmp(run.told[i], line, len) != 0)
+			continue;
+		rest = run.told[i] + len;
+		if (*rest == '\0' ||
+		    strncmp(rest, stops, strlen(stops)) == 0)
 			return true;
+	}
 	if (run.told_count < TOLD_MAX)
 		run.told[run.told_count++] = pool_strdup(run.pool, line);
 	return false;
@@ -96,7 +107,7 @@ each(struct str *text, void (*say)(const char *))
 static void
 about_setting(const char *line)
 {
-	if (strstr(line, " (stops ") != NULL)
+	if (strstr(line, stops) != NULL)
 		error(line);
 	else
 		warning(line);
@@ -162,8 +173,33 @@ check_log(void)
 		slash[slash == directory] = '\0';
 	if (access(site.maillog_file, W_OK) == -1 &&
 	    (errno != ENOENT || access(directory, W_OK) == -1))
-		error(pool_printf(run.pool, "maillog_file = %s: %s",
-		    site.maillog_file, strerror(errno)));
+		error(pool_printf(run.pool, "%s: maillog_file = %s: %s",
+		    maincf_where(run.pool, maincf_find(run.mc,
+		    "maillog_file")), site.maillog_file, strerror(errno)));
+}
+
+/* Is there room for mail from outside? cleanup and smtpd say 452 if not. */
+static void
+check_room(void)
+{
+	enum { MEGABYTE = 1024 * 1024, INODES = 100 };
+	int64_t	bytes, inodes, floor = site_queue_floor();
+	int	fd, result;
+
+	if ((fd = fs_open_directory(AT_FDCWD, site.queue_directory)) == -1)
+		return;
+	result = fs_free_space(fd, &bytes, &inodes);
+	close(fd);
+	if (result == 0 && bytes < floor)
+		warning(pool_printf(run.pool, "%s: %lld MB are free, and "
+		    "%lld MB have to be (queue_minfree, message_size_limit): "
+		    "mail is refused with 452", site.queue_directory,
+		    (long long)(bytes / MEGABYTE),
+		    (long long)(floor / MEGABYTE)));
+	if (result == 0 && inodes < INODES)
+		warning(pool_printf(run.pool, "%s: there are inodes for %lld "
+		    "more files: mail is refused with 452",
+		    site.queue_directory, (long long)inodes));
 }
 
 /* The command that posts mail while the system is down. */
@@ -211,18 +247,35 @@ capture(const char *path, char *const *argv, struct str *to)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* A daemon's complaint "name: text" about a setting, with its place. */
+/* Where the setting is that this service has. */
+static const char *
+place_of(const char *name)
+{
+	const struct setting	*s = maincf_find(run.mc, name);
+	size_t			 i;
+
+	for (i = 0; i < run.unit->option_count; i++)
+		if (strcmp(run.unit->options[i].name, name) == 0)
+			return run.unit->where;
+	return s == NULL ? NULL : maincf_where(run.pool, s);
+}
+
+/* A daemon's complaint "name: text" or "name = value: text" about a setting,
+ * with its place. A daemon does not know where -o stands. */
 static const char *
 placed(const char *line)
 {
-	size_t			 len = strcspn(line, ": ");
-	const struct setting	*s;
+	const char	*place, *service = "master.cf, service ", *end;
+	size_t		 len = strcspn(line, ": ");
 
-	if (line[len] != ':')
+	if (strncmp(line, service, strlen(service)) == 0 &&
+	    (end = strchr(line, ':')) != NULL)
+		return pool_printf(run.pool, "%s%s", run.unit->where, end);
+	if (line[len] != ':' && strncmp(line + len, " = ", 3) != 0)
 		return line;
-	s = maincf_find(run.mc, pool_strndup(run.pool, line, len));
-	return s == NULL ? line : pool_printf(run.pool, "%s: %s",
-	    maincf_where(run.pool, s), line);
+	place = place_of(pool_strndup(run.pool, line, len));
+	return place == NULL ? line :
+	    pool_printf(run.pool, "%s: %s", place, line);
 }
 
 /* One line of a daemon's complaints: the same words, whoever says them. */
@@ -283,6 +336,7 @@ check_unit(const struct unit *unit)
 	str_init(&output, run.pool, OUTPUT_MAX);
 	status = capture(path, argv, &output);
 	run.had_lines = false;
+	run.unit = unit;
 	run.is_lenient = run.is_start && strcmp(unit->program, "keys") == 0;
 	each(&output, complaint);
 	run.is_lenient = false;
@@ -351,6 +405,7 @@ check_mastercf(void)
 	str_init(&notes, run.pool, 0);
 	services = services_read(run.pool, file, &errors, &warnings, &notes);
 	check_transports(run.pool, run.mc, file, &warnings);
+	check_names(run.pool, run.mc, file, &warnings);
 	check_commands(run.pool, file, &warnings);
 	check_tls(run.mc, file, &warnings, &notes);
 	each(&errors, error);
@@ -378,6 +433,7 @@ check_ours(void)
 	(void)directories_check(run.pool, &errors);
 	each(&errors, error);
 	check_log();
+	check_room();
 }
 
 /* Check everything. */

@@ -25,6 +25,11 @@ unsigned	 check_all(struct pool *, const char *directory,
 void		 check_transports(struct pool *, struct maincf *,
 		    const struct mastercf *, struct str *warnings);
 
+/* Lines about names of parameters, set or used, that nobody knows, and names of
+ * this machine that are none. */
+void		 check_names(struct pool *, struct maincf *,
+		    const struct mastercf *, struct str *warnings);
+
 /* Lines about users and programs of services that run commands. */
 void		 check_commands(struct pool *, const struct mastercf *,
 		    struct str *warnings);

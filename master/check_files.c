@@ -183,18 +183,24 @@ check_jail(struct files *f)
 		closedir(directory);
 }
 
-/* The pid file is root's. */
+/* The pid file is root's. In a queue that was copied it may be another's. */
 static void
-check_pid_file(struct files *f)
+check_pid_file(struct files *f, bool is_running)
 {
 	const char	*path = pool_printf(f->pool, "%s/pid/master.pid",
 			    site.queue_directory);
+	const char	*advice = is_running ? "" :
+			    ": remove it, a start makes it anew";
 	struct stat	 st;
 
 	if (lstat(path, &st) == -1)
 		return;
 	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
-		str_addf(f->errors, "%s is not a plain file\n", path);
+		str_addf(f->errors, "%s is not a plain file%s\n", path,
+		    advice);
+	else if (st.st_uid != 0 && st.st_uid != geteuid())
+		str_addf(f->errors, "%s belongs to user %u, not to root%s\n",
+		    path, st.st_uid, advice);
 	else
 		check_trust(f, path, &st);
 }
@@ -215,7 +221,7 @@ check_files(struct pool *pool, const struct services *services,
 	check_programs(&f);
 	check_data(&f);
 	check_jail(&f);
-	check_pid_file(&f);
+	check_pid_file(&f, is_running);
 	for (i = 0; is_running && i < services->count; i++)
 		check_unit(&f, &services->units[i]);
 }

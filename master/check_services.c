@@ -1,12 +1,15 @@
 /*
- * check_services.c - what main.cf and master.cf say of each other, and of
- * users and programs that are not here.
+ * check_services.c - what main.cf and master.cf say of each other, of names
+ * that nobody knows, and of users and programs that are not here.
  */
 #include "master/check.h"
 
 #include <pwd.h>
 #include <string.h>
 #include <unistd.h>
+
+#include "common/mail/address.h"
+#include "common/param/known.h"
 
 /* The transport of "transport:nexthop"; NULL for a value without one. */
 static const char *
@@ -85,6 +88,151 @@ check_transports(struct pool *pool, struct maincf *mc,
 		    "of type unix\n", maincf_where(pool, maincf_find(mc,
 		    names[i])), names[i], value, transport);
 	}
+}
+
+/* Does a service have a setting of this name? */
+static bool
+is_option(const struct mastercf *file, const char *name)
+{
+	const struct service	*s;
+	size_t			 i;
+
+	for (s = file->services; s < file->services + file->count; s++)
+		for (i = 0; i < s->option_count; i++)
+			if (strcmp(s->options[i].name, name) == 0)
+				return true;
+	return false;
+}
+
+/* May what is used as $name be empty with nobody wondering? "stress" is a name
+ * of Postfix's that nothing sets here. */
+static bool
+is_known(struct maincf *mc, const struct mastercf *file, const char *name)
+{
+	return maincf_text(mc, name) != NULL || known_find(name) != NULL ||
+	    strcmp(name, "stress") == 0 || is_option(file, name);
+}
+
+/* The name behind a dollar sign, and *at behind it; NULL if it is none, or one
+ * of which the text asks whether it has a value. */
+static const char *
+used_name(struct pool *pool, const char **at)
+{
+	static const char	letters[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_";
+	const char		*name = *at + 1;
+	bool			 is_braced = *name == '{' || *name == '(';
+	size_t			 len;
+
+	if (*name == '$') {
+		*at += 2;
+		return NULL;
+	}
+	name += is_braced;
+	len = strspn(name, letters);
+	*at = name + len;
+	if (len == 0 || (is_braced && **at != '}' && **at != ')'))
+		return NULL;
+	return pool_strndup(pool, name, len);
+}
+
+/* Names that a value uses and that nobody knows: they are empty in it. */
+static void
+check_uses(struct pool *pool, struct maincf *mc, const struct mastercf *file,
+    const struct setting *s, struct str *warnings)
+{
+	const char	*at = s->value, *name;
+
+	while ((at = strchr(at, '$')) != NULL)
+		if ((name = used_name(pool, &at)) != NULL &&
+		    !is_known(mc, file, name))
+			str_addf(warnings, "%s: %s: $%s is not a parameter: "
+			    "it is empty here\n", maincf_where(pool, s),
+			    s->name, name);
+}
+
+/* Are names in the value others than parameters' (PARAM_RAW)? */
+static bool
+has_own_names(const char *parameter)
+{
+	static const char *const	raw[] = {
+		"command_execution_directory", "command_expansion_filter",
+		"debugger_command", "execution_directory_expansion_filter",
+		"forward_expansion_filter", "forward_path", "luser_relay",
+		"mailbox_command", "message_reject_characters",
+		"message_strip_characters", "smtpd_reject_footer"
+	};
+	size_t	i;
+
+	for (i = 0; i < sizeof(raw) / sizeof(raw[0]); i++)
+		if (strcmp(raw[i], parameter) == 0)
+			return true;
+	return false;
+}
+
+/* A setting of a transport, slow_destination_rate_delay, that is not there. */
+static void
+check_owner(struct pool *pool, const struct mastercf *file,
+    const struct setting *s, const struct known *row, struct str *warnings)
+{
+	const char	*tail = known_name(row), *transport;
+
+	if (*tail != '*')
+		return;
+	transport = pool_strndup(pool, s->name,
+	    strlen(s->name) - strlen(tail + 1));
+	if (!is_served(file, transport))
+		str_addf(warnings, "%s: %s: master.cf has no service %s of "
+		    "type unix\n", maincf_where(pool, s), s->name, transport);
+}
+
+/* What this machine is called, in greetings, Received and addresses: others
+ * would refuse what is no name. */
+static void
+check_host(struct pool *pool, struct maincf *mc, struct str *warnings)
+{
+	static const char *const	names[] = { "myhostname", "mydomain",
+					    "myorigin" };
+	const char			*value;
+	char				*why;
+	size_t				 i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		value = maincf_value(mc, pool, names[i], &why);
+		if (value != NULL && *value != '/' &&
+		    (*value == '[' || !domain_is_valid(value, true)))
+			str_addf(warnings, "%s: %s = %s: expected a name like "
+			    "mail.example.com\n", maincf_where(pool,
+			    maincf_find(mc, names[i])), names[i], value);
+	}
+}
+
+/* Names that are misspelt, most likely. */
+void
+check_names(struct pool *pool, struct maincf *mc, const struct mastercf *file,
+    struct str *warnings)
+{
+	const struct service		*s;
+	const struct service_option	*o;
+	const struct setting		*setting;
+	const struct known		*row;
+	size_t				 i;
+
+	check_host(pool, mc, warnings);
+	for (i = 0; (setting = maincf_at(mc, i)) != NULL; i++) {
+		row = known_find(setting->name);
+		if (row == NULL || row->standing != STANDING_ACTS)
+			continue;
+		check_owner(pool, file, setting, row, warnings);
+		if (!has_own_names(setting->name))
+			check_uses(pool, mc, file, setting, warnings);
+	}
+	for (s = file->services; s < file->services + file->count; s++)
+		for (o = s->options; o < s->options + s->option_count; o++)
+			if (known_find(o->name) == NULL &&
+			    !known_is_own(mc, o->name))
+				str_addf(warnings, "%s:%u: %s is not a "
+				    "parameter\n", s->file, s->line, o->name);
 }
 
 /* The value of an argument like user=NAME, NULL if there is none. */

@@ -22,10 +22,10 @@
 const char	*postrider_directory;
 
 /* The only help there is besides the manual. */
-_Noreturn void
-postrider_usage(void)
+static void
+help(FILE *out)
 {
-	fprintf(stderr, "usage: postrider [-c directory] verb [argument ...]\n"
+	fprintf(out, "usage: postrider [-c directory] verb [argument ...]\n"
 	    "  start | start-fg      check, then start the mail system\n"
 	    "  stop [--now]          end it, when deliveries are done\n"
 	    "  reload                read the configuration again\n"
@@ -37,7 +37,16 @@ postrider_usage(void)
 	    "  log -w text           write a line to the mail log\n"
 	    "  logrotate             begin another maillog_file\n"
 	    "  set-permissions       make the queue's owners and modes right\n"
-	    "  conf | queue | map    postrider-conf and so on; see there\n");
+	    "  conf | queue | map | user\n"
+	    "                        postrider-conf and so on; see there\n"
+	    "See man 7 postrider.\n");
+}
+
+/* The command line is wrong. */
+_Noreturn void
+postrider_usage(void)
+{
+	help(stderr);
 	exit(2);
 }
 
@@ -79,7 +88,7 @@ postrider_become(struct pool *pool, const char *verb, char **argv)
 		execv(path, argv);
 	}
 	if (errno == ENOENT) {
-		fprintf(stderr, "postrider: there is no verb of this name\n");
+		fprintf(stderr, "postrider: there is no verb \"%s\"\n", verb);
 		postrider_usage();
 	}
 	die("%s: %s", path, strerror(errno));
@@ -93,6 +102,16 @@ flush(struct pool *pool, char **argv)
 
 	(void)argv;
 	postrider_become(pool, "queue", words);
+}
+
+/* help: which verbs there are. */
+static int
+tell_verbs(struct pool *pool, char **argv)
+{
+	(void)pool;
+	(void)argv;
+	help(stdout);
+	return fflush(stdout) == 0 ? 0 : 1;
 }
 
 /* What Postfix does for its own installations, and nobody needs here. */
@@ -122,6 +141,7 @@ static const struct {
 	{ "log",	postrider_log },
 	{ "logrotate",	postrider_logrotate },
 	{ "set-permissions", postrider_set_permissions },
+	{ "help",	tell_verbs },
 	{ "post-install", do_nothing },
 	{ "upgrade-configuration", do_nothing }
 };

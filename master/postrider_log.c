@@ -96,7 +96,7 @@ static time_t
 parse_since(const char *text)
 {
 	struct tm	 t;
-	const char	*rest;
+	const char	*rest, *word = text;
 	int64_t		 ago;
 
 	if (text_duration(text, 'm', 0, INT32_MAX, &ago) == NULL)
@@ -116,7 +116,8 @@ parse_since(const char *text)
 	if (rest != NULL && *rest == ':')
 		rest = strptime(rest, ":%S", &t);
 	if (rest == NULL || *rest != '\0')
-		die("-s: expected a time like 2h, 14:30 or 2026-01-31 14:30");
+		die("-s %s: expected a time like 2h, 14:30 or 2026-01-31 14:30",
+		    word);
 	return mktime(&t);
 }
 
@@ -334,7 +335,8 @@ postrider_log(struct pool *pool, char **argv)
 		case 'f': follows = true; break;
 		case 'n':
 			if (text_integer(optarg, 0, 1000000, &lines) != NULL)
-				die("-n: expected a number of lines");
+				die("-n %s: expected a number of lines",
+				    optarg);
 			break;
 		case 's': view.since = parse_since(optarg); break;
 		case 'w': return write_words(pool, argv + optind);

@@ -101,8 +101,12 @@ talk(void *arg)
 	int		 fd;
 
 	if ((fd = open_control()) == -1) {
-		fprintf(stderr, "postrider: %s/private/control: %s\n",
-		    site.queue_directory, strerror(errno));
+		if (errno == EACCES)
+			fprintf(stderr, "postrider: only root and the mail "
+			    "system's owner may do that\n");
+		else
+			fprintf(stderr, "postrider: %s/private/control: %s\n",
+			    site.queue_directory, strerror(errno));
 		loop_stop();
 		return;
 	}

@@ -21,6 +21,17 @@
 #include "common/param/site.h"
 #include "qmgr/queue.h"
 
+/* What is in no list yet: an empty one would be taken for all there is. */
+static void
+tell_posted(void)
+{
+	unsigned	n = owner_saw_posted();
+
+	if (n > 0)
+		complain("%u more in maildrop, until pickup takes %s", n,
+		    n == 1 ? "it" : "them");
+}
+
 /* list */
 static int
 list(const struct order *o)
@@ -39,6 +50,7 @@ list(const struct order *o)
 	else if (status == 0)
 		print_end();
 	shown = pager_end(out);
+	tell_posted();
 	return status != 0 ? status : shown;
 }
 

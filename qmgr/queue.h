@@ -71,6 +71,9 @@ bool		 names_take(const char *name, int argc, char **argv);
  * The directories are open then.
  */
 bool		 owner_is_here(void);
+/* How many messages there were in maildrop then, for pickup to take: those that
+ * were posted while it did not run. 0 if we may not look. */
+unsigned	 owner_saw_posted(void);
 
 /* --- queue_find.c: which messages are meant ------------------------------- */
 

@@ -97,7 +97,7 @@ value_of(const char *word, const char *equals, char ***words)
 static bool
 take_selection(struct order *o, const char *word, char ***words)
 {
-	const char	*equals = strchr(word, '='), *why;
+	const char	*equals = strchr(word, '='), *value, *why;
 	char		*name = pool_strdup(command.pool, word + 2);
 
 	if (equals != NULL)
@@ -108,9 +108,10 @@ take_selection(struct order *o, const char *word, char ***words)
 	}
 	if (!select_is_option(name))
 		return false;
-	why = select_option(&o->select, name, value_of(word, equals, words));
+	value = value_of(word, equals, words);
+	why = select_option(&o->select, name, value);
 	if (why != NULL)
-		wrong(word, why);
+		wrong(pool_printf(command.pool, "--%s %s", name, value), why);
 	return true;
 }
 

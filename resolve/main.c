@@ -9,6 +9,7 @@
 #include <pwd.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #include "common/base/bug.h"
@@ -169,7 +170,7 @@ before(void)
 	if (daemon_unsupported() != NULL)
 		log_error("%s; all mail waits", daemon_unsupported());
 	if (daemon_is_checking() && tables_broken(false) > 0)
-		die("%u of the tables cannot be opened", tables_broken(false));
+		exit(EX_CONFIG);		/* each was told */
 }
 
 /* In the jail. */

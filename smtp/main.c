@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "common/base/log.h"
 #include "common/daemon/daemon.h"
 #include "common/daemon/peers.h"
 #include "common/net/dial.h"
@@ -19,6 +20,7 @@
 #include "smtp/content.h"
 #include "smtp/delivery.h"
 #include "smtp/login.h"
+#include "smtp/nexthop.h"
 #include "smtp/refusals.h"
 #include "smtp/security.h"
 #include "smtp/settings.h"
@@ -38,6 +40,29 @@ static const struct peer peers[] = {
 	{ NULL, 0, NULL, IN_ORDER }
 };
 
+/* Next hops of main.cf's that nothing could be sent to: mail would wait for
+ * somebody to look why. */
+static void
+check_nexthops(void)
+{
+	static const char *const names[] = { "relayhost",
+					     "smtp_fallback_relay" };
+	struct pool	*pool = pool_new("next hops", 0);
+	struct nexthop	*hops;
+	const char	*list, *problem;
+	char		*why;
+	size_t		 count, i;
+
+	for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		list = maincf_value(daemon_maincf(), pool, names[i], &why);
+		if (list != NULL && *list != '\0' && (problem = nexthop_parse(
+		    pool, list, false, "smtp", &hops, &count)) != NULL)
+			log_warning("%s: %s; mail for it waits", names[i],
+			    problem);
+	}
+	pool_free(pool);
+}
+
 /* While files can still be read. */
 static void
 before(void)
@@ -47,6 +72,8 @@ before(void)
 	security_prepare();
 	auth_prepare();
 	starttls_prepare();
+	if (daemon_is_checking() && !set.is_lmtp)
+		check_nexthops();
 }
 
 WAITS static void

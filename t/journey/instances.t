@@ -130,8 +130,10 @@ is(($one->postrider('status'))[0], 1, 'status says that nothing runs');
 undef $background;
 
 # Whom a delivery needs is started for it, even while the system stops; what
-# was not begun is there after the next start.
-my $boxes = $one->mbox($user);
+# was not begun is there after the next start. A message that the death above
+# interrupted comes then, too.
+my $boxes = $one->mbox($user) + $one->queue_count('incoming') +
+    $one->queue_count('deferred');
 my @took;
 for my $n (1 .. 4) {
 	$one->start;

@@ -49,13 +49,63 @@ is $status, 0, 'an unknown parameter stops nothing';
 like $text, qr/warning: \S+main\.cf:\d+: no_such_thing is not a parameter/,
     'but is told';
 
+check(smtpd_banner => '$myhostname $mail_nam $$x ${stress?1} ${none?2} ' .
+    '${mail_version} $(mail_nome)');
+is $status, 0, 'nor does one in a value';
+is join(' ', $text =~ /main\.cf:\d+: smtpd_banner: \$(\w+) is not a par/g),
+    'mail_nam mail_nome', 'but it is told, unless its value is asked for';
+check(mailbox_command => '/bin/cat $EXTENSION', mine => 'x',
+    smtpd_banner => '$mine ESMTP');
+unlike $text, qr/not a parameter/, 'those of recipients and of yours are none';
+
+check(slwo_destination_rate_delay => '2s', smtp_destination_rate_delay => '2s');
+is $status, 0, 'a transport that is not there stops nothing';
+is join(' ', $text =~ /warning: \S+main\.cf:\d+: (\S+: master\.cf has no \S+ \S+)/g),
+    'slwo_destination_rate_delay: master.cf has no service slwo', 'but is told';
+$mail->{master} = "fast unix - - n - 2 smtp -o smtp_hello_timeout=5s\n" .
+    "  -o my_name=x -o smtp_helo_name=\$my_name\n";
+check(fast_destination_rate_delay => '1s');
+is $status, 0, 'an unknown name behind -o';
+is join(' ', $text =~ /warning: \S+(master\.cf:\d+: \w+) is not a par/g),
+    'master.cf:2: smtp_hello_timeout', 'is told, and none of yours';
+unlike $text, qr/fast/, 'nor a transport that is there';
+$mail->{master} = '';
+
+for my $hop ('[smtp.far.test', 'smtp.far.test:nosuch', '[a]:25, b:') {
+	check(relayhost => $hop);
+	is $status, 0, "a next hop that is none stops nothing: $hop";
+	like $text, qr/warning: \S+main\.cf:\d+: relayhost: bad next hop "[^"]+": expected host, \[host\], /,
+	    'but is told';
+}
+check(relayhost => '[smtp.far.test]:587, [192.0.2.1] mx.far.test:smtp',
+    smtp_fallback_relay => '');
+unlike $text, qr/next hop/, 'others are not';
+
+for my $bad ('bad_host!', 'mail example', '[192.0.2.1]', '.example.com') {
+	check(myhostname => $bad);
+	is $status, 0, "a host name that is none stops nothing: $bad";
+	like $text, qr/warning: \S+main\.cf:\d+: myhostname = \Q$bad\E: expected a name /,
+	    'but is told';
+}
+check(myhostname => 'mail', mydomain => 'b\xc3\xbccher.example',
+    myorigin => '/nowhere');
+unlike $text, qr/expected a name/, 'others are not';
+
 check(smtpd_milters => 'inet:localhost:1');
 is $status, 1, 'a protecting setting that is not supported is an error';
 like $text, qr/error: \S+main\.cf:\d+: smtpd_milters/, 'with its line';
 
+is scalar(() = $text =~ /smtpd_milters/g), 1, 'once, whoever is stopped';
+
 check(maillog_file => '/nowhere/at/all');
 is $status, 1, 'a log that cannot be written';
-like $text, qr/maillog_file = \/nowhere\/at\/all: No such file/, 'is named';
+like $text, qr/error: \S+main\.cf:\d+: maillog_file = \/nowhere\/at\/all: No such file/,
+    'is named, with its line';
+
+check(smtp_tls_security_level => 'verfy');
+is $status, 1, 'a word that nobody knows';
+like $text, qr/error: \S+main\.cf:\d+: smtp_tls_security_level = verfy: expected none, may, /,
+    'is told with its line and those that are known';
 
 check(inet_interfaces => 'no-such-host.invalid');
 is $status, 0, 'a host of inet_interfaces does not matter to 127.0.0.1:port'
@@ -93,6 +143,15 @@ check(transport_maps => 'hash:/no/such/table');
 is $status, 1, 'a table that is not there';
 like $text, qr/error: \S+main\.cf:\d+: transport_maps: hash:/,
     'is told with the line that names it';
+like $text, qr/^postrider: 1 error$/m, 'and is one error';
+$mail->{master} = "slow unix - - n - 2 smtp -o smtp_helo_timeout=5x\n" .
+    "fast unix - - n - 2 smtp -o smtp_tls_security_level=verfy\n";
+check(smtp_tls_security_level => 'may');
+is $status, 1, 'a bad value of one service';
+like $text, qr/error: \S+master\.cf:2: smtp_helo_timeout = 5x: expected a time /,
+    'has the line of the service';
+like $text, qr/error: \S+master\.cf:3: smtp_tls_security_level = verfy: /,
+    'and not that of another setting of its name';
 $mail->{master} = "smtp unix - - n - -\n";
 check();
 is $status, 1, 'a line that is too short';
@@ -116,6 +175,11 @@ $mail->start;
 check();
 is $status, 0, 'the ports of the running system are its own' or diag $text;
 $mail->stop;
+
+check(queue_minfree => '900000000000000');
+is $status, 0, 'a disk that is full stops nothing';
+like $text, qr/warning: \S+: \d+ MB are free, and 858306884 MB have to be \(queue_minfree, /,
+    'but is told, with what is needed';
 
 chmod 0777, $mail->spool . '/incoming';
 check();

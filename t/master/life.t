@@ -23,6 +23,15 @@ for my $program (qw(log resolve qmgr pickup)) {
 like $text, qr/^started when needed:.* smtp\b/m, 'smtp does not, yet';
 unlike $text, qr/smtpd +\d+ ready/, 'nor does smtpd';
 
+SKIP: {
+	skip 'only root has other users', 2 unless is_root;
+	($status, $text) = $mail->run('', 'runuser', '-u', $mail->user, '--',
+	    bin() . '/postrider', '-c', $mail->etc, 'status');
+	is $status, 1, 'another user is not told';
+	is $text, "postrider: only root and the mail system's owner may do " .
+	    "that\n", 'and hears who is';
+}
+
 is slurp($mail->spool . '/pid/master.pid'), $mail->pid . "\n",
     'the pid file has the number';
 ($status, $text) = $mail->run('', bin() . '/master', '-c', $mail->etc, '-f');

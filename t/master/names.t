@@ -40,7 +40,12 @@ is((run('postfix', 'reload'))[0], 0, 'postfix reload');
 is((run('postfix', 'flush'))[0], 0, 'postfix flush');
 is((run('postfix', 'upgrade-configuration'))[0], 0, 'nothing to upgrade');
 is((run('postfix'))[0], 2, 'a verb is needed');
-isnt((run('postfix', 'nothing'))[0], 0, 'one that exists');
+($status, $text) = run('postfix', 'nothing');
+is($status, 2, 'one that exists');
+like($text, qr/^postrider: there is no verb "nothing"$/m, 'and it is named');
+($status, $text) = run('postfix', 'help');
+is($status, 0, 'help is no mistake');
+like($text, qr/^  conf \| queue \| map \| user$/m, 'and tells of every command');
 
 # --- postlog ---------------------------------------------------------------------
 
@@ -103,6 +108,10 @@ is(($mail->postrider('log', 'ann@', 'status=bounced'))[1], '',
 is(($mail->postrider('log', '-n', 1, $id))[1] =~ s/.*: //r, "removed\n",
     '-n: only the last');
 is(($mail->postrider('log', '-s', '1h', $id))[1], '', '-s: what is new');
+like(($mail->postrider('log', '-s', '2026-01-31 25:00', $id))[1],
+    qr/ -s 2026-01-31 25:00: expected a time like /, '-s: a time that is none');
+like(($mail->postrider('log', '-n', 'all', $id))[1],
+    qr/ -n all: expected a number /, '-n: a number that is none');
 is(scalar(() = ($mail->postrider('log'))[1] =~ /\n/g), 20,
     'without a word: the last lines');
 isnt(($mail->postrider('log', '-s', 'soon'))[0], 0, 'a time that is none');

@@ -33,6 +33,13 @@ $mail->stop;
 check();
 is $status, 0, 'a good queue passes' or diag $text;
 is $text, '', 'without a word';
+my $pid_file = "$spool/pid/master.pid";
+chown 65534, -1, $pid_file or die;
+check();
+is $status, 1, "a copied queue's pid file may be another's";
+like $text, qr/error: $pid_file belongs to user 65534, not to root: remove it, /,
+    'and what to do about it is told';
+unlink $pid_file or die;
 check('-r');
 is $status, 0, 'nothing is wrong with the queue' or diag $text;
 like $text, qr/\A\S+\/postdrop: owner .*\n\S+\/postdrop: mode 2755, was 0755\n\z/,

@@ -340,6 +340,16 @@ subtest 'the command works while the system is down' => sub {
 	like(queue('release', 'ALL'), qr/Released from hold: 1 message/);
 	like(queue('requeue', $ids[3]), qr/Requeued: 1 message/);
 	like(queue('list', '--summary'), qr/off\.test +5/);
+	unlike(queue('list'), qr/maildrop/, 'nothing was posted meanwhile');
+	is(($mail->sendmail("Subject: down\n\nx\n", 'later2@off.test'))[0], 0,
+	    'something is');
+	like(queue('list'), qr/^postrider queue: 1 more in maildrop, until /m,
+	    'which the list tells of');
+	unlink glob $mail->spool . '/maildrop/*';
+	my %wrong = ('--older' => '5x', '--size' => 'big', '--queue' => 'foo',
+	    '--limit' => 'none');
+	like(queue('delete', $_, $wrong{$_}), qr/$_ $wrong{$_}: expected /,
+	    "$_ says what it was given") for sort keys %wrong;
 	SKIP: {
 		skip 'only root has other users', 2 unless is_root();
 		my ($status, $text) = $mail->run('', 'runuser', '-u',

@@ -128,15 +128,19 @@ my $parameters = slurp($made);
 is("@missing", '', 'and each of them is in postrider-main.cf(5)');
 
 # Commands have rows that no daemon tells.
-my %declared;
+my (%declared, @raw);
 for my $file (glob('*/*.c common/*/*.c')) {
 	$declared{$_} = $file
 	    for slurp($file) =~ /\bPARAM_[A-Z_]+\(\s*"(\w+)"/g;
+	push @raw, slurp($file) =~ /\bPARAM_RAW\(\s*"(\w+)"/g;
 }
 cmp_ok(scalar keys %declared, '>', 250, 'sources declare parameters');
 @missing = grep { $parameters !~ /^\.I[tc](?: Ic)? \Q$_\E$/m }
     sort keys %declared;
 is("@missing", '', 'and each of these is there too');
+my ($list) = slurp('master/check_services.c') =~ /\braw\[\] = \{(.*?)\}/s;
+is(join(' ', $list =~ /"(\w+)"/g), join(' ', sort @raw),
+    'postrider check knows those with names of their own');
 
 # What pages call a parameter is one.
 my %known = map { /^([^#\t]+)\t/ ? ($1 => 1) : () }

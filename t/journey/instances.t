@@ -150,7 +150,8 @@ $one->start;
 # What a death interrupted would wait for its next attempt.
 $one->postrider('queue', 'flush');
 $one->wait_empty;
-is($one->mbox($user), $boxes + 4, 'each message is delivered once');
+is($one->mbox($user), $boxes + 4, 'each message is delivered once')
+    or diag $one->log;
 
 is(join('', map { $_->complaints } $one, $two), '', 'nothing crashed');
 done_testing();

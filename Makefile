@@ -129,7 +129,7 @@ cleanup_FILES	:= cleanup/main.c cleanup/intake.c cleanup/inbox.c \
 		   cleanup/checks.c cleanup/actions.c cleanup/copies.c \
 		   cleanup/unicode.c cleanup/room.c cleanup/inflow.c \
 		   cleanup/alias.c cleanup/write.c cleanup/commit.c \
-		   cleanup/batch.c
+		   cleanup/batch.c cleanup/unwanted.c
 pickup_FILES	:= cleanup/pickup.c cleanup/bring.c cleanup/maildrop.c \
 		   cleanup/ticket.c cleanup/drop.c cleanup/undelivered.c \
 		   cleanup/permit.c cleanup/submitters.c cleanup/requeue.c \

@@ -426,6 +426,13 @@ write_all(void *arg)
 
 /* --- what commit.c asks for ---------------------------------------------- */
 
+/* As main.cf says. */
+bool
+batch_has_logs(void)
+{
+	return wal_size > 0;
+}
+
 /* As much as goes into a log, if there is one. */
 size_t
 batch_limit(void)

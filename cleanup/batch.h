@@ -8,6 +8,11 @@ struct wal_place { unsigned number; uint64_t generation; int64_t at; };
 
 extern const struct param batch_params[];
 
+/* Are there to be logs at all? */
+bool		 batch_has_logs(void);
+/* If not, remove those that are there as soon as they are nobody's. */
+void		 unwanted_start(void);
+
 /* Bytes of a message that may stay in memory until its end, since much is
  * coming; 0 when it is not. */
 size_t		 batch_limit(void);

@@ -101,6 +101,7 @@ start(void)
 	commit_start();
 	fiber_start(transaction_sweep, NULL);
 	fiber_start(reap, NULL);
+	unwanted_start();
 }
 
 int

@@ -19,10 +19,10 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
+#include "common/base/space.h"
 #include "common/daemon/daemon.h"
 #include "common/param/site.h"
 
@@ -38,6 +38,7 @@ enum {
 enum trouble { TROUBLE_FULL, TROUBLE_READ_ONLY, TROUBLE_OTHER, TROUBLES };
 
 static int64_t	kept_bytes, kept_inodes;
+static struct space space;		/* at the last look */
 static int64_t	tell_at[TROUBLES];
 static unsigned	untold[TROUBLES];
 static bool	is_bad;
@@ -81,6 +82,7 @@ tell(const struct transaction *t, enum trouble kind, const char *what,
 void
 room_failed(const struct transaction *t, const char *what, int error)
 {
+	space_forget(&space);
 	tell(t, trouble_of(error), what, strerror(error));
 }
 
@@ -134,22 +136,20 @@ kept_of(int64_t own, int64_t all)
 static void
 look(struct transaction *t, int64_t need, int64_t inodes)
 {
-	struct statvfs	fs;
-
 	t->looked = t->received;
-	if (fstatvfs(daemon_queue_fd(), &fs) == -1)
+	need += kept_of(t->kept_bytes, kept_bytes);
+	inodes += kept_of(t->kept_inodes, kept_inodes);
+	if (space_is_plenty(&space, need, inodes))
 		return;
-	if (fs.f_flag & ST_RDONLY) {
-		refuse(t, TROUBLE_READ_ONLY, strerror(EROFS));
-		return;
-	}
-	if ((int64_t)(fs.f_bavail * fs.f_frsize) -
-	    kept_of(t->kept_bytes, kept_bytes) < need)
+	if (space_look(&space, daemon_queue_fd()) == -1) {
+		if (errno == EROFS)
+			refuse(t, TROUBLE_READ_ONLY, strerror(EROFS));
+	} else if (space.bytes < need) {
 		refuse(t, TROUBLE_FULL, "insufficient system storage");
-	else if (fs.f_files != 0 && (int64_t)fs.f_favail -
-	    kept_of(t->kept_inodes, kept_inodes) < inodes)
+	} else if (space.inodes < inodes) {
 		refuse(t, TROUBLE_FULL,
 		    "insufficient system storage (inodes)");
+	}
 }
 
 /* Keep what it needs now. */

@@ -350,6 +350,7 @@ main(int argc, char **argv)
 	offload_threads(self.run_count > THREADS_MAX - THREADS ? THREADS_MAX :
 	    THREADS + (int)self.run_count);
 	loop_open();
+	channel_gather();		/* a batch is answered as a whole */
 	semaphore_init(&self.runs, (long)self.run_count);
 	channel_set_name(channel_new(HANDOVER_MASTER, false, peers, on_closed,
 	    NULL), "local");

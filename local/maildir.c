@@ -303,13 +303,14 @@ is_too_large(const struct storing *s)
 static unsigned
 choose(struct batch *b)
 {
-	struct storing	*s;
-	unsigned	 left = 0;
+	struct storing		*s;
+	const struct storing	*clear = NULL;
+	unsigned		 left = 0;
 
 	TAILQ_FOREACH(s, &b->all, next) {
 		s->fd = -1;
 		s->is_synced = s->is_there = false;
-		if (storing_is_forwarded(s))
+		if (storing_is_forwarded(s, &clear))
 			continue;
 		if (is_too_large(s))
 			storing_is(s, OUTCOME_BOUNCED, "5.2.3", "message is "

@@ -289,11 +289,12 @@ add_all(struct batch *b, struct mbox *m)
 static struct storing *
 choose(struct batch *b)
 {
-	struct storing	*s, *first = NULL;
+	struct storing		*s, *first = NULL;
+	const struct storing	*clear = NULL;
 
 	TAILQ_FOREACH(s, &b->all, next) {
 		s->is_appended = false;
-		if (s->is_settled || storing_is_forwarded(s))
+		if (s->is_settled || storing_is_forwarded(s, &clear))
 			continue;
 		if ((s->what->flags & STORE_TO_FILE) &&
 		    strcmp(s->what->path, "/dev/null") == 0)

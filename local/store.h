@@ -63,8 +63,9 @@ void	 storing_is(struct storing *, enum outcome, const char *dsn,
 	    const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* Is one of the files there for whose sake nothing is to be stored? Then, and
- * when nobody knows, the result is set. */
-bool	 storing_is_forwarded(struct storing *);
+ * when nobody knows, the result is set. *clear is NULL at the beginning of a
+ * look at many, and then who was found clear in it last. */
+bool	 storing_is_forwarded(struct storing *, const struct storing **clear);
 
 /* The spool's group for the files that are made from now on in this thread,
  * and back. */

@@ -51,14 +51,29 @@ storing_failed(struct storing *s, const char *done, const char *path,
 	    strerrordesc_np(error));
 }
 
-/* Whether it may be believed is for others to say: it is there. */
+/* Have both of them the same files? */
+static bool
+is_like(const struct store *a, const struct store *b)
+{
+	size_t	i;
+
+	for (i = 0; i < a->files && i < b->files; i++)
+		if (strcmp(a->unless[i].word, b->unless[i].word) != 0)
+			return false;
+	return a->files == b->files;
+}
+
+/* Whether it may be believed is for others to say: it is there. Messages of a
+ * batch are for the same user, and one look does for all of them. */
 bool
-storing_is_forwarded(struct storing *s)
+storing_is_forwarded(struct storing *s, const struct storing **clear)
 {
 	const struct store	*what = s->what;
 	struct stat		 st;
 	size_t			 i;
 
+	if (*clear != NULL && is_like(what, (*clear)->what))
+		return false;
 	for (i = 0; i < what->files; i++)
 		if (lstat(what->unless[i].word, &st) == 0 ||
 		    (errno != ENOENT && errno != ENOTDIR)) {
@@ -66,6 +81,7 @@ storing_is_forwarded(struct storing *s)
 			    what->unless[i].word);
 			return true;
 		}
+	*clear = s;
 	return false;
 }
 

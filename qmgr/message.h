@@ -75,6 +75,7 @@ struct message {
 	struct held_log		*log;		/* unfiled.c; NULL: a file */
 	int64_t			 log_at, unfiled_since;
 	bool			 is_filing, is_to_file, is_in_memory;
+	bool			 is_unfilable;	/* the disk said so last */
 	uint32_t		*crossing;	/* bytes to overwrite */
 	size_t			 crossing_count, crossing_room;
 };

@@ -22,6 +22,7 @@ enum {
 struct sleeper {
 	TAILQ_ENTRY(sleeper)	 next;
 	struct fiber		*fiber;
+	bool			 is_hurried;
 };
 
 static TAILQ_HEAD(, sleeper)	sleepers = TAILQ_HEAD_INITIALIZER(sleepers);
@@ -42,7 +43,7 @@ wait(int64_t pause)
 	int64_t		deadline = clock_now() + pause;
 
 	TAILQ_INSERT_TAIL(&sleepers, &s, next);
-	while (!is_draining && fiber_park(deadline) == 0)
+	while (!is_draining && !s.is_hurried && fiber_park(deadline) == 0)
 		;
 	TAILQ_REMOVE(&sleepers, &s, next);
 }
@@ -57,6 +58,23 @@ patience_wait(struct patience *p)
 	else if (fiber_sleep(LAST_PAUSE) == -1)
 		return false;
 	return !is_draining || p->last_tries++ < LAST_TRIES;
+}
+
+/* Wake all, but not for each of many who ask. */
+bool
+patience_hurry(void)
+{
+	static int64_t	next;
+	struct sleeper	*s;
+
+	if (clock_now() < next)
+		return false;
+	next = clock_now() + FIRST;
+	TAILQ_FOREACH(s, &sleepers, next) {
+		s->is_hurried = true;
+		fiber_wake(s->fiber);
+	}
+	return true;
 }
 
 /* Wake all. */

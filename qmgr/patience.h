@@ -14,6 +14,9 @@ struct patience {
 
 /* Wait before the disk is tried once more; false when we end without. */
 WAITS bool	 patience_wait(struct patience *);
+/* Somebody waits for what these pauses keep back: all try now, if they have not
+ * been told so for a second; else false. */
+bool		 patience_hurry(void);
 /* We are about to end. */
 void		 patience_drain(void);
 

@@ -174,6 +174,7 @@ unfiled_file(struct message *m)
 	saved = errno;
 	sync_leave_place();
 	m->is_filing = false;
+	m->is_unfilable = result == -1;
 	if (result == 0)
 		leave_log(m);
 	errno = saved;
@@ -286,19 +287,29 @@ has_since(int64_t since)
 {
 	const struct message	*m = TAILQ_FIRST(&unfiled);
 
+	while (m != NULL && m->is_unfilable)
+		m = TAILQ_NEXT(m, unfiled);
 	return (m != NULL && m->unfiled_since <= since) ||
 	    orphan_is_due(since);
 }
 
-/* For who looks at files. */
+/* For who looks at files. Whoever pauses, since the disk was full, tries now;
+ * who waits lends a hand, and when the disk is full still he hears what is
+ * known. */
 void
 unfiled_file_all(int64_t deadline)
 {
-	int64_t	begun = clock_now();
+	struct message	*m;
+	int64_t		 begun = clock_now();
 
+	if (patience_hurry())
+		TAILQ_FOREACH(m, &unfiled, unfiled)
+			m->is_unfilable = false;
 	file_since(begun);
 	while (clock_now() < deadline && has_since(begun))
-		if (fiber_sleep(FILING_STEP) == -1)
+		if (!TAILQ_EMPTY(&to_file) ?
+		    !file_message(TAILQ_FIRST(&to_file)) :
+		    fiber_sleep(FILING_STEP) == -1)
 			return;
 }
 

@@ -6,11 +6,11 @@
  */
 
 #include <errno.h>
-#include <limits.h>
+#include <fcntl.h>
 #include <string.h>
-#include <sys/statvfs.h>
 
 #include "common/base/log.h"
+#include "common/base/space.h"
 #include "common/base/text.h"
 #include "common/daemon/daemon.h"
 #include "common/ipc/answers.h"
@@ -38,9 +38,7 @@ enum {
 	RESOLVE_PATIENCE = 30 * 1000,
 	NO_SPACE_PAUSE = 1000,
 	WARN_EVERY = 60 * 1000,		/* each refusal has its own line */
-	PLENTY = 256 * 1024 * 1024,	/* beyond what is needed */
-	PLENTY_OF_FILES = 100 * 1000,
-	PLENTY_TIME = 10		/* milliseconds */
+	FILES = 100			/* that are left */
 };
 
 const struct param envelope_params[] = {
@@ -60,11 +58,7 @@ const struct param envelope_params[] = {
 /* When cleanup has said 452 4.3.1: until then it is not asked again, unless
  * there is more room than there was. */
 static int64_t		no_space_until;
-static struct statvfs	no_space;
-
-/* Until then nobody looks again: there was more room than all who write to
- * this disk can fill by then, at 25 GB/s. */
-static int64_t		plenty_until;
+static struct space	no_space, space;
 
 /* cleanup knows what is under way to it, and what the file system says when
  * somebody writes; both cannot be seen from here. A message that it took shows
@@ -77,40 +71,37 @@ envelope_note_answer(const struct queued *answer)
 	if (strncmp(answer->reply, "452 4.3.1 ", 10) != 0)
 		return;
 	no_space_until = clock_now() + NO_SPACE_PAUSE;
-	plenty_until = 0;
-	if (statvfs(".", &no_space) == -1)
-		no_space = (struct statvfs){ .f_bavail = ULONG_MAX,
-		    .f_favail = ULONG_MAX };
+	if (space_look(&no_space, AT_FDCWD) == -1)
+		no_space = (struct space){ INT64_MAX, INT64_MAX, 0 };
 }
 
-/* Room in the queue for this message and half of another? The jail we are in
- * is on the queue's file system. */
+/* What must be free for this message and half of another. Where there is no
+ * limit it may need any room: up to 2^63. */
+static int64_t
+space_needed(const struct session *s)
+{
+	int64_t	least = site_queue_floor(), hint = s->mail->size_hint;
+
+	if (site.message_size_limit > 0 || hint <= 0)
+		return hint > least ? hint : least;
+	return hint < INT64_MAX - least ? hint + least : INT64_MAX;
+}
+
+/* Room in the queue? The jail we are in is on its file system. */
 static bool
 has_space(const struct session *s)
 {
-	struct statvfs	fs;
-	int64_t		need = site_queue_floor(), free_bytes, now;
+	int64_t	need = space_needed(s);
+	bool	is_warned = clock_now() < no_space_until;
 
-	/* Where there is no limit a message may need any room. */
-	if (site.message_size_limit == 0 && s->mail->size_hint > 0)
-		plenty_until = 0;
-	if ((now = clock_now()) < plenty_until)
+	if (!is_warned && space_is_plenty(&space, need, FILES))
 		return true;
-	if (statvfs(".", &fs) == -1)
-		return now >= no_space_until;	/* cleanup knows more */
-	if (fs.f_flag & ST_RDONLY || (now < no_space_until &&
-	    fs.f_bavail <= no_space.f_bavail &&
-	    fs.f_favail <= no_space.f_favail))
+	if (space_look(&space, AT_FDCWD) == -1)		/* cleanup knows more */
+		return errno != EROFS && !is_warned;
+	if (is_warned && space.bytes <= no_space.bytes &&
+	    space.inodes <= no_space.inodes)
 		return false;
-	free_bytes = (int64_t)fs.f_bavail * (int64_t)fs.f_frsize;
-	if (s->mail->size_hint >= free_bytes)	/* any number up to 2^63 */
-		return false;
-	if (s->mail->size_hint > 0 && site.message_size_limit == 0)
-		need += s->mail->size_hint;
-	if (free_bytes - PLENTY > need && now >= no_space_until &&
-	    (fs.f_files == 0 || fs.f_favail > PLENTY_OF_FILES))
-		plenty_until = now + PLENTY_TIME;
-	return free_bytes > need && (fs.f_files == 0 || fs.f_favail > 100);
+	return space.bytes > need && space.inodes > FILES;
 }
 
 /* Tell the log, now and then. */

@@ -389,8 +389,12 @@ fs_free_space(int fd, int64_t *bytes, int64_t *inodes)
 {
 	struct statvfs	fs;
 
-	if (fstatvfs(fd, &fs) == -1)
+	if ((fd == AT_FDCWD ? statvfs(".", &fs) : fstatvfs(fd, &fs)) == -1)
 		return -1;
+	if (fs.f_flag & ST_RDONLY) {
+		errno = EROFS;
+		return -1;
+	}
 	*bytes = bounded(fs.f_bavail, fs.f_frsize);
 	*inodes = fs.f_files == 0 ? INT64_MAX : bounded(fs.f_favail, 1);
 	return 0;

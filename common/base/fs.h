@@ -59,7 +59,8 @@ int	 fs_set_cloexec(int fd, bool on);
  * there, so that no file of its own takes their numbers. First in main(). */
 void	 fs_open_standard(void);
 
-/* Free bytes and files of the file system that holds fd. */
+/* Free bytes and files of the file system that holds fd, or, with AT_FDCWD, the
+ * working directory. Nothing is free where nobody may write: -1, EROFS. */
 int	 fs_free_space(int fd, int64_t *bytes, int64_t *inodes);
 
 #endif

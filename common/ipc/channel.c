@@ -143,6 +143,18 @@ admit_stranger(struct channel *c)
 		refuse(c, why);
 }
 
+/* He is of a version that we cannot talk to: which, and what we are. */
+static void
+refuse_version(struct channel *c, int64_t version)
+{
+	char	why[100];
+
+	snprintf(why, sizeof(why), "another version of Postrider is running "
+	    "here: its packets are of version %jd, ours of %d",
+	    (intmax_t)version, IPC_VERSION);
+	refuse(c, why);
+}
+
 /* The first packet: who are you, and which language do you speak? */
 static void
 hear_hello(struct channel *c, const struct packet *p)
@@ -161,7 +173,7 @@ hear_hello(struct channel *c, const struct packet *p)
 	c->is_known = true;
 	c->is_newer = hello.version > IPC_VERSION;
 	if (!version_is_understood(hello.version))
-		refuse(c, "another version of Postrider is running here");
+		refuse_version(c, hello.version);
 	else if (has_row(c->peers, c->name)) {
 		if (!may_be(c->name, c->uid))
 			refuse(c, "it runs as the wrong user");

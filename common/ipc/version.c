@@ -5,8 +5,9 @@
  * fresh daemons call a master that is older than they: neighbours understand
  * each other, both ways.
  *
- * V1  A packet whose meaning changes needs a new type, and the old one stays
- *     for one version more.
+ * V1  A packet whose meaning or fields change needs a new type, and the old one
+ *     stays for one version more. Where that was not done the version grows by
+ *     two, and who speaks the one before hears a refusal, not a riddle.
  * V2  Who asks with a type that the version before does not know hears REFUSED
  *     from it, and the channel stays.
  */

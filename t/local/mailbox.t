@@ -6,6 +6,7 @@ use warnings;
 use lib 't/lib';
 
 use Fcntl qw(:DEFAULT :flock);
+use POSIX ();
 use Postrider qw(need_root slurp spew wait_for);
 use Test::More;
 
@@ -98,6 +99,43 @@ subtest 'a message interrupted by kill -9 is delivered once more' => sub {
 	is(scalar(grep { /Subject: killed/ } $mail->mbox($alice)), 1,
 	    'and arrives');
 };
+
+# Packets to local go out behind the sync of what they tell of (mailbox-1).
+SKIP: {
+	skip 'there is no strace', 1 unless -x '/usr/bin/strace';
+	subtest 'a batch is answered in one call, after its sync' => sub {
+		sysopen my $lock, "$box.lock", O_CREAT | O_EXCL | O_WRONLY
+		    or die "$!";
+		my @ids = map { post("$alice\@local.test",
+		    "Subject: together $_\n\nx\n") } 1 .. 6;
+		my $pid = wait_for(sub { process_of($alice) }, 10,
+		    'the process');
+		wait_for(sub { holds_message($pid) == 6 }, 10,
+		    'all messages to get there');
+		my $trace = $mail->dir . '/trace';
+		my $tracer = fork // die;
+		if ($tracer == 0) {
+			open STDERR, '>', '/dev/null';
+			exec 'strace', '-f', '-o', $trace, '-e',
+			    'trace=fsync,sendmsg,sendmmsg', '-p', $pid
+			    or POSIX::_exit(1);
+		}
+		wait_for(sub { slurp("/proc/$pid/status") =~
+		    /^TracerPid:\s+[1-9]/m }, 10, 'strace');
+		unlink "$box.lock";
+		$mail->wait_log(qr/$_: to=.*status=sent/, 20) for @ids;
+		kill 'INT', $tracer;
+		waitpid $tracer, 0;
+		my $calls = slurp($trace);
+		my $sends = () = $calls =~ /send\w+\(3,/g;
+		cmp_ok($sends, '>=', 1, 'there are answers');
+		cmp_ok($sends, '<=', 2, 'of six messages') or diag($calls);
+		unlike((split /fsync\(\d+\)\s+= 0|fsync resumed>\)\s+= 0/,
+		    $calls)[0], qr/send\w+\(3,/, 'none before the sync');
+		is(scalar(grep { /Subject: together/ } $mail->mbox($alice)),
+		    6, 'all are there, once');
+	};
+}
 
 subtest 'signals do not interrupt it, the end of local does' => sub {
 	my $pid = process_of($alice) or die 'no process';

@@ -27,6 +27,16 @@ fsync(int fd)
 	return (int)syscall(SYS_fsync, fd);
 }
 
+/* How often somebody looked for a file of this name. */
+static int		 looks;
+
+int
+lstat(const char *path, struct stat *st)
+{
+	looks += strstr(path, "forward") != NULL;
+	return fstatat(AT_FDCWD, path, st, AT_SYMLINK_NOFOLLOW);
+}
+
 /* Put these into this Maildir. */
 static int
 put_into(struct maildir *m, struct storing **all, unsigned count)
@@ -340,6 +350,45 @@ a_file_that_is_in_the_way_keeps_the_message_out(void **state)
 	assert_int_equal(put(s), 0);
 }
 
+/* It appears between two batches; of the first, one has a list of his own. */
+static void
+one_look_at_such_a_file_does_for_a_batch(void **state)
+{
+	struct storing	*all[6];
+	struct maildir	 m;
+	struct store	 cautious[6];
+	char		 first[] = "forward", second[] = "other";
+	struct word_row	 files[] = { { first }, { second } };
+	int		 i;
+
+	(void)state;
+	maildir_init(&m, place, place);
+	for (i = 0; i < 6; i++) {
+		all[i] = storing_of(place, "A: b\r\n\r\n");
+		all[i]->number = (unsigned)i;
+		cautious[i] = *all[i]->what;
+		cautious[i].unless = files;
+		cautious[i].files = i == 5 ? 2 : 1;
+		all[i]->what = &cautious[i];
+	}
+	looks = 0;
+	(void)put_into(&m, all, 6);
+	assert_int_equal(looks, 2);
+	for (i = 0; i < 6; i++)
+		assert_int_equal(all[i]->outcome, OUTCOME_SENT);
+
+	write_file("other", "");
+	(void)put_into(&m, all, 6);
+	for (i = 0; i < 6; i++)
+		assert_int_equal(all[i]->outcome, i == 5 ? OUTCOME_REROUTED :
+		    OUTCOME_SENT);
+	write_file("forward", "");
+	(void)put_into(&m, all, 6);
+	for (i = 0; i < 6; i++)
+		assert_int_equal(all[i]->outcome, OUTCOME_REROUTED);
+	maildir_close(&m);
+}
+
 int
 main(void)
 {
@@ -358,7 +407,8 @@ main(void)
 		CLAIM_OF(
 		    a_file_whose_sync_fails_is_the_only_one_that_is_missing),
 		CLAIM_OF(after_a_failed_sync_of_new_nothing_is_sent),
-		CLAIM_OF(a_file_that_is_in_the_way_keeps_the_message_out)
+		CLAIM_OF(a_file_that_is_in_the_way_keeps_the_message_out),
+		CLAIM_OF(one_look_at_such_a_file_does_for_a_batch)
 	};
 
 	return cmocka_run_group_tests(claims, NULL, NULL);

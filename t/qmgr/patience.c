@@ -44,6 +44,38 @@ wait_long(void *arg)
 		woken++;
 }
 
+/* A while later, twice; between them somebody else begins to wait. */
+static void
+hurry(void *arg)
+{
+	(void)arg;
+	fiber_sleep(20);
+	assert_true(patience_hurry());
+	fiber_start(wait_long, NULL);
+	fiber_sleep(20);
+	assert_int_equal(woken, SLEEPERS);
+	assert_false(patience_hurry());
+	fiber_sleep(1100);
+	assert_int_equal(woken, SLEEPERS);
+	assert_true(patience_hurry());
+}
+
+static void
+who_is_waited_for_tries_now_but_not_all_the_time(void **state)
+{
+	int64_t	begun = clock_now();
+	int	i;
+
+	(void)state;
+	for (i = 0; i < SLEEPERS; i++)
+		fiber_start(wait_long, NULL);
+	fiber_start(hurry, NULL);
+	loop_run();
+	assert_int_equal(woken, SLEEPERS + 1);
+	assert_true(clock_now() - begun < 25 * 1000);
+	woken = 0;
+}
+
 /* One that goes on trying until it is told not to. */
 static void
 try_on(void *arg)
@@ -89,6 +121,8 @@ main(void)
 {
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test(pauses_double_up_to_a_minute),
+		cmocka_unit_test(
+		    who_is_waited_for_tries_now_but_not_all_the_time),
 		cmocka_unit_test(
 		    the_end_wakes_all_and_gives_each_some_last_tries),
 	};

@@ -375,6 +375,9 @@ free_space_is_told(void **state)
 	(void)state;
 	assert_int_equal(fs_free_space(fd, &bytes, &inodes), 0);
 	assert_true(bytes > 0 && inodes > 0);
+	bytes = inodes = -1;
+	assert_int_equal(fs_free_space(AT_FDCWD, &bytes, &inodes), 0);
+	assert_true(bytes > 0 && inodes > 0);
 	close(fd);
 	assert_int_equal(fs_free_space(fd, &bytes, &inodes), -1);
 }

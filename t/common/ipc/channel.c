@@ -228,20 +228,55 @@ a_stranger_is_told_so(void **state)
 	assert_string_equal(heard, "");
 }
 
+static char	logged[512];
+
+/* What the log is told meanwhile. */
+static void
+present_ourselves_to_a_log(void *unused)
+{
+	int	log[2];
+	ssize_t	n;
+
+	pair_open(log);
+	log_to_socket(log[0]);
+	present_ourselves(unused);
+	log_flush();
+	n = recv(log[1], logged, sizeof(logged) - 1, MSG_DONTWAIT);
+	logged[n > 0 ? n : 0] = '\0';
+	while (n-- > 0)				/* its strings as one */
+		if (logged[n] == '\0')
+			logged[n] = '|';
+	log_to_nothing();
+	close(log[0]);
+	close(log[1]);
+}
+
+/* Refused, and a reader of the log sees which versions are there. */
+static void
+assert_refused(int64_t other)
+{
+	char	line[200];
+
+	name = "one";
+	version = other;
+	table = strict;
+	run(present_ourselves_to_a_log);
+	assert_int_equal(answer, PACKET_REFUSED);
+	assert_int_equal(ending, 0);
+	assert_string_equal(heard, "");
+	snprintf(line, sizeof(line), " is refused: another version of "
+	    "Postrider is running here: its packets are of version %jd, ours "
+	    "of %d|", (intmax_t)other, IPC_VERSION);
+	assert_non_null(strstr(logged, line));
+}
+
 static void
 another_version_is_told_so(void **state)
 {
 	(void)state;
-	name = "one";
-	version = IPC_VERSION + 2;
-	table = strict;
-	run(present_ourselves);
-	assert_int_equal(answer, PACKET_REFUSED);
-	assert_string_equal(heard, "");
-	version = IPC_VERSION - 2;
-	run(present_ourselves);
-	assert_int_equal(answer, PACKET_REFUSED);
-	assert_string_equal(heard, "");
+	assert_refused(IPC_VERSION + 2);
+	assert_refused(IPC_VERSION - 2);
+	assert_refused(2);	/* the last one before NEW_MAIL had logs */
 }
 
 static void

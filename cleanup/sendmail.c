@@ -17,6 +17,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/base/fs.h"
 #include "common/base/text.h"
 #include "common/mail/address.h"
 #include "common/mail/dsn.h"
@@ -479,7 +480,8 @@ make_probe(struct options *o)
 
 	if (o->wants_headers)
 		usage("-bv", "it reads no message that -t could be about");
-	if ((fd = spool_memory("", 0)) == -1 && (fd = spool_open()) == -1)
+	if ((fd = fs_memory("message", "", 0)) == -1 &&
+	    (fd = spool_open()) == -1)
 		err(EX_TEMPFAIL, "temporary file");
 	o->drop.flags |= MAIL_IS_PROBE;
 	return fd;

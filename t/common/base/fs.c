@@ -24,37 +24,26 @@
 
 #include "common/base/fs.h"
 
+#include "t/common/base/place.h"
+
 enum { NOEXEC_SEAL = 0x8 };		/* MFD_NOEXEC_SEAL, since Linux 6.3 */
 
 static struct pool	*pool;
-static char		 home[] = "/tmp/postrider-fs.XXXXXX";
 
 static int
 set_up(void **state)
 {
 	(void)state;
-	strlcpy(home + strlen(home) - 6, "XXXXXX", 7);
 	pool = pool_new("test", 0);
-	return mkdtemp(home) != NULL && chdir(home) == 0 ? 0 : -1;
+	return make_place();
 }
 
 static int
 tear_down(void **state)
 {
-	char		*command = pool_printf(pool, "%s/", home);
-	struct dirent	*e;
-	DIR		*d = opendir(command);
-
 	(void)state;
-	while (d != NULL && (e = readdir(d)) != NULL)
-		if (unlinkat(dirfd(d), e->d_name, 0) == -1)
-			unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR);
-	if (d != NULL)
-		closedir(d);
-	if (chdir("/") == -1 || rmdir(home) == -1)
-		return -1;
 	pool_free(pool);
-	return 0;
+	return remove_place();
 }
 
 /* How many names are in the test's directory? */

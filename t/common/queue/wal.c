@@ -16,13 +16,13 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/base/fs.h"
 #include "common/base/mem.h"
-#include "common/queue/queue.h"
 #include "common/queue/wal.h"
+
+#include "t/common/queue/queue.h"
 
 enum {
 	SMALL = 256 * 1024,
@@ -31,39 +31,6 @@ enum {
 	LENGTH = 300,			/* of an image here */
 	BITS = 8
 };
-
-static char	place[] = "/tmp/postrider-wal-XXXXXX";
-static int	root;
-
-static int
-setup(void **state)
-{
-	int	dir;
-
-	(void)state;
-	if (mkdtemp(place) == NULL)
-		return -1;
-	root = open(place, O_RDONLY | O_DIRECTORY);
-	for (dir = 0; dir < QUEUE_DIRS; dir++)
-		if (mkdirat(root, queue_dir_name(dir), 0700) == -1)
-			return -1;
-	return queue_open(root, (1u << QUEUE_DIRS) - 1);
-}
-
-static int
-teardown(void **state)
-{
-	static const char	*argv[] = { "rm", "-rf", place, NULL };
-	pid_t			 pid = fork();
-
-	(void)state;
-	if (pid == 0) {
-		execvp("rm", (char *const *)(uintptr_t)argv);
-		_exit(1);
-	}
-	waitpid(pid, NULL, 0);
-	return 0;
-}
 
 /* --- what the tests do --------------------------------------------------- */
 
@@ -793,5 +760,5 @@ main(void)
 		cmocka_unit_test(a_write_is_synced_by_old_kernels_too)
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, make_whole_queue, remove_queue);
 }

@@ -14,48 +14,15 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/base/fs.h"
 #include "common/base/mem.h"
-#include "common/queue/queue.h"
 #include "common/queue/wal.h"
 
+#include "t/common/queue/queue.h"
+
 enum { SMALL = 256 * 1024, LENGTH = 300 };
-
-static char	place[] = "/tmp/postrider-copy-XXXXXX";
-static int	root;
-
-static int
-setup(void **state)
-{
-	int	dir;
-
-	(void)state;
-	if (mkdtemp(place) == NULL)
-		return -1;
-	root = open(place, O_RDONLY | O_DIRECTORY);
-	for (dir = 0; dir < QUEUE_DIRS; dir++)
-		if (mkdirat(root, queue_dir_name(dir), 0700) == -1)
-			return -1;
-	return queue_open(root, (1u << QUEUE_DIRS) - 1);
-}
-
-static int
-teardown(void **state)
-{
-	static const char	*argv[] = { "rm", "-rf", place, NULL };
-	pid_t			 pid = fork();
-
-	(void)state;
-	if (pid == 0) {
-		execvp("rm", (char *const *)(uintptr_t)argv);
-		_exit(1);
-	}
-	waitpid(pid, NULL, 0);
-	return 0;
-}
 
 /* An image of this length: every byte another one than its neighbour. */
 static unsigned char *
@@ -216,5 +183,5 @@ main(void)
 		cmocka_unit_test(what_cannot_be_compared_now_is_not_kept)
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, make_whole_queue, remove_queue);
 }

@@ -18,66 +18,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#include "common/base/fs.h"
-#include "common/base/mem.h"
-#include "common/queue/wal.h"
-
-#include "t/common/queue/queue.h"
+#include "t/common/queue/log.h"
 
 enum {
-	SMALL = 256 * 1024,
 	MARKS = 4096,			/* where they begin */
 	SEALED = 1024, RELEASED = 2048, HEAD = 36,
-	LENGTH = 300,			/* of an image here */
 	BITS = 8
 };
 
 /* --- what the tests do --------------------------------------------------- */
-
-/* A log that was begun. */
-static struct wal
-begin(void)
-{
-	struct wal	w;
-
-	assert_int_equal(wal_create(&w, 0, SMALL), 0);
-	assert_int_equal(wal_begin(&w), 0);
-	return w;
-}
-
-/* The end of it. */
-static void
-end(struct wal *w)
-{
-	assert_int_equal(wal_remove(w->number), 0);
-	wal_close(w);
-}
-
-/* An image of this length: every byte another one than its neighbour. */
-static unsigned char *
-image_of(size_t len)
-{
-	unsigned char	*image = mem_alloc(len + 1);
-	size_t		 i;
-
-	for (i = 0; i < len; i++)
-		image[i] = (unsigned char)(i * 7 + len);
-	return image;
-}
-
-/* A record there; its id is in `id`. Where the next one is. */
-static int64_t
-put(const struct wal *w, int64_t at, uint32_t batch, size_t len,
-    char id[QUEUE_ID_MAX + 1])
-{
-	unsigned char	 head[WAL_RECORD], *image = image_of(len);
-	struct iovec	 v[] = { { head, sizeof(head) }, { image, len } };
-
-	wal_encode(w, head, batch, queue_id_new(id, 1), image, len);
-	assert_int_equal(wal_write(w, v, 2, at), 0);
-	free(image);
-	return at + wal_room(len);
-}
 
 /* Is this record there, with its image? */
 static void
@@ -94,17 +43,6 @@ assert_record(const struct wal *w, int64_t at, const char *id, size_t len)
 	assert_memory_equal(got, image, len);
 	free(got);
 	free(image);
-}
-
-/* Other bits there, or the old ones again. */
-static void
-flip(const struct wal *w, int64_t at, unsigned bits)
-{
-	unsigned char	byte;
-
-	assert_int_equal(fs_pread(w->fd, &byte, 1, at), 1);
-	byte ^= (unsigned char)bits;
-	assert_int_equal(fs_pwrite(w->fd, &byte, 1, at), 0);
 }
 
 /* The same, seen by somebody else. */

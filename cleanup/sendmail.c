@@ -8,7 +8,6 @@
  */
 #include <err.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -534,20 +533,6 @@ post(struct options *o, char **argv)
 	return answer.exit_status;
 }
 
-/* Closed standard descriptors are opened on nothing, so that no file of ours
- * takes their numbers. */
-static void
-open_standard_descriptors(void)
-{
-	int	fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd > STDERR_FILENO)
-		close(fd);
-}
-
 /* The configuration that the options or MAIL_CONFIG name. */
 static void
 configure(struct options *o)
@@ -572,7 +557,7 @@ main(int argc, char **argv)
 
 	if (argc < 1)
 		return EX_USAGE;	/* execve() without a name */
-	open_standard_descriptors();
+	fs_open_standard();
 	signal(SIGXFSZ, SIG_IGN);	/* a write says EFBIG instead */
 	signal(SIGCHLD, SIG_DFL);	/* postdrop's status must be there */
 	first = parse(&options, argc, argv);

@@ -86,6 +86,20 @@ holds(const char *path, const char *text)
 	assert_string_equal(data, text);
 }
 
+/* No file grows beyond this; the limit before. */
+static struct rlimit
+limit_files(rlim_t size)
+{
+	struct rlimit	before, few;
+
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &before);
+	few = before;
+	few.rlim_cur = size;
+	setrlimit(RLIMIT_FSIZE, &few);
+	return before;
+}
+
 static void
 new_file_has_content_and_exact_mode(void **state)
 {
@@ -144,16 +158,12 @@ symbolic_link_stays_a_link(void **state)
 static void
 P1_failed_write_leaves_the_old_file_alone(void **state)
 {
-	struct rlimit	before, few;
+	struct rlimit	before;
 	char		*big = pool_alloc(pool, 8192);
 
 	(void)state;
 	put("file", "old");
-	signal(SIGXFSZ, SIG_IGN);
-	getrlimit(RLIMIT_FSIZE, &before);
-	few = before;
-	few.rlim_cur = 4096;
-	setrlimit(RLIMIT_FSIZE, &few);
+	before = limit_files(4096);
 	errno = 0;
 	assert_int_equal(fs_replace_file("file", big, 8192, 0644), -1);
 	assert_int_equal(errno, EFBIG);
@@ -344,17 +354,13 @@ old_kernel_gives_memory_and_is_asked_once(void **state)
 static void
 memory_that_cannot_be_filled_is_none(void **state)
 {
-	struct rlimit	before, few;
+	struct rlimit	before;
 	char		*big = pool_alloc(pool, 8192);
 	int		 next = dup(STDERR_FILENO);
 
 	(void)state;
 	close(next);
-	signal(SIGXFSZ, SIG_IGN);
-	getrlimit(RLIMIT_FSIZE, &before);
-	few = before;
-	few.rlim_cur = 4096;
-	setrlimit(RLIMIT_FSIZE, &few);
+	before = limit_files(4096);
 	errno = 0;
 	assert_int_equal(fs_memory("test", big, 8192), -1);
 	assert_int_equal(errno, EFBIG);

@@ -29,7 +29,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/base/fs.h"
@@ -46,7 +45,6 @@
 #include "cleanup/room.h"
 
 enum {
-	NOEXEC_SEAL = 0x8,		/* MFD_NOEXEC_SEAL */
 	LOG_THREADS = 2,		/* one writes, one makes a log */
 	TELL_MAX = 500,			/* fibers that tell qmgr at a time */
 	TELL_TIME = 5 * 1000,		/* how long each of them tries */
@@ -141,38 +139,6 @@ answer(struct transaction *t)
 	channel_reply_to(t->channel, t->id, PACKET_QUEUED, &queued);
 }
 
-/* A file without a name, which nobody can execute; kernels before 6.3 do not
- * know how to say that. */
-static int
-create_memory(void)
-{
-	static unsigned	flags = MFD_CLOEXEC | MFD_ALLOW_SEALING |
-			    NOEXEC_SEAL;
-	int		fd = memfd_create("message", flags);
-
-	if (fd != -1 || errno != EINVAL || (flags & NOEXEC_SEAL) == 0)
-		return fd;
-	flags &= ~(unsigned)NOEXEC_SEAL;
-	return memfd_create("message", flags);
-}
-
-/* The message without a name, for those who deliver it: nobody can change it.
- * -1: qmgr will make a file. */
-static int
-make_copy(const struct transaction *t)
-{
-	int	fd = create_memory();
-
-	if (fd == -1)
-		return -1;
-	if (fs_write(fd, t->buffer.data, t->buffer.len) == 0 &&
-	    fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW |
-	    F_SEAL_WRITE) == 0)
-		return fd;
-	close(fd);
-	return -1;
-}
-
 /* What a packet says of where the message is: false when it is gone. */
 static bool
 add_message(struct new_mail *news, const struct transaction *t,
@@ -182,7 +148,9 @@ add_message(struct new_mail *news, const struct transaction *t,
 		news->wal = place->number;
 		news->wal_generation = (int64_t)place->generation;
 		news->wal_at = place->at;
-		news->message = make_copy(t);
+		/* -1: qmgr will make a file */
+		news->message = fs_memory("message", t->buffer.data,
+		    t->buffer.len);
 		return true;
 	}
 	news->message = queue_open_file(QUEUE_INCOMING, t->queue_id, O_RDONLY);

@@ -19,16 +19,17 @@
  */
 #include "cleanup/drop.h"
 
-#include <endian.h>
 #include <string.h>
 
 #include "common/base/fields.h"
 #include "common/mail/address.h"
 #include "common/mail/dsn.h"
 #include "common/mail/verp.h"
+#include "common/queue/numbers.h"
 #include "common/queue/queue.h"
 
 static const char	magic[8] = "PRDROP1\n";
+enum { AT_LENGTH = 8, AT_CRC = 12 };
 
 enum { NOTIFY_ALL = NOTIFY_NEVER | NOTIFY_SUCCESS | NOTIFY_FAILURE |
     NOTIFY_DELAY };
@@ -66,20 +67,18 @@ static const struct field drop_fields[] = {
 const char *
 drop_encode(const struct drop *d, struct str *to)
 {
-	size_t		 start = to->len;
-	uint32_t	 numbers[2];
+	size_t		 start = to->len, head = start + DROP_PREFIX;
 	const char	*why;
 
 	str_add_mem(to, magic, sizeof(magic));
-	str_add_mem(to, "\0\0\0\0\0\0\0\0", sizeof(numbers));
+	str_add_mem(to, "\0\0\0\0\0\0\0\0", DROP_PREFIX - AT_LENGTH);
 	if (to->is_cut)
 		return "there is no room for it";
 	if ((why = fields_encode(drop_fields, d, to, NULL, NULL)) != NULL)
 		return why;
-	start += DROP_PREFIX;
-	numbers[0] = htole32((uint32_t)(to->len - start));
-	numbers[1] = htole32(queue_crc(0, to->data + start, to->len - start));
-	memcpy(to->data + start - sizeof(numbers), numbers, sizeof(numbers));
+	put32(to->data + start + AT_LENGTH, (uint32_t)(to->len - head));
+	put32(to->data + start + AT_CRC,
+	    queue_crc(0, to->data + head, to->len - head));
 	return NULL;
 }
 
@@ -87,12 +86,9 @@ drop_encode(const struct drop *d, struct str *to)
 const char *
 drop_decode_prefix(const void *prefix, size_t *head_len)
 {
-	uint32_t	len;
-
 	if (memcmp(prefix, magic, sizeof(magic)) != 0)
 		return "it does not begin as a posted message";
-	memcpy(&len, (const char *)prefix + sizeof(magic), sizeof(len));
-	*head_len = le32toh(len);
+	*head_len = get32((const char *)prefix + AT_LENGTH);
 	if (*head_len == 0 || *head_len > DROP_HEAD_MAX)
 		return "the length of its envelope is out of bounds";
 	return NULL;
@@ -104,10 +100,9 @@ drop_decode(struct drop *d, struct pool *pool, const void *prefix,
     const void *head, size_t head_len)
 {
 	const char	*why;
-	uint32_t	 crc;
 
-	memcpy(&crc, (const char *)prefix + sizeof(magic) + 4, sizeof(crc));
-	if (queue_crc(0, head, head_len) != le32toh(crc))
+	if (queue_crc(0, head, head_len) !=
+	    get32((const char *)prefix + AT_CRC))
 		return "its envelope is damaged";
 	why = fields_decode(drop_fields, d, pool, head, head_len, NULL, 0);
 	if (why != NULL)

@@ -16,10 +16,8 @@
 
 /* --- spool.c: input into an unnamed file ------------------------------- */
 
-/* An unnamed temporary file, and sealed memory with a content; -1 with
- * errno. */
+/* An unnamed temporary file; -1 with errno. */
 int		 spool_open(void);
-int		 spool_memory(const void *, size_t);
 
 /* How lines end the input. */
 enum { SPOOL_DOT_ENDS = 1 };
@@ -30,9 +28,9 @@ struct spooled {
 };
 
 /*
- * Copy `in` to one of them until its end, or a line with a single dot. Leading
- * mailbox "From " lines are left out. The descriptor, or -1: EFBIG beyond the
- * limit (0 is none), else what the system says.
+ * Copy `in` to one, or to sealed memory, until its end, or a line with a
+ * single dot. Leading mailbox "From " lines are left out. The descriptor, or
+ * -1: EFBIG beyond the limit (0 is none), else what the system says.
  */
 int		 spool_input(int in, int how, int64_t limit, struct spooled *);
 

@@ -8,7 +8,6 @@
  */
 #include <err.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,6 +16,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "common/base/fs.h"
 #include "common/base/text.h"
 #include "common/mail/address.h"
 #include "common/mail/dsn.h"
@@ -479,7 +479,8 @@ make_probe(struct options *o)
 
 	if (o->wants_headers)
 		usage("-bv", "it reads no message that -t could be about");
-	if ((fd = spool_memory("", 0)) == -1 && (fd = spool_open()) == -1)
+	if ((fd = fs_memory("message", "", 0)) == -1 &&
+	    (fd = spool_open()) == -1)
 		err(EX_TEMPFAIL, "temporary file");
 	o->drop.flags |= MAIL_IS_PROBE;
 	return fd;
@@ -532,20 +533,6 @@ post(struct options *o, char **argv)
 	return answer.exit_status;
 }
 
-/* Closed standard descriptors are opened on nothing, so that no file of ours
- * takes their numbers. */
-static void
-open_standard_descriptors(void)
-{
-	int	fd;
-
-	do
-		fd = open("/dev/null", O_RDWR);
-	while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd > STDERR_FILENO)
-		close(fd);
-}
-
 /* The configuration that the options or MAIL_CONFIG name. */
 static void
 configure(struct options *o)
@@ -570,7 +557,7 @@ main(int argc, char **argv)
 
 	if (argc < 1)
 		return EX_USAGE;	/* execve() without a name */
-	open_standard_descriptors();
+	fs_open_standard();
 	signal(SIGXFSZ, SIG_IGN);	/* a write says EFBIG instead */
 	signal(SIGCHLD, SIG_DFL);	/* postdrop's status must be there */
 	first = parse(&options, argc, argv);

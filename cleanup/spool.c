@@ -20,13 +20,8 @@
 #include "cleanup/post.h"
 
 enum {
-	PIECE = 32 * 1024,		/* what is longer goes into a file */
-	SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE
+	PIECE = 32 * 1024		/* what is longer goes into a file */
 };
-
-#ifndef MFD_NOEXEC_SEAL
-#define MFD_NOEXEC_SEAL	0x0008U		/* since Linux 6.3 */
-#endif
 
 /* What the last bytes were. */
 enum place { AT_START, BEHIND_DOT, BEHIND_DOT_CR, IN_LINE, IS_OVER };
@@ -61,24 +56,6 @@ spool_open(void)
 	if (fd == -1)
 		fd = memfd_create("message", MFD_CLOEXEC);
 	return fd;
-}
-
-/* Memory of this content that stays as it is. An older kernel does not know
- * that nobody wants to run it. */
-int
-spool_memory(const void *data, size_t len)
-{
-	unsigned	flags = MFD_CLOEXEC | MFD_ALLOW_SEALING;
-	int		fd = memfd_create("message", flags | MFD_NOEXEC_SEAL);
-
-	if (fd == -1 && errno == EINVAL)
-		fd = memfd_create("message", flags);
-	if (fd == -1)
-		return -1;
-	if (fs_write(fd, data, len) == 0 && fcntl(fd, F_ADD_SEALS, SEALS) == 0)
-		return fd;
-	close(fd);
-	return -1;
 }
 
 /* Write out what is in the buffer. */
@@ -221,7 +198,7 @@ static int
 finish(struct spool *s)
 {
 	if (s->out == -1)
-		s->out = spool_memory(s->buffer, s->filled);
+		s->out = fs_memory("message", s->buffer, s->filled);
 	else if (flush(s) == -1)
 		return -1;
 	return s->out != -1 ? 0 : flush(s);

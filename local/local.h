@@ -108,6 +108,10 @@ WAITS int	 look_up(struct addressee *, const char *parameter,
 /* The same for all keys of the recipient's address. */
 WAITS int	 look_up_recipient(struct addressee *, const char *parameter,
 		    struct found *);
+/* What holds for a user: *value, which holds for all, unless the tables of the
+ * parameter, `maps`, say something else. 1, 0 when it is empty, -1: settled. */
+WAITS int	 look_up_user(struct addressee *, const char *parameter,
+		    const char *maps, const char *user, char **value);
 
 /* reroute.c: is another transport to deliver to this user's mailbox, or to
  * somebody whom nobody knows? 1: yes, and it is settled; 0: no; -1: settled,

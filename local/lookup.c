@@ -48,3 +48,21 @@ look_up_recipient(struct addressee *a, const char *parameter,
 	text_lower(address);
 	return ask_for(a, parameter, LOOKUP_ADDRESS, &key, 1, found);
 }
+
+/* Ask for a user. */
+int
+look_up_user(struct addressee *a, const char *parameter, const char *maps,
+    const char *user, char **value)
+{
+	struct key_row	key = { pool_strdup(a->delivery->pool, user) };
+	struct found	found;
+	int		known;
+
+	known = *maps == '\0' ? 0 : look_up(a, parameter, &key, 1, &found);
+	if (known == -1)
+		return addressee_settle(a, OUTCOME_DEFERRED, 0, "4.3.0",
+		    "%s: lookup of %s failed", parameter, user);
+	if (known == 1)
+		*value = found.value;
+	return **value != '\0';
+}

@@ -48,32 +48,6 @@ struct way {
 	char		*transport, *maps;
 };
 
-/* Which transport gets this user: 1, 0 for none, -1: settled. */
-WAITS static int
-find_transport(struct addressee *a, const struct way *way, const char *user,
-    char **via)
-{
-	struct pool	*pool = a->delivery->pool;
-	struct key_row	 key = { pool_strdup(pool, user) };
-	struct found	 found;
-
-	*via = way->transport;
-	if (*way->maps != '\0') {
-		switch (look_up(a, way->table, &key, 1, &found)) {
-		case -1:
-			return addressee_settle(a, OUTCOME_DEFERRED, 0,
-			    "4.3.0", "%s: lookup of %s failed", way->table,
-			    user);
-		case 1:
-			*via = found.value;
-			break;
-		default:
-			break;
-		}
-	}
-	return **via != '\0';
-}
-
 /* A message of its own for another user (O2). */
 WAITS static int
 post_to(struct addressee *a, const char *user)
@@ -116,8 +90,8 @@ hand_on(struct addressee *a, const struct way *way, const char *user,
 WAITS static int
 reroute(struct addressee *a, const struct way *way, const char *user)
 {
-	char	*via;
-	int	 found = find_transport(a, way, user, &via);
+	char	*via = way->transport;
+	int	 found = look_up_user(a, way->table, way->maps, user, &via);
 
 	if (found != 1)
 		return found;

@@ -275,31 +275,7 @@ shell_deliver(struct addressee *a, struct home *h, const char *text)
 
 /* --- mailbox_command ----------------------------------------------------- */
 
-/* The command of this user: 1, 0 for none, -1: settled. */
-WAITS static int
-find_command(struct addressee *a, const struct home *h, char **command)
-{
-	struct key_row	key = { h->user };
-	struct found	found;
-
-	*command = set.mailbox_command;
-	if (*set.mailbox_command_maps != '\0') {
-		switch (look_up(a, "mailbox_command_maps", &key, 1, &found)) {
-		case -1:
-			return addressee_settle(a, OUTCOME_DEFERRED, 0,
-			    "4.3.0", "mailbox_command_maps: lookup of %s "
-			    "failed", h->user);
-		case 1:
-			*command = found.value;
-			break;
-		default:
-			break;
-		}
-	}
-	return **command != '\0';
-}
-
-/* The same for root, by somebody else (S2). */
+/* Run it for root, by somebody else (S2). */
 WAITS static int
 run_for_root(struct addressee *a, const char *command)
 {
@@ -330,8 +306,9 @@ shell_may_mailbox(void)
 int
 shell_mailbox(struct addressee *a, struct home *h)
 {
-	char	*command;
-	int	 found = find_command(a, h, &command);
+	char	*command = set.mailbox_command;
+	int	 found = look_up_user(a, "mailbox_command_maps",
+		    set.mailbox_command_maps, h->user, &command);
 
 	if (found != 1)
 		return found;

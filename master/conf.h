@@ -72,9 +72,6 @@ void	 conf_each_of_service(const struct mastercf *,
 	    void (*each)(void *, const char *service, const struct known *),
 	    void *context);
 
-/* Every line of a text, as a warning. */
-void	 conf_warn(char *lines);
-
 /* master.cf of the directory; NULL with *why. */
 struct mastercf	*conf_master(struct pool *, const struct request *,
 		    char **why);

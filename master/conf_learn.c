@@ -50,19 +50,13 @@ compare_name(const void *name, const void *row)
 static void
 add(struct pool *pool, struct catalog *c, const struct param *row)
 {
-	size_t	i, room = c->room > 0 ? c->room * 2 : 128;
+	size_t	i;
 
 	for (i = 0; i < c->count; i++)
 		if (strcmp(c->rows[i].name, row->name) == 0)
 			return;
-	if (c->count == c->room) {
-		if (c->rows == NULL)
-			c->rows = pool_array(pool, room, sizeof(*row));
-		else
-			c->rows = pool_resize(pool, c->rows,
-			    c->room * sizeof(*row), room * sizeof(*row));
-		c->room = room;
-	}
+	c->rows = pool_grow(pool, c->rows, &c->room, c->count + 1,
+	    sizeof(*row));
 	c->rows[c->count++] = *row;
 }
 

@@ -101,17 +101,6 @@ daemon_directory(struct maincf *mc, struct pool *pool)
 	return directory == NULL ? DEFAULT_DAEMON_DIRECTORY : directory;
 }
 
-/* Every line of a text goes to the log. */
-void
-conf_warn(char *lines)
-{
-	char	*line;
-
-	while ((line = strsep(&lines, "\n")) != NULL)
-		if (*line != '\0')
-			log_warning("%s", line);
-}
-
 /* -o name=value */
 static void
 override(struct pool *pool, struct maincf *mc, const char *setting)
@@ -159,7 +148,7 @@ conf_load(struct pool *pool, const struct request *r, struct catalog *c)
 		return NULL;
 	str_init(&problems, pool, 0);
 	site_apply(mc, &problems);
-	conf_warn(problems.data);
+	log_lines(LOG_LEVEL_WARNING, problems.data);
 	catalog_learn(pool, c, daemon_directory(mc, pool));
 	if (r->which == DEFAULTS) {
 		site_apply(empty, &problems);

@@ -229,7 +229,7 @@ show_all(struct pool *pool, const struct request *r, struct maincf *mc,
 	str_init(&lines, pool, 0);
 	known_report(mc, &lines);
 	fflush(stdout);
-	conf_warn(lines.data);
+	log_lines(LOG_LEVEL_WARNING, lines.data);
 }
 
 /* Print what the request names. */

@@ -8,7 +8,6 @@
 
 #include <errno.h>
 #include <inttypes.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -138,17 +137,6 @@ reload(struct request *r)
 	say_all(r, &problems);
 	say(r, "the configuration is as it was before");
 	return 1;
-}
-
-/* A line of any level. */
-static void __attribute__((format(printf, 2, 3)))
-log_at(enum log_level level, const char *format, ...)
-{
-	va_list	ap;
-
-	va_start(ap, format);
-	log_line(level, format, ap);
-	va_end(ap);
 }
 
 /* post LEVEL TAG TEXT: the line of somebody else, under his name. */

@@ -85,18 +85,6 @@ static struct {
 
 /* --- the configuration --------------------------------------------------- */
 
-/* Log every line of a text. */
-static void
-log_lines(void (*say)(const char *, ...), const struct str *text)
-{
-	char	*copy = mem_strdup(text->data), *rest = copy, *line;
-
-	while ((line = strsep(&rest, "\n")) != NULL)
-		if (*line != '\0')
-			say("%s", line);
-	free(copy);
-}
-
 /* What reading the configuration has to say. */
 struct messages {
 	struct str	problems, warnings, notes;
@@ -255,7 +243,7 @@ reload_once(struct str *problems)
 		tell_script("refreshing");
 	log_info("reload -- version " POSTRIDER_VERSION ", configuration %s",
 	    self.directory);
-	log_lines(log_warning, &m.warnings);
+	log_lines(LOG_LEVEL_WARNING, m.warnings.data);
 	watch_replace(services);
 	listeners_sweep(services);
 	self.services = services;
@@ -331,7 +319,7 @@ reload_fiber(void *arg)
 	str_init(&problems, pool, 0);
 	notify_reloading();
 	if (reload(&problems) == -1) {
-		log_lines(log_error, &problems);
+		log_lines(LOG_LEVEL_ERROR, problems.data);
 		log_error("the configuration is as it was before");
 	}
 	notify("READY=1");
@@ -471,7 +459,7 @@ open_services(struct maincf *mc, struct messages *m)
 	size_t			 i;
 
 	if ((self.services = load(maincf_pool(mc), mc, m)) == NULL) {
-		log_lines(log_error, &m->problems);
+		log_lines(LOG_LEVEL_ERROR, m->problems.data);
 		die("the configuration cannot be used");
 	}
 	for (i = 0; i < self.services->count; i++)
@@ -543,8 +531,8 @@ go(const struct messages *m)
 	if (!site.is_root)
 		log_warning("not started by root: all daemons run as one "
 		    "user, isolation is off");
-	log_lines(log_warning, &m->warnings);
-	log_lines(log_info, &m->notes);
+	log_lines(LOG_LEVEL_WARNING, m->warnings.data);
+	log_lines(LOG_LEVEL_INFO, m->notes.data);
 	if (site.is_root)
 		spawn_drop_capabilities();
 	certificates_use(self.services);

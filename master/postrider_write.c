@@ -10,7 +10,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -32,23 +31,12 @@ static const struct { const char *name; enum log_level level; } levels[] = {
 	{ "fatal", LOG_LEVEL_FATAL }, { "panic", LOG_LEVEL_PANIC }
 };
 
-/* A line of any level. */
-static void __attribute__((format(printf, 2, 3)))
-say(enum log_level level, const char *format, ...)
-{
-	va_list	ap;
-
-	va_start(ap, format);
-	log_line(level, format, ap);
-	va_end(ap);
-}
-
 /* To the system's log, which anybody may use. */
 static int
 write_syslog(enum log_level level, const char *text)
 {
 	log_to_syslog();
-	say(level, "%s", text);
+	log_at(level, "%s", text);
 	return 0;
 }
 

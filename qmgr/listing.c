@@ -17,7 +17,7 @@
 
 #include "common/base/mem.h"
 
-enum { FIRST_ROOM = 256, PORTION = 10000, FIRST_SEEN = 4 * PORTION };
+enum { PORTION = 10000, FIRST_SEEN = 4 * PORTION };
 
 /* --- who has been listed ------------------------------------------------- */
 
@@ -94,10 +94,7 @@ add(struct listing *l, const char *id)
 
 	if (is_seen(l, id))
 		return;
-	if (l->count == l->room) {
-		l->room = l->room == 0 ? FIRST_ROOM : 2 * l->room;
-		l->rows = mem_resize(l->rows, l->room * sizeof(*l->rows));
-	}
+	l->rows = mem_grow(l->rows, &l->room, l->count + 1, sizeof(*l->rows));
 	row = &l->rows[l->count++];
 	strlcpy(row->id, id, sizeof(row->id));
 	row->dir = (unsigned char)l->dir;

@@ -261,10 +261,7 @@ add_found(void *context, const struct queue_entry *e)
 {
 	struct found_ids	*f = context;
 
-	if (f->count == f->room) {
-		f->room = f->room == 0 ? 256 : 2 * f->room;
-		f->ids = mem_resize(f->ids, f->room * sizeof(*f->ids));
-	}
+	f->ids = mem_grow(f->ids, &f->room, f->count + 1, sizeof(*f->ids));
 	f->ids[f->count++] = pool_strdup(f->pool, e->queue_id);
 	return true;
 }

@@ -32,13 +32,6 @@ static struct {
 	int		status;
 } work;
 
-/* Is it the name of a hash directory? */
-static bool
-is_hash(const char *name)
-{
-	return strlen(name) == 2 && strspn(name, "0123456789abcdef") == 2;
-}
-
 /* Something that is none of ours. */
 static void
 tell_stray(enum queue_dir dir, const char *below, const char *name)
@@ -94,7 +87,7 @@ look_at(enum queue_dir dir, int at, const char *below, const char *name)
 
 	if (fstatat(at, name, &st, AT_SYMLINK_NOFOLLOW) == -1)
 		return;			/* gone meanwhile */
-	if (*below == '\0' && S_ISDIR(st.st_mode) && is_hash(name)) {
+	if (*below == '\0' && S_ISDIR(st.st_mode) && queue_is_hash(name)) {
 		look_through(dir, name);
 		return;
 	}

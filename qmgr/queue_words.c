@@ -59,13 +59,9 @@ struct order *
 order_add(const char *verb)
 {
 	struct order	*o;
-	size_t		 room = command.room;
 
-	if (command.count == room) {
-		command.room = room == 0 ? 4 : 2 * room;
-		command.orders = mem_resize(command.orders,
-		    command.room * sizeof(*command.orders));
-	}
+	command.orders = mem_grow(command.orders, &command.room,
+	    command.count + 1, sizeof(*o));
 	o = &command.orders[command.count++];
 	memset(o, 0, sizeof(*o));
 	o->verb = verb;
@@ -77,10 +73,7 @@ order_add(const char *verb)
 static void
 add_id(struct order *o, char *id)
 {
-	if (o->count == o->room) {
-		o->room = o->room == 0 ? 16 : 2 * o->room;
-		o->ids = mem_resize(o->ids, o->room * sizeof(*o->ids));
-	}
+	o->ids = mem_grow(o->ids, &o->room, o->count + 1, sizeof(*o->ids));
 	o->ids[o->count++] = id;
 }
 

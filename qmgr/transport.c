@@ -59,7 +59,6 @@ refresh(void)
 	struct pool		*pool = pool_new("transports", 0);
 	struct transport	*t;
 	struct str		 problems;
-	char			*line, *rest;
 	int			 result = 0;
 
 	str_init(&problems, pool, 0);
@@ -70,10 +69,7 @@ refresh(void)
 		if (t->tuning.retry.maximal > retry.longest)
 			retry.longest = t->tuning.retry.maximal;
 	}
-	rest = problems.data;
-	while ((line = strsep(&rest, "\n")) != NULL)
-		if (*line != '\0')
-			log_error("%s", line);
+	log_lines(LOG_LEVEL_ERROR, problems.data);
 	pool_free(pool);
 	return result;
 }

@@ -42,10 +42,7 @@ add(const struct inetaddr *address, char *name, bool is_first)
 {
 	if (!answer_is_host_name(name))
 		return;
-	if (count == room) {
-		room = room == 0 ? 64 : 2 * room;
-		lines = mem_resize(lines, room * sizeof(*lines));
-	}
+	lines = mem_grow(lines, &room, count + 1, sizeof(*lines));
 	text_lower(name);
 	lines[count] = (struct line){ .address = *address, .name = name,
 	    .number = count, .is_first = is_first };

@@ -156,17 +156,6 @@ become_root(void)
 		die("cannot be root again: %s", strerror(errno));
 }
 
-/* Tell each line of warnings. */
-static void
-say_warnings(char *warnings)
-{
-	char	*line;
-
-	while ((line = strsep(&warnings, "\n")) != NULL)
-		if (*line != '\0')
-			log_warning("%s", line);
-}
-
 /* Build one table. */
 static int
 build(struct pool *pool, const char *name)
@@ -184,7 +173,7 @@ build(struct pool *pool, const char *name)
 	become_owner(source);
 	why = map_build(pool, name, options.how, &entries, &warnings);
 	become_root();
-	say_warnings(warnings.data);
+	log_lines(LOG_LEVEL_WARNING, warnings.data);
 	if (why != NULL) {
 		log_error("%s", why);
 		return 1;
@@ -388,7 +377,7 @@ add(struct pool *pool, const char *name)
 	why = map_merge(pool, name, read_input(pool), "standard input",
 	    options.how, &entries, &warnings);
 	become_root();
-	say_warnings(warnings.data);
+	log_lines(LOG_LEVEL_WARNING, warnings.data);
 	if (why != NULL)
 		die("%s", why);
 }

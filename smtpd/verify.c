@@ -113,23 +113,31 @@ verify(struct session *s, struct pool *pool, const char *text)
 	return say(s, REPLY_CANNOT_VRFY, address);
 }
 
-/* RFC 5321 7.3: it is there in any case. */
-int
-command_vrfy(struct session *s, char *args)
+/* Answer a question about somebody: `syntax` is what one writes. */
+WAITS static int
+query(struct session *s, char *args, const char *syntax,
+    WAITS int (*reply)(struct session *, struct pool *, const char *))
 {
 	struct pool	*pool;
 	char		*who = text_trim(args);
 	int		 result;
 
 	if (*who == '\0')
-		return say(s, REPLY_BAD_SYNTAX, "VRFY address");
+		return say(s, REPLY_BAD_SYNTAX, syntax);
 	if (!unicode_of_query(s, who))
 		return say(s, REPLY_BAD_UNICODE,
 		    "a UTF-8 address needs the parameter SMTPUTF8");
-	pool = pool_new("vrfy", MEMORY);
-	result = verify(s, pool, who);
+	pool = pool_new("query", MEMORY);
+	result = reply(s, pool, who);
 	pool_free(pool);
 	return result;
+}
+
+/* RFC 5321 7.3: it is there in any case. */
+int
+command_vrfy(struct session *s, char *args)
+{
+	return query(s, args, "VRFY address", verify);
 }
 
 /* What the address stands for, as its table says: virtual aliases first, then
@@ -225,19 +233,7 @@ expand(struct session *s, struct pool *pool, const char *text)
 int
 command_expn(struct session *s, char *args)
 {
-	struct pool	*pool;
-	char		*who = text_trim(args);
-	int		 result;
-
 	if (!extension_is_offered(s, "EXPN"))
 		return say(s, REPLY_NO_COMMAND, "EXPN");
-	if (*who == '\0')
-		return say(s, REPLY_BAD_SYNTAX, "EXPN list");
-	if (!unicode_of_query(s, who))
-		return say(s, REPLY_BAD_UNICODE,
-		    "a UTF-8 address needs the parameter SMTPUTF8");
-	pool = pool_new("expn", MEMORY);
-	result = expand(s, pool, who);
-	pool_free(pool);
-	return result;
+	return query(s, args, "EXPN list", expand);
 }

@@ -11,14 +11,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { SIZE_UNKNOWN = 512 };	/* room for a file that says it is empty */
+enum {
+	SIZE_UNKNOWN = 512,		/* for a file that says it is empty */
+	NOEXEC_SEAL = 0x8,		/* MFD_NOEXEC_SEAL */
+	SEALS = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE
+};
 
 /* Close on the way out of a failure, whose errno is the one to tell. */
 static void
@@ -286,6 +292,37 @@ fs_rename_new(int from_at, const char *from, int to_at, const char *to)
 		errno = EEXIST;
 	else if (errno == ENOENT)
 		return renameat(from_at, from, to_at, to);
+	return -1;
+}
+
+/* New memory that nobody can execute. Kernels before 6.3 do not know how to
+ * say that; they are asked once. */
+static int
+create_memory(const char *name)
+{
+	static atomic_uint	known = MFD_CLOEXEC | MFD_ALLOW_SEALING |
+				    NOEXEC_SEAL;
+	unsigned		flags = known;
+	int			fd = memfd_create(name, flags);
+
+	if (fd != -1 || errno != EINVAL || (flags & NOEXEC_SEAL) == 0)
+		return fd;
+	flags &= ~(unsigned)NOEXEC_SEAL;
+	known = flags;
+	return memfd_create(name, flags);
+}
+
+/* Sealed memory with a content. */
+int
+fs_memory(const char *name, const void *data, size_t len)
+{
+	int	fd = create_memory(name);
+
+	if (fd == -1)
+		return -1;
+	if (fs_write(fd, data, len) == 0 && fcntl(fd, F_ADD_SEALS, SEALS) == 0)
+		return fd;
+	close_quietly(fd);
 	return -1;
 }
 

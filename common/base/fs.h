@@ -42,6 +42,14 @@ int	 fs_replace_file(const char *path, const void *data, size_t len,
 int	 fs_rename_new(int from_at, const char *from, int to_at,
 	    const char *to);
 
+/*
+ * A file in memory without a place in any directory, that holds this and that
+ * nobody can change or, since Linux 6.3, execute; /proc shows it by `name`.
+ * Its position is behind the last byte. EMFILE, ENFILE, ENOMEM, or what
+ * fs_write() says (EFBIG beyond the limit of the process).
+ */
+int	 fs_memory(const char *name, const void *data, size_t len);
+
 /* Directory descriptor (O_PATH is not used, so that it can be synced). */
 int	 fs_open_directory(int at, const char *path);
 

@@ -521,3 +521,27 @@ log_debug(const char *format, ...)
 	log_line(LOG_LEVEL_DEBUG, format, ap);
 	va_end(ap);
 }
+
+/* A line of any level. */
+void
+log_at(enum log_level level, const char *format, ...)
+{
+	va_list	ap;
+
+	va_start(ap, format);
+	log_line(level, format, ap);
+	va_end(ap);
+}
+
+/* Each line of a text. */
+void
+log_lines(enum log_level level, const char *text)
+{
+	size_t	len;
+
+	for (; *text != '\0'; text += len + (text[len] == '\n')) {
+		len = strcspn(text, "\n");
+		if (len > 0)
+			log_at(level, "%.*s", (int)len, text);
+	}
+}

@@ -67,6 +67,9 @@ void	 log_info(const char *, ...) __attribute__((format(printf, 1, 2)));
 void	 log_warning(const char *, ...) __attribute__((format(printf, 1, 2)));
 void	 log_error(const char *, ...) __attribute__((format(printf, 1, 2)));
 void	 log_debug(const char *, ...) __attribute__((format(printf, 1, 2)));
+void	 log_at(enum log_level, const char *, ...)
+	    __attribute__((format(printf, 2, 3)));
+void	 log_lines(enum log_level, const char *);	/* but empty ones */
 void	 log_line(enum log_level, const char *format, va_list)
 	    __attribute__((format(printf, 2, 0)));
 

@@ -314,19 +314,29 @@ pool_resize(struct pool *p, void *old, size_t old_size, size_t size)
 	return fresh;
 }
 
+/* Room doubles until so many things find it; *bytes is what they take. */
+static size_t
+double_room(size_t room, size_t want, size_t size, size_t *bytes)
+{
+	if (room == 0)
+		room = 16;
+	while (room < want)
+		if (__builtin_mul_overflow(room, 2, &room))
+			bug("room for %zu things", want);
+	if (__builtin_mul_overflow(room, size, bytes))
+		bug("array of %zu times %zu bytes", room, size);
+	return room;
+}
+
 /* An array that doubles. */
 void *
 pool_grow(struct pool *p, void *array, size_t *room, size_t want, size_t size)
 {
-	size_t	more = *room > 0 ? *room : 16, bytes;
+	size_t	more, bytes;
 
 	if (want <= *room)
 		return array;
-	while (more < want)
-		if (__builtin_mul_overflow(more, 2, &more))
-			bug("room for %zu things", want);
-	if (__builtin_mul_overflow(more, size, &bytes))
-		bug("array of %zu times %zu bytes", more, size);
+	more = double_room(*room, want, size, &bytes);
 	array = *room == 0 ? pool_alloc(p, bytes) :
 	    pool_resize(p, array, *room * size, bytes);
 	*room = more;
@@ -449,6 +459,18 @@ mem_resize(void *old, size_t size)
 	if (data == NULL)
 		out_of_memory(size);
 	return data;
+}
+
+/* An array that doubles. */
+void *
+mem_grow(void *array, size_t *room, size_t want, size_t size)
+{
+	size_t	bytes;
+
+	if (want <= *room)
+		return array;
+	*room = double_room(*room, want, size, &bytes);
+	return mem_resize(array, bytes);
 }
 
 /* A copy on the heap. */

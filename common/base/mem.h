@@ -84,6 +84,8 @@ void		 mem_keep(void);
 /* malloc and realloc that die() instead of failing; free() as usual. */
 void		*mem_alloc(size_t) __attribute__((malloc, alloc_size(1)));
 void		*mem_resize(void *, size_t) __attribute__((alloc_size(2)));
+/* As pool_grow(). */
+void		*mem_grow(void *array, size_t *room, size_t want, size_t size);
 char		*mem_strdup(const char *);
 
 #endif

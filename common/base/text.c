@@ -31,12 +31,6 @@ lower(char c)
 }
 
 static bool
-is_space(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
-static bool
 is_digit(char c)
 {
 	return c >= '0' && c <= '9';
@@ -273,10 +267,10 @@ text_trim(char *text)
 {
 	size_t	len;
 
-	while (is_space(*text))
+	while (text_is_space(*text))
 		text++;
 	len = strlen(text);
-	while (len > 0 && is_space(text[len - 1]))
+	while (len > 0 && text_is_space(text[len - 1]))
 		len--;
 	text[len] = '\0';
 	return text;
@@ -285,7 +279,7 @@ text_trim(char *text)
 static bool
 is_separator(char c)
 {
-	return c == ',' || is_space(c);
+	return c == ',' || text_is_space(c);
 }
 
 /* The end of the word at `at`; with `braces`, what they hold is of it. */

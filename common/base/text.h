@@ -40,6 +40,13 @@ bool	 text_starts(const char *, const char *prefix);	/* ignoring case */
 bool	 text_ends(const char *, const char *suffix);	/* ignoring case */
 void	 text_lower(char *);				/* in place */
 
+/* White space, whatever the locale. */
+static inline bool
+text_is_space(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 /* How many of the first `len` bytes are printable ASCII, the blank included. */
 size_t	 text_printable(const char *, size_t len);
 

@@ -81,17 +81,6 @@ clean_environment(void)
 	}
 }
 
-/* Tell each line of a list of problems. */
-static void
-log_problems(char *problems)
-{
-	char	*line;
-
-	while ((line = strsep(&problems, "\n")) != NULL)
-		if (*line != '\0')
-			log_error("%s", line);
-}
-
 /* The settings of -o, which are for this service alone. */
 static void
 apply_overrides(struct maincf *mc)
@@ -160,7 +149,7 @@ configure(void)
 
 	str_init(&problems, pool, 0);
 	if ((self.maincf = read_configuration(&problems)) == NULL) {
-		log_problems(problems.data);
+		log_lines(LOG_LEVEL_ERROR, problems.data);
 		die("the configuration cannot be used");
 	}
 	pool_free(pool);
@@ -205,7 +194,7 @@ daemon_read_again(void)
 	site = before;
 	log_facility_again(facility);
 	if (!is_same) {
-		log_problems(problems.data);
+		log_lines(LOG_LEVEL_ERROR, problems.data);
 		log_error("the old configuration stays in force");
 	}
 	pool_free(pool);
@@ -223,7 +212,7 @@ check(const struct daemon *d)
 	str_init(&problems, pool_new("problems", 0), 0);
 	self.maincf = read_configuration(&problems);
 	if (self.maincf == NULL) {
-		log_problems(problems.data);
+		log_lines(LOG_LEVEL_ERROR, problems.data);
 		return 1;
 	}
 	if (self.unsupported != NULL)

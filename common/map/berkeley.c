@@ -225,18 +225,6 @@ get(DB *db, struct pool *pool, const char *key, size_t len, char **value)
 	return error;
 }
 
-/* Has the content been written since we opened it? The change time is no
- * sign: it moves when another file takes the name, too. */
-static bool
-is_rewritten(const struct berkeley *b)
-{
-	struct map_stamp	now;
-
-	return stamp_of(b->fd, &now) == -1 || now.size != b->stamp.size ||
-	    now.modified.tv_sec != b->stamp.modified.tv_sec ||
-	    now.modified.tv_nsec != b->stamp.modified.tv_nsec;
-}
-
 /* Ask under the lock; 0, DB_NOTFOUND, or -1 with errno. */
 static int
 ask(struct berkeley *b, struct pool *pool, const char *key, char **value)
@@ -244,14 +232,14 @@ ask(struct berkeley *b, struct pool *pool, const char *key, char **value)
 	size_t	len = strlen(key);
 	int	error;
 
-	if (is_rewritten(b)) {
+	if (map_is_rewritten(b->fd, &b->stamp)) {
 		errno = EAGAIN;
 		return -1;
 	}
 	if ((error = get(b->db, pool, key, len + 1, value)) == DB_NOTFOUND)
 		error = get(b->db, pool, key, len, value);
 	if (error == 0 || error == DB_NOTFOUND) {
-		if (!is_rewritten(b))
+		if (!map_is_rewritten(b->fd, &b->stamp))
 			return error;
 		error = EAGAIN;
 	}
@@ -267,7 +255,7 @@ berkeley_find(struct map *m, struct pool *pool, const char *key, char **value,
 	struct berkeley	*b = m->state;
 	int		 result = -1;
 
-	if (b->db != NULL && is_rewritten(b))
+	if (b->db != NULL && map_is_rewritten(b->fd, &b->stamp))
 		shut(b);
 	if (b->db != NULL || open_file(b) == 0)
 		result = map_lock_shared(b->fd);

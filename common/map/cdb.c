@@ -92,18 +92,6 @@ is_whole(int fd, uint64_t size)
 	return sum > 0 || size == HEAD;
 }
 
-/* Has the content been written since we opened it? The change time is no
- * sign: it moves when another file takes the name, too. */
-static bool
-is_rewritten(const struct constant *c)
-{
-	struct stat	now;
-
-	return fstat(c->fd, &now) == -1 || now.st_size != c->stamp.size ||
-	    now.st_mtim.tv_sec != c->stamp.modified.tv_sec ||
-	    now.st_mtim.tv_nsec != c->stamp.modified.tv_nsec;
-}
-
 /* Open the file there is. 0 or -1 with errno. */
 static int
 open_constant(struct constant *c)
@@ -120,7 +108,7 @@ open_constant(struct constant *c)
 		map_stamp_take(&c->stamp, &st);
 		if (!is_whole(c->fd, (uint64_t)st.st_size))
 			error = EPROTO;
-		else if (is_rewritten(c))
+		else if (map_is_rewritten(c->fd, &c->stamp))
 			error = EAGAIN;
 	}
 	if (error == 0)
@@ -233,7 +221,7 @@ ask(const struct constant *c, struct pool *pool, const char *key, char **value)
 
 	if ((result = look_up(c, pool, key, len, value)) == 0)
 		result = look_up(c, pool, key, len + 1, value);
-	if (is_rewritten(c)) {
+	if (map_is_rewritten(c->fd, &c->stamp)) {
 		errno = EAGAIN;
 		return -1;
 	}
@@ -248,7 +236,7 @@ constant_find(struct map *m, struct pool *pool, const char *key, char **value,
 	struct constant	*c = m->state;
 	int		 found = -1, error;
 
-	if (c->fd != -1 && is_rewritten(c))
+	if (c->fd != -1 && map_is_rewritten(c->fd, &c->stamp))
 		constant_close(m);
 	if (c->fd != -1 || open_constant(c) == 0)
 		found = ask(c, pool, key, value);

@@ -33,14 +33,9 @@ add_rule(struct map *m, enum rule_kind kind)
 {
 	struct networks	*n = m->state;
 	struct rule	*rule;
-	size_t		 size = sizeof(*rule), room = n->room;
 
-	if (n->count == room) {
-		n->room = room == 0 ? 16 : 2 * room;
-		n->rules = room == 0 ? pool_array(m->pool, n->room, size) :
-		    pool_resize(m->pool, n->rules, room * size,
-		    n->room * size);
-	}
+	n->rules = pool_grow(m->pool, n->rules, &n->room, n->count + 1,
+	    sizeof(*rule));
 	rule = &n->rules[n->count++];
 	memset(rule, 0, sizeof(*rule));
 	rule->kind = kind;

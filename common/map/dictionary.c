@@ -36,16 +36,10 @@ dictionary_new(struct pool *pool)
 void
 dictionary_add(struct dictionary *d, const char *key, const char *value)
 {
-	size_t	 size = sizeof(*d->entries), room = d->room;
 	char	*copy = pool_strdup(d->pool, key);
 
-	if (d->count == room) {
-		d->room = room == 0 ? 16 : 2 * room;
-		d->entries = room == 0 ?
-		    pool_array(d->pool, d->room, size) :
-		    pool_resize(d->pool, d->entries, room * size,
-		    d->room * size);
-	}
+	d->entries = pool_grow(d->pool, d->entries, &d->room, d->count + 1,
+	    sizeof(*d->entries));
 	text_lower(copy);
 	d->entries[d->count].key = copy;
 	d->entries[d->count].value = pool_strdup(d->pool, value);

@@ -101,6 +101,8 @@ const struct map_type	*map_type_find(const char *type_and_name,
 
 void	 map_stamp_take(struct map_stamp *, const struct stat *);
 bool	 map_stamp_equal(const struct map_stamp *, const struct map_stamp *);
+/* Has the content of this file been written since, or can that not be told? */
+bool	 map_is_rewritten(int fd, const struct map_stamp *);
 
 /* Remember a file so that its change is noticed; `stamp` may be NULL: look. */
 void	 map_watch(struct map *, const char *path, const struct map_stamp *);

@@ -87,40 +87,37 @@ maps_taking_parts(const struct maps *all, bool at_start)
 	return NULL;
 }
 
-/* Has any of them changed? */
-bool
-maps_have_changed(struct maps *all)
+/* Is it so of any of them? */
+static bool
+any(struct maps *all, bool (*is_so)(struct map *))
 {
 	size_t	i;
 
 	for (i = 0; i < all->count; i++)
-		if (map_has_changed(all->maps[i]))
+		if (is_so(all->maps[i]))
 			return true;
 	return false;
+}
+
+/* Has any of them changed? */
+bool
+maps_have_changed(struct maps *all)
+{
+	return any(all, map_has_changed);
 }
 
 /* Has any of them changed where it is? */
 bool
 maps_have_changed_here(struct maps *all)
 {
-	size_t	i;
-
-	for (i = 0; i < all->count; i++)
-		if (map_has_changed_here(all->maps[i]))
-			return true;
-	return false;
+	return any(all, map_has_changed_here);
 }
 
 /* Is any of them being written? */
 bool
 maps_are_unsettled(struct maps *all)
 {
-	size_t	i;
-
-	for (i = 0; i < all->count; i++)
-		if (map_is_unsettled(all->maps[i]))
-			return true;
-	return false;
+	return any(all, map_is_unsettled);
 }
 
 /* Is there no table at all? */

@@ -53,14 +53,9 @@ add_rule(struct map *m, enum rule_kind kind, unsigned line)
 {
 	struct patterns	*p = m->state;
 	struct rule	*rule;
-	size_t		 size = sizeof(*rule), room = p->room;
 
-	if (p->count == room) {
-		p->room = room == 0 ? 16 : 2 * room;
-		p->rules = room == 0 ? pool_array(m->pool, p->room, size) :
-		    pool_resize(m->pool, p->rules, room * size,
-		    p->room * size);
-	}
+	p->rules = pool_grow(m->pool, p->rules, &p->room, p->count + 1,
+	    sizeof(*rule));
 	rule = &p->rules[p->count++];
 	memset(rule, 0, sizeof(*rule));
 	rule->kind = kind;

@@ -83,6 +83,17 @@ map_stamp_equal(const struct map_stamp *a, const struct map_stamp *b)
 	    same_time(&a->changed, &b->changed);
 }
 
+/* Has it been written to? The change time is no sign: it moves when another
+ * file takes the name, too. */
+bool
+map_is_rewritten(int fd, const struct map_stamp *stamp)
+{
+	struct stat	now;
+
+	return fstat(fd, &now) == -1 || now.st_size != stamp->size ||
+	    !same_time(&now.st_mtim, &stamp->modified);
+}
+
 /* Remember how a file looks. */
 void
 map_watch(struct map *m, const char *path, const struct map_stamp *stamp)

@@ -18,13 +18,6 @@
 
 enum { READS = 5 };		/* of a file that changes all the time */
 
-/* Is it white space to a table? */
-static bool
-is_space(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 /* Read the file if it looks the same before and after. 1, 0 (it changed), or
  * -1 with errno. */
 static int
@@ -91,7 +84,7 @@ look(struct reader *r, size_t *len)
 	*len = strcspn(p, "\n");
 	if (*p == '\0')
 		return LINE_END;
-	while (is_space(*p) && *p != '\n')
+	while (text_is_space(*p) && *p != '\n')
 		p++;
 	if (*p == '\0' || *p == '\n' || *p == '#')
 		return LINE_NOTHING;
@@ -197,7 +190,7 @@ key_end(char *at, char stop)
 			at++;
 		else if (*at == '"')
 			is_quoted = !is_quoted;
-		else if (!is_quoted && (stop == ' ' ? is_space(*at) :
+		else if (!is_quoted && (stop == ' ' ? text_is_space(*at) :
 		    *at == stop))
 			break;
 	}

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/str.h"
+#include "common/base/text.h"
 #include "common/param/lent.h"
 
 enum { FILE_LIMIT = 16 * 1024 * 1024 };
@@ -39,20 +40,13 @@ lines_open_text(struct lines *l, struct pool *pool, const char *path,
 	l->line = 0;
 }
 
-/* Is it white space to a configuration file? */
-static bool
-is_space(char c)
-{
-	return c == ' ' || (c >= '\t' && c <= '\r');
-}
-
 /* A comment or blank, a beginning, or more of the line before? */
 enum line_kind
 lines_kind(const char *at, const char *end)
 {
 	const char	*p = at;
 
-	while (p < end && is_space(*p))
+	while (p < end && text_is_space(*p))
 		p++;
 	if (p == end || *p == '#')
 		return LINE_NOTHING;

@@ -346,13 +346,6 @@ queue_walk_start(enum queue_dir dir)
 	return walk;
 }
 
-/* Is it the name of a hash directory? */
-static bool
-is_hash(const char *name)
-{
-	return strlen(name) == 2 && strspn(name, "0123456789abcdef") == 2;
-}
-
 /* The next entry of the stream that is being read: 1, 0 at its end, -1. */
 static int
 next_entry(DIR *stream, struct dirent **entry)
@@ -383,7 +376,7 @@ look_at(struct queue_walk *walk, const char *name, struct stat *st)
 		return errno == ENOENT ? 0 : -1;
 	if (S_ISREG(st->st_mode))
 		return 1;
-	if (walk->below == NULL && S_ISDIR(st->st_mode) && is_hash(name))
+	if (walk->below == NULL && S_ISDIR(st->st_mode) && queue_is_hash(name))
 		walk->below = open_stream(dirfd(walk->top), name);
 	return 0;
 }

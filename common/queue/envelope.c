@@ -20,7 +20,6 @@
  */
 #include "common/queue/queue.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +28,7 @@
 #include "common/base/fields.h"
 #include "common/base/fs.h"
 #include "common/mail/dsn.h"
+#include "common/queue/numbers.h"
 
 enum {
 	TEXT_MAX = 4096,
@@ -79,8 +79,7 @@ take_number(struct cursor *c, uint32_t *n)
 {
 	if (c->left < sizeof(*n))
 		return false;
-	memcpy(n, c->at, sizeof(*n));
-	*n = le32toh(*n);
+	*n = get32(c->at);
 	c->at += sizeof(*n);
 	c->left -= sizeof(*n);
 	return true;
@@ -102,10 +101,7 @@ take_part(struct cursor *c, const unsigned char **part, uint32_t *len)
 static void
 put_length(struct str *to, size_t place)
 {
-	uint32_t	len = (uint32_t)(to->len - place - 4);
-
-	len = htole32(len);
-	memcpy(to->data + place, &len, sizeof(len));
+	put32(to->data + place, (uint32_t)(to->len - place - 4));
 }
 
 /* Append a part: its length, then the struct. */
@@ -174,15 +170,16 @@ const char *
 envelope_encode(const struct mail *mail, const struct recipient_row *rows,
     size_t count, struct str *to)
 {
+	unsigned char	 raw[4];
 	const char	*why;
-	uint32_t	 n = htole32((uint32_t)count);
 	size_t		 i;
 
 	if (count == 0 || count > UINT32_MAX)
 		return "the envelope has no recipients or too many";
 	if ((why = add_head(to, mail)) != NULL)
 		return why;
-	str_add_mem(to, &n, sizeof(n));
+	put32(raw, (uint32_t)count);
+	str_add_mem(to, raw, sizeof(raw));
 	for (i = 0; i < count; i++)
 		if ((why = add_recipient(to, &rows[i])) != NULL)
 			return why;

@@ -29,66 +29,30 @@
  */
 #include "common/queue/queue.h"
 
-#include <endian.h>
 #include <string.h>
 
+#include "common/queue/numbers.h"
+
 static const char	magic[8] = "PRQUEUE\n";
-enum { VERSION = 1, AT_VERSION = 8, AT_LAYOUT = 16, AT_CRC = 48,
-    AT_OWN_CRC = 124 };
-
-/* Four bytes, little endian. */
-static void
-put32(unsigned char *to, uint32_t n)
-{
-	n = htole32(n);
-	memcpy(to, &n, sizeof(n));
-}
-
-/* And back. */
-static uint32_t
-get32(const unsigned char *from)
-{
-	uint32_t	n;
-
-	memcpy(&n, from, sizeof(n));
-	return le32toh(n);
-}
-
-/* Eight bytes, little endian. */
-static unsigned char *
-put64(unsigned char *to, int64_t n)
-{
-	uint64_t	raw = htole64((uint64_t)n);
-
-	memcpy(to, &raw, sizeof(raw));
-	return to + sizeof(raw);
-}
-
-/* And back. */
-static const unsigned char *
-get64(const unsigned char *from, int64_t *n)
-{
-	uint64_t	raw;
-
-	memcpy(&raw, from, sizeof(raw));
-	*n = (int64_t)le64toh(raw);
-	return from + sizeof(raw);
-}
+enum {
+	VERSION = 1, AT_VERSION = 8,
+	AT_CONTENT = 16, AT_CONTENT_LENGTH = 24,
+	AT_ENVELOPE = 32, AT_ENVELOPE_LENGTH = 40,
+	AT_CRC = 48, AT_OWN_CRC = 124
+};
 
 /* Write the preamble's 128 bytes. */
 void
 queue_preamble_encode(unsigned char to[QUEUE_PREAMBLE],
     const struct queue_layout *layout, uint32_t crc)
 {
-	unsigned char	*at = to + AT_LAYOUT;
-
 	memset(to, 0, QUEUE_PREAMBLE);
 	memcpy(to, magic, sizeof(magic));
 	put32(to + AT_VERSION, VERSION);
-	at = put64(at, layout->content_offset);
-	at = put64(at, layout->content_length);
-	at = put64(at, layout->envelope_offset);
-	put64(at, layout->envelope_length);
+	put64(to + AT_CONTENT, (uint64_t)layout->content_offset);
+	put64(to + AT_CONTENT_LENGTH, (uint64_t)layout->content_length);
+	put64(to + AT_ENVELOPE, (uint64_t)layout->envelope_offset);
+	put64(to + AT_ENVELOPE_LENGTH, (uint64_t)layout->envelope_length);
 	put32(to + AT_CRC, crc);
 	put32(to + AT_OWN_CRC, queue_crc(0, to, AT_OWN_CRC));
 }
@@ -111,8 +75,6 @@ const char *
 queue_preamble_decode(const unsigned char *from, size_t len,
     struct queue_layout *layout, uint32_t *crc)
 {
-	const unsigned char	*at = from + AT_LAYOUT;
-
 	memset(layout, 0, sizeof(*layout));
 	if (len < QUEUE_PREAMBLE)
 		return "the file ends in its preamble";
@@ -122,10 +84,10 @@ queue_preamble_decode(const unsigned char *from, size_t len,
 		return "the preamble is damaged";
 	if (get32(from + AT_VERSION) != VERSION)
 		return "the queue file has an unknown version";
-	at = get64(at, &layout->content_offset);
-	at = get64(at, &layout->content_length);
-	at = get64(at, &layout->envelope_offset);
-	get64(at, &layout->envelope_length);
+	layout->content_offset = (int64_t)get64(from + AT_CONTENT);
+	layout->content_length = (int64_t)get64(from + AT_CONTENT_LENGTH);
+	layout->envelope_offset = (int64_t)get64(from + AT_ENVELOPE);
+	layout->envelope_length = (int64_t)get64(from + AT_ENVELOPE_LENGTH);
 	if (!is_sane(layout)) {
 		memset(layout, 0, sizeof(*layout));
 		return "the preamble names impossible places";

@@ -31,6 +31,7 @@ enum {
 
 static const char	digits[] =
     "0123456789BCDFGHJKLMNPQRSTVWXYZbcdfghjklmnpqrstvwxyz";
+static const char	hex[] = "0123456789abcdef";
 
 /* What this process gave out last. */
 static struct {
@@ -127,16 +128,20 @@ queue_id_is_of(const char *id, unsigned worker, int64_t age)
 char *
 queue_id_hash(char to[3], const char *id)
 {
-	static const char	 hex[] = "0123456789abcdef";
-	size_t			 len = strnlen(id, QUEUE_ID_MAX);
-	size_t			 skip = len > FAST_DIGITS ? len - FAST_DIGITS :
-				    0;
-	uint32_t		 hash = hash_bytes(HASH_START, id + skip,
-				    len - skip);
+	size_t		len = strnlen(id, QUEUE_ID_MAX);
+	size_t		skip = len > FAST_DIGITS ? len - FAST_DIGITS : 0;
+	uint32_t	hash = hash_bytes(HASH_START, id + skip, len - skip);
 
 	hash ^= hash >> 16;
 	to[0] = hex[hash >> 4 & 15];
 	to[1] = hex[hash & 15];
 	to[2] = '\0';
 	return to;
+}
+
+/* Is that the name of such a directory? */
+bool
+queue_is_hash(const char *name)
+{
+	return strlen(name) == 2 && strspn(name, hex) == 2;
 }

@@ -14,7 +14,6 @@
  */
 #include "common/queue/queue.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +21,7 @@
 
 #include "common/base/fields.h"
 #include "common/base/fs.h"
+#include "common/queue/numbers.h"
 
 enum {
 	RECORD_HEAD = 8,
@@ -56,9 +56,8 @@ const char *
 journal_encode(const struct journal *journal, struct str *to)
 {
 	struct journal	 j = *journal;
-	size_t		 place = to->len;
+	size_t		 place = to->len, len;
 	const char	*why;
-	uint32_t	 head[2];
 
 	j.dsn = or_empty(j.dsn);
 	j.text = or_empty(j.text);
@@ -72,10 +71,10 @@ journal_encode(const struct journal *journal, struct str *to)
 		str_cut(to, place);
 		return why;
 	}
-	head[0] = htole32((uint32_t)(to->len - place - RECORD_HEAD));
-	head[1] = htole32(queue_crc(0, to->data + place + RECORD_HEAD,
-	    to->len - place - RECORD_HEAD));
-	memcpy(to->data + place, head, sizeof(head));
+	len = to->len - place - RECORD_HEAD;
+	put32(to->data + place, (uint32_t)len);
+	put32(to->data + place + 4,
+	    queue_crc(0, to->data + place + RECORD_HEAD, len));
 	return NULL;
 }
 
@@ -84,15 +83,14 @@ static size_t
 decode_record(struct journal *j, struct pool *pool, const char *data,
     size_t len)
 {
-	uint32_t	head[2], size;
+	uint32_t	size;
 
 	if (len < RECORD_HEAD)
 		return 0;
-	memcpy(head, data, sizeof(head));
-	size = le32toh(head[0]);
+	size = get32(data);
 	if (size == 0 || size > RECORD_MAX || size > len - RECORD_HEAD)
 		return 0;
-	if (queue_crc(0, data + RECORD_HEAD, size) != le32toh(head[1]))
+	if (queue_crc(0, data + RECORD_HEAD, size) != get32(data + 4))
 		return 0;
 	if (fields_decode(journal_fields, j, pool, data + RECORD_HEAD, size,
 	    NULL, 0) != NULL)

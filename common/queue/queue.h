@@ -26,6 +26,7 @@ bool		 queue_id_is_of(const char *, unsigned worker, int64_t age);
 int64_t		 queue_id_time(const char *);		/* microseconds, -1 */
 /* The hash directory of an id: "00" to "ff", from fast-moving digits. */
 char		*queue_id_hash(char to[3], const char *id);
+bool		 queue_is_hash(const char *name);	/* one of these? */
 
 /* --- file.c: one message ----------------------------------------------- */
 

@@ -52,7 +52,6 @@
  */
 #include "common/queue/wal.h"
 
-#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -64,6 +63,7 @@
 #include <unistd.h>
 
 #include "common/base/fs.h"
+#include "common/queue/numbers.h"
 #include "common/queue/queue.h"
 
 enum {
@@ -82,40 +82,6 @@ enum {
 
 static const char	magic[8] = "PRWAL\0\0\n";
 static const char	record_magic[4] = { 'P', 'R', 'w', 'r' };
-
-/* --- numbers ------------------------------------------------------------- */
-
-static void
-put32(unsigned char *to, uint32_t n)
-{
-	n = htole32(n);
-	memcpy(to, &n, sizeof(n));
-}
-
-static uint32_t
-get32(const unsigned char *from)
-{
-	uint32_t	n;
-
-	memcpy(&n, from, sizeof(n));
-	return le32toh(n);
-}
-
-static void
-put64(unsigned char *to, uint64_t n)
-{
-	n = htole64(n);
-	memcpy(to, &n, sizeof(n));
-}
-
-static uint64_t
-get64(const unsigned char *from)
-{
-	uint64_t	n;
-
-	memcpy(&n, from, sizeof(n));
-	return le64toh(n);
-}
 
 /* Up to a multiple. */
 static int64_t

@@ -18,17 +18,17 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/base/fs.h"
 #include "common/base/log.h"
 #include "common/daemon/daemon.h"
 #include "common/fiber/loop.h"
-#include "common/queue/queue.h"
 #include "common/queue/wal.h"
 
 #include "cleanup/room.h"
+
+#include "t/common/queue/queue.h"
 
 enum {
 	SIZE = 256 * 1024,		/* of a log */
@@ -44,8 +44,6 @@ struct guest {
 	int			 result, error;
 };
 
-static char		place[] = "/tmp/postrider-batch-XXXXXX";
-static int		root;
 static bool		is_draining;
 static struct guest	guests[MANY];
 
@@ -84,29 +82,9 @@ static int
 setup(void **state)
 {
 	(void)state;
-	if (mkdtemp(place) == NULL)
-		return -1;
-	root = open(place, O_RDONLY | O_DIRECTORY);
-	if (mkdirat(root, "incoming", 0700) == -1)
-		return -1;
 	signal(SIGXFSZ, SIG_IGN);
 	loop_open();
-	return queue_open(root, 1u << QUEUE_INCOMING);
-}
-
-static int
-teardown(void **state)
-{
-	static const char	*argv[] = { "rm", "-rf", place, NULL };
-	pid_t			 pid = fork();
-
-	(void)state;
-	if (pid == 0) {
-		execvp("rm", (char *const *)(uintptr_t)argv);
-		_exit(1);
-	}
-	waitpid(pid, NULL, 0);
-	return 0;
+	return make_queue(1u << QUEUE_INCOMING);
 }
 
 /* A message of this length; its bytes are the last one's of its id. */
@@ -375,5 +353,5 @@ main(void)
 		cmocka_unit_test(after_a_failed_write_there_are_files)
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, setup, remove_queue);
 }

@@ -16,7 +16,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -25,26 +24,17 @@
 
 #include "local/batch.h"
 
+#include "t/common/base/place.h"
+
 static struct pool	*pool;
-static char		 place[] = "/tmp/postrider-mailbox.XXXXXX";
 
 /* A directory of our own for each test. */
 static inline int
 set_up(void **state)
 {
 	(void)state;
-	strlcpy(place + strlen(place) - 6, "XXXXXX", 7);
 	pool = pool_new("test", 0);
-	return mkdtemp(place) != NULL && chdir(place) == 0 ? 0 : -1;
-}
-
-static inline int
-remove_one(const char *path, const struct stat *st, int kind, struct FTW *at)
-{
-	(void)st;
-	(void)kind;
-	(void)at;
-	return remove(path);
+	return make_place();
 }
 
 static inline int
@@ -52,8 +42,7 @@ tear_down(void **state)
 {
 	(void)state;
 	pool_free(pool);
-	return chdir("/") == 0 &&
-	    nftw(place, remove_one, 10, FTW_DEPTH | FTW_PHYS) == 0 ? 0 : -1;
+	return remove_place();
 }
 
 /* A message in a file, behind `offset` bytes of something else. */

@@ -25,45 +25,27 @@
 #include "common/base/fs.h"
 #include "common/base/log.h"
 
+#include "t/common/queue/queue.h"
+
 static const char	content[] = "Subject: a\r\n\r\nb\r\n";
-static char		directory[] = "/tmp/prt-entry-XXXXXX";
 static struct pool	*pool;
 
 /* A queue of its own for each test. */
 static int
 set_up(void **state)
 {
-	static const char *const	dirs[] = { "incoming", "deferred",
-					    "hold", "corrupt" };
-	size_t				i;
-	int				fd;
-
 	(void)state;
 	log_to_nothing();
 	pool = pool_new("test", 0);
-	strlcpy(directory, "/tmp/prt-entry-XXXXXX", sizeof(directory));
-	if (mkdtemp(directory) == NULL || chdir(directory) == -1)
-		return -1;
-	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
-		if (mkdir(dirs[i], 0700) == -1)
-			return -1;
-	if ((fd = fs_open_directory(AT_FDCWD, ".")) == -1)
-		return -1;
-	i = (size_t)queue_open(fd, 1u << QUEUE_INCOMING | 1u << QUEUE_HOLD |
-	    1u << QUEUE_DEFERRED | 1u << QUEUE_CORRUPT);
-	close(fd);
-	return (int)i;
+	return make_queue(1u << QUEUE_INCOMING | 1u << QUEUE_DEFERRED |
+	    1u << QUEUE_HOLD | 1u << QUEUE_CORRUPT);
 }
 
 static int
 tear_down(void **state)
 {
-	char	command[128];
-
-	(void)state;
 	pool_free(pool);
-	snprintf(command, sizeof(command), "rm -rf %s", directory);
-	return chdir("/") == -1 ? -1 : system(command);
+	return remove_queue(state);
 }
 
 /* Its envelope. */

@@ -19,43 +19,16 @@
 
 #include <cmocka.h>
 
-#include "common/base/fs.h"
+#include "t/common/queue/queue.h"
 
 enum { MANY = 45000 };
-
-static char	directory[] = "/tmp/prt-listing-XXXXXX";
 
 /* A queue of its own for each test. */
 static int
 set_up(void **state)
 {
-	static const char *const	dirs[] = { "incoming", "deferred",
-					    "hold", "corrupt" };
-	size_t				i;
-	int				fd;
-
 	(void)state;
-	strlcpy(directory, "/tmp/prt-listing-XXXXXX", sizeof(directory));
-	if (mkdtemp(directory) == NULL || chdir(directory) == -1)
-		return -1;
-	for (i = 0; i < sizeof(dirs) / sizeof(dirs[0]); i++)
-		if (mkdir(dirs[i], 0700) == -1)
-			return -1;
-	if ((fd = fs_open_directory(AT_FDCWD, ".")) == -1)
-		return -1;
-	i = (size_t)queue_open(fd, LISTING_QUEUES | 1u << QUEUE_CORRUPT);
-	close(fd);
-	return (int)i;
-}
-
-static int
-tear_down(void **state)
-{
-	char	command[128];
-
-	(void)state;
-	snprintf(command, sizeof(command), "rm -rf %s", directory);
-	return chdir("/") == -1 ? -1 : system(command);
+	return make_queue(LISTING_QUEUES | 1u << QUEUE_CORRUPT);
 }
 
 /* A file, complete or not. */
@@ -226,23 +199,23 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(
-		    names_come_by_age_from_all_directories, set_up, tear_down),
+		    names_come_by_age_from_all_directories, set_up, remove_queue),
 		cmocka_unit_test_setup_teardown(
 		    what_is_not_complete_or_no_id_is_no_message, set_up,
-		    tear_down),
+		    remove_queue),
 		cmocka_unit_test_setup_teardown(
 		    a_message_that_moves_is_listed_once_where_it_went, set_up,
-		    tear_down),
+		    remove_queue),
 		cmocka_unit_test_setup_teardown(
-		    corrupt_is_listed_when_asked_for, set_up, tear_down),
+		    corrupt_is_listed_when_asked_for, set_up, remove_queue),
 		cmocka_unit_test_setup_teardown(many_are_listed, set_up,
-		    tear_down),
+		    remove_queue),
 		cmocka_unit_test_setup_teardown(
 		    very_many_come_in_portions_and_each_once, set_up,
-		    tear_down),
+		    remove_queue),
 		cmocka_unit_test_setup_teardown(
 		    a_directory_that_cannot_be_read_is_told_at_the_end, set_up,
-		    tear_down),
+		    remove_queue),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -23,35 +24,26 @@
 
 #include "common/base/fs.h"
 
+#include "t/common/base/place.h"
+
+enum { NOEXEC_SEAL = 0x8 };		/* MFD_NOEXEC_SEAL, since Linux 6.3 */
+
 static struct pool	*pool;
-static char		 home[] = "/tmp/postrider-fs.XXXXXX";
 
 static int
 set_up(void **state)
 {
 	(void)state;
-	strlcpy(home + strlen(home) - 6, "XXXXXX", 7);
 	pool = pool_new("test", 0);
-	return mkdtemp(home) != NULL && chdir(home) == 0 ? 0 : -1;
+	return make_place();
 }
 
 static int
 tear_down(void **state)
 {
-	char		*command = pool_printf(pool, "%s/", home);
-	struct dirent	*e;
-	DIR		*d = opendir(command);
-
 	(void)state;
-	while (d != NULL && (e = readdir(d)) != NULL)
-		if (unlinkat(dirfd(d), e->d_name, 0) == -1)
-			unlinkat(dirfd(d), e->d_name, AT_REMOVEDIR);
-	if (d != NULL)
-		closedir(d);
-	if (chdir("/") == -1 || rmdir(home) == -1)
-		return -1;
 	pool_free(pool);
-	return 0;
+	return remove_place();
 }
 
 /* How many names are in the test's directory? */
@@ -92,6 +84,20 @@ holds(const char *path, const char *text)
 	assert_non_null(data);
 	assert_int_equal(len, strlen(text));
 	assert_string_equal(data, text);
+}
+
+/* No file grows beyond this; the limit before. */
+static struct rlimit
+limit_files(rlim_t size)
+{
+	struct rlimit	before, few;
+
+	signal(SIGXFSZ, SIG_IGN);
+	getrlimit(RLIMIT_FSIZE, &before);
+	few = before;
+	few.rlim_cur = size;
+	setrlimit(RLIMIT_FSIZE, &few);
+	return before;
 }
 
 static void
@@ -152,16 +158,12 @@ symbolic_link_stays_a_link(void **state)
 static void
 P1_failed_write_leaves_the_old_file_alone(void **state)
 {
-	struct rlimit	before, few;
+	struct rlimit	before;
 	char		*big = pool_alloc(pool, 8192);
 
 	(void)state;
 	put("file", "old");
-	signal(SIGXFSZ, SIG_IGN);
-	getrlimit(RLIMIT_FSIZE, &before);
-	few = before;
-	few.rlim_cur = 4096;
-	setrlimit(RLIMIT_FSIZE, &few);
+	before = limit_files(4096);
 	errno = 0;
 	assert_int_equal(fs_replace_file("file", big, 8192, 0644), -1);
 	assert_int_equal(errno, EFBIG);
@@ -281,6 +283,90 @@ big_write_through_a_small_pipe_is_whole(void **state)
 	waitpid(child, &status, 0);
 	assert_int_equal(status, 0);
 	assert_int_equal(got, SIZE);
+}
+
+/* The kernel's answer, or that of one before 6.3, and how often it was asked;
+ * the program's calls arrive here. */
+static bool	is_old;
+static int	questions;
+
+int
+memfd_create(const char *name, unsigned flags)
+{
+	questions++;
+	if (is_old && flags & NOEXEC_SEAL) {
+		errno = EINVAL;
+		return -1;
+	}
+	return (int)syscall(SYS_memfd_create, name, flags);
+}
+
+static void
+nobody_changes_memory(void **state)
+{
+	const int	seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW |
+			    F_SEAL_WRITE;
+	int		fd = fs_memory("test", "content", 7);
+	char		data[10];
+
+	(void)state;
+	assert_int_equal(fs_pread(fd, data, sizeof(data), 0), 7);
+	assert_memory_equal(data, "content", 7);
+	assert_true(fcntl(fd, F_GETFD) & FD_CLOEXEC);
+	assert_int_equal(fcntl(fd, F_GET_SEALS) & seals, seals);
+	assert_int_equal(pwrite(fd, "x", 1, 0), -1);
+	assert_int_equal(pwrite(fd, "x", 1, 7), -1);
+	assert_int_equal(ftruncate(fd, 0), -1);
+	close(fd);
+}
+
+/* What a process learns of its kernel is for life: a child tells. */
+static int
+in_old_kernel(void)
+{
+	int	first, second;
+
+	is_old = true;
+	if ((first = fs_memory("test", "a", 1)) == -1)
+		return 1;
+	questions = 0;
+	if ((second = fs_memory("test", "b", 1)) == -1)
+		return 2;
+	if (questions != 1)
+		return 3;
+	return pwrite(first, "x", 1, 0) == -1 &&
+	    pwrite(second, "x", 1, 0) == -1 ? 0 : 4;
+}
+
+static void
+old_kernel_gives_memory_and_is_asked_once(void **state)
+{
+	int	status;
+	pid_t	child = fork();
+
+	(void)state;
+	if (child == 0)
+		_exit(in_old_kernel());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+}
+
+static void
+memory_that_cannot_be_filled_is_none(void **state)
+{
+	struct rlimit	before;
+	char		*big = pool_alloc(pool, 8192);
+	int		 next = dup(STDERR_FILENO);
+
+	(void)state;
+	close(next);
+	before = limit_files(4096);
+	errno = 0;
+	assert_int_equal(fs_memory("test", big, 8192), -1);
+	assert_int_equal(errno, EFBIG);
+	setrlimit(RLIMIT_FSIZE, &before);
+	assert_int_equal(dup(STDERR_FILENO), next);	/* none is left open */
+	close(next);
 }
 
 static void
@@ -440,6 +526,9 @@ main(void)
 		CLAIM_THAT(kernel_setting_is_read_whole),
 		CLAIM_THAT(offsets_are_honoured),
 		CLAIM_THAT(big_write_through_a_small_pipe_is_whole),
+		CLAIM_THAT(nobody_changes_memory),
+		CLAIM_THAT(old_kernel_gives_memory_and_is_asked_once),
+		CLAIM_THAT(memory_that_cannot_be_filled_is_none),
 		CLAIM_THAT(directory_is_made_once_with_exact_mode),
 		CLAIM_THAT(directory_can_be_synced),
 		CLAIM_THAT(rename_never_replaces_on_any_file_system),

@@ -113,6 +113,23 @@ levels_are_told(void **state)
 }
 
 static void
+each_line_of_a_text_is_one(void **state)
+{
+	(void)state;
+	log_lines(LOG_LEVEL_ERROR, "\none 5%s\n\ntwo");
+	assert_true(see() && seen.head.level == LOG_LEVEL_ERROR);
+	assert_string_equal(seen.text, "one 5%s");
+	assert_true(see() && seen.head.level == LOG_LEVEL_ERROR);
+	assert_string_equal(seen.text, "two");
+	log_lines(LOG_LEVEL_INFO, "three\n");
+	assert_true(see() && seen.head.level == LOG_LEVEL_INFO);
+	assert_string_equal(seen.text, "three");
+	log_lines(LOG_LEVEL_INFO, "");
+	log_lines(LOG_LEVEL_INFO, "\n");
+	assert_false(see());
+}
+
+static void
 debug_lines_need_to_be_wanted(void **state)
 {
 	(void)state;
@@ -530,6 +547,7 @@ main(void)
 		CLAIM_THAT(line_arrives_with_its_names),
 		CLAIM_THAT(number_is_the_process_until_set),
 		CLAIM_THAT(levels_are_told),
+		CLAIM_THAT(each_line_of_a_text_is_one),
 		CLAIM_THAT(debug_lines_need_to_be_wanted),
 		CLAIM_THAT(full_socket_loses_lines_but_not_their_count),
 		CLAIM_THAT(text_of_strangers_is_escaped),

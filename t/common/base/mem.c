@@ -158,6 +158,30 @@ a_growing_array_keeps_what_it_has(void **state)
 }
 
 static void
+a_growing_array_of_the_heap_does_too(void **state)
+{
+	uint32_t	*numbers = NULL;
+	size_t		 room = 0, i;
+
+	(void)state;
+	for (i = 0; i < 10000; i++) {
+		numbers = mem_grow(numbers, &room, i + 1, sizeof(*numbers));
+		assert_true(room > i);
+		numbers[i] = (uint32_t)i;
+	}
+	for (i = 0; i < 10000; i++)
+		assert_int_equal(numbers[i], i);
+	i = room;
+	assert_ptr_equal(mem_grow(numbers, &room, 5, sizeof(*numbers)),
+	    numbers);
+	assert_int_equal(room, i);
+	numbers = mem_grow(numbers, &room, 100000, sizeof(*numbers));
+	assert_true(room >= 100000);
+	assert_int_equal(numbers[9999], 9999);
+	free(numbers);
+}
+
+static void
 undo_runs_newest_first_and_may_use_the_pool(void **state)
 {
 	struct pool	*p = pool_new("test", 0);
@@ -418,6 +442,7 @@ main(void)
 		cmocka_unit_test(resizing_keeps_the_content_at_every_size),
 		cmocka_unit_test(resizing_to_less_changes_nothing),
 		cmocka_unit_test(a_growing_array_keeps_what_it_has),
+		cmocka_unit_test(a_growing_array_of_the_heap_does_too),
 		cmocka_unit_test(undo_runs_newest_first_and_may_use_the_pool),
 		cmocka_unit_test(owned_descriptor_is_closed_with_the_pool),
 #ifndef SANITIZED

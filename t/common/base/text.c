@@ -169,6 +169,17 @@ lowering_leaves_other_bytes(void **state)
 }
 
 static void
+white_space_is_the_blank_and_five_control_bytes(void **state)
+{
+	int	c;
+
+	(void)state;
+	for (c = 0; c < 256; c++)
+		assert_int_equal(text_is_space((char)c),
+		    c != 0 && strchr(" \t\n\v\f\r", c) != NULL);
+}
+
+static void
 trimming_takes_both_ends(void **state)
 {
 	char	text[] = " \t a b\r\n", blank[] = " \t ", none[] = "";
@@ -265,6 +276,8 @@ main(void)
 		cmocka_unit_test(comparison_ignores_the_case_of_ascii_only),
 		cmocka_unit_test(starts_and_ends_are_found),
 		cmocka_unit_test(lowering_leaves_other_bytes),
+		cmocka_unit_test(
+		    white_space_is_the_blank_and_five_control_bytes),
 		cmocka_unit_test(trimming_takes_both_ends),
 		cmocka_unit_test(the_first_byte_that_is_not_printable_is_found),
 		cmocka_unit_test(lists_split_at_space_and_comma),

@@ -22,7 +22,8 @@
 #include "common/base/log.h"
 #include "common/map/map.h"
 
-__attribute__((unused)) static char		 directory[64];
+#include "t/common/base/place.h"
+
 __attribute__((unused)) static struct pool	*pool;
 
 /* A pool and an empty directory that is the current one. */
@@ -32,26 +33,15 @@ set_up(void **state)
 	(void)state;
 	log_to_nothing();
 	pool = pool_new("test", 0);
-	strlcpy(directory, "/tmp/prt-map-XXXXXX", sizeof directory);
-	return mkdtemp(directory) == NULL || chdir(directory) == -1 ? -1 : 0;
+	return make_place();
 }
 
 __attribute__((unused)) static int
 tear_down(void **state)
 {
-	char	*command;
-	pid_t	 pid;
-
 	(void)state;
-	command = pool_strdup(pool, directory);
-	if (chdir("/") == -1 || (pid = fork()) == -1)
-		return -1;
-	if (pid == 0) {
-		execl("/bin/rm", "rm", "-rf", command, (char *)NULL);
-		_exit(1);
-	}
 	pool_free(pool);
-	return 0;
+	return remove_place();
 }
 
 __attribute__((unused)) static void

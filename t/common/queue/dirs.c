@@ -11,45 +11,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/queue/queue.h"
+#include "t/common/queue/queue.h"
 
-static char	place[] = "/tmp/postrider-dirs-XXXXXX";
-static int	root;
-
-static int
-setup(void **state)
-{
-	int	dir;
-
-	(void)state;
-	if (mkdtemp(place) == NULL)
-		return -1;
-	root = open(place, O_RDONLY | O_DIRECTORY);
-	for (dir = 0; dir < QUEUE_DIRS; dir++)
-		if (mkdirat(root, queue_dir_name(dir), 0700) == -1)
-			return -1;
-	return queue_open(root, (1u << QUEUE_DIRS) - 1);
-}
-
-static int
-teardown(void **state)
-{
-	static const char	*argv[] = { "rm", "-rf", place, NULL };
-	pid_t			 pid = fork();
-
-	(void)state;
-	if (pid == 0) {
-		execvp("rm", (char *const *)(uintptr_t)argv);
-		_exit(1);
-	}
-	waitpid(pid, NULL, 0);
-	return 0;
-}
 
 /* Create a complete message. */
 static char *
@@ -356,5 +323,5 @@ main(void)
 		cmocka_unit_test(a_walk_finds_every_message_and_nothing_else),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, make_whole_queue, remove_queue);
 }

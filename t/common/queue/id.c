@@ -115,6 +115,23 @@ the_hash_of_an_id_stays_the_same(void **state)
 }
 
 static void
+only_what_a_hash_can_be_is_one(void **state)
+{
+	char	hash[3];
+
+	(void)state;
+	assert_true(queue_is_hash(queue_id_hash(hash, "3BCDFGHJKL01000")));
+	assert_true(queue_is_hash("00"));
+	assert_true(queue_is_hash("9f"));
+	assert_false(queue_is_hash(""));
+	assert_false(queue_is_hash("0"));
+	assert_false(queue_is_hash("000"));
+	assert_false(queue_is_hash("0g"));
+	assert_false(queue_is_hash("9F"));
+	assert_false(queue_is_hash(".."));
+}
+
+static void
 an_id_is_of_who_made_it_a_moment_ago(void **state)
 {
 	char	id[QUEUE_ID_MAX + 1];
@@ -141,6 +158,7 @@ main(void)
 		cmocka_unit_test(names_that_leave_the_directory_are_no_ids),
 		cmocka_unit_test(the_hash_spreads_ids_made_one_after_another),
 		cmocka_unit_test(the_hash_of_an_id_stays_the_same),
+		cmocka_unit_test(only_what_a_hash_can_be_is_one),
 		cmocka_unit_test(an_id_is_of_who_made_it_a_moment_ago),
 	};
 

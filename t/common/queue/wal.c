@@ -16,101 +16,17 @@
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/base/fs.h"
-#include "common/base/mem.h"
-#include "common/queue/queue.h"
-#include "common/queue/wal.h"
+#include "t/common/queue/log.h"
 
 enum {
-	SMALL = 256 * 1024,
 	MARKS = 4096,			/* where they begin */
 	SEALED = 1024, RELEASED = 2048, HEAD = 36,
-	LENGTH = 300,			/* of an image here */
 	BITS = 8
 };
 
-static char	place[] = "/tmp/postrider-wal-XXXXXX";
-static int	root;
-
-static int
-setup(void **state)
-{
-	int	dir;
-
-	(void)state;
-	if (mkdtemp(place) == NULL)
-		return -1;
-	root = open(place, O_RDONLY | O_DIRECTORY);
-	for (dir = 0; dir < QUEUE_DIRS; dir++)
-		if (mkdirat(root, queue_dir_name(dir), 0700) == -1)
-			return -1;
-	return queue_open(root, (1u << QUEUE_DIRS) - 1);
-}
-
-static int
-teardown(void **state)
-{
-	static const char	*argv[] = { "rm", "-rf", place, NULL };
-	pid_t			 pid = fork();
-
-	(void)state;
-	if (pid == 0) {
-		execvp("rm", (char *const *)(uintptr_t)argv);
-		_exit(1);
-	}
-	waitpid(pid, NULL, 0);
-	return 0;
-}
-
 /* --- what the tests do --------------------------------------------------- */
-
-/* A log that was begun. */
-static struct wal
-begin(void)
-{
-	struct wal	w;
-
-	assert_int_equal(wal_create(&w, 0, SMALL), 0);
-	assert_int_equal(wal_begin(&w), 0);
-	return w;
-}
-
-/* The end of it. */
-static void
-end(struct wal *w)
-{
-	assert_int_equal(wal_remove(w->number), 0);
-	wal_close(w);
-}
-
-/* An image of this length: every byte another one than its neighbour. */
-static unsigned char *
-image_of(size_t len)
-{
-	unsigned char	*image = mem_alloc(len + 1);
-	size_t		 i;
-
-	for (i = 0; i < len; i++)
-		image[i] = (unsigned char)(i * 7 + len);
-	return image;
-}
-
-/* A record there; its id is in `id`. Where the next one is. */
-static int64_t
-put(const struct wal *w, int64_t at, uint32_t batch, size_t len,
-    char id[QUEUE_ID_MAX + 1])
-{
-	unsigned char	 head[WAL_RECORD], *image = image_of(len);
-	struct iovec	 v[] = { { head, sizeof(head) }, { image, len } };
-
-	wal_encode(w, head, batch, queue_id_new(id, 1), image, len);
-	assert_int_equal(wal_write(w, v, 2, at), 0);
-	free(image);
-	return at + wal_room(len);
-}
 
 /* Is this record there, with its image? */
 static void
@@ -127,17 +43,6 @@ assert_record(const struct wal *w, int64_t at, const char *id, size_t len)
 	assert_memory_equal(got, image, len);
 	free(got);
 	free(image);
-}
-
-/* Other bits there, or the old ones again. */
-static void
-flip(const struct wal *w, int64_t at, unsigned bits)
-{
-	unsigned char	byte;
-
-	assert_int_equal(fs_pread(w->fd, &byte, 1, at), 1);
-	byte ^= (unsigned char)bits;
-	assert_int_equal(fs_pwrite(w->fd, &byte, 1, at), 0);
 }
 
 /* The same, seen by somebody else. */
@@ -793,5 +698,5 @@ main(void)
 		cmocka_unit_test(a_write_is_synced_by_old_kernels_too)
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, make_whole_queue, remove_queue);
 }

@@ -14,96 +14,20 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "common/base/fs.h"
-#include "common/base/mem.h"
-#include "common/queue/queue.h"
-#include "common/queue/wal.h"
-
-enum { SMALL = 256 * 1024, LENGTH = 300 };
-
-static char	place[] = "/tmp/postrider-copy-XXXXXX";
-static int	root;
-
-static int
-setup(void **state)
-{
-	int	dir;
-
-	(void)state;
-	if (mkdtemp(place) == NULL)
-		return -1;
-	root = open(place, O_RDONLY | O_DIRECTORY);
-	for (dir = 0; dir < QUEUE_DIRS; dir++)
-		if (mkdirat(root, queue_dir_name(dir), 0700) == -1)
-			return -1;
-	return queue_open(root, (1u << QUEUE_DIRS) - 1);
-}
-
-static int
-teardown(void **state)
-{
-	static const char	*argv[] = { "rm", "-rf", place, NULL };
-	pid_t			 pid = fork();
-
-	(void)state;
-	if (pid == 0) {
-		execvp("rm", (char *const *)(uintptr_t)argv);
-		_exit(1);
-	}
-	waitpid(pid, NULL, 0);
-	return 0;
-}
-
-/* An image of this length: every byte another one than its neighbour. */
-static unsigned char *
-image_of(size_t len)
-{
-	unsigned char	*image = mem_alloc(len + 1);
-	size_t		 i;
-
-	for (i = 0; i < len; i++)
-		image[i] = (unsigned char)(i * 7 + len);
-	return image;
-}
+#include "t/common/queue/log.h"
 
 /* A log with one record. */
 static struct wal
-begin(struct wal_record *r)
+begin_with(struct wal_record *r)
 {
-	unsigned char	head[WAL_RECORD], *image = image_of(LENGTH);
-	struct iovec	v[] = { { head, sizeof(head) }, { image, LENGTH } };
+	struct wal	w = begin();
 	char		id[QUEUE_ID_MAX + 1];
-	struct wal	w;
 
-	assert_int_equal(wal_create(&w, 0, SMALL), 0);
-	assert_int_equal(wal_begin(&w), 0);
-	wal_encode(&w, head, 1, queue_id_new(id, 1), image, LENGTH);
-	assert_int_equal(wal_write(&w, v, 2, w.records), 0);
+	put(&w, w.records, 1, LENGTH, id);
 	assert_int_equal(wal_read(&w, w.records, r), 0);
-	free(image);
 	return w;
-}
-
-/* The end of it. */
-static void
-end(struct wal *w)
-{
-	assert_int_equal(wal_remove(w->number), 0);
-	wal_close(w);
-}
-
-/* Other bits there, or the old ones again. */
-static void
-flip(const struct wal *w, int64_t at, unsigned bits)
-{
-	unsigned char	byte;
-
-	assert_int_equal(fs_pread(w->fd, &byte, 1, at), 1);
-	byte ^= (unsigned char)bits;
-	assert_int_equal(fs_pwrite(w->fd, &byte, 1, at), 0);
 }
 
 /* A file's bytes and its end. */
@@ -128,7 +52,7 @@ static void
 a_copy_is_what_the_record_says(void **state)
 {
 	struct wal_record	r;
-	struct wal		w = begin(&r);
+	struct wal		w = begin_with(&r);
 	int			fd;
 
 	(void)state;
@@ -143,7 +67,7 @@ static void
 what_is_damaged_is_copied_only_if_it_is_wanted(void **state)
 {
 	struct wal_record	r;
-	struct wal		w = begin(&r);
+	struct wal		w = begin_with(&r);
 	int			fd;
 
 	(void)state;
@@ -164,7 +88,7 @@ static void
 half_a_copy_is_removed(void **state)
 {
 	struct wal_record	r;
-	struct wal		w = begin(&r);
+	struct wal		w = begin_with(&r);
 	struct rlimit		before, few;
 	int			result, error;
 
@@ -189,7 +113,7 @@ static void
 what_cannot_be_compared_now_is_not_kept(void **state)
 {
 	struct wal_record	r;
-	struct wal		w = begin(&r), unread = w;
+	struct wal		w = begin_with(&r), unread = w;
 	int			fd;
 
 	(void)state;
@@ -216,5 +140,5 @@ main(void)
 		cmocka_unit_test(what_cannot_be_compared_now_is_not_kept)
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, make_whole_queue, remove_queue);
 }

@@ -74,12 +74,13 @@ static int64_t		wal_rate, wal_size;
 
 const struct param	batch_params[] = {
 	PARAM_INT("cleanup_wal_rate", wal_rate, "10", 0, 1000000,
-	    "When more messages than this come in a second, small ones are "
-	    "committed together in a write-ahead log, and get files of their "
-	    "own only if they are not delivered soon."),
+	    "When more messages than this come to a cleanup process in a "
+	    "second, those up to 256k are committed together in a write-ahead "
+	    "log, and get files of their own only if they are not delivered "
+	    "soon; 0 means always. postrider-qmgr(8) tells about the logs."),
 	PARAM_SIZE("cleanup_wal_size", wal_size, "16M", 0, 1073741824,
-	    "The size of each write-ahead log, several of which a cleanup "
-	    "process may have; 0 means that there are none."),
+	    "The size of each write-ahead log, at least 256k; a cleanup "
+	    "process may have eight of them. 0 means that there are none."),
 	PARAM_END
 };
 
@@ -411,7 +412,7 @@ succeed(const struct batch *b)
 }
 
 /* A write that has failed. */
-struct failure { struct wal *wal; int64_t at, end; };
+struct failure { struct wal *wal; uint64_t generation; int64_t at, end; };
 
 /* Mark its records; then the log is nobody's. */
 static int
@@ -423,14 +424,16 @@ refuse(const struct failure *f)
 	return 0;
 }
 
-/* Until it can be done; or somebody has removed the log. */
+/* Until it can be done; or somebody has removed the log, and there may be
+ * another one in its place. */
 static void
 refuse_later(void *arg)
 {
 	struct failure	*f = arg;
 
 	fiber_name("refuse");
-	while (fiber_sleep(RETRY) == 0 && f->wal->fd != -1 && refuse(f) == -1)
+	while (fiber_sleep(RETRY) == 0 && f->wal->fd != -1 &&
+	    f->wal->generation == f->generation && refuse(f) == -1)
 		continue;
 	free(f);
 }
@@ -446,7 +449,7 @@ give_up(const struct batch *b, int error)
 	log_error("write to incoming/wal.%u: %s; messages get files of their "
 	    "own until this process is replaced", b->wal->number,
 	    strerror(error));
-	*f = (struct failure){ current, b->at, b->end };
+	*f = (struct failure){ current, current->generation, b->at, b->end };
 	current = NULL;
 	if (refuse(f) == 0) {
 		free(f);

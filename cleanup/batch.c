@@ -13,7 +13,9 @@
  *
  * P1  After a write has failed its log is given up: what was in the write may
  *     be there or not, and its senders are told to try again. Who waits for the
- *     next write is not; later messages of this process get files.
+ *     next write is not; later messages of this process get files. As long as
+ *     the disk does not take the marks of those who were refused the log stays
+ *     ours, and nobody takes them (wal-4).
  * P2  Nobody waits for a log to be made ready.
  * P3  Nothing is written to a log whose name somebody has removed.
  */
@@ -43,6 +45,7 @@ enum {
 	PERIOD = 1000,			/* that messages are counted in */
 	IDLE = 10 * 1000,		/* after which files will do again */
 	RETRY = 500,			/* when there is no log to be had */
+	NOTE_PAUSE = 200,		/* behind a write; the next may come */
 	SPACE = 16			/* times its size must be free */
 };
 
@@ -71,12 +74,13 @@ static int64_t		wal_rate, wal_size;
 
 const struct param	batch_params[] = {
 	PARAM_INT("cleanup_wal_rate", wal_rate, "10", 0, 1000000,
-	    "When more messages than this come in a second, small ones are "
-	    "committed together in a write-ahead log, and get files of their "
-	    "own only if they are not delivered soon."),
+	    "When more messages than this come to a cleanup process in a "
+	    "second, those up to 256k are committed together in a write-ahead "
+	    "log, and get files of their own only if they are not delivered "
+	    "soon; 0 means always. postrider-qmgr(8) tells about the logs."),
 	PARAM_SIZE("cleanup_wal_size", wal_size, "16M", 0, 1073741824,
-	    "The size of each write-ahead log, several of which a cleanup "
-	    "process may have; 0 means that there are none."),
+	    "The size of each write-ahead log, at least 256k; a cleanup "
+	    "process may have eight of them. 0 means that there are none."),
 	PARAM_END
 };
 
@@ -84,12 +88,13 @@ static struct wal	 logs[LOGS];	/* ours, whose lock we have; or -1 */
 static unsigned		 log_count;
 static struct wal	*current, *spare;
 static int64_t		 at;		/* in the current one */
+static int64_t		 committed, noted;	/* so far, likewise */
 static uint32_t		 batches;	/* written */
 static struct entries	 waiting[2] = {		/* others', ours */
 	STAILQ_HEAD_INITIALIZER(waiting[false]),
 	STAILQ_HEAD_INITIALIZER(waiting[true])
 };
-static bool		 is_writing, is_preparing, is_given_up;
+static bool		 is_writing, is_preparing, is_noting, is_given_up;
 static int64_t		 not_before;	/* look for a log again */
 
 /* --- how much comes ------------------------------------------------------ */
@@ -278,7 +283,7 @@ has_room(int64_t bytes)
 		leave_current();
 		current = spare;
 		spare = NULL;
-		at = current->records;
+		at = committed = noted = current->records;
 	}
 	if (at > current->size / 2)
 		want_spare();
@@ -377,21 +382,82 @@ write_batch(void *arg)
 	return wal_write(b->wal, b->iov, b->vectors, b->at);
 }
 
+/* Note how far it is committed, for when no other write says so and qmgr has
+ * heard nothing. */
+static void
+note(void *arg)
+{
+	(void)arg;
+	fiber_name("note");
+	while (fiber_sleep(NOTE_PAUSE) == 0 && current != NULL &&
+	    noted < committed) {
+		if (wal_note(current, committed) == 0)
+			noted = committed;
+		else
+			log_warning("note in a write-ahead log: %s",
+			    strerror(errno));
+	}
+	is_noting = false;
+}
+
+/* The write has succeeded. */
+static void
+succeed(const struct batch *b)
+{
+	committed = b->end;
+	if (is_noting)
+		return;
+	is_noting = true;
+	fiber_start(note, NULL);
+}
+
+/* A write that has failed. */
+struct failure { struct wal *wal; uint64_t generation; int64_t at, end; };
+
+/* Mark its records; then the log is nobody's. */
+static int
+refuse(const struct failure *f)
+{
+	if (wal_mark_all(f->wal, f->at, f->end - f->at) == -1)
+		return -1;
+	wal_close(f->wal);
+	return 0;
+}
+
+/* Until it can be done; or somebody has removed the log, and there may be
+ * another one in its place. */
+static void
+refuse_later(void *arg)
+{
+	struct failure	*f = arg;
+
+	fiber_name("refuse");
+	while (fiber_sleep(RETRY) == 0 && f->wal->fd != -1 &&
+	    f->wal->generation == f->generation && refuse(f) == -1)
+		continue;
+	free(f);
+}
+
 /* The write has failed: none of these is ours, whatever the disk thinks. The
  * log is not sealed, which would say that all in it was whole. */
 static void
-give_up(struct batch *b, const struct entries *taken, int error)
+give_up(const struct batch *b, int error)
 {
-	struct entry	*e;
+	struct failure	*f = mem_alloc(sizeof(*f));
 
 	is_given_up = true;
 	log_error("write to incoming/wal.%u: %s; messages get files of their "
 	    "own until this process is replaced", b->wal->number,
 	    strerror(error));
-	STAILQ_FOREACH(e, taken, next)
-		(void)wal_mark(b->wal, e->place.at);
-	wal_close(current);
+	*f = (struct failure){ current, current->generation, b->at, b->end };
 	current = NULL;
+	if (refuse(f) == 0) {
+		free(f);
+		return;
+	}
+	log_error("mark of what was refused in a write-ahead log: %s",
+	    strerror(errno));
+	fiber_start(refuse_later, f);
 }
 
 /* Write until nobody waits. */
@@ -415,8 +481,10 @@ write_all(void *arg)
 			continue;
 		result = offload(write_batch, b);
 		error = errno;
-		if (result == -1)
-			give_up(b, &taken, error);
+		if (result == 0)
+			succeed(b);
+		else
+			give_up(b, error);
 		STAILQ_FOREACH_SAFE(e, &taken, next, next)
 			decide(e, result == -1 ? -1 : 1, error);
 	}

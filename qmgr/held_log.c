@@ -159,6 +159,7 @@ struct reading {
 	struct wal_record	*records;
 	size_t			 count, room;
 	bool			 takes_marked, is_cut;
+	struct wal_proof	 proof;
 	int64_t			 gap;		/* no record is there; or 0 */
 	uint32_t		 gap_batch, last_batch;
 };
@@ -196,6 +197,7 @@ read_records(void *arg)
 			r->gap_batch = record.batch;
 		}
 		r->last_batch = record.batch;
+		wal_prove_more(&r->proof, &record);
 		at = wal_after(&record);
 	}
 	if (errno != EINVAL)
@@ -223,14 +225,20 @@ tell_gap(const struct held_log *l, const struct reading *r)
 
 /* Those without a mark. */
 struct wal_record *
-held_log_read(const struct held_log *l, size_t *count, bool *is_all)
+held_log_read(const struct held_log *l, size_t *count, bool *is_all,
+    int64_t *proven)
 {
 	struct reading	r = { .wal = l->wal };
 
+	if (l->closed_at != 0)
+		r.proof.end = INT64_MAX;
+	else
+		wal_prove(&r.wal, &r.proof);
 	(void)offload(read_records, &r);
 	tell_gap(l, &r);
 	*count = r.count;
 	*is_all = !r.is_cut;
+	*proven = r.proof.end;
 	return r.records;
 }
 
@@ -244,7 +252,7 @@ held_log_was_whole(const struct held_log *l, const struct wal_record *record)
 
 	(void)offload(read_records, &r);
 	was_whole = r.is_cut || wal_is_sealed(&l->wal) || (r.count > 0 &&
-	    is_later(r.records[r.count - 1].batch, record->batch));
+	    r.records[r.count - 1].batch != record->batch);
 	free(r.records);
 	return was_whole;
 }

@@ -19,7 +19,10 @@ struct held_log {
 	int64_t		 seen_end;	/* as far as the last look went */
 	int64_t		 closed_at;	/* seen to be sealed or left; or 0 */
 	bool		 is_looked;	/* looked through since then */
-	int64_t		 look_again;	/* it could not all be read */
+	int64_t		 late_end;	/* in front of it somebody is late whose
+					   write may not have ended; or 0 */
+	int64_t		 look_again;	/* not before: for them, or since it
+					   could not all be read */
 	bool		 is_released, is_dirty;
 };
 
@@ -37,9 +40,10 @@ void		 held_log_release(struct held_log *);
 
 /* Its records without a mark, in their order; to be freed. Not all of them
  * when the disk does not give all. They are those of a moment ago: who was not
- * marked then may be now. */
+ * marked then may be now. Those in front of `proven` are committed; others may
+ * be refused yet. */
 WAITS struct wal_record *held_log_read(const struct held_log *, size_t *count,
-		    bool *is_all);
+		    bool *is_all, int64_t *proven);
 /* Was another one written after this one's write had succeeded? */
 WAITS bool	 held_log_was_whole(const struct held_log *,
 		    const struct wal_record *);

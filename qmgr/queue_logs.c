@@ -3,10 +3,10 @@
  *
  * While qmgr runs it gives them files itself, if it is asked what is open.
  * While it does not, each that is not done with gets one here, as qmgr would
- * do at its next start: also from a log that is still written. Who has a file
- * already, since qmgr has died before he was marked, is marked now: if he was
- * deleted first, the next qmgr would find nothing but his record, and deliver
- * him.
+ * do at its next start: also from a log that is still written, but for who may
+ * be refused yet (wal-4). Who has a file already, since qmgr has died before he
+ * was marked, is marked now: if he was deleted first, the next qmgr would find
+ * nothing but his record, and deliver him.
  */
 #include <sys/file.h>
 
@@ -35,15 +35,18 @@ make_file(const struct wal *w, const struct wal_record *r)
 	return result;
 }
 
-/* One message. What is damaged is left to qmgr. */
+/* One message. What is damaged is left to qmgr, and who may not be committed,
+ * unless there is a file: nobody makes one of him. */
 static void
-recover_one(const struct wal *w, const struct wal_record *r)
+recover_one(const struct wal *w, const struct wal_record *r, bool is_committed)
 {
 	enum queue_dir	dir;
 	int		result = 1;
 
 	if (entry_find(r->id, &dir))
 		result = wal_keep_found(w, r, dir);
+	else if (!is_committed)
+		return;
 	if (result == 1)
 		result = make_file(w, r);
 	if (result == 0)
@@ -52,16 +55,30 @@ recover_one(const struct wal *w, const struct wal_record *r)
 		complain("%s: cannot get a file: %s", r->id, strerror(errno));
 }
 
+/* How far is it committed? */
+static int64_t
+committed(const struct wal *w)
+{
+	struct wal_record	record;
+	struct wal_proof	proof;
+	int64_t			at = w->records;
+
+	wal_prove(w, &proof);
+	for (; wal_seek(w, at, &record) != -1; at = wal_after(&record))
+		wal_prove_more(&proof, &record);
+	return proof.end;
+}
+
 /* One log. */
 static void
 recover(const struct wal *w)
 {
 	struct wal_record	record;
-	int64_t			at = w->records;
+	int64_t			at = w->records, end = committed(w);
 
 	for (; wal_seek(w, at, &record) != -1; at = wal_after(&record))
 		if (!wal_is_marked(w, record.at))
-			recover_one(w, &record);
+			recover_one(w, &record, record.at < end);
 	if (errno != EINVAL)
 		complain("incoming/wal.%u: %s", w->number, strerror(errno));
 	(void)fs_sync(w->fd);

@@ -15,7 +15,9 @@
  *
  * A log that its writer has sealed, or left, is looked through once, for what
  * his packets did not tell; when nothing in it is open any more it is released,
- * and he may use it again.
+ * and he may use it again. While he writes only who is committed for sure is
+ * taken from it (wal-4): the last ones are when he has noted so, or written
+ * more, and until then they are looked for again.
  *
  * recovery-5  A message in a log is marked only when it is delivered, or has
  *             a file on stable storage. What is neither is found by the next
@@ -38,6 +40,7 @@
 #include "common/base/log.h"
 #include "common/fiber/offload.h"
 #include "common/queue/wal.h"
+#include "qmgr/entry.h"
 #include "qmgr/evict.h"
 #include "qmgr/held_log.h"
 #include "qmgr/orphan.h"
@@ -51,6 +54,7 @@ enum {
 	BYTES = 128 * 1024 * 1024,	/* of copies in memory */
 	STEP = 100,			/* how often logs are looked at */
 	LOOK_PAUSE = 60 * 1000,		/* when the disk did not give all */
+	PROOF_PAUSE = 500,		/* when it is not sure who is ours */
 	FILING_STEP = 5			/* while another fiber is at it */
 };
 
@@ -333,41 +337,66 @@ take_in(struct held_log *l, const struct wal_record *record)
 	start_filers();
 }
 
-/* Those of these records that stand in front of `end` and are unknown. While
- * they were read, messages were delivered: only the mark says now whether it is
- * one of them. */
-static WAITS size_t
-take_unknown(struct held_log *l, const struct wal_record *records, size_t n,
-    int64_t end)
+/* What a look is about. */
+struct look {
+	struct held_log	*log;
+	int64_t		 end;		/* who stands in front of it is late */
+	int64_t		 proven;	/* and in front of this, committed */
+	int64_t		 unproven;	/* behind the last one who is not */
+	size_t		 found;
+};
+
+/* Is it sure that the record is committed? A file is made of none that was
+ * not. */
+static bool
+is_committed(const struct look *look, const struct wal_record *record)
 {
-	size_t	i, found = 0;
+	enum queue_dir	dir;
+
+	return record->at < look->proven || entry_find(record->id, &dir);
+}
+
+/* Take those of these records that are late and unknown. While they were read,
+ * messages were delivered: only the mark says now whether it is one of them. */
+static WAITS void
+take_unknown(struct look *look, const struct wal_record *records, size_t n)
+{
+	struct held_log	*l = look->log;
+	size_t		 i;
 
 	for (i = 0; i < n && !l->is_released; i++) {
-		if (records[i].at < end && !is_here(l, &records[i]) &&
-		    !wal_is_marked(&l->wal, records[i].at)) {
+		if (records[i].at >= look->end || is_here(l, &records[i]) ||
+		    wal_is_marked(&l->wal, records[i].at))
+			;
+		else if (is_committed(look, &records[i])) {
 			take_in(l, &records[i]);
-			found++;
-		}
+			look->found++;
+		} else
+			look->unproven = wal_after(&records[i]);
 		fiber_breathe();
 	}
-	return found;
 }
 
 /* All records of a log: who is unknown, and stands in front of `end`, gets a
  * file. How many. What the disk does not give is looked for again, and the log
- * is not released without it. */
+ * is not released without it; so is who may be refused yet. */
 static WAITS size_t
 look_through(struct held_log *l, int64_t end)
 {
+	struct look		 look = { .log = l, .end = end };
 	struct wal_record	*records;
-	size_t			 n, found;
+	size_t			 n;
 	bool			 is_all;
 
 	l->holds++;
-	records = held_log_read(l, &n, &is_all);
-	found = take_unknown(l, records, n, end);
+	records = held_log_read(l, &n, &is_all, &look.proven);
+	take_unknown(&look, records, n);
 	if (!l->is_released)
 		l->seen_end = n > 0 ? wal_after(&records[n - 1]) : 0;
+	if ((l->late_end = look.unproven) != 0) {
+		l->is_looked = false;
+		l->look_again = clock_now() + PROOF_PAUSE;
+	}
 	if (!is_all) {
 		log_error("incoming/wal.%u: not all of it can be read",
 		    l->wal.number);
@@ -376,7 +405,7 @@ look_through(struct held_log *l, int64_t end)
 	}
 	l->holds--;
 	free(records);
-	return found;
+	return look.found;
 }
 
 /* One that nobody writes any more: look once, then release it. */
@@ -393,6 +422,27 @@ close_log(struct held_log *l)
 		held_log_release(l);
 }
 
+/* One that is written: is it sure by now who is ours? */
+static WAITS void
+look_for_late(struct held_log *l)
+{
+	if (!l->is_released && l->late_end != 0 &&
+	    clock_now() >= l->look_again)
+		(void)look_through(l, l->late_end);
+}
+
+/* One of them; is there something in it? */
+static WAITS bool
+watch_log(struct held_log *l)
+{
+	if (held_log_is_closed(l))
+		close_log(l);
+	else
+		look_for_late(l);
+	return !l->is_released &&
+	    (l->closed_at != 0 || l->live > 0 || l->late_end != 0);
+}
+
 /* While there is something in the logs. */
 static void
 watch(void *arg)
@@ -405,13 +455,9 @@ watch(void *arg)
 	while (has_more && fiber_sleep(STEP) == 0) {
 		has_more = !TAILQ_EMPTY(&unfiled) || orphan_count() > 0;
 		file_since(clock_now() - (is_draining ? 0 : AGE));
-		for (l = held_log_next(NULL); l != NULL; l = held_log_next(l)) {
-			if (held_log_is_closed(l))
-				close_log(l);
-			if (!l->is_released && (l->closed_at != 0 ||
-			    l->live > 0))
+		for (l = held_log_next(NULL); l != NULL; l = held_log_next(l))
+			if (watch_log(l))
 				has_more = true;
-		}
 	}
 	is_watching = false;
 }

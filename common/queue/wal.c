@@ -20,6 +20,7 @@
  *	   32  uint32	CRC-32C of the 32 bytes before
  *	 1024  uint64	the generation that is sealed: no more will come
  *	 2048  uint64	the generation that is released: all is done with
+ *	 3072  20 bytes	how far it is committed: wal_note.c
  *	 4096  marks	a byte for each 256 of the file: 0, or what stands there
  *			is done with
  *	   ..  records	each at a multiple of 256, one behind the other
@@ -71,7 +72,7 @@ enum {
 	AT_VERSION = 8, AT_SIZE = 16, AT_GENERATION = 24, AT_CRC = 32,
 	AT_SEALED = 1024, AT_RELEASED = 2048, AT_MARKS = 4096,
 	PAGE = 4096,
-	MARK = 0xb7,
+	MARK = 0xb7, SOME_MARKS = 256,
 	RECORD_CRC = 4, RECORD_BODY = 8, RECORD_GENERATION = 8,
 	RECORD_LENGTH = 16, RECORD_IMAGE_CRC = 20, RECORD_ID = 24,
 	RECORD_BATCH = 60,
@@ -517,17 +518,34 @@ wal_image(const struct wal *w, const struct wal_record *r, void *to)
 	return -1;
 }
 
-/* It is done with. */
+/* All these places are done with. */
 int
-wal_mark(const struct wal *w, int64_t at)
+wal_mark_all(const struct wal *w, int64_t at, int64_t len)
 {
-	unsigned char	mark = MARK;
+	unsigned char	marks[SOME_MARKS];
+	int64_t		n;
 
-	if (at < w->records || at >= w->size) {
+	if (at < w->records || at >= w->size || len > w->size - at) {
 		errno = EINVAL;
 		return -1;
 	}
-	return fs_pwrite(w->fd, &mark, 1, AT_MARKS + at / WAL_ALIGN);
+	memset(marks, MARK, sizeof(marks));
+	for (; len > 0; at += n * WAL_ALIGN, len -= n * WAL_ALIGN) {
+		n = round_up(len, WAL_ALIGN) / WAL_ALIGN;
+		if (n > SOME_MARKS)
+			n = SOME_MARKS;
+		if (fs_pwrite(w->fd, marks, (size_t)n, AT_MARKS +
+		    at / WAL_ALIGN) == -1)
+			return -1;
+	}
+	return 0;
+}
+
+/* One of them is. */
+int
+wal_mark(const struct wal *w, int64_t at)
+{
+	return wal_mark_all(w, at, 1);
 }
 
 /* Is it? */

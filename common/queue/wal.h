@@ -95,6 +95,24 @@ int		 wal_image(const struct wal *, const struct wal_record *,
 int		 wal_mark(const struct wal *, int64_t at);
 bool		 wal_is_marked(const struct wal *, int64_t at);
 
+/* All that stand there, in so many bytes. */
+int		 wal_mark_all(const struct wal *, int64_t at, int64_t len);
+
+/* --- wal_note.c --------------------------------------------------------- */
+
+/* Which records of a log that may be written are committed. */
+struct wal_proof {
+	int64_t		 end;		/* those in front of it */
+	uint32_t	 batch;
+};
+
+/* The writer: records in front of this are committed. */
+int		 wal_note(const struct wal *, int64_t end);
+/* A reader: before he reads the first one, and of each that he has read, one
+ * behind the other from the beginning, marked or not. */
+void		 wal_prove(const struct wal *, struct wal_proof *);
+void		 wal_prove_more(struct wal_proof *, const struct wal_record *);
+
 /* --- wal_copy.c --------------------------------------------------------- */
 
 /* All of them block: on a thread. */

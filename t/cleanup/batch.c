@@ -46,6 +46,7 @@ struct guest {
 
 static bool		is_draining;
 static struct guest	guests[MANY];
+static size_t		visitors;
 
 /* --- instead of the daemon's --------------------------------------------- */
 
@@ -107,14 +108,17 @@ visit(void *arg)
 
 	g->result = batch_commit(&g->transaction, &g->place);
 	g->error = errno;
+	if (--visitors == 0)
+		loop_stop();
 }
 
-/* So many at once. */
+/* So many at once; what else is to be done then is left for the next time. */
 static void
 invite(size_t count, size_t len)
 {
 	size_t	i;
 
+	visitors = count;
 	for (i = 0; i < count; i++) {
 		fill(&guests[i].transaction, len);
 		guests[i].result = -2;
@@ -248,6 +252,46 @@ those_who_wait_are_written_together(void **state)
 	end(MANY);
 }
 
+/* Is it sure, by what stands in the log, that this one is committed? */
+static bool
+is_proven(const struct guest *g)
+{
+	struct wal_proof	proof;
+	struct wal_record	r;
+	struct wal		w;
+	int64_t			at;
+
+	assert_int_equal(wal_open(&w, g->place.number), 0);
+	assert_false(wal_is_left(&w));
+	wal_prove(&w, &proof);
+	for (at = w.records; wal_read(&w, at, &r) == 0; at = wal_after(&r))
+		wal_prove_more(&proof, &r);
+	wal_close(&w);
+	return g->place.at < proof.end;
+}
+
+/* wal-4: the next write says so of those in front of it; the last one's are
+ * noted a moment later. */
+static void
+what_is_committed_can_be_seen(void **state)
+{
+	struct guest	last;
+
+	(void)state;
+	invite(1, SMALL);
+	assert_int_equal(guests[0].result, 1);
+	assert_false(is_proven(&guests[0]));
+	last = guests[0];
+	end(1);
+	invite(1, SMALL);
+	assert_int_equal(guests[0].result, 1);
+	assert_true(is_proven(&last));
+	assert_false(is_proven(&guests[0]));
+	loop_run();
+	assert_true(is_proven(&guests[0]));
+	end(1);
+}
+
 /* A log has room for three of the largest; a spare one is made meanwhile. */
 static void
 where_no_log_has_room_there_are_files(void **state)
@@ -277,6 +321,7 @@ what_is_released_is_used_again(void **state)
 	(void)state;
 	for (i = 0; i < LOGS; i++) {
 		invite(MANY, LARGE);
+		loop_run();
 		end(MANY);
 	}
 	assert_int_equal(wal_open(&w, LOGS), -1);
@@ -307,7 +352,8 @@ what_is_released_is_used_again(void **state)
 	end(1);
 }
 
-/* P1: the last test, since no log is used after it. */
+/* P1: the last test, since no log is used after it. The disk takes no marks
+ * either, at first: the log is ours until it does. */
 static void
 after_a_failed_write_there_are_files(void **state)
 {
@@ -333,9 +379,14 @@ after_a_failed_write_there_are_files(void **state)
 	assert_non_null(memmem(said, sizeof(said), told, strlen(told)));
 	assert_int_equal(wal_open(&w, guests[0].place.number), 0);
 	assert_int_equal(wal_read(&w, guests[0].place.at, &r), -1);
-	wal_close(&w);
+	assert_false(wal_is_marked(&w, guests[0].place.at));
+	assert_false(wal_is_left(&w));
 	assert_false(takes(SMALL, 0, 0));
 	loop_run();
+	assert_true(wal_is_marked(&w, guests[0].place.at));
+	assert_true(wal_is_left(&w));
+	assert_false(wal_is_sealed(&w));
+	wal_close(&w);
 	assert_false(takes(SMALL, 0, 0));
 	end(1);
 }
@@ -348,6 +399,7 @@ main(void)
 		cmocka_unit_test(when_many_come_a_log_is_made),
 		cmocka_unit_test(what_does_not_fit_gets_a_file),
 		cmocka_unit_test(those_who_wait_are_written_together),
+		cmocka_unit_test(what_is_committed_can_be_seen),
 		cmocka_unit_test(where_no_log_has_room_there_are_files),
 		cmocka_unit_test(what_is_released_is_used_again),
 		cmocka_unit_test(after_a_failed_write_there_are_files)

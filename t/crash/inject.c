@@ -5,6 +5,7 @@
  *
  *	inject -o FILE -n NAME [-s SPOOL] [-k KEY -w WHEN] PID...
  *	inject -o FILE -n NAME [-s SPOOL] -r NUMBER [-m RE] -w WHEN PID...
+ *	inject -o FILE -n NAME ... -w ERROR -u FILE PID...
  *	inject -o FILE -n NAME [...] -- COMMAND ARGUMENTS
  *
  * Follows these processes, or the command, and all that they start, and looks
@@ -19,6 +20,8 @@
  * beginning with "hit", "at" with the time is one more, and nothing is followed
  * any more. With -r it is the NUMBER-th call that changes something, or of which
  * "name object" matches RE: for a process that has many messages at a time.
+ * With -u the call is made, as a disk does that tells late what is wrong with
+ * it, and has no end until FILE is there: then it is the error.
  * "ready" comes first, when all is being followed. The end of us changes
  * nothing for who is followed.
  *
@@ -28,6 +31,7 @@
  * I2  A call that fails has done nothing, but for close(), which closes in any
  *     case (close(2)), and its result is what the kernel would answer: an
  *     error, but from brk() the end of the heap, where it has been.
+ *     With -u it has done everything.
  * I3  A call that is short has written half of its bytes, or the first of its
  *     vectors, and says so.
  */
@@ -98,6 +102,8 @@ static const char	*spool;
 static const char	*key, *when;
 static int		 failure;		/* an errno; 0 to kill */
 static bool		 is_after, is_short;
+static const char	*until;			/* of -u, or NULL */
+static pid_t		 held;			/* whose call has no end yet */
 static unsigned long	 left;			/* of -r; 0 without it */
 static const char	*pattern;
 static regex_t		 wanted;
@@ -344,7 +350,7 @@ enter(struct task *t, const struct ptrace_syscall_info *info)
 	if (!is_wanted(t, name, sizeof(name)))
 		return;
 	t->is_hit = true;
-	if (is_after)
+	if (is_after || until != NULL)
 		return;
 	if (ptrace(PTRACE_GETREGS, t->tid, NULL, &t->registers) != 0)
 		fail("registers");
@@ -364,6 +370,19 @@ result_of(const struct task *t, const struct ptrace_syscall_info *info)
 	    -failure;
 }
 
+/* It was made; its error is told later. */
+static void
+hold(struct task *t)
+{
+	if (ptrace(PTRACE_GETREGS, t->tid, NULL, &t->registers) != 0)
+		fail("registers");
+	t->registers.rax = (unsigned long long)-failure;
+	if (ptrace(PTRACE_SETREGS, t->tid, NULL, &t->registers) != 0)
+		fail("registers");
+	held = t->tid;
+	tell("hit", t, -failure);
+}
+
 /* A call has ended. */
 static void
 leave(struct task *t, const struct ptrace_syscall_info *info)
@@ -374,7 +393,9 @@ leave(struct task *t, const struct ptrace_syscall_info *info)
 		tell("call", t, info->exit.rval);
 	if (t->is_hit && is_after)
 		end_process(t);
-	if (t->is_hit) {
+	if (t->is_hit && until != NULL) {
+		hold(t);
+	} else if (t->is_hit) {
 		t->registers.rax = (unsigned long long)result_of(t, info);
 		if (ptrace(PTRACE_SETREGS, t->tid, NULL, &t->registers) != 0)
 			fail("registers");
@@ -421,19 +442,23 @@ on_stop(struct task *t, int status)
 		enter(t, &info);
 	else if (info.op == PTRACE_SYSCALL_INFO_EXIT)
 		leave(t, &info);
-	resume(t, 0);
+	if (t->tid != held)
+		resume(t, 0);
 }
 
-/* Until nothing is left, or we are ended. */
+/* Until nothing is left, or we are ended, or who is held need not wait. */
 static void
 follow(void)
 {
-	pid_t	 tid;
-	int	 status;
+	static const struct timespec	pause = { .tv_nsec = 10 * 1000000 };
+	pid_t				tid;
+	int				status;
 
-	for (;;) {
-		tid = waitpid(-1, &status, __WALL);
-		if (tid < 0 && errno == EINTR)
+	while (held == 0 || access(until, F_OK) != 0) {
+		tid = waitpid(-1, &status, __WALL | (held != 0 ? WNOHANG : 0));
+		if (tid == 0)
+			nanosleep(&pause, NULL);
+		if (tid == 0 || (tid < 0 && errno == EINTR))
 			continue;
 		if (tid < 0)
 			return;
@@ -508,7 +533,7 @@ main(int argc, char **argv)
 	const char	*path = NULL;
 	int		 option;
 
-	while ((option = getopt(argc, argv, "+o:n:s:k:w:r:m:")) != -1) {
+	while ((option = getopt(argc, argv, "+o:n:s:k:w:r:m:u:")) != -1) {
 		switch (option) {
 		case 'o': path = optarg; break;
 		case 'n': program = optarg; break;
@@ -517,6 +542,7 @@ main(int argc, char **argv)
 		case 'w': when = optarg; break;
 		case 'r': left = strtoul(optarg, NULL, 10); break;
 		case 'm': pattern = optarg; break;
+		case 'u': until = optarg; break;
 		default: return 64;
 		}
 	}

@@ -32,6 +32,15 @@ sub queue { return $mail->run('', bin() . '/postrider-queue', '-c',
     $mail->etc, @_) }
 sub has_file { return -e "$incoming/$_[0]" }
 
+# Is all of this log known to be committed, and something in it?
+sub noted
+{
+	my ($path) = @_;
+	my @records = Postrider::records_of($path) or return 0;
+
+	return $records[-1]{at} < unpack 'q', substr slurp($path), 3080, 8;
+}
+
 # Three that stay in the log, since nobody delivers; then all of it dies.
 my $warm = 0;
 wait_for(sub {
@@ -43,6 +52,7 @@ kill 'STOP', $mail->children('smtp');
 my @ids = map { post("stays$_") } 1 .. 3;
 is(scalar(grep { has_file($_) } @ids), 0, 'they have no files');
 kill 'STOP', $mail->children('qmgr');
+wait_for(sub { grep { noted($_) } glob "$incoming/wal.*" }, 20, 'a note');
 $mail->crash;
 my ($path) = grep { Postrider::logged($_) == 3 } glob "$incoming/wal.*";
 ok(defined $path, 'three are in one log') or BAIL_OUT('no log');
@@ -50,10 +60,18 @@ my $before = slurp($path);
 my $copy = $mail->dir . "/copy";
 spew($copy, $before);
 
-# The log belongs to a cleanup that lives on.
+# The log belongs to a cleanup that lives on, which has not noted yet that the
+# write of the last one has ended: it may be refused.
 open my $log, '+<:raw', $path or die;
 flock $log, LOCK_EX or die;
-my ($status, $text) = queue('show', $ids[2]);
+sysseek $log, 3072, 0;
+syswrite $log, "\0" x 20 or die;
+my ($status, $text) = queue('list');
+is(join(' ', map { has_file($_) ? 1 : 0 } @ids), '1 1 0',
+    'who may be refused gets no file');
+sysseek $log, 3072, 0;
+syswrite $log, substr $before, 3072, 20 or die;
+($status, $text) = queue('show', $ids[2]);
 like($text, qr/stays3\@far\.test/, 'one that has no file is shown');
 ($status, $text) = queue('list');
 is(scalar(grep { $text =~ /$_/ } @ids), 3, 'the list shows them');

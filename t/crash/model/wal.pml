@@ -13,16 +13,18 @@
  *		in a whole file, or stands without a mark in a log that is not
  *		released
  *	ONCE	copies <= 1 + crashes
- *	REFUSED	without a crash a refused message is nowhere
+ *	REFUSED	a refused message is nowhere, unless power was cut, or its writer
+ *		was killed before he could mark it
  *	RELEASE	what is released has nothing open in it
  *	WINDOW	what a synced mark has ended, or a synced new generation, is
  *		never taken in again
  *	STUCK	when nothing more can happen all is delivered, and the log,
- *		which has been sealed or left by then, is released
+ *		which has been sealed or left by then, is released; with IDLE
+ *		its writer does neither, and all is delivered nevertheless
  *
  * What is taken for granted: a head, 40 bytes within a sector, is stored or
- * not; marks can be written; no write takes as long as two looks are apart,
- * unless with TWO_LOOKS. With ONE, only one message comes.
+ * not; marks and notes can be written in the end. With ONE, only one message
+ * comes.
  */
 #ifndef CRASHES
 #define CRASHES	1
@@ -41,6 +43,7 @@
 #define HEAD_SYNCED	3
 #define WIPED		4
 #define READY		5
+#define GIVEN_UP	6	/* what was refused is not marked yet */
 /* a message there */
 #define NEW		0
 #define WRITING		1
@@ -68,6 +71,7 @@ typedef log {
 	byte	record[RECORDS]		/* a message's number + 1 */
 };
 log v, d;
+byte noted, noted_end;		/* writes of this generation have said 0 */
 byte v_file[MESSAGES], d_file[MESSAGES];
 
 byte writer, room, latest;
@@ -83,11 +87,13 @@ bit is_orphan[MESSAGES];		/* too, while it is IN_FILE */
 typedef look {
 	bit	is_busy;
 	byte	end, seen_end;
+	byte	proven;			/* records whose write had ended */
 	byte	record[RECORDS]		/* as they were read */
 };
 look looks[2];			/* the scanner's, the watch's */
 
 byte copies[MESSAGES], crashes;
+bit has_excuse;				/* for what was refused */
 bit settled[MESSAGES];
 
 #define BOTH		i : 0 .. MESSAGES - 1
@@ -109,7 +115,7 @@ inline check()
 {
 	assert(KEPT(0) && KEPT(1));			/* KEPT */
 	assert(copies[0] <= 1 + crashes && copies[1] <= 1 + crashes); /* ONCE */
-	assert(crashes > 0 || (IS_NOWHERE(0) && IS_NOWHERE(1))); /* REFUSED */
+	assert(has_excuse || (IS_NOWHERE(0) && IS_NOWHERE(1))); /* REFUSED */
 }
 
 /* --- the disk -------------------------------------------------------------- */
@@ -153,11 +159,16 @@ inline cut_file(m)
 
 inline power_cut()
 {
+	has_excuse = 1;
 	cleanup_dies();
 	qmgr_dies();
 	ITEM(v.generation, d.generation);
 	ITEM(v.sealed, d.sealed);
 	ITEM(v.released, d.released);
+	if				/* it has a checksum */
+	:: noted != 0 -> noted = 0; noted_end = 0
+	:: true
+	fi;
 	d.generation = v.generation;
 	d.sealed = v.sealed;
 	d.released = v.released;
@@ -178,6 +189,10 @@ inline power_cut()
 
 inline cleanup_dies()
 {
+	if
+	:: writer == GIVEN_UP -> has_excuse = 1
+	:: else
+	fi;
 	writer = LEFT;
 	for (BOTH) {
 		if
@@ -244,7 +259,8 @@ inline write_record(m)
 	check()
 }
 
-/* The sync has said 0; or not, and what is there is anybody's guess. */
+/* The sync has said 0; or not, and what is there is anybody's guess. Who was
+ * refused may hear of it before he is marked. */
 inline end_write(m)
 {
 	if
@@ -254,13 +270,39 @@ inline end_write(m)
 	   :: v.record[place[m]] = d.record[place[m]]
 	   :: true
 	   fi;
-#ifndef MUTANT_REFUSED_UNMARKED
-	   v.mark[place[m]] = 1;
+	   at_cleanup[m] = REFUSED;
+#ifdef MUTANT_LEFT_FIRST
+	   writer = LEFT
+#else
+	   writer = GIVEN_UP
 #endif
-	   at_cleanup[m] = REFUSED; writer = LEFT
 	fi;
 	check()
 }
+
+/* Mark what was refused, then leave the log. */
+inline refuse()
+{
+#ifndef MUTANT_REFUSED_UNMARKED
+	v.mark[room - 1] = 1;
+#endif
+	writer = LEFT;
+	check()
+}
+
+/* How many records are there whose write has said 0: while the next one is
+ * written it says the same of those in front of it. */
+#ifdef MUTANT_NOTED_EARLY
+#define HAS_ENDED	true
+#else
+#define HAS_ENDED	!IS_WRITING
+#endif
+#ifdef MUTANT_NOT_NOTED
+#define HAS_NOTE	false
+#else
+#define HAS_NOTE	(writer == READY && HAS_ENDED && room > 0 && \
+			(noted != latest || noted_end != room))
+#endif
 
 /* --- qmgr: its log --------------------------------------------------------- */
 
@@ -290,7 +332,7 @@ inline qmgr_dies()
 		at_qmgr[i] = UNKNOWN; is_sent[i] = 0; is_orphan[i] = 0
 	}
 	for (j : 0 .. 1) {
-		looks[j].is_busy = 0; looks[j].end = 0;
+		looks[j].is_busy = 0; looks[j].end = 0; looks[j].proven = 0;
 		looks[j].record[0] = 0; looks[j].record[1] = 0
 	}
 	has_begun = 0;
@@ -304,6 +346,23 @@ inline set_mark(m)
 
 #define WAS_READ(n)	(v.record[n] != 0 && !v.mark[n] && \
 			generation[v.record[n] - 1] == known)
+
+/* Records whose write had ended: those that were noted, and those in front of
+ * the last one, since the next write begins when the one before has said 0. */
+#ifdef MUTANT_NOTE_OF_ANY_AGE
+#define NOTED		noted_end
+#else
+#define NOTED		(noted == known -> noted_end : 0)
+#endif
+#define IN_FRONT	(IS_RECORD_OF(1) -> 1 : 0)
+#define IS_RECORD_OF(n)	(v.record[n] != 0 && \
+			generation[v.record[n] - 1] == known)
+#if defined(MUTANT_UNPROVEN)
+#define PROVEN		ALL
+#else
+#define PROVEN		(v.sealed == known || writer == LEFT -> ALL : \
+			(NOTED > IN_FRONT -> NOTED : IN_FRONT))
+#endif
 
 /* How far a look has come: behind the last record without a mark. */
 #define SEEN_END	(WAS_READ(1) -> 2 : (WAS_READ(0) -> 1 : 0))
@@ -321,6 +380,7 @@ inline begin_look(k, until)
 {
 	looks[k].is_busy = 1;
 	looks[k].end = until;
+	looks[k].proven = PROVEN;
 	looks[k].seen_end = SEEN_END;
 	for (PLACES) {
 		looks[k].record[j] = (WAS_READ(j) -> v.record[j] : 0)
@@ -338,13 +398,20 @@ inline begin_look(k, until)
 #else
 #define IS_OURS		!is_released
 #endif
+/* A file is made of what was told, or proven. */
+#ifdef MUTANT_FILE_NO_PROOF
+#define IS_PROVEN(k, n)	(n < looks[k].proven)
+#else
+#define IS_PROVEN(k, n)	(n < looks[k].proven || v_file[who] > HALF)
+#endif
 
 inline take(k, n)
 {
 	who = looks[k].record[n] - 1;
 	looks[k].record[n] = 0;
 	if
-	:: IS_OURS && n < looks[k].end && !IS_LIVE(who) && !IS_OVER(who) ->
+	:: IS_OURS && n < looks[k].end && IS_PROVEN(k, n) && !IS_LIVE(who) &&
+		!IS_OVER(who) ->
 		if
 		:: at_qmgr[who] == IN_FILE -> is_orphan[who] = 1
 		:: else -> take_in(who, ORPHAN)
@@ -357,7 +424,7 @@ inline take(k, n)
 /* ... and so far it was. */
 inline end_look(k)
 {
-	looks[k].is_busy = 0; looks[k].end = 0;
+	looks[k].is_busy = 0; looks[k].end = 0; looks[k].proven = 0;
 	if
 	:: !is_released -> seen_end = looks[k].seen_end
 	:: else
@@ -369,18 +436,9 @@ inline end_look(k)
 	fi
 }
 
-/* scan(): unfiled_start() sees all, unfiled_look() what the last one saw. */
-#ifdef MUTANT_LOOK_AHEAD
-#define UNTIL		ALL
-#else
+/* scan(): unfiled_start() sees all, later looks what the last one saw: of what
+ * came since packets may be on their way. */
 #define UNTIL		(!has_begun -> ALL : seen_end)
-#endif
-/* The next look, while what the last one saw is still being written? */
-#ifdef TWO_LOOKS
-#define MAY_LOOK	true
-#else
-#define MAY_LOOK	(!IS_WRITING || seen_end < room)
-#endif
 
 inline scan()
 {
@@ -394,8 +452,11 @@ inline scan()
 	fi
 }
 
+/* Would the next look see, or take in, more than the last one? */
+#define IS_NEW(n)	(WAS_READ(n) && !IS_LIVE(v.record[n] - 1) && \
+			(n >= seen_end || n < PROVEN))
 #define HAS_NEWS	(MAY_REFRESH || (!is_released && !is_closed && \
-			MAY_LOOK && (WAS_READ(0) || WAS_READ(1))))
+			(IS_NEW(0) || IS_NEW(1))))
 
 /* held_log_is_closed() */
 #ifdef MUTANT_LEFT_UNSEEN
@@ -579,10 +640,14 @@ init
 	:: atomic { writer <= SEALED && MAY_BEGIN && latest < GENERATIONS ->
 		begin() }
 	:: atomic { writer >= HEAD && writer <= WIPED -> begin() }
+	:: atomic { HAS_NOTE -> noted = latest; noted_end = room }
+	:: atomic { writer == GIVEN_UP -> refuse() }
+#ifndef IDLE
 	:: atomic { writer == READY && !IS_WRITING ->
 		v.sealed = latest; writer = SEALED }
 	:: atomic { (writer == READY || writer == SEALED) && !IS_WRITING ->
 		writer = LEFT }
+#endif
 	MESSAGE(0)
 	MESSAGE(1)
 	/* qmgr */
@@ -607,5 +672,7 @@ init
 	for (BOTH) {
 		assert(!accepted[i] || copies[i] > 0)
 	}
+#ifndef IDLE
 	assert(v.released == v.generation)
+#endif
 }

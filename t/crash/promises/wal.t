@@ -128,6 +128,31 @@ sub place_of
 	return ($record, $at);
 }
 
+# Messages in hold/, each of which shows that qmgr has looked at everything.
+sub keep_signs
+{
+	keep(@_);
+	my ($status, $said) = $mail->run('', Postrider::bin() .
+	    '/postrider-queue', '-c', $mail->etc, 'hold', 'ALL');
+	is($status, 0, 'put on hold') or diag $said;
+	my @stopped = $mail->children('smtp');
+	kill 'KILL', @stopped;
+	kill 'CONT', @stopped;
+}
+
+# A sign becomes new mail of which nobody is told; `make_look` makes qmgr look.
+# It looks at logs before it looks at files.
+sub look
+{
+	my ($make_look) = @_;
+	my ($sign) = glob $mail->spool . '/hold/*';
+	my $before = $lab->{sink}->count;
+
+	rename $sign, $sign =~ s{/hold/}{/incoming/}r or die "$sign: $!";
+	$make_look->();
+	wait_for(sub { $lab->{sink}->count > $before }, 30, 'a look');
+}
+
 # --- the promises -------------------------------------------------------------
 
 promise('wal-1', sub {
@@ -219,6 +244,40 @@ promise('wal-2', sub {
 	pass('it is released when what was in it is delivered');
 });
 
+promise('wal-4', sub {
+	my $go = $mail->dir . '/go';
+	my ($reply, $seen);
+
+	# The write is made, and its sync takes long, and fails. Meanwhile qmgr
+	# looks, and another one.
+	keep_signs(map { "sign$_" } 1 .. 4);
+	my $calls = $lab->during('cleanup', sub {
+		my $c = begin_one('unsure');
+		$c->raw(".\r\n");
+		wait_for(sub { Postrider::slurp($mail->dir . '/during') =~
+		    /^hit/m }, 20, 'the write');
+		my $f = open_log();
+		ok(eval { place_of($f, 'unsure') }, 'its record can be read');
+		look(sub { $mail->reload }) for 1 .. 3;
+		look(sub { kill 'KILL', $mail->children('qmgr') });
+		spew($go, '');
+		$reply = $c->reply;
+	}, $write, EIO, 1, until => $go);
+	like($reply, qr/^4/, 'its sender is told to try again');
+	wait_for(sub { $mail->queue_count == 0 }, 30, 'an empty queue');
+	is(arrived()->{unsure}, undef, 'and nobody gets it');
+	afresh($lab, 'cleanup');
+	post_at_once('after');
+	wait_arrived('after');
+	is(arrived()->{unsure}, undef, 'nor when its writer has gone');
+
+	# Whom a qmgr that died was told of is found though nobody writes
+	# behind him, and his writer lives.
+	keep('idle');
+	deliver_anew();
+	wait_arrived('idle');
+	is(arrived()->{idle}, 1, 'one who is committed arrives, once');
+});
 promise('wal-3', sub {
 	# The last write may be one that nobody was told of.
 	keep('last');
@@ -267,5 +326,6 @@ promise('wal-3', sub {
 	wait_arrived('behind');
 	is(arrived()->{named}, undef, 'nobody gets what has another name');
 });
+
 $lab->close;
 done_testing();

@@ -476,16 +476,18 @@ sub _trace
 }
 
 # What a process calls while something else is done; with a call that ends
-# otherwise, if one is told: the first one, or the how-manieth.
+# otherwise, if one is told: the first one, or the how-manieth; `until` a file is
+# there it has no end.
 sub during
 {
-	my ($self, $process, $do, $re, $when, $nth) = @_;
+	my ($self, $process, $do, $re, $when, $nth, %o) = @_;
 	my $file = $self->{mail}->dir . '/during';
 
 	unlink $file;
 	my $tracer = _trace($file, $self->_injector, '-o', $file, '-n',
 	    $process, defined $re ? ('-r', $nth // 1, '-m', $re =~
-	    s/\(\?\^\w*:/(/gr, '-w', $when) : (), $self->_pids($process));
+	    s/\(\?\^\w*:/(/gr, '-w', $when, $o{until} ? ('-u', $o{until}) : ()) :
+	    (), $self->_pids($process));
 	my $is_done = eval { $do->(); 1 };
 	my $why = $@;
 	kill 'TERM', $tracer;

@@ -27,31 +27,21 @@
  */
 #include "common/queue/wal.h"
 
-#include <endian.h>
-#include <string.h>
-
 #include "common/base/fs.h"
+#include "common/queue/numbers.h"
 #include "common/queue/queue.h"
 
-enum { AT_NOTE = 3072, NOTE = 20, NOTE_CRC = 16 };
-
-/* A note, as it stands there. */
-struct note {
-	uint64_t	generation, end;
-};
+enum { AT_NOTE = 3072, NOTE = 20, NOTE_END = 8, NOTE_CRC = 16 };
 
 /* Say it. */
 int
 wal_note(const struct wal *w, int64_t end)
 {
-	struct note	note = { htole64(w->generation),
-			    htole64((uint64_t)end) };
 	unsigned char	raw[NOTE];
-	uint32_t	crc;
 
-	memcpy(raw, &note, sizeof(note));
-	crc = htole32(queue_crc(0, raw, NOTE_CRC));
-	memcpy(raw + NOTE_CRC, &crc, sizeof(crc));
+	put64(raw, w->generation);
+	put64(raw + NOTE_END, (uint64_t)end);
+	put32(raw + NOTE_CRC, queue_crc(0, raw, NOTE_CRC));
 	return fs_pwrite(w->fd, raw, sizeof(raw), AT_NOTE);
 }
 
@@ -61,16 +51,11 @@ static int64_t
 noted(const struct wal *w)
 {
 	unsigned char	raw[NOTE];
-	struct note	note;
-	uint32_t	crc;
 
-	if (fs_pread(w->fd, raw, sizeof(raw), AT_NOTE) != (ssize_t)sizeof(raw))
-		return 0;
-	memcpy(&note, raw, sizeof(note));
-	memcpy(&crc, raw + NOTE_CRC, sizeof(crc));
-	return le32toh(crc) == queue_crc(0, raw, NOTE_CRC) &&
-	    le64toh(note.generation) == w->generation ?
-	    (int64_t)le64toh(note.end) : 0;
+	return fs_pread(w->fd, raw, sizeof(raw), AT_NOTE) ==
+	    (ssize_t)sizeof(raw) && get64(raw) == w->generation &&
+	    get32(raw + NOTE_CRC) == queue_crc(0, raw, NOTE_CRC) ?
+	    (int64_t)get64(raw + NOTE_END) : 0;
 }
 
 /* Before the first record is read: a write that ends later is not known to. */

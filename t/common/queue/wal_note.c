@@ -7,84 +7,37 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
+#include "t/common/queue/log.h"
 
-#include "common/queue/queue.h"
-#include "common/queue/wal.h"
+enum { NOTE = 3072, NOTE_SIZE = 20, BITS = 8 };
 
-enum { SMALL = 256 * 1024, NOTE = 3072, NOTE_SIZE = 20, BITS = 8 };
-
-static char		place[] = "/tmp/postrider-note-XXXXXX";
-static struct wal	writer, reader;		/* both of wal.0 */
-
-static int
-setup(void **state)
-{
-	int	root;
-
-	(void)state;
-	if (mkdtemp(place) == NULL ||
-	    (root = open(place, O_RDONLY | O_DIRECTORY)) == -1 ||
-	    mkdirat(root, "incoming", 0700) == -1 ||
-	    queue_open(root, 1u << QUEUE_INCOMING) == -1)
-		return -1;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	static const char	*argv[] = { "rm", "-rf", place, NULL };
-	pid_t			 pid = fork();
-
-	(void)state;
-	if (pid == 0) {
-		execvp("rm", (char *const *)(uintptr_t)argv);
-		_exit(1);
-	}
-	waitpid(pid, NULL, 0);
-	return 0;
-}
+static struct wal	writer, reader;		/* both of one log */
 
 /* A log that is written, and somebody who looks at it. */
 static int
-begin(void **state)
+open_both(void **state)
 {
 	(void)state;
-	assert_int_equal(wal_create(&writer, 0, SMALL), 0);
-	assert_int_equal(wal_begin(&writer), 0);
-	assert_int_equal(wal_open(&reader, 0), 0);
-	return 0;
+	writer = begin();
+	return wal_open(&reader, writer.number);
 }
 
 static int
-end(void **state)
+close_both(void **state)
 {
 	(void)state;
 	wal_close(&reader);
-	wal_close(&writer);
-	return wal_remove(0);
+	end(&writer);
+	return 0;
 }
 
 /* A record there, of this write; where the next one is. */
 static int64_t
-put(int64_t at, uint32_t batch)
+add(int64_t at, uint32_t batch)
 {
-	unsigned char	head[WAL_RECORD];
-	char		id[QUEUE_ID_MAX + 1], image[] = "an image";
-	struct iovec	v[] = { { head, sizeof(head) },
-			    { image, sizeof(image) } };
+	char	id[QUEUE_ID_MAX + 1];
 
-	wal_encode(&writer, head, batch, queue_id_new(id, 1), image,
-	    sizeof(image));
-	assert_int_equal(wal_write(&writer, v, 2, at), 0);
-	return at + wal_room(sizeof(image));
+	return put(&writer, at, batch, LENGTH, id);
 }
 
 /* What a look finds: records in front of this are committed. */
@@ -116,11 +69,11 @@ the_last_write_is_not_proven(void **state)
 	assert_true(proven() <= at);
 	for (i = 0; i < sizeof(batches) / sizeof(batches[0]); i++) {
 		before = at;
-		at = put(at, batches[i]);
+		at = add(at, batches[i]);
 		assert_true(proven() <= before);
 		if (i > 0)
 			assert_int_equal(proven(), before);
-		at = put(at, batches[i]);
+		at = add(at, batches[i]);
 		assert_true(proven() <= before);
 	}
 }
@@ -131,11 +84,11 @@ a_mark_does_not_hide_a_write(void **state)
 	int64_t	second, third;
 
 	(void)state;
-	second = put(reader.records, 1);
-	third = put(second, 2);
+	second = add(reader.records, 1);
+	third = add(second, 2);
 	assert_int_equal(wal_mark(&writer, second), 0);
 	assert_int_equal(proven(), second);
-	(void)put(third, 3);
+	(void)add(third, 3);
 	assert_int_equal(proven(), third);
 }
 
@@ -145,11 +98,11 @@ a_note_says_how_far_it_is(void **state)
 	int64_t	second, third;
 
 	(void)state;
-	second = put(reader.records, 1);
-	third = put(second, 2);
+	second = add(reader.records, 1);
+	third = add(second, 2);
 	assert_int_equal(wal_note(&writer, third), 0);
 	assert_int_equal(proven(), third);
-	(void)put(put(third, 3), 4);
+	(void)add(add(third, 3), 4);
 	assert_true(proven() > third);
 }
 
@@ -158,7 +111,7 @@ static void
 a_note_is_whole_and_of_its_generation(void **state)
 {
 	unsigned char	note[NOTE_SIZE];
-	int64_t		at = put(reader.records, 1);
+	int64_t		at = add(reader.records, 1);
 	size_t		bit;
 
 	(void)state;
@@ -180,7 +133,7 @@ a_note_is_whole_and_of_its_generation(void **state)
 	assert_int_equal(wal_release(&writer), 0);
 	assert_int_equal(wal_begin(&writer), 0);
 	assert_int_equal(wal_refresh(&reader), 0);
-	(void)put(reader.records, 2);
+	(void)add(reader.records, 2);
 	assert_true(proven() <= reader.records);
 }
 
@@ -188,7 +141,7 @@ static void
 what_is_sealed_is_committed(void **state)
 {
 	(void)state;
-	(void)put(reader.records, 1);
+	(void)add(reader.records, 1);
 	assert_int_equal(wal_seal(&writer), 0);
 	assert_int_equal(proven(), INT64_MAX);
 }
@@ -197,7 +150,7 @@ static void
 of_what_is_left_no_write_is_under_way(void **state)
 {
 	(void)state;
-	(void)put(reader.records, 1);
+	(void)add(reader.records, 1);
 	wal_close(&writer);
 	assert_int_equal(proven(), INT64_MAX);
 }
@@ -229,20 +182,20 @@ main(void)
 {
 	const struct CMUnitTest	tests[] = {
 		cmocka_unit_test_setup_teardown(the_last_write_is_not_proven,
-		    begin, end),
+		    open_both, close_both),
 		cmocka_unit_test_setup_teardown(a_mark_does_not_hide_a_write,
-		    begin, end),
+		    open_both, close_both),
 		cmocka_unit_test_setup_teardown(a_note_says_how_far_it_is,
-		    begin, end),
+		    open_both, close_both),
 		cmocka_unit_test_setup_teardown(
-		    a_note_is_whole_and_of_its_generation, begin, end),
+		    a_note_is_whole_and_of_its_generation, open_both, close_both),
 		cmocka_unit_test_setup_teardown(what_is_sealed_is_committed,
-		    begin, end),
+		    open_both, close_both),
 		cmocka_unit_test_setup_teardown(
-		    of_what_is_left_no_write_is_under_way, begin, end),
+		    of_what_is_left_no_write_is_under_way, open_both, close_both),
 		cmocka_unit_test_setup_teardown(many_are_marked_at_once,
-		    begin, end)
+		    open_both, close_both)
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, make_whole_queue, remove_queue);
 }

@@ -37,7 +37,7 @@ my @columns = qw(programs way process key when outcome state said lost
 # notes it; and, where the one who posts asks again until he has an answer, who
 # takes mail. A client of SMTP would send it again; ours does not.
 my %may_repeat = map { $_ => 1 } qw(smtp lmtp local helper mailbox qmgr bounce);
-my %may_ask_again = map { $_ => 1 } qw(sendmail down bounce alias);
+my %may_ask_again = map { $_ => 1 } qw(sendmail down bounce reported alias);
 my %takes_mail = map { $_ => 1 } qw(cleanup pickup sendmail postdrop);
 
 sub new

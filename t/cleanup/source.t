@@ -49,7 +49,7 @@ wait_for(sub { -e "$lab/disks/marks" }, 10, 'the file system');
 # or in packets that are cut. "memory": of memory, sealed and not.
 my $program = <<'END';
 import fcntl, os, select, socket, struct, sys
-path, spool, uid, count, how = sys.argv[1:]
+path, spool, uid, version, count, how = sys.argv[1:]
 fd = os.open(path, os.O_RDONLY)
 os.setgroups([]); os.setgid(int(uid)); os.setuid(int(uid))
 print("ready", flush=True)
@@ -58,7 +58,7 @@ def text(s): return struct.pack('<BI', 3, len(s)) + s + b'\0'
 def number(n): return struct.pack('<Bq', 1, n)
 def head(kind, fields, fds):
 	return struct.pack('<HHHHQ', kind, fields, fds, 0, 1)
-hello = head(1, 2, 0) + text(b'sendmail') + number(2)
+hello = head(1, 2, 0) + text(b'sendmail') + number(int(version))
 row = text(b'far@far.test') + text(b'') + text(b'') + number(0)
 submit = head(18, 9, 1) + struct.pack('<BI', 4, 6) + b'x@test' + b'\0' + \
     text(b'') * 5 + number(0) + struct.pack('<BI', 6, 1) + row + b'\7\1'
@@ -139,7 +139,8 @@ sub start_rogue
 		open STDIN, '<&', $in;
 		open STDOUT, '>&', $out;
 		exec 'python3', '-c', $program, $file,
-		    $mail->spool, $uid, $count, $how // 'good' or
+		    $mail->spool, $uid, Postrider::packets_version(), $count,
+		    $how // 'good' or
 		    POSIX::_exit(127);
 	}
 	$to->autoflush(1);

@@ -75,6 +75,14 @@ sub need_root
 	    unless is_root();
 }
 
+# What a channel begins with: who says another version is refused.
+sub packets_version
+{
+	my ($version) = slurp('common/ipc/packets.h') =~
+	    /IPC_VERSION = (\d+)/ or die 'common/ipc/packets.h: no version';
+	return $version;
+}
+
 # A port that nobody listens at now.
 sub free_port
 {

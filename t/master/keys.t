@@ -57,8 +57,7 @@ my %number;
 	    /enum packet_type \{(.*?)\};/s or die;
 	$names =~ s{/\*.*?\*/}{}gs;
 	$number{$_} = keys %number for $names =~ /PACKET_(\w+)/g;
-	($number{VERSION}) = slurp('common/ipc/packets.h') =~
-	    /IPC_VERSION = (\d+)/;
+	$number{VERSION} = Postrider::packets_version();
 }
 
 sub number { return pack 'C q<', 1, $_[0] }

@@ -291,7 +291,8 @@ sub channel
 	socket my $s, AF_UNIX, SOCK_SEQPACKET, 0 or die "socket: $!";
 	connect $s, pack_sockaddr_un($self->{path})
 	    or die "$self->{path}: $!";
-	syswrite $s, encode('HELLO', 0, 0, ['str', $service], ['int', 1]);
+	syswrite $s, encode('HELLO', 0, 0, ['str', $service],
+	    ['int', Postrider::packets_version()]);
 	return $self->{as}{$service} = $s;
 }
 

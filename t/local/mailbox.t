@@ -37,7 +37,8 @@ sub holds_message
 {
 	my ($pid) = @_;
 
-	return grep { (readlink // '') =~ m{/spool/} } glob("/proc/$pid/fd/*");
+	return grep { (readlink // '') =~ m{/spool/|^/memfd:} }
+	    glob("/proc/$pid/fd/*");
 }
 
 sub post

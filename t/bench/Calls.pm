@@ -95,21 +95,22 @@ sub _ends
 }
 
 # How many times 250 was said for a message, and how many of those were said
-# though no sync had ended since the one before. Messages must come one after
-# the other.
+# though no sync, or write that syncs, had ended since the one before. Messages
+# must come one after the other.
 sub ordered
 {
 	my ($mta, $work) = @_;
 	my (@syncs, @replies);
 
 	for my $file (_watched($mta, $work, '-ttt', '-T', '-s', 64, '-e',
-	    'trace=fsync,fdatasync,write,writev,sendto,sendmsg')) {
+	    'trace=fsync,fdatasync,pwritev2,write,writev,sendto,sendmsg')) {
 		my ($process) = $file =~ m{([^/]+)\.\d+$};
 		for my $end (_ends(slurp($file))) {
 			my ($ended, $what, $begun) = @$end;
 			push @syncs, $ended
 			    if $process =~ /^(?:cleanup|smtpd)$/ &&
-			    $what =~ /^f(?:data)?sync\(.*= 0 /;
+			    $what =~ /^(?:f(?:data)?sync\(.*=\ 0
+				|pwritev2\(.*\bRWF_DSYNC\b.*=\ [1-9]\d*)\ /x;
 			push @replies, $begun if $process eq 'smtpd' &&
 			    $what =~ /"250 2\.0\.0 Ok: queued/;
 		}
@@ -157,8 +158,8 @@ sub _work
 	die $mta->name . ": $replies replies seen, $one messages sent\n"
 	    unless $replies == $one;
 	die $mta->name . ": $early of $replies before their sync\n" if $early;
-	my $syncs = sum0(map { $_->{fsync} // 0, $_->{fdatasync} // 0 }
-	    values %$calls);
+	my $syncs = sum0(map { my $of = $_; map { $of->{$_} // 0 }
+	    qw(fsync fdatasync pwritev2) } values %$calls);
 	note(sprintf '%s: %d messages, one after another: a sync had ended ' .
 	    'before each 250', $mta->name, $replies);
 	return (calls => sum0(map { values %$_ } values %$calls) / $count,

@@ -16,14 +16,7 @@ my $mail = Postrider->new(settings => {
 	minimal_backoff_time => '1000s', message_size_limit => 100000,
 	cleanup_processes => 1 })->start;
 
-# Packets and their numbers, as common/ipc has them.
-my %number;
-open my $header, '<', 'common/ipc/packets.h' or die "$!";
-my $text = do { local $/; <$header> };
-my ($names) = $text =~ /enum packet_type \{(.*?)\};/s or die;
-$names =~ s{/\*.*?\*/}{}gs;
-$number{$_} = keys %number for $names =~ /PACKET_(\w+)/g;
-my ($version) = $text =~ /IPC_VERSION = (\d+)/;
+my %number = Postrider::packet_numbers();
 
 # Digits of a queue id.
 my @digits = grep { !/[AEIOUaeiou]/ } 0 .. 9, 'A' .. 'Z', 'a' .. 'z';
@@ -54,7 +47,7 @@ sub bring
 	socket my $s, PF_UNIX, SOCK_SEQPACKET, 0 or die "$!";
 	connect $s, sockaddr_un($mail->spool . '/private/cleanup.1')
 	    or die "connect: $!";
-	say_packet($s, 'HELLO', string($program), number($version));
+	say_packet($s, 'HELLO', string($program), number($number{VERSION}));
 	say_packet($s, 'MAIL', string($o{sender} // 'al@some.test'),
 	    string($o{origin} // $program), string('client.test'),
 	    string($o{client_address} // ''), string('helo'), string('ESMTP'),

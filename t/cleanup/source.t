@@ -133,14 +133,14 @@ sub start_rogue
 	pipe my $in, my $to or die;
 	pipe my $from, my $out or die;
 	my $uid = (getpwnam $mail->user(0))[2];
+	my $version = { Postrider::packet_numbers() }->{VERSION};
 	my $file = ($how // '') eq 'memory' ? '/dev/null' : "$lab/disks/queue";
 	$rogue = fork // die "fork: $!";
 	if ($rogue == 0) {
 		open STDIN, '<&', $in;
 		open STDOUT, '>&', $out;
 		exec 'python3', '-c', $program, $file,
-		    $mail->spool, $uid, Postrider::packets_version(), $count,
-		    $how // 'good' or
+		    $mail->spool, $uid, $version, $count, $how // 'good' or
 		    POSIX::_exit(127);
 	}
 	$to->autoflush(1);

@@ -75,12 +75,19 @@ sub need_root
 	    unless is_root();
 }
 
-# What a channel begins with: who says another version is refused.
-sub packets_version
+# The numbers of packets by their names, from the one place where they stand;
+# and VERSION, which a channel begins with: who says another one is refused.
+sub packet_numbers
 {
-	my ($version) = slurp('common/ipc/packets.h') =~
-	    /IPC_VERSION = (\d+)/ or die 'common/ipc/packets.h: no version';
-	return $version;
+	my $text = slurp('common/ipc/packets.h');
+	my ($enum) = $text =~ /enum packet_type \{(.*?)PACKET_TYPES/s
+	    or die 'no packet types';
+	my ($version) = $text =~ /IPC_VERSION = (\d+)/ or die 'no version';
+	my %number;
+
+	$enum =~ s{/\*.*?\*/}{}gs;
+	$number{$_} = keys %number for $enum =~ /PACKET_(\w+)/g;
+	return (%number, VERSION => $version);
 }
 
 # A port that nobody listens at now.

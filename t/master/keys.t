@@ -51,14 +51,7 @@ my %id = (make('rsa', 'rsa:2048'),
 
 # --- packets ------------------------------------------------------------------
 
-my %number;
-{
-	my ($names) = slurp('common/ipc/packets.h') =~
-	    /enum packet_type \{(.*?)\};/s or die;
-	$names =~ s{/\*.*?\*/}{}gs;
-	$number{$_} = keys %number for $names =~ /PACKET_(\w+)/g;
-	$number{VERSION} = Postrider::packets_version();
-}
+my %number = Postrider::packet_numbers();
 
 sub number { return pack 'C q<', 1, $_[0] }
 sub bool { return pack 'C C', 2, $_[0] ? 1 : 0 }

@@ -32,13 +32,7 @@ while (defined recv $master, my $packet, 65536, 0) {
 	    text("\e]0;owned\a\nmaster is dead")) if $type == ASK_STATUS;
 }
 END
-my %number;
-open my $header, '<', 'common/ipc/packets.h' or die "$!";
-my $text = do { local $/; <$header> };
-my ($names) = $text =~ /enum packet_type \{(.*?)\};/s or die;
-$names =~ s{/\*.*?\*/}{}gs;
-$number{$_} = keys %number for $names =~ /PACKET_(\w+)/g;
-($number{VERSION}) = $text =~ /IPC_VERSION = (\d+)/;
+my %number = Postrider::packet_numbers();
 $OWNED =~ s/\b([A-Z_]{4,})\b/$number{$1} \/\/ $1/ge;
 
 mkdir $programs or die "$!";

@@ -49,19 +49,9 @@ my %schema = (
 	GOODBYE => [],
 );
 
-# Numbers of packet types, from the one place where they stand.
-my (%number, %name);
-{
-	my $text = slurp('common/ipc/packets.h');
-	my ($enum) = $text =~ /enum packet_type \{(.*?)PACKET_TYPES/s
-	    or die 'no packet types';
-	$enum =~ s{/\*.*?\*/}{}gs;
-	my $n = 0;
-	for my $type ($enum =~ /PACKET_(\w+)/g) {
-		$name{$n} = $type;
-		$number{$type} = $n++;
-	}
-}
+my %number = Postrider::packet_numbers();
+my %name = reverse map { $_ => $number{$_} } grep { $_ ne 'VERSION' }
+    keys %number;
 
 # The names of packet types by their numbers.
 sub names { return \%name }
@@ -292,7 +282,7 @@ sub channel
 	connect $s, pack_sockaddr_un($self->{path})
 	    or die "$self->{path}: $!";
 	syswrite $s, encode('HELLO', 0, 0, ['str', $service],
-	    ['int', Postrider::packets_version()]);
+	    ['int', $number{VERSION}]);
 	return $self->{as}{$service} = $s;
 }
 
